@@ -1,0 +1,1 @@
+"""What the paper learns about networks: cost, speed and memory."""

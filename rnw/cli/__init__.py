@@ -1,0 +1,68 @@
+"""The `rnw` command: one module per subcommand, imported only when it is called."""
+
+import importlib
+import sys
+from typing import List, Optional, Sequence
+
+import click
+
+from rnw import __version__
+from rnw.errors import InputError
+from rnw.runtime import INSTALL_CPU, INSTALL_GPU
+
+COMMANDS = {
+    "bench": "bench",
+    "convert": "convert",
+    "doctor": "doctor",
+    "eval-cls": "eval_cls",
+    "export-symbol": "export_symbol",
+    "networks": "networks",
+    "predict": "predict",
+    "train-cls": "train_cls",
+    "weights": "weights",
+}
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2")  # brought by the extras
+
+
+class _Commands(click.Group):
+    """Finds subcommands in the table and turns mistakes into one line and status 2."""
+
+    def list_commands(self, ctx: click.Context) -> List[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"rnw.cli.{COMMANDS[name]}").command
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except (InputError, ModuleNotFoundError) as error:
+            message = _explain(error)
+            if ctx.params["debug"] or message is None:
+                raise
+            click.echo(f"Error: {message}", err=True)
+            ctx.exit(2)
+
+
+def _explain(error: Exception) -> Optional[str]:
+    """The error in one line, None when it is not the user's to mend."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    if error.name in OPTIONAL_MODULES:
+        return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}"
+    return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def _rnw(debug: bool) -> None:
+    """Wider or Deeper: the paper's networks in MXNet Gluon (arXiv 1611.10080)."""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command line (of this process by default) and exit; `--debug` may stand anywhere."""
+    given = sys.argv[1:] if arguments is None else arguments
+    _rnw(sorted(given, key=lambda argument: argument != "--debug"), prog_name="rnw")

@@ -1,0 +1,26 @@
+"""Options and output that several commands share."""
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+def device_options(command: Callable) -> Callable:
+    """Add `--gpus 0,1,2,3` and `--cpus N`."""
+    command = click.option("--cpus", type=int, metavar="N", help="Use N CPU devices.")(command)
+    return click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+data_root_option = click.option(
+    "--data-root", type=FILE, help="Where the data set lies, if not under data/."
+)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one object on one line."""
+    click.echo(json.dumps(value))

@@ -1,0 +1,24 @@
+"""`rnw doctor`: what is installed, and what to do about problems."""
+
+import click
+
+from rnw.cli.common import json_option, print_json
+from rnw.runtime import diagnose
+
+
+@click.command()
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show what was found on this machine; status 1 when something needs mending."""
+    findings = diagnose()
+    if as_json:
+        print_json({"findings": [finding._asdict() for finding in findings]})
+    else:
+        for finding in findings:
+            mark = "!" if finding.advice else " "
+            click.echo(f"{mark} {finding.what:22}{finding.found}")
+            if finding.advice:
+                click.echo(f"  {'':22}-> {finding.advice}")
+    if any(finding.advice for finding in findings):
+        ctx.exit(1)

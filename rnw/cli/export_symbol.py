@@ -1,0 +1,29 @@
+"""`rnw export-symbol`: a network as an MXNet graph."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnw.cli.common import FILE
+from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
+
+
+@click.command()
+@click.argument("network")
+@click.option("--classes", type=int, help="Default 1000, for fcn_* 21.")
+@click.option("--stride", type=int, help="Input pixels per cell of the last map: 32, 16 or 8.")
+@click.option("--head", type=click.Choice(HEADS), default="softmax", show_default=True)
+@click.option("--pooling", type=click.Choice(POOLINGS), default="pad", show_default=True)
+@click.option("--classifier", type=click.Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)))
+@click.option("--width", type=float, default=1.0, show_default=True, help="Factor on channels.")
+@click.option("-o", "--output", type=FILE, default=".", show_default=True, metavar="DIR")
+def command(network: str, output: Path, **options: Any) -> None:
+    """Write NETWORK-symbol.json, for mx.sym.load and mx.mod.Module.
+
+    NETWORK is a name of `rnw networks`, fcn_a1 and the like for segmentation, or
+    <size>-<n1>-...-<n7>.
+    """
+    from rnw.networks.symbols import export_symbol  # starts MXNet
+
+    click.echo(export_symbol(network, output, **options))

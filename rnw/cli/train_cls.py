@@ -1,0 +1,89 @@
+"""`rnw train-cls`: train a classification network."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Tuple
+
+import click
+
+from rnw.cli.common import FILE, data_root_option, device_options
+from rnw.data.catalog import DATASETS, find_dataset
+from rnw.runtime import make_contexts
+from rnw.training.recipes import Recipe, find_recipe
+
+if TYPE_CHECKING:
+    from rnw.training.run import Progress
+
+DEFAULT_DATASET = "ilsvrc-cls"
+CLEAR_REST_OF_LINE = "\033[K"
+
+
+@click.command()
+@click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
+@click.option(
+    "--dataset", help=f"{' or '.join(DATASETS)}; default: that of the recipe, else ilsvrc-cls."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
+@click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
+@data_root_option
+@device_options
+def command(
+    recipe: Optional[str],
+    dataset: Optional[str],
+    overrides: Tuple[str, ...],
+    seed: int,
+    output: Path,
+    overwrite: bool,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+) -> None:
+    """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
+    resolved = _resolve(recipe, dataset, overrides)
+    contexts = make_contexts(gpus, cpus)
+    from rnw.training.run import train  # starts MXNet
+
+    display = _Display()
+    path = train(
+        resolved,
+        contexts,
+        output,
+        seed=seed,
+        data_root=data_root,
+        overwrite=overwrite,
+        on_step=display.on_step,
+        on_epoch=display.on_epoch,
+    )
+    click.echo(f"{path}")
+
+
+def _resolve(recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]) -> Recipe:
+    if dataset is None:
+        return find_recipe(recipe or find_dataset(DEFAULT_DATASET).recipe, overrides)
+    found = find_dataset(dataset)
+    return find_recipe(recipe or found.recipe, [f"dataset={dataset}", *overrides])
+
+
+class _Display:
+    """A bar for the epoch under way, on a terminal, and a line for each that is done."""
+
+    def on_step(self, progress: "Progress") -> None:
+        if not sys.stdout.isatty():
+            return
+        if progress.step == 1:
+            self._bar = click.progressbar(
+                length=progress.steps, label=f"epoch {progress.epoch}/{progress.epochs}"
+            )
+        self._bar.label = f"epoch {progress.epoch}/{progress.epochs}, {_scores(progress)}"
+        self._bar.update(1)
+
+    def on_epoch(self, progress: "Progress") -> None:
+        done = f"epoch {progress.epoch}/{progress.epochs}: {_scores(progress)}"
+        line = f"{done}, {progress.images_per_second:.0f} images/s"
+        click.echo(f"\r{line}{CLEAR_REST_OF_LINE}" if sys.stdout.isatty() else line)
+
+
+def _scores(progress: "Progress") -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in progress.scores.items())

@@ -1,0 +1,1 @@
+"""What an example is: data sets, readers, transforms and batches."""

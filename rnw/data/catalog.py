@@ -1,0 +1,83 @@
+"""TABLE of data sets: where they lie, how they are read, and what their classes are."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence
+
+from rnw.data import readers
+from rnw.data.readers import Examples
+from rnw.errors import InputError
+
+DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def _imagenet_names() -> Sequence[str]:
+    from gluoncv.data.imagenet.classification import ImageNet1kAttr  # starts MXNet
+
+    return ImageNet1kAttr().classes
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A classification data set, named as in model labels.
+
+    `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
+    times the training crop.
+    """
+
+    name: str
+    title: str
+    root: Optional[Path]  # None: embedded
+    classes: int
+    class_names: Callable[[], Sequence[str]]
+    read: Callable[[Path, str], Examples]
+    train_split: str
+    test_split: str
+    recipe: str
+    test_scale: Fraction = Fraction(1)
+
+
+DATASETS: Dict[str, Dataset] = {
+    row.name: row
+    for row in (
+        Dataset(
+            "ilsvrc-cls",
+            "ILSVRC 2012 classification",
+            Path("data/ilsvrc12"),
+            1000,
+            _imagenet_names,
+            readers.read_ilsvrc12,
+            "train",
+            "val",
+            recipe="model_a",
+            test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
+        ),
+        Dataset(
+            "digits",
+            "scikit-learn's handwritten digits",
+            None,
+            10,
+            lambda: DIGIT_NAMES,
+            readers.read_digits,
+            "train",
+            "test",
+            recipe="digits",
+        ),
+    )
+}
+
+
+def find_dataset(name: str) -> Dataset:
+    """The data set called `name`; raises InputError for an unknown one."""
+    if name not in DATASETS:
+        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Examples:
+    """The examples of a split, from `root` or where the data set is expected.
+
+    Raises InputError that says what is missing.
+    """
+    return dataset.read(root or dataset.root or Path(), split)

@@ -1,0 +1,44 @@
+"""Batches in an order that the seed and the epoch alone decide."""
+
+from typing import Iterator, NamedTuple
+
+import numpy as np
+
+from rnw.data.readers import Examples
+from rnw.data.transforms import normalize
+from rnw.errors import InputError
+
+
+class Batch(NamedTuple):
+    """Data (N, 3, H, W) float32 and labels (N,) float32."""
+
+    data: np.ndarray
+    labels: np.ndarray
+
+
+class Loader:
+    """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
+
+    Raises InputError when there are fewer examples than a batch needs.
+    """
+
+    def __init__(self, examples: Examples, batch: int, seed: int):
+        if not 1 <= batch <= len(examples.labels):
+            raise InputError(
+                f"a batch of {batch} cannot be drawn from {len(examples.labels)} examples: "
+                f"expected between 1 and {len(examples.labels)} (--set batch=N)"
+            )
+        self._examples = examples
+        self._batch = batch
+        self._seed = seed
+        self.batches_per_epoch = len(examples.labels) // batch
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number` (counted from 0)."""
+        order = np.random.RandomState([self._seed, number]).permutation(len(self._examples.labels))
+        for start in range(0, self.batches_per_epoch * self._batch, self._batch):
+            chosen = order[start : start + self._batch]
+            yield Batch(
+                normalize(self._examples.images[chosen]),
+                self._examples.labels[chosen].astype(np.float32),
+            )

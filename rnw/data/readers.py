@@ -1,0 +1,67 @@
+"""Decoding: image files, and data sets that fit into memory."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from rnw.data import transforms
+from rnw.errors import InputError
+from rnw.files import PathLike
+
+HELD_OUT_EVERY = 5  # every fifth digit is a test digit
+
+
+class Examples(NamedTuple):
+    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def read_image(path: PathLike) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 RGB.
+
+    Raises InputError for a file that is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read as an image: {error}") from error
+
+
+def read_digits(root: Path, split: str) -> Examples:
+    """scikit-learn's 1,797 handwritten digits, white on black, enlarged from 8x8 to 28x28.
+
+    Every fifth is in split 'test', the others in 'train'; `root` is not used.
+    """
+    from sklearn.datasets import load_digits  # of an extra, and slow to import
+
+    digits = load_digits()
+    grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    images = np.stack([transforms.resize(_to_rgb(image), 28, 28, "cubic") for image in grey])
+    held_out = np.arange(len(images)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    chosen = held_out if split == "test" else ~held_out
+    return Examples(images[chosen], digits.target[chosen].astype(np.int64))
+
+
+def _to_rgb(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def read_ilsvrc12(root: Path, split: str) -> Examples:
+    """ILSVRC 2012 under `root`; says what is missing there.
+
+    Raises InputError in every case: this version evaluates and trains on the digits only.
+    """
+    folder = root / f"ILSVRC2012_{split}"
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such directory; expected the images of the official "
+            f"ILSVRC2012_img_{split}.tar there (see README.md); `--dataset digits` needs no data"
+        )
+    raise InputError(f"{folder}: reading ILSVRC 2012 is not supported yet; try `--dataset digits`")

@@ -1,0 +1,1 @@
+"""How numbers are judged: protocols and metrics (section 6 of the paper)."""

@@ -1,0 +1,122 @@
+"""Top-1 and top-5 of a classification network, and what it sees in a picture."""
+
+from pathlib import Path
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon.utils import split_and_load
+
+from rnw.data import transforms
+from rnw.data.catalog import Dataset, find_dataset, read_examples
+from rnw.data.readers import read_image
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.classifier import Network
+from rnw.weights import load_network
+from rnw.weights.labels import parse_label
+from rnw.weights.released import RELEASED
+
+
+class Model(NamedTuple):
+    """A trained network with the protocol it is tested by."""
+
+    net: Network
+    dataset: Dataset
+    contexts: List[mx.Context]
+    crop: int
+    interpolation: str
+
+
+class Evaluation(NamedTuple):
+    """Accuracies in per cent over all images of a split."""
+
+    dataset: str
+    split: str
+    images: int
+    top1: float
+    top5: float
+
+
+class Prediction(NamedTuple):
+    """The most probable classes of an image, best first: (class, name, probability)."""
+
+    image: str
+    classes: List[Tuple[int, str, float]]
+
+
+def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
+    """The classifier in a weights file; data set and protocol come from the file's name.
+
+    A released file is tested as published. Raises InputError for a file that cannot be read, is no
+    classifier or is for an unknown data set.
+    """
+    released = RELEASED.get(Path(path).name)
+    label = parse_label(path)
+    dataset = find_dataset(label.dataset)
+    net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
+    if net.config.segmentation:
+        raise InputError(f"{path}: holds a segmentation network, expected a classifier")
+    net.hybridize(static_alloc=True, static_shape=True)
+    crop = released.test_size if released else int(net.config.spec.size * dataset.test_scale)
+    how = released.interpolation if released else "adaptive"
+    return Model(net, dataset, list(contexts), crop, how)
+
+
+def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64) -> Evaluation:
+    """Test a model on its data set's test split, one centre crop per image.
+
+    Raises InputError when data is missing, naming it.
+    """
+    split = model.dataset.test_split
+    examples = read_examples(model.dataset, split, data_root)
+    probabilities = _probabilities(model, examples.images, batch)
+    return Evaluation(
+        model.dataset.name,
+        split,
+        len(examples.labels),
+        top_accuracy(probabilities, examples.labels, 1),
+        top_accuracy(probabilities, examples.labels, 5),
+    )
+
+
+def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
+    """The `top` most probable classes of each image file.
+
+    Raises InputError for a file that is missing or no image, before any is classified.
+    """
+    images = [read_image(path) for path in paths]
+    names = model.dataset.class_names()
+    probabilities = _probabilities(model, images, batch=1)
+    predictions = []
+    for path, row in zip(paths, probabilities):
+        best = np.argsort(-row, kind="stable")[:top]
+        classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
+        predictions.append(Prediction(str(path), classes))
+    return predictions
+
+
+def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries."""
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return 100.0 * float(np.mean((best == labels[:, None]).any(axis=1)))
+
+
+def prepare(image: np.ndarray, model: Model) -> np.ndarray:
+    """The centre crop (crop, crop, 3) uint8 that the network sees of an image."""
+    scaled = transforms.scale_shorter_side(image, model.crop, model.interpolation)
+    return transforms.center_crop(scaled, model.crop)
+
+
+def _probabilities(model: Model, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
+    rows = [row.asnumpy() for row in _forward(model, images, batch)]
+    return np.concatenate(rows)
+
+
+def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator[Any]:
+    for start in range(0, len(images), batch):
+        crops = np.stack([prepare(image, model) for image in images[start : start + batch]])
+        contexts = model.contexts[: len(crops)]
+        data = transforms.normalize(crops)
+        for part in split_and_load(data, contexts, even_split=False):
+            yield mx.nd.softmax(model.net(part))

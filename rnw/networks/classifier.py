@@ -1,0 +1,127 @@
+"""The whole network of sections 3 to 5: stem, levels of residual units, classifier, head."""
+
+from typing import Optional, Tuple, Union
+
+from mxnet.gluon import HybridBlock
+
+from rnw.networks import layout, units
+from rnw.networks.fcn import SegmentationClassifier
+from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.units import NamedBlock
+from rnw.networks.zoo import NetworkSpec
+
+IGNORED_LABEL = 255
+
+
+class LinearClassifier(NamedBlock):
+    """Features (N, C, H, W) to scores (N, classes): global average pooling, fully connected."""
+
+    def hybrid_forward(self, F, x, **parameters):
+        spec = self.layer
+        pooled = F.Pooling(x, global_pool=True, kernel=(1, 1), pool_type="avg", name=spec.pool)
+        return F.FullyConnected(
+            pooled,
+            parameters[f"{spec.name}_weight"],
+            parameters[f"{spec.name}_bias"],
+            num_hidden=spec.classes,
+            no_bias=False,
+            name=spec.name,
+        )
+
+
+class Network(HybridBlock):
+    """A network of the paper: `config.layers` in a row, one child block each.
+
+    Input (N, 3, H, W) float32, normalised RGB. Output by `config.head`: 'logits' (N, classes) or
+    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s); 'softmax' takes a
+    label as second input and gives the probabilities, its gradient being SoftmaxOutput's.
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__(prefix="")
+        self.config = config
+        for layer in config.layers:
+            block, name = _block(layer, config)
+            self.register_child(block, name)
+
+    def hybrid_forward(self, F, x, label: Optional[object] = None):
+        for block in self._children.values():
+            x = block(x)
+        return x if self.config.head != "softmax" else self._softmax(F, x, label)
+
+    def _softmax(self, F, scores, label):
+        if not self.config.segmentation:
+            return F.SoftmaxOutput(
+                scores, label, grad_scale=1.0, multi_output=False, name="softmax"
+            )
+        return F.SoftmaxOutput(
+            scores,
+            label,
+            grad_scale=1.0,
+            use_ignore=True,
+            ignore_label=IGNORED_LABEL,
+            multi_output=True,
+            normalization="valid",
+            name="softmax",
+        )
+
+
+def _block(layer: layout.Layer, config: NetworkConfig):
+    """The Gluon block of a layer and its name among the network's children."""
+    alex, frozen = config.segmentation, config.frozen_statistics
+    if isinstance(layer, layout.Convolution):
+        return units.Convolution(layer), layer.name
+    if isinstance(layer, layout.Pooling):
+        return units.MaxPooling(layer), layer.name
+    if isinstance(layer, layout.ResidualUnit):
+        return units.ResidualUnit(layer, alex, frozen), f"res{layer.name}"
+    if isinstance(layer, layout.Normalisation):
+        return units.Normalisation(layer, alex, frozen), layer.bn
+    if isinstance(layer, layout.LinearClassifier):
+        return LinearClassifier(layer), "classifier"
+    return SegmentationClassifier(layer, alex), "classifier"
+
+
+def get_network(
+    name: Union[str, NetworkSpec],
+    classes: Optional[int] = None,
+    *,
+    width: float = 1.0,
+    stride: Optional[int] = None,
+    pooling: str = "pad",
+    dropout: Optional[Tuple[float, float]] = None,
+    frozen_statistics: Optional[bool] = None,
+    head: str = "logits",
+    classifier: Optional[str] = None,
+) -> Network:
+    """Build a network of the paper, its parameters not yet initialised.
+
+    name: `model_a`, `model_a1`, ... `model_f`; `fcn_a1` and the like for a segmentation network
+        (section 5); any `<size>-<n1>-...-<n7>`; or a NetworkSpec.
+    classes: 1000 by default, 21 for a segmentation network.
+    width: factor on all channels but the classes, `max(1, int(channels * width))`.
+    stride: input pixels per cell of the last map, 32, 16 or 8; what it removes of the network's
+        own down-sampling becomes dilation. Default: the network's own, 8 for segmentation.
+    pooling: 'pad' (pad 1), 'caffe' (no padding, rounded down: the released Model A is evaluated so)
+        or 'full' (no padding, rounded up: MXNet at the time of the paper).
+    dropout: rates before the last convolution of the units on levels 6 and 7; default none, 0.3
+        and 0.5 for segmentation.
+    frozen_statistics: use the moving averages also in training; default for segmentation.
+    head: 'logits', 'softmax' (SoftmaxOutput with a label as second input) or 'features' (relu7).
+    classifier: 'linear', '1 conv' or '2 conv'; default by the name.
+
+    Raises InputError for an unknown name or an option that does not fit.
+    """
+    return Network(
+        configure(
+            name,
+            classes,
+            width=width,
+            stride=stride,
+            pooling=pooling,
+            dropout=dropout,
+            frozen_statistics=frozen_statistics,
+            head=head,
+            classifier=classifier,
+        )
+    )

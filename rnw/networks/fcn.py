@@ -1,0 +1,17 @@
+"""The segmentation classifiers of section 5: '1 conv' and '2 conv' on dilated features.
+
+The other two steps of the section, resolution and dropout, are options of the network's layout.
+"""
+
+from rnw.networks.units import NamedBlock, convolve
+
+
+class SegmentationClassifier(NamedBlock):
+    """Features (N, C, H, W) to scores (N, classes, H, W): dilated convolutions with bias."""
+
+    def hybrid_forward(self, F, x, **parameters):
+        *hidden, last = self.layer.convolutions
+        for convolution in hidden:
+            x = convolve(F, x, convolution, parameters)
+            x = F.Activation(x, act_type="relu", name=f"{convolution.name}_relu")
+        return convolve(F, x, last, parameters)

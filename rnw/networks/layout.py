@@ -1,0 +1,399 @@
+"""From a network's name and options to its layers: names, channels, strides and dilations.
+
+Plain Python, so that tools can know every parameter of a network without MXNet. `units.py`,
+`classifier.py` and `fcn.py` turn what is described here into Gluon blocks.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeVar, Union
+
+from rnw.errors import InputError
+from rnw.networks.zoo import (
+    CLASSIFICATION_PREFIX,
+    DOWNSAMPLED_LEVELS,
+    LEVEL_SHAPES,
+    LEVELS,
+    POOL,
+    SEGMENTATION_PREFIX,
+    STEM_CHANNELS,
+    STRIDE,
+    NetworkSpec,
+    find_network,
+)
+
+T = TypeVar("T")
+
+HEADS = ("logits", "softmax", "features")
+POOLINGS = ("pad", "caffe", "full")
+STRIDES = (32, 16, 8)
+SEGMENTATION_CLASSIFIERS = {"1 conv": 1, "2 conv": 2}  # section 5, step 2
+LINEAR = "linear"
+CLASSIFIER_CHANNELS = 512
+CLASSIFIER_DILATION = 12
+SEGMENTATION_DROPOUT = (0.3, 0.5)  # section 5, step 3
+
+
+Shapes = Dict[str, Tuple[int, ...]]
+
+
+class Layer:
+    """What a network is a row of; maps are square, `size` cells a side."""
+
+    def parameters(self) -> Shapes:
+        """Names and shapes in the order of the graph."""
+        return {}
+
+    def output_size(self, size: int) -> int:
+        return size
+
+    def multiply_adds(self, size: int) -> int:
+        """Multiply-adds for one image whose map has `size` cells a side on entry."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """A square convolution, padded so that only its stride changes the size of a map."""
+
+    name: str
+    in_channels: int
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    bias: bool = False
+
+    @property
+    def pad(self) -> int:
+        return self.dilation * (self.kernel - 1) // 2
+
+    def output_size(self, size: int) -> int:
+        return (size - 1) // self.stride + 1
+
+    def parameters(self) -> Shapes:
+        weight = (self.channels, self.in_channels, self.kernel, self.kernel)
+        shapes: Shapes = {f"{self.name}_weight": weight}
+        if self.bias:
+            shapes[f"{self.name}_bias"] = (self.channels,)
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        per_cell = self.channels * self.in_channels * self.kernel**2
+        return per_cell * self.output_size(size) ** 2
+
+
+@dataclass(frozen=True)
+class Pooling(Layer):
+    """A 3x3 max pooling: of stride 2, or where that stride is removed dilated and of stride 1."""
+
+    name: str
+    convention: str
+    dilation: Optional[int] = None  # None: it down-samples
+
+    def output_size(self, size: int) -> int:
+        if self.dilation is not None:
+            return size
+        pad = 1 if self.convention == "pad" else 0
+        round_up = 1 if self.convention == "full" else 0
+        return (size + 2 * pad - 3 + round_up) // 2 + 1
+
+
+@dataclass(frozen=True)
+class Normalisation(Layer):
+    """A batch normalisation and the ReLU behind it."""
+
+    bn: str
+    relu: str
+    channels: int
+
+    def parameters(self) -> Shapes:
+        suffixes = ("gamma", "beta", "moving_mean", "moving_var")
+        return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Batch normalisation, ReLU, dropout and convolution (pre-activation, section 4)."""
+
+    normalisation: Normalisation
+    convolution: Convolution
+    dropout_name: str
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ResidualUnit(Layer):
+    """Stages with a shortcut; a projection reads what the first ReLU gives, not the raw input."""
+
+    name: str
+    level: int
+    stages: Tuple[Stage, ...]
+    projection: Optional[Convolution] = None
+
+    @property
+    def channels(self) -> int:
+        return self.stages[-1].convolution.channels
+
+    def output_size(self, size: int) -> int:
+        return self.stages[0].convolution.output_size(size)
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        for position, stage in enumerate(self.stages):
+            shapes.update(stage.normalisation.parameters())
+            if position == 0 and self.projection is not None:
+                shapes.update(self.projection.parameters())
+            shapes.update(stage.convolution.parameters())
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        total = self.projection.multiply_adds(size) if self.projection else 0
+        for stage in self.stages:
+            total += stage.convolution.multiply_adds(size)
+            size = stage.convolution.output_size(size)
+        return total
+
+
+@dataclass(frozen=True)
+class LinearClassifier(Layer):
+    """Global average pooling and a fully connected layer."""
+
+    pool: str
+    name: str
+    in_channels: int
+    classes: int
+
+    def parameters(self) -> Shapes:
+        return {
+            f"{self.name}_weight": (self.classes, self.in_channels),
+            f"{self.name}_bias": (self.classes,),
+        }
+
+    def multiply_adds(self, size: int) -> int:
+        return self.in_channels * self.classes
+
+
+@dataclass(frozen=True)
+class SegmentationClassifier(Layer):
+    """The '1 conv' or '2 conv' classifier of section 5: dilated convolutions with bias."""
+
+    convolutions: Tuple[Convolution, ...]
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        for convolution in self.convolutions:
+            shapes.update(convolution.parameters())
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        return sum(convolution.multiply_adds(size) for convolution in self.convolutions)
+
+
+class Parameter(NamedTuple):
+    """One entry of a parameter file; `kind` is 'arg' or 'aux' (a moving average)."""
+
+    name: str
+    kind: str
+    shape: Tuple[int, ...]
+
+
+def parameter_kind(name: str) -> str:
+    """'aux' for a moving average, 'arg' for everything that is learnt."""
+    return "aux" if name.endswith(("_moving_mean", "_moving_var")) else "arg"
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A network of the paper with all options resolved; `configure` makes and checks one."""
+
+    name: str
+    spec: NetworkSpec
+    classes: int
+    width: float
+    stride: int
+    pooling: str
+    dropout: Tuple[float, float]
+    frozen_statistics: bool
+    head: str
+    classifier: str
+    layers: Tuple[Layer, ...] = field(repr=False, compare=False, default=())
+
+    @property
+    def segmentation(self) -> bool:
+        return self.classifier != LINEAR
+
+    def parameters(self) -> List[Parameter]:
+        """All parameters in the order of the exported graph, then all moving averages."""
+        args, auxs = [], []
+        for layer in self.layers:
+            for name, shape in layer.parameters().items():
+                kind = parameter_kind(name)
+                (auxs if kind == "aux" else args).append(Parameter(name, kind, shape))
+        return args + auxs
+
+
+def configure(
+    name: Union[str, NetworkSpec],
+    classes: Optional[int] = None,
+    *,
+    width: float = 1.0,
+    stride: Optional[int] = None,
+    pooling: str = "pad",
+    dropout: Optional[Tuple[float, float]] = None,
+    frozen_statistics: Optional[bool] = None,
+    head: str = "logits",
+    classifier: Optional[str] = None,
+) -> NetworkConfig:
+    """Resolve the options of network `name` (see `rnw.get_network`) and lay out its layers.
+
+    Raises InputError for an unknown name and for options that do not fit the network.
+    """
+    spec, segmentation = _resolve_name(name)
+    if classifier is None:
+        classifier = "2 conv" if segmentation else LINEAR
+    segmentation = classifier != LINEAR
+    short = spec.name.replace(CLASSIFICATION_PREFIX, "")
+    natural_stride = min(8, spec.stride) if segmentation else spec.stride
+    usual_dropout = SEGMENTATION_DROPOUT if segmentation else (0.0, 0.0)
+    config = NetworkConfig(
+        name=f"{SEGMENTATION_PREFIX}{short}" if segmentation else spec.name,
+        spec=spec,
+        classes=_or(classes, 21 if segmentation else 1000),
+        width=width,
+        stride=_or(stride, natural_stride),
+        pooling=pooling,
+        dropout=tuple(_or(dropout, usual_dropout)),
+        frozen_statistics=_or(frozen_statistics, segmentation),
+        head=head,
+        classifier=classifier,
+    )
+    _check(config)
+    return replace(config, layers=tuple(_lay_out(config)))
+
+
+def _or(value: Optional[T], default: T) -> T:
+    return default if value is None else value
+
+
+def _resolve_name(name: Union[str, NetworkSpec]) -> Tuple[NetworkSpec, bool]:
+    if isinstance(name, NetworkSpec):
+        return name, False
+    if name.startswith(SEGMENTATION_PREFIX):
+        return find_network(name[len(SEGMENTATION_PREFIX) :]), True
+    return find_network(name), False
+
+
+def _check(config: NetworkConfig) -> None:
+    def expect(condition: bool, option: str, expected: str) -> None:
+        if not condition:
+            found = getattr(config, option)
+            raise InputError(f"{config.name}: {option} is {found!r}, expected {expected}")
+
+    expect(config.classes >= 1, "classes", "at least 1")
+    expect(0 < config.width <= 16, "width", "a number above 0 and at most 16")
+    expect(config.pooling in POOLINGS, "pooling", f"one of {', '.join(POOLINGS)}")
+    expect(config.head in HEADS, "head", f"one of {', '.join(HEADS)}")
+    classifiers = (LINEAR,) + tuple(SEGMENTATION_CLASSIFIERS)
+    expect(config.classifier in classifiers, "classifier", f"one of {', '.join(classifiers)}")
+    expect(
+        len(config.dropout) == 2 and all(0 <= rate < 1 for rate in config.dropout),
+        "dropout",
+        "two rates in [0, 1), of levels 6 and 7",
+    )
+    strides = [s for s in STRIDES if s < config.spec.stride] + [config.spec.stride]
+    expect(config.stride in strides, "stride", f"one of {', '.join(map(str, sorted(strides)))}")
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a network whose `width` is not 1."""
+    return max(1, int(channels * width))
+
+
+def _lay_out(config: NetworkConfig) -> Iterator[Layer]:
+    channels = scaled(STEM_CHANNELS, config.width)
+    yield Convolution("conv1a", 3, channels)
+    reached, dilation = 1, 1  # input pixels per cell so far, and the dilation that makes up for it
+    for level in range(1, LEVELS + 1):
+        how = _entry(config.spec, level)
+        removed = how is not None and reached == config.stride
+        if how == POOL:
+            yield Pooling(f"pool{level - 1}", config.pooling, dilation if removed else None)
+            dilation *= 2 if removed else 1
+        for index in range(config.spec.units[level - 1]):
+            first = index == 0 and level > 1
+            strided = first and how == STRIDE
+            inner = dilation * 2 if strided and removed else dilation
+            unit = _residual_unit(
+                config, level, index, channels, 2 if strided and not removed else 1, dilation, inner
+            )
+            yield unit
+            channels, dilation = unit.channels, inner
+        reached *= 2 if how is not None and not removed else 1
+    yield Normalisation("bn7", "relu7", channels)
+    if config.head != "features":
+        yield _classifier(config, channels)
+
+
+def _entry(spec: NetworkSpec, level: int) -> Optional[str]:
+    if level not in DOWNSAMPLED_LEVELS:
+        return None
+    return spec.downsampling[DOWNSAMPLED_LEVELS.index(level)]
+
+
+def _residual_unit(
+    config: NetworkConfig,
+    level: int,
+    index: int,
+    in_channels: int,
+    stride: int,
+    dilation: int,
+    inner_dilation: int,
+) -> ResidualUnit:
+    """Unit `index` of a level; where its stride is removed, later stages are dilated further."""
+    identity = level == 1 or index > 0
+    name = f"{level}b{index + (level == 1)}" if identity else f"{level}a"
+    shape = LEVEL_SHAPES[level]
+    dropout = {6: config.dropout[0], 7: config.dropout[1]}.get(level, 0.0)
+    stages = []
+    channels = in_channels
+    for position, (kernel, out) in enumerate(zip(shape.kernels, shape.channels)):
+        stage = f"{name}_branch2" + ("a" if position == 0 else f"b{position}")
+        used = dilation if position == 0 else inner_dilation
+        convolution = Convolution(
+            f"res{stage}",
+            channels,
+            scaled(out, config.width),
+            kernel,
+            stride if position == 0 else 1,
+            used if kernel > 1 else 1,
+        )
+        last = position == len(shape.kernels) - 1
+        stages.append(
+            Stage(
+                Normalisation(f"bn{stage}", f"res{stage}_relu", convolution.in_channels),
+                convolution,
+                f"res{stage}_do",
+                dropout if last else 0.0,
+            )
+        )
+        channels = convolution.channels
+    projection = (
+        None if identity else Convolution(f"res{name}_branch1", in_channels, channels, 1, stride)
+    )
+    return ResidualUnit(name, level, tuple(stages), projection)
+
+
+def _classifier(
+    config: NetworkConfig, channels: int
+) -> Union[LinearClassifier, SegmentationClassifier]:
+    linear = f"linear{config.classes}"
+    if not config.segmentation:
+        return LinearClassifier("pool7", linear, channels, config.classes)
+    outputs = [("conv6a", scaled(CLASSIFIER_CHANNELS, config.width)), (linear, config.classes)]
+    convolutions = []
+    for name, out in outputs[-SEGMENTATION_CLASSIFIERS[config.classifier] :]:
+        convolutions.append(
+            Convolution(name, channels, out, dilation=CLASSIFIER_DILATION, bias=True)
+        )
+        channels = out
+    return SegmentationClassifier(tuple(convolutions))

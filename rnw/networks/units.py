@@ -1,0 +1,158 @@
+"""Gluon blocks of section 4: convolutions, pre-activation stages and residual units.
+
+Every block has an empty prefix and declares its parameters by the original's full names, so that an
+exported graph carries those names and a released file loads without renaming.
+"""
+
+from typing import Any, Dict, Optional
+
+import mxnet as mx
+from mxnet.gluon import HybridBlock
+
+from rnw.networks import layout
+from rnw.networks.layout import parameter_kind
+
+BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
+LOWEST = -3.4028234e38  # of float32
+
+_INITIALIZERS = {"gamma": "ones", "moving_var": "ones"}
+
+
+class NamedBlock(HybridBlock):
+    """A block that owns the parameters of one layer under their full names.
+
+    With `segmentation` biases and betas learn at twice the rate and without weight decay (the
+    original's 'alex' setting).
+    """
+
+    def __init__(self, layer: layout.Layer, segmentation: bool = False):
+        super().__init__(prefix="")
+        self.layer = layer
+        for name, shape in layer.parameters().items():
+            setattr(self, name, self._declare(name, shape, segmentation))
+
+    def _declare(self, name: str, shape: tuple, segmentation: bool) -> mx.gluon.Parameter:
+        moving = parameter_kind(name) == "aux"
+        doubled = segmentation and name.endswith(("_bias", "_beta"))
+        return self.params.get(
+            name,
+            shape=shape,
+            init=next((i for end, i in _INITIALIZERS.items() if name.endswith(end)), None),
+            grad_req="null" if moving else "write",
+            differentiable=not moving,
+            lr_mult=2.0 if doubled else 1.0,
+            wd_mult=0.0 if doubled else 1.0,
+        )
+
+
+def convolve(F: Any, x: Any, spec: layout.Convolution, parameters: Dict[str, Any]) -> Any:
+    """Apply convolution `spec` to `x` of shape (N, C, H, W)."""
+    operands = [x, parameters[f"{spec.name}_weight"]]
+    if spec.bias:
+        operands.append(parameters[f"{spec.name}_bias"])
+    return F.Convolution(
+        *operands,
+        kernel=(spec.kernel, spec.kernel),
+        stride=(spec.stride, spec.stride),
+        dilate=(spec.dilation, spec.dilation),
+        pad=(spec.pad, spec.pad),
+        num_filter=spec.channels,
+        num_group=1,
+        no_bias=not spec.bias,
+        name=spec.name,
+    )
+
+
+def normalise(
+    F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
+) -> Any:
+    """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
+    suffixes = ("gamma", "beta", "moving_mean", "moving_var")
+    normalised = F.BatchNorm(
+        x,
+        *(parameters[f"{spec.bn}_{suffix}"] for suffix in suffixes),
+        eps=BN_EPSILON,
+        fix_gamma=False,
+        use_global_stats=frozen,
+        name=spec.bn,
+    )
+    return F.Activation(normalised, act_type="relu", name=spec.relu)
+
+
+class Convolution(NamedBlock):
+    """A bare convolution: the stem `conv1a`."""
+
+    def hybrid_forward(self, F, x, **parameters):
+        return convolve(F, x, self.layer, parameters)
+
+
+class Normalisation(NamedBlock):
+    """`bn7` and `relu7`."""
+
+    def __init__(self, layer: layout.Normalisation, segmentation: bool, frozen: bool):
+        super().__init__(layer, segmentation)
+        self._frozen = frozen
+
+    def hybrid_forward(self, F, x, **parameters):
+        return normalise(F, x, self.layer, parameters, self._frozen)
+
+
+class ResidualUnit(NamedBlock):
+    """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32."""
+
+    def __init__(self, layer: layout.ResidualUnit, segmentation: bool, frozen: bool):
+        super().__init__(layer, segmentation)
+        self._frozen = frozen
+
+    def hybrid_forward(self, F, x, **parameters):
+        shortcut = top = x
+        for position, stage in enumerate(self.layer.stages):
+            top = normalise(F, top, stage.normalisation, parameters, self._frozen)
+            if position == 0 and self.layer.projection is not None:
+                shortcut = convolve(F, top, self.layer.projection, parameters)
+            if stage.dropout:
+                top = F.Dropout(top, p=stage.dropout, name=stage.dropout_name)
+            top = convolve(F, top, stage.convolution, parameters)
+        return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")
+
+
+class MaxPooling(NamedBlock):
+    """3x3 max pooling of stride 2; where that is removed, of stride 1 and dilated."""
+
+    def hybrid_forward(self, F, x):
+        spec = self.layer
+        if spec.dilation is None:
+            return F.Pooling(x, stride=(2, 2), **_window(spec), name=spec.name)
+        if spec.dilation == 1:
+            return F.Pooling(x, stride=(1, 1), **_window(spec, pad=1), name=spec.name)
+        return _dilated_max(F, x, spec.dilation, spec.name)
+
+
+def _window(spec: layout.Pooling, pad: Optional[int] = None) -> Dict[str, Any]:
+    if pad is None:
+        pad = 1 if spec.convention == "pad" else 0
+    window = {"kernel": (3, 3), "pad": (pad, pad), "pool_type": "max"}
+    if spec.dilation is None and spec.convention == "full":
+        window["pooling_convention"] = "full"
+    return window
+
+
+def _dilated_max(F: Any, x: Any, dilation: int, name: str) -> Any:
+    """Dilated 3x3 maximum of stride 1, which `Pooling` cannot do: down the columns, then rows."""
+    for axis in (2, 3):
+        pad_width = [0] * 8
+        pad_width[2 * axis] = pad_width[2 * axis + 1] = dilation
+        padded = F.pad(
+            x,
+            mode="constant",
+            constant_value=LOWEST,
+            pad_width=tuple(pad_width),
+            name=f"{name}_pad{axis}",
+        )
+        before = F.slice_axis(padded, axis=axis, begin=0, end=-2 * dilation, name=f"{name}_a{axis}")
+        behind = F.slice_axis(
+            padded, axis=axis, begin=2 * dilation, end=None, name=f"{name}_b{axis}"
+        )
+        outer = F.broadcast_maximum(before, behind, name=f"{name}_c{axis}")
+        x = F.broadcast_maximum(outer, x, name=name if axis == 3 else f"{name}_columns")
+    return x

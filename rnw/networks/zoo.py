@@ -1,0 +1,137 @@
+"""TABLE of the paper's networks (Table 1; Model A1 and A2 from section 5).
+
+A network is named by its training crop and the number of residual units on levels B1 to B7,
+`<size>-<n1>-...-<n7>`; the paper's letters are short for such strings.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from rnw.errors import InputError
+
+POOL = "pool"  # a 3x3 max pooling of stride 2 before the level
+STRIDE = "stride"  # stride 2 in the first unit of the level
+
+LEVELS = 7
+DOWNSAMPLED_LEVELS = (2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True)
+class LevelShape:
+    """Kernels and channels of the stages of one residual unit on a level (section 4)."""
+
+    kernels: Tuple[int, ...]
+    channels: Tuple[int, ...]
+
+
+STEM_CHANNELS = 64
+LEVEL_SHAPES = {
+    1: LevelShape((3, 3), (64, 64)),
+    2: LevelShape((3, 3), (128, 128)),
+    3: LevelShape((3, 3), (256, 256)),
+    4: LevelShape((3, 3), (512, 512)),
+    5: LevelShape((3, 3), (512, 1024)),
+    6: LevelShape((1, 3, 1), (512, 1024, 2048)),
+    7: LevelShape((1, 3, 1), (1024, 2048, 4096)),
+}
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What distinguishes one network of the paper from another.
+
+    `downsampling` tells how levels 2 to 6 are entered: by `POOL`, `STRIDE` or not at all (None).
+    """
+
+    name: str
+    size: int
+    units: Tuple[int, ...]
+    downsampling: Tuple[Optional[str], ...]
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per cell of the last feature map, when nothing is dilated."""
+        return 2 ** sum(step is not None for step in self.downsampling)
+
+    @property
+    def structure(self) -> str:
+        """The paper's notation, `<size>-<n1>-...-<n7>`."""
+        return "-".join(str(number) for number in (self.size,) + self.units)
+
+    @property
+    def depth(self) -> int:
+        """Convolutions and the classifier on the longest path (column 'depth' of Table 1)."""
+        stages = [len(LEVEL_SHAPES[level].kernels) for level in range(1, LEVELS + 1)]
+        return 2 + sum(number * depth for number, depth in zip(self.units, stages))
+
+
+ALL_POOLED = (POOL,) * 5
+ALL_STRIDED = (STRIDE,) * 5
+TOP_STRIDED = (POOL, POOL, STRIDE, STRIDE, STRIDE)  # section 5, step 1
+
+# letter: (structure, how the levels that the input size asks to down-sample are entered)
+NETWORKS = {
+    "a": ("224-0-3-3-6-3-1-1", ALL_POOLED),
+    "a1": ("224-0-3-3-6-3-1-1", ALL_STRIDED),
+    "a2": ("224-0-3-3-6-3-1-1", TOP_STRIDED),
+    "b": ("224-0-1-1-1-3-1-1", ALL_POOLED),
+    "c": ("112-1-1-1-1-13-1-1", ALL_POOLED),
+    "d": ("112-1-1-1-1-9-1-1", ALL_POOLED),
+    "e": ("112-1-1-1-1-5-1-1", ALL_POOLED),
+    "f": ("56-1-1-1-1-9-1-1", ALL_POOLED),
+}
+UNNAMED = ("224-0-1-1-1-1-1-1",)  # in Table 1 without a letter
+
+SEGMENTATION_PREFIX = "fcn_"
+CLASSIFICATION_PREFIX = "model_"
+_STRUCTURE = re.compile(r"\d+(-\d+){7}")
+
+
+def network_names() -> Tuple[str, ...]:
+    """Names of all networks of Table 1 and section 5, as `find_network` takes them."""
+    return tuple(CLASSIFICATION_PREFIX + letter for letter in NETWORKS) + UNNAMED
+
+
+def find_network(name: str) -> NetworkSpec:
+    """The network called `name`: `model_a1`, `a1` or a string such as `112-1-1-1-1-9-1-1`.
+
+    Raises InputError for an unknown name or a malformed string.
+    """
+    letter = name[len(CLASSIFICATION_PREFIX) :] if name.startswith("model_") else name
+    if letter in NETWORKS:
+        structure, downsampling = NETWORKS[letter]
+        return _from_structure(CLASSIFICATION_PREFIX + letter, structure, downsampling)
+    if _STRUCTURE.fullmatch(name):
+        return _from_structure(name, name, ALL_POOLED)
+    if name[:1].isdigit():
+        raise InputError(
+            f"malformed network {name!r}: expected <input size>-<n1>-...-<n7>, eight numbers "
+            f"joined by '-', for example {UNNAMED[0]}"
+        )
+    known = ", ".join(network_names())
+    raise InputError(
+        f"unknown network {name!r}: expected one of {known}, or <input size>-<n1>-...-<n7>"
+    )
+
+
+def _from_structure(name: str, structure: str, downsampling: Tuple[str, ...]) -> NetworkSpec:
+    size, *units = (int(number) for number in structure.split("-"))
+    if min(units[1:]) < 1:
+        raise InputError(
+            f"malformed network {name!r}: levels 2 to 7 need at least one residual unit each, "
+            f"found {'-'.join(map(str, units))}; only level 1 may have none"
+        )
+    if size < 8:
+        raise InputError(f"malformed network {name!r}: input size {size}, expected at least 8")
+    entered = tuple(
+        how if _is_downsampled(size, level) else None
+        for level, how in zip(DOWNSAMPLED_LEVELS, downsampling)
+    )
+    return NetworkSpec(name, size, tuple(units), entered)
+
+
+def _is_downsampled(size: int, level: int) -> bool:
+    """Whether a network for inputs of `size` halves its maps on entry to `level` (section 6.1)."""
+    smallest_input = {5: 112, 6: 224}.get(level, 0)
+    return size >= smallest_input

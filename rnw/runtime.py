@@ -1,0 +1,239 @@
+"""What must be true before `import mxnet`, and the devices that a run asks for.
+
+MXNet 1.9.1 uses half of the cores unless told otherwise, needs names that newer NumPy dropped, and
+on a GPU needs CUDA 11 libraries that pip puts where the loader does not look.
+"""
+
+import builtins
+import ctypes
+import importlib.metadata
+import importlib.util
+import os
+import re
+import sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Iterator, List, NamedTuple, Optional
+
+from rnw.errors import InputError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "object", "str")}
+INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
+INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
+
+# Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.
+CUDA_LIBRARIES = {
+    "cuda_runtime": ("libcudart.so.11.0",),
+    "cuda_nvrtc": ("libnvrtc.so.11.2",),
+    "cublas": ("libcublasLt.so.11", "libcublas.so.11"),
+    "cufft": ("libcufft.so.10",),
+    "curand": ("libcurand.so.10",),
+    "cusolver": ("libcusolver.so.11",),
+    "cudnn": ("libcudnn.so.8",),
+    "nccl": ("libnccl.so.2",),
+    "nvtx": ("libnvToolsExt.so.1",),
+}
+DRIVER_LIBRARY = "libcuda.so.1"  # comes with the NVIDIA driver, not from pip
+
+
+class _PrepareMXNet(MetaPathFinder):
+    """Prepares the process at the moment MXNet is first imported, by whomever."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname == "mxnet":
+            sys.meta_path.remove(self)
+            _restore_numpy_names()
+            set_threads()
+            load_cuda_libraries()
+
+
+def prepare_on_import() -> None:
+    """Make `import mxnet` work from now on, without importing it (done by `import rnw`)."""
+    if "mxnet" not in sys.modules:
+        sys.meta_path.insert(0, _PrepareMXNet())
+
+
+def _restore_numpy_names() -> None:
+    import numpy as np  # not needed by programs that never start MXNet
+
+    for name, value in NUMPY_NAMES.items():
+        if name not in vars(np):
+            setattr(np, name, value)
+
+
+def cpu_cores() -> int:
+    """Number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(contexts: int = 1) -> None:
+    """Give each of `contexts` CPU devices its share of the cores.
+
+    Has an effect only before MXNet is imported. The user's own OMP_NUM_THREADS or
+    MXNET_OMP_MAX_THREADS wins.
+    """
+    if not any(variable in os.environ for variable in THREAD_VARIABLES):
+        os.environ["MXNET_OMP_MAX_THREADS"] = str(max(1, cpu_cores() // contexts))
+
+
+def leave_threads_to_mxnet() -> None:
+    """Let MXNet choose its number of threads, as if nobody had set it (for comparison)."""
+    os.environ.pop("OMP_NUM_THREADS", None)
+    os.environ["MXNET_OMP_MAX_THREADS"] = ""  # set, so that it is kept; MXNet ignores a blank one
+
+
+def mxnet_builds() -> List[str]:
+    """Names of the installed MXNet distributions: `mxnet`, `mxnet-cu112`."""
+    names = {dist.metadata["Name"] or "" for dist in importlib.metadata.distributions()}
+    return sorted(name for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower()))
+
+
+def load_cuda_libraries() -> List[str]:
+    """Load the CUDA libraries of the `nvidia-*-cu11` wheels, for a GPU build of MXNet.
+
+    Returns the names of those that neither the wheels nor the system have.
+    """
+    if not any("-cu" in build for build in mxnet_builds()):
+        return []
+    missing = []
+    for package, libraries in CUDA_LIBRARIES.items():
+        for library in libraries:
+            if not any(_loads(path) for path in [*_wheel_paths(package, library), library]):
+                missing.append(library)
+    return missing
+
+
+def _wheel_paths(package: str, library: str) -> List[str]:
+    spec = importlib.util.find_spec("nvidia")
+    roots = spec.submodule_search_locations if spec else []
+    return [str(p) for r in roots if (p := Path(r) / package / "lib" / library).exists()]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False
+    return True
+
+
+def import_mxnet() -> ModuleType:
+    """MXNet itself.
+
+    Raises InputError that says what to install when it is not there or cannot start.
+    """
+    try:
+        return importlib.import_module("mxnet")
+    except ModuleNotFoundError as error:
+        if error.name != "mxnet":
+            raise
+        raise InputError(
+            f"MXNet is not installed: {INSTALL_CPU}, or on a machine with NVIDIA GPUs {INSTALL_GPU}"
+        ) from None
+    except OSError as error:
+        raise InputError(f"MXNet cannot start: {error}; `rnw doctor` says what to do") from error
+
+
+def parse_gpus(text: str) -> List[int]:
+    """Device numbers from a string such as `0,1,2,3`.
+
+    Raises InputError for anything else.
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise InputError(f"--gpus {text}: expected device numbers joined by commas, as 0,1,2,3")
+    gpus = [int(number) for number in text.split(",")]
+    if len(set(gpus)) != len(gpus):
+        raise InputError(f"--gpus {text}: a device is named twice")
+    return gpus
+
+
+def make_contexts(gpus: Optional[str] = None, cpus: Optional[int] = None) -> list:
+    """MXNet contexts for `gpus` ('0,1,2,3') or for `cpus` CPU devices; one CPU device by default.
+
+    Raises InputError for a GPU that is not there or that this build of MXNet cannot use.
+    """
+    if gpus is not None and cpus is not None:
+        raise InputError("--gpus and --cpus cannot be used together: choose one")
+    if gpus is not None:
+        return _gpu_contexts(parse_gpus(gpus))
+    devices = 1 if cpus is None else cpus
+    if devices < 1:
+        raise InputError(f"--cpus {devices}: expected at least 1")
+    set_threads(devices)
+    mx = import_mxnet()
+    return [mx.cpu(number) for number in range(devices)]
+
+
+def _gpu_contexts(gpus: List[int]) -> list:
+    mx = import_mxnet()
+    asked = "--gpus " + ",".join(map(str, gpus))
+    if not mx.runtime.Features().is_enabled("CUDA"):
+        raise InputError(
+            f"{asked}: this MXNet is a CPU build; in a fresh environment {INSTALL_GPU}, or use "
+            "--cpus N"
+        )
+    found = mx.context.num_gpus()
+    missing = [number for number in gpus if number >= found]
+    if missing:
+        raise InputError(f"{asked}: no GPU {missing[0]}, found {found}; `rnw doctor` says more")
+    return [mx.gpu(number) for number in gpus]
+
+
+class Finding(NamedTuple):
+    """One line of a diagnosis; `advice` is empty when nothing is wrong."""
+
+    what: str
+    found: str
+    advice: str = ""
+
+
+def diagnose() -> List[Finding]:
+    """What is installed and found on this machine, and what to do about each problem."""
+    return [
+        _diagnose_python(),
+        *_diagnose_packages(),
+        Finding("CPU", f"{cpu_cores()} cores, {_threads()} MXNet threads for one device"),
+        *_diagnose_mxnet(),
+    ]
+
+
+def _threads() -> str:
+    set_threads()
+    return next(os.environ[name] for name in THREAD_VARIABLES if name in os.environ) or "default"
+
+
+def _diagnose_python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    supported = (3, 8) <= sys.version_info[:2] <= (3, 12)
+    return Finding("Python", version, "" if supported else "MXNet 1.9.1 needs Python 3.8 to 3.12")
+
+
+def _diagnose_packages() -> Iterator[Finding]:
+    for package in ("numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn"):
+        try:
+            yield Finding(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, "not installed", f"{INSTALL_CPU} (or {INSTALL_GPU})")
+
+
+def _diagnose_mxnet() -> Iterator[Finding]:
+    builds = mxnet_builds()
+    if len(builds) > 1:
+        advice = f"they overwrite each other: make a fresh environment, then {INSTALL_GPU}"
+        yield Finding("MXNet builds", " and ".join(builds), advice)
+    for library in load_cuda_libraries():
+        yield Finding(library, "not found", f"{INSTALL_GPU} brings it")
+    if any("-cu" in build for build in builds) and not _loads(DRIVER_LIBRARY):
+        yield Finding(DRIVER_LIBRARY, "not found", "install the NVIDIA driver")
+    try:
+        mx = import_mxnet()
+    except InputError as error:
+        yield Finding("MXNet", "cannot be used", str(error))
+        return
+    cuda = mx.runtime.Features().is_enabled("CUDA")
+    yield Finding("MXNet", f"{mx.__version__}, {'CUDA' if cuda else 'CPU'} build")
+    gpus = mx.context.num_gpus() if cuda else 0
+    none = "check `nvidia-smi`: the driver sees no GPU" if cuda and not gpus else ""
+    yield Finding("GPUs", str(gpus), none)

@@ -1,0 +1,83 @@
+"""The optimizers of the paper: Torch's SGD with Nesterov momentum, and MXNet's SGD.
+
+A parameter server unpickles an optimizer while MXNet is still being imported, so this module takes
+single names from MXNet's modules and never reads attributes of `mxnet` itself.
+"""
+
+from typing import Any, Callable, Dict, Optional, Sequence
+
+from mxnet.gluon import Parameter
+from mxnet.ndarray import clip, zeros
+from mxnet.optimizer import SGD, Optimizer
+
+from rnw.errors import InputError
+
+
+@Optimizer.register
+class TorchNesterov(Optimizer):
+    """Torch's SGD with Nesterov momentum: v = mu v + g; w -= lr (g + mu v).
+
+    The gradient g includes weight decay; the learning rate is not part of v. As in the original, an
+    update asks for its learning rate before it is counted, so that the first parameter of each step
+    still gets the rate of the step before.
+    """
+
+    def __init__(self, momentum: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.momentum = momentum
+
+    def create_state(self, index: int, weight: Any) -> Optional[Any]:
+        if self.momentum == 0.0:
+            return None
+        return zeros(weight.shape, weight.context, dtype=weight.dtype)
+
+    def update(self, index: int, weight: Any, grad: Any, state: Optional[Any]) -> None:
+        rate, decay = self._get_lr(index), self._get_wd(index)
+        self._update_count(index)
+        gradient = grad * self.rescale_grad
+        if self.clip_gradient is not None:
+            gradient = clip(gradient, -self.clip_gradient, self.clip_gradient)
+        if decay:
+            gradient += decay * weight
+        if state is not None:
+            state *= self.momentum
+            state += gradient
+            gradient += self.momentum * state
+        weight -= rate * gradient
+
+
+OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD}
+
+
+def make_optimizer(
+    name: str,
+    parameters: Sequence[Parameter],
+    *,
+    schedule: Callable[[int], float],
+    momentum: float,
+    weight_decay: float,
+    rescale: float,
+) -> Optimizer:
+    """The optimizer `name` for `parameters`, whose keys in a KVStore are their places.
+
+    Weight decay applies to `*_weight` and `*_gamma` only; a parameter's own multipliers apply on
+    top. `rescale` multiplies the gradients. Raises InputError for an unknown name.
+    """
+    if name not in OPTIMIZERS:
+        known = ", ".join(OPTIMIZERS)
+        raise InputError(f"unknown optimizer {name!r}: expected one of {known}")
+    optimizer = OPTIMIZERS[name](
+        learning_rate=schedule.base_lr,
+        lr_scheduler=schedule,
+        momentum=momentum,
+        wd=weight_decay,
+        rescale_grad=rescale,
+        param_idx2name={key: parameter.name for key, parameter in enumerate(parameters)},
+    )
+    optimizer.set_lr_mult(_multipliers(parameters, "lr_mult"))
+    optimizer.set_wd_mult(_multipliers(parameters, "wd_mult"))
+    return optimizer
+
+
+def _multipliers(parameters: Sequence[Parameter], kind: str) -> Dict[str, float]:
+    return {p.name: getattr(p, kind) for p in parameters if getattr(p, kind) != 1.0}

@@ -1,0 +1,112 @@
+"""TABLE of the paper's training settings, each with its source."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Tuple
+
+from rnw.errors import InputError
+from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classification network is trained.
+
+    `base_lr` follows `schedule` ('fixed', 'linear' down to `lr_floor`, or 'step' with a tenth at
+    each of `lr_steps` updates); `batch` counts images over all devices.
+    """
+
+    name: str
+    source: str
+    dataset: str
+    network: str
+    classes: int
+    batch: int
+    epochs: int
+    base_lr: float
+    width: float = 1.0
+    schedule: str = "linear"
+    lr_floor: float = 1e-6
+    lr_steps: Tuple[int, ...] = ()
+    optimizer: str = "torch_nesterov"
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    kvstore: str = "local"
+
+    def to_json(self) -> str:
+        """The recipe as a JSON object, one field a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def _from_scratch(network: str, source: str) -> Recipe:
+    """ILSVRC training from scratch as the original's README gives it for Model A and A1."""
+    return Recipe(network, source, "ilsvrc-cls", network, 1000, batch=256, epochs=90, base_lr=0.1)
+
+
+_README = "README of the original, 'Train a new Model A from scratch'"
+_SECTION = "section 4.1 of the paper, with the settings of Model A"
+
+RECIPES: Dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *(
+            _from_scratch(name, _README if name in ("model_a", "model_a1") else _SECTION)
+            for name in network_names()
+        ),
+        Recipe(
+            "digits",
+            "ours: the paper's settings on a narrow network and small pictures",
+            "digits",
+            "28-1-1-1-1-1-1-1",
+            10,
+            width=0.125,
+            batch=64,
+            epochs=20,
+            base_lr=0.1,
+        ),
+    )
+}
+
+
+def find_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe called `name`, its fields replaced by `key=value` strings.
+
+    Raises InputError for an unknown recipe or field and for a value of the wrong type.
+    """
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
+    recipe = RECIPES[name]
+    changes = dict(_parse_override(override) for override in overrides)
+    recipe = dataclasses.replace(recipe, **changes)
+    _check(recipe)
+    return recipe
+
+
+def _parse_override(text: str) -> Tuple[str, Any]:
+    fields = {f.name: f for f in dataclasses.fields(Recipe) if f.name not in ("name", "source")}
+    key, equals, value = text.partition("=")
+    if not equals or key not in fields:
+        raise InputError(f"cannot set {text!r}: expected key=value, key one of {', '.join(fields)}")
+    kind = fields[key].type
+    try:
+        if kind in (int, float, str):
+            return key, kind(value)
+        return key, tuple(int(step) for step in value.split(",") if step)
+    except ValueError:
+        wanted = kind.__name__ if isinstance(kind, type) else "whole numbers joined by commas"
+        raise InputError(f"cannot set {key}={value}: expected {wanted}") from None
+
+
+def _check(recipe: Recipe) -> None:
+    for field in ("batch", "epochs", "classes"):
+        if getattr(recipe, field) < 1:
+            raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
+        if not 0 <= getattr(recipe, field) < float("inf"):
+            raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
+
+
+def label_network(recipe: Recipe) -> str:
+    """The recipe's network as model labels write it: `a1` for `model_a1`."""
+    return find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")

@@ -1,0 +1,87 @@
+"""Sets of trained numbers: published files, Module and Gluon checkpoints."""
+
+from typing import TYPE_CHECKING, Any, List, Optional
+
+import numpy as np
+
+from rnw.files import PathLike
+from rnw.networks.layout import Parameter, parameter_kind
+from rnw.weights.convert import (
+    MODULE,
+    check_parameters,
+    network_of,
+    read_parameters,
+    write_parameters,
+)
+
+if TYPE_CHECKING:
+    from rnw.networks.classifier import Network
+
+__all__ = ["load_network", "load_params", "save_params"]
+
+
+def load_params(
+    net: "Network",
+    path: PathLike,
+    ctx: Optional[Any] = None,
+    *,
+    allow_missing: bool = False,
+    ignore_extra: bool = False,
+) -> None:
+    """Fill `net` from a weights file: published, Module's or Gluon's.
+
+    ctx: a context or a list of them for a network that is not initialised yet; default the current.
+    allow_missing: leave parameters that the file does not have as they are.
+    ignore_extra: skip entries that the network does not have (a classifier, say, for features).
+
+    Raises InputError, before anything is changed, when the file cannot be read or does not fit.
+    """
+    _fill(net, read_parameters(path), path, ctx, allow_missing, ignore_extra)
+
+
+def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -> None:
+    parameters = net.collect_params()
+    expected = [Parameter(n, parameter_kind(n), tuple(p.shape)) for n, p in parameters.items()]
+    check_parameters(
+        net.config,
+        expected,
+        {name: array.shape for name, array in found.items()},
+        path,
+        allow_missing=allow_missing,
+        ignore_extra=ignore_extra,
+    )
+    for name, parameter in parameters.items():
+        if parameter._data is None:
+            parameter.initialize(init="zeros", ctx=ctx, default_init="zeros")
+        if name in found:
+            parameter.set_data(np.ascontiguousarray(found[name]))
+
+
+def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
+    """Write the parameters of `net` as a published (`to='module'`) or a Gluon file.
+
+    Moving averages are the mean over the network's devices. The file appears whole or not at all.
+    """
+    values = {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
+    write_parameters(path, values, to)
+
+
+def _value(name: str, copies: List[Any]) -> np.ndarray:
+    if parameter_kind(name) == "arg" or len(copies) == 1:
+        return copies[0].asnumpy()
+    return np.mean([copy.asnumpy() for copy in copies], axis=0)
+
+
+def load_network(path: PathLike, ctx: Optional[Any] = None, **options) -> "Network":
+    """Build the network that a weights file is for and fill it, from the file alone.
+
+    ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
+
+    Raises InputError when the file cannot be read, or its name is no label or does not fit it.
+    """
+    from rnw.networks.classifier import Network  # starts MXNet
+
+    found = read_parameters(path)
+    net = Network(network_of(path, found, **options))
+    _fill(net, found, path, ctx, ignore_extra=net.config.head == "features")
+    return net

@@ -1,0 +1,67 @@
+"""Model labels: what the name of a weights file says of the network inside.
+
+`<dataset>_<net>_cls<K>[_s<stride>][_<suffix>]_ep-NNNN.params`, for example
+`cityscapes_rna-a1_cls19_s8_x1-140_ep-0064.params`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from rnw.errors import InputError
+from rnw.files import PathLike
+
+EXAMPLE = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+_NETWORK_FAMILY = "rna-"
+_FILE_NAME = re.compile(
+    r"(?P<dataset>[^_]+)_rna-(?P<network>[^_]+)_cls(?P<classes>\d+)(_s(?P<stride>\d+))?"
+    r"(_(?P<suffix>.+?))?_ep-(?P<epoch>\d{4,})\.params"
+)
+
+
+@dataclass(frozen=True)
+class ModelLabel:
+    """Data set, network, number of classes and output stride of a model, and what else names it."""
+
+    dataset: str
+    network: str  # as `find_network` takes it: 'a1', '28-1-1-1-1-1-1-1'
+    classes: int
+    stride: Optional[int] = None  # None: nothing removed, the original's default of 32
+    suffix: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.dataset, _NETWORK_FAMILY + self.network, f"cls{self.classes}"]
+        if self.stride is not None:
+            parts.append(f"s{self.stride}")
+        return "_".join(parts + [self.suffix] * bool(self.suffix))
+
+    def params_file(self, epoch: int) -> str:
+        """File name of the weights after `epoch` epochs."""
+        return f"{self}_ep-{epoch:04d}.params"
+
+    @property
+    def symbol_file(self) -> str:
+        """File name of the graph, as `mx.model.load_checkpoint` looks for it."""
+        return f"{self}_ep-symbol.json"
+
+
+def parse_label(path: PathLike) -> ModelLabel:
+    """The label in the name of a weights file.
+
+    Raises InputError when the name does not have that form.
+    """
+    match = _FILE_NAME.fullmatch(Path(path).name)
+    if match is None:
+        raise InputError(
+            f"{path}: the file name does not tell the network; expected "
+            f"<dataset>_rna-<net>_cls<K>[_s<stride>][_<suffix>]_ep-NNNN.params, as {EXAMPLE}"
+        )
+    stride = match["stride"]
+    return ModelLabel(
+        match["dataset"],
+        match["network"],
+        int(match["classes"]),
+        None if stride is None else int(stride),
+        match["suffix"] or "",
+    )

@@ -1,0 +1,128 @@
+"""TABLE of the weights published with the paper, their checksums, protocols and scores."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Tuple
+
+from rnw.errors import InputError
+from rnw.files import PathLike
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReleasedFile:
+    """A published file and the protocol that gives its published scores.
+
+    `test_size` is the crop of a classification network and the longer side for segmentation.
+    """
+
+    name: str
+    md5: str
+    split: str
+    test_size: int
+    scores: Tuple[Tuple[str, float], ...]  # of the original's README, single scale, per cent
+    pooling: str = "pad"
+    interpolation: str = "adaptive"
+    flip: bool = False
+    steps: int = 1
+
+    @property
+    def published(self) -> str:
+        """Protocol and scores in one line."""
+        what = f"{self.split}, {self.test_size}" + ", flip" * self.flip
+        what += f", {self.steps} steps" if self.steps > 1 else ""
+        return f"{what}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.scores)
+
+
+RELEASED: Dict[str, ReleasedFile] = {
+    row.name: row
+    for row in (
+        ReleasedFile(
+            "ilsvrc-cls_rna-a_cls1000_ep-0001.params",
+            "2421c1945b6797cecd3f89db14ca73f6",
+            "ILSVRC 2012 val",
+            320,
+            (("top-1 error", 19.20), ("top-5 error", 4.73)),
+            pooling="caffe",
+            interpolation="cubic",
+        ),
+        ReleasedFile(
+            "ilsvrc-cls_rna-a1_cls1000_ep-0001.params",
+            "ff21f45d6bf03284100dcbec571edfad",
+            "ILSVRC 2012 val",
+            320,
+            (("top-1 error", 19.54), ("top-5 error", 4.75)),
+            interpolation="cubic",
+        ),
+        ReleasedFile(
+            "voc_rna-a1_cls21_s8_ep-0001.params",
+            "a34628a63d5f62dcb98c29c4e281f332",
+            "VOC 2012 val",
+            500,
+            (("mean IoU", 80.84),),
+            flip=True,
+        ),
+        ReleasedFile(
+            "voc_rna-a1_cls21_s8_coco_ep-0001.params",
+            "328c0eca0c45b6345ada2f95edce68d4",
+            "VOC 2012 val",
+            500,
+            (("mean IoU", 82.86),),
+            flip=True,
+        ),
+        ReleasedFile(
+            "cityscapes_rna-a1_cls19_s8_ep-0001.params",
+            "226b3e861a6be7d0dc84e537f4eab154",
+            "Cityscapes val",
+            2048,
+            (("mean IoU", 78.08),),
+            flip=True,
+        ),
+        ReleasedFile(
+            "ade20k_rna-a1_cls150_s8_ep-0001.params",
+            "1faf29850bfa194678f0b8e1cbbffa98",
+            "ADE20K val",
+            500,
+            (("pixel accuracy", 80.55), ("mean IoU", 43.34)),
+            flip=True,
+            steps=2,
+        ),
+    )
+}
+
+
+def verify(path: PathLike) -> ReleasedFile:
+    """The row of the released file that `path` holds, found by its MD5.
+
+    Raises InputError when the content is none of the released files, or another one than the file
+    name says.
+    """
+    path = Path(path)
+    found = _md5(path)
+    by_content = next((row for row in RELEASED.values() if row.md5 == found), None)
+    by_name = RELEASED.get(path.name)
+    if by_name is not None and by_name is not by_content:
+        actual = f"that of {by_content.name}" if by_content else "of no released file"
+        raise InputError(
+            f"{path}: damaged or not the released file: expected md5 {by_name.md5}, found {found} "
+            f"({actual}); download it again"
+        )
+    if by_content is None:
+        raise InputError(
+            f"{path}: md5 {found} is none of the {len(RELEASED)} released files; "
+            "`rnw weights` lists them"
+        )
+    return by_content
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

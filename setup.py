@@ -1,0 +1,46 @@
+"""Installation; the numbers of versions are explained where they are bounded."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "rnw" / "__init__.py").read_text())[1]
+
+WITH_MXNET = [
+    "gluoncv>=0.10.5",
+    "opencv-python<4.12",  # later ones need numpy 2, which MXNet 1.9.1 cannot use
+    "pillow",
+    "scikit-learn",
+    "setuptools; python_version >= '3.12'",  # MXNet imports distutils
+]
+CUDA_11 = [
+    "nvidia-cublas-cu11",
+    "nvidia-cuda-nvrtc-cu11",
+    "nvidia-cuda-runtime-cu11",
+    "nvidia-cudnn-cu11<9",  # MXNet loads libcudnn.so.8
+    "nvidia-cufft-cu11",
+    "nvidia-curand-cu11",
+    "nvidia-cusolver-cu11",
+    "nvidia-nccl-cu11",
+    "nvidia-nvtx-cu11",
+]
+
+setup(
+    name="rnw",
+    version=VERSION,
+    description="Wider or Deeper (arXiv 1611.10080): networks, weights and training in MXNet Gluon",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["rnw", "rnw.*"]),
+    python_requires=">=3.8,<3.13",
+    install_requires=["numpy>=1.17,<2", "click>=8"],
+    extras_require={
+        "cpu": ["mxnet==1.9.1", *WITH_MXNET],
+        "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
+        "dev": ["pytest", "ruff"],
+    },
+    entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
+)
