@@ -62,7 +62,7 @@ RECIPES: Dict[str, Recipe] = {
             10,
             width=0.125,
             batch=64,
-            epochs=20,
+            epochs=12,
             base_lr=0.1,
         ),
     )

@@ -12,6 +12,7 @@ from mxnet.gluon.utils import split_and_load
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
 from rnw.networks.layout import parameter_kind
+from rnw.weights import wait_for_statistics
 
 KVSTORES = ("local", "device")
 
@@ -66,6 +67,7 @@ class Trainer:
 
     def average_statistics(self) -> None:
         """Replace the moving averages on each device by their mean over the devices."""
+        wait_for_statistics()
         for name, parameter in self.net.collect_params().items():
             if parameter_kind(name) == "aux" and len(self.contexts) > 1:
                 copies = [copy.as_in_context(mx.cpu()) for copy in parameter.list_data()]

@@ -62,8 +62,20 @@ def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
 
     Moving averages are the mean over the network's devices. The file appears whole or not at all.
     """
+    wait_for_statistics()
     values = {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
     write_parameters(path, values, to)
+
+
+def wait_for_statistics() -> None:
+    """Wait until moving averages can be read.
+
+    MXNet updates them in the backward pass without telling its engine of the write, so that a
+    reader does not wait for them by itself.
+    """
+    from mxnet.ndarray import waitall  # rnw.weights itself is of use without MXNet
+
+    waitall()
 
 
 def _value(name: str, copies: List[Any]) -> np.ndarray:
