@@ -39,7 +39,7 @@ def fill():
 
 @pytest.fixture
 def rnw(capfd):
-    """Run the command line in this process: `code, out, err = rnw("networks", "--json")`."""
+    """Run a command line such as `rnw("networks", "--json")`; its status, output and errors."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as stopped:

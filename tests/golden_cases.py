@@ -84,9 +84,7 @@ def training_network(case):
     }
     if case["task"] == "segmentation":
         rate = case["dropout"]
-        options.update(
-            stride=case["stride"], classifier=case["classifier"], dropout=(rate, rate)
-        )
+        options.update(stride=case["stride"], classifier=case["classifier"], dropout=(rate, rate))
     return NetworkSpec("reference", case["input"][1], tuple(case["units"]), downsampling), options
 
 

@@ -15,8 +15,6 @@ from rnw.networks.layout import parameter_kind
 BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
 LOWEST = -3.4028234e38  # of float32
 
-_INITIALIZERS = {"gamma": "ones", "moving_var": "ones"}
-
 
 class NamedBlock(HybridBlock):
     """A block that owns the parameters of one layer under their full names.
@@ -37,12 +35,19 @@ class NamedBlock(HybridBlock):
         return self.params.get(
             name,
             shape=shape,
-            init=next((i for end, i in _INITIALIZERS.items() if name.endswith(end)), None),
+            init=_initializer(name),
             grad_req="null" if moving else "write",
             differentiable=not moving,
             lr_mult=2.0 if doubled else 1.0,
             wd_mult=0.0 if doubled else 1.0,
         )
+
+
+def _initializer(name: str) -> Optional[str]:
+    """What Gluon's `initialize` sets a parameter to; None leaves weights to its argument."""
+    if name.endswith("_weight"):
+        return None
+    return "ones" if name.endswith(("_gamma", "_moving_var")) else "zeros"
 
 
 def convolve(F: Any, x: Any, spec: layout.Convolution, parameters: Dict[str, Any]) -> Any:

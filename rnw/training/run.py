@@ -75,9 +75,7 @@ def train(
     with _log_file(folder / f"{label}.log"):
         logger.info("%s on %s, seed %d", recipe, ", ".join(map(str, contexts)), seed)
         for epoch in range(recipe.epochs):
-            for progress in _epoch(recipe, trainer, loader, epoch):
-                logger.debug("%s", progress)
-                on_step(progress)
+            progress = _train_epoch(recipe, trainer, loader, epoch, on_step)
             trainer.average_statistics()
             path = save_checkpoint(net, label, folder, epoch + 1)
             logger.info("%s, saved %s", progress, path.name)
@@ -118,10 +116,15 @@ def _trainer(
     return Trainer(net, contexts, optimizer, recipe.kvstore)
 
 
-def _epoch(recipe: Recipe, trainer: Trainer, loader: Loader, epoch: int) -> Iterator[Progress]:
-    """Train one epoch; the last item has the scores of the whole of it."""
+def _train_epoch(
+    recipe: Recipe,
+    trainer: Trainer,
+    loader: Loader,
+    epoch: int,
+    on_step: Callable[[Progress], None],
+) -> Progress:
+    """Train one epoch, calling the hook after each step; the scores of the whole of it."""
     whole, single = _metrics(), _metrics()
-    steps = loader.batches_per_epoch
     start = time.monotonic()
     outputs = (trainer.step(*batch) for batch in loader.epoch(epoch))
     for step, output in enumerate(_one_late(outputs), 1):
@@ -129,8 +132,12 @@ def _epoch(recipe: Recipe, trainer: Trainer, loader: Loader, epoch: int) -> Iter
         for metric in (whole, single):
             _update(metric, output)
         speed = step * recipe.batch / (time.monotonic() - start)
-        yield Progress(epoch + 1, recipe.epochs, step, steps, _scores(single), speed)
-    yield Progress(epoch + 1, recipe.epochs, steps, steps, _scores(whole), speed)
+        progress = Progress(
+            epoch + 1, recipe.epochs, step, loader.batches_per_epoch, _scores(single), speed
+        )
+        logger.debug("%s", progress)
+        on_step(progress)
+    return progress._replace(scores=_scores(whole))
 
 
 def _one_late(items: Iterable[T]) -> Iterator[T]:

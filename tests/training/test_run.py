@@ -1,0 +1,108 @@
+"""Whole runs on the embedded digits."""
+
+import json
+import os
+import subprocess
+import sys
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.errors import InputError
+from rnw.evaluation.classification import evaluate, load_model
+from rnw.training.recipes import find_recipe
+from rnw.training.run import train
+
+SHORT = ("epochs=2", "width=0.03125")
+LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
+
+
+def _train(folder, devices=2, **options):
+    recipe = find_recipe("digits", options.pop("overrides", SHORT))
+    return train(recipe, [mx.cpu(i) for i in range(devices)], folder, **options)
+
+
+def _parameters(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.params")}
+
+
+def test_files_of_a_run(tmp_path):
+    steps, epochs = [], []
+    last = _train(tmp_path, on_step=steps.append, on_epoch=epochs.append)
+    assert last == tmp_path / f"{LABEL}_ep-0002.params"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{LABEL}.json",
+        f"{LABEL}.log",
+        f"{LABEL}_ep-symbol.json",
+        f"{LABEL}_ep-0001.params",
+        f"{LABEL}_ep-0002.params",
+    }
+    assert json.loads((tmp_path / f"{LABEL}.json").read_text())["width"] == 0.03125
+    assert [(p.epoch, p.step) for p in epochs] == [(1, 22), (2, 22)]
+    assert len(steps) == 44
+    assert epochs[1].scores["loss"] < epochs[0].scores["loss"]
+    whole = [p.scores["loss"] for p in steps[:22]]
+    assert epochs[0].scores["loss"] == pytest.approx(np.mean(whole), rel=1e-5)
+    log = (tmp_path / f"{LABEL}.log").read_text()
+    assert log.count("step=") == 46
+    assert "ep-0002.params" in log
+
+
+def test_module_users_can_load_a_checkpoint(tmp_path):
+    path = _train(tmp_path)
+    symbol, args, auxs = mx.model.load_checkpoint(str(tmp_path / f"{LABEL}_ep"), 2)
+    assert set(args) == set(symbol.list_arguments()) - {"data", "softmax_label"}
+    assert set(auxs) == set(symbol.list_auxiliary_states())
+    assert path.exists()
+
+
+def test_same_seed_same_bytes(tmp_path):
+    for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
+        _train(tmp_path / folder, devices=4, seed=seed)
+    assert _parameters(tmp_path / "a") == _parameters(tmp_path / "b")
+    assert _parameters(tmp_path / "a") != _parameters(tmp_path / "c")
+
+
+def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
+    _train(tmp_path)
+    before = _parameters(tmp_path)
+    with pytest.raises(InputError, match=r"already holds 2 checkpoints .* --overwrite"):
+        _train(tmp_path, seed=1)
+    assert _parameters(tmp_path) == before
+    _train(tmp_path, seed=1, overwrite=True, overrides=("epochs=1", "width=0.03125"))
+    assert list(_parameters(tmp_path)) == [f"{LABEL}_ep-0001.params"]
+    assert _parameters(tmp_path).items().isdisjoint(before.items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wording"),
+    [
+        (("batch=63",), "a batch of 63 cannot be cut into 2"),
+        (("batch=2000",), "a batch of 2000 cannot be drawn from 1438"),
+        (("classes=9",), "has 10 classes, the recipe 9"),
+        (("schedule=cosine",), "unknown schedule"),
+        (("optimizer=adam",), "unknown optimizer"),
+        (("kvstore=redis",), "unknown kvstore"),
+        (("network=model_z",), "unknown network"),
+        (("dataset=mnist",), "unknown data set"),
+        (("dataset=ilsvrc-cls",), "ILSVRC2012_train: no such directory"),
+    ],
+)
+def test_refusals_leave_nothing(tmp_path, overrides, wording):
+    with pytest.raises(InputError, match=wording):
+        _train(tmp_path / "out", overrides=overrides)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [4, 1])
+def test_digits_recipe_reaches_97_per_cent(tmp_path, devices):
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    command = ["train-cls", "--dataset", "digits", "--cpus", str(devices), "--output", "."]
+    subprocess.run(
+        [sys.executable, "-m", "rnw", *command], env=environment, check=True, timeout=300
+    )
+    result = evaluate(load_model(tmp_path / f"{LABEL}_ep-0012.params", [mx.cpu()]))
+    assert result.images == 359
+    assert result.top1 >= 97
