@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnw.training.run import Progress
 
 DEFAULT_DATASET = "ilsvrc-cls"
-CLEAR_REST_OF_LINE = "\033[K"
+CLEAR_LINE = "\r\033[K"
 
 
 @click.command()
@@ -24,7 +24,7 @@ CLEAR_REST_OF_LINE = "\033[K"
     "--dataset", help=f"{' or '.join(DATASETS)}; default: that of the recipe, else ilsvrc-cls."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
 @data_root_option
@@ -45,17 +45,17 @@ def command(
     contexts = make_contexts(gpus, cpus)
     from rnw.training.run import train  # starts MXNet
 
-    display = _Display()
-    path = train(
-        resolved,
-        contexts,
-        output,
-        seed=seed,
-        data_root=data_root,
-        overwrite=overwrite,
-        on_step=display.on_step,
-        on_epoch=display.on_epoch,
-    )
+    with _Display() as display:
+        path = train(
+            resolved,
+            contexts,
+            output,
+            seed=seed,
+            data_root=data_root,
+            overwrite=overwrite,
+            on_step=display.on_step,
+            on_epoch=display.on_epoch,
+        )
     click.echo(f"{path}")
 
 
@@ -67,23 +67,31 @@ def _resolve(recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str
 
 
 class _Display:
-    """A bar for the epoch under way, on a terminal, and a line for each that is done."""
+    """On a terminal a bar for the epoch under way; a line for each epoch that is done."""
+
+    def __init__(self):
+        self._bar = None
+
+    def __enter__(self) -> "_Display":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._remove_bar()
 
     def on_step(self, progress: "Progress") -> None:
         if not sys.stdout.isatty():
             return
-        if progress.step == 1:
-            self._bar = click.progressbar(
-                length=progress.steps, label=f"epoch {progress.epoch}/{progress.epochs}"
-            )
-        self._bar.label = f"epoch {progress.epoch}/{progress.epochs}, {_scores(progress)}"
+        if self._bar is None:
+            self._bar = click.progressbar(length=progress.steps)
+        self._bar.label = str(progress)
         self._bar.update(1)
 
     def on_epoch(self, progress: "Progress") -> None:
-        done = f"epoch {progress.epoch}/{progress.epochs}: {_scores(progress)}"
-        line = f"{done}, {progress.images_per_second:.0f} images/s"
-        click.echo(f"\r{line}{CLEAR_REST_OF_LINE}" if sys.stdout.isatty() else line)
+        self._remove_bar()
+        click.echo(str(progress))
 
-
-def _scores(progress: "Progress") -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in progress.scores.items())
+    def _remove_bar(self) -> None:
+        if self._bar is not None:
+            click.echo(CLEAR_LINE, nl=False)
+            self._bar.render_finish()  # shows the cursor again
+            self._bar = None

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Optional, Sequence, TypeVar
 
 import mxnet as mx
@@ -40,6 +41,11 @@ class Progress(NamedTuple):
     steps: int
     scores: Scores
     images_per_second: float
+
+    def __str__(self) -> str:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
+        where = f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}"
+        return f"{where}: {scores}, {self.images_per_second:.0f} images/s"
 
 
 def _ignore(progress: Progress) -> None:
@@ -78,7 +84,7 @@ def train(
             progress = _train_epoch(recipe, trainer, loader, epoch, on_step)
             trainer.average_statistics()
             path = save_checkpoint(net, label, folder, epoch + 1)
-            logger.info("%s, saved %s", progress, path.name)
+            logger.info("whole %s, saved %s", progress, path.name)
             on_epoch(progress)
     return path
 
@@ -123,21 +129,23 @@ def _train_epoch(
     epoch: int,
     on_step: Callable[[Progress], None],
 ) -> Progress:
-    """Train one epoch, calling the hook after each step; the scores of the whole of it."""
-    whole, single = _metrics(), _metrics()
+    """Train one epoch, calling the hook after each step; the mean scores of the whole of it."""
     start = time.monotonic()
+    history = []
     outputs = (trainer.step(*batch) for batch in loader.epoch(epoch))
     for step, output in enumerate(_one_late(outputs), 1):
-        single.reset()
-        for metric in (whole, single):
-            _update(metric, output)
+        history.append(_scores(output))
         speed = step * recipe.batch / (time.monotonic() - start)
         progress = Progress(
-            epoch + 1, recipe.epochs, step, loader.batches_per_epoch, _scores(single), speed
+            epoch + 1, recipe.epochs, step, loader.batches_per_epoch, history[-1], speed
         )
         logger.debug("%s", progress)
         on_step(progress)
-    return progress._replace(scores=_scores(whole))
+    return progress._replace(scores=_mean(history))
+
+
+def _mean(history: Sequence[Scores]) -> Scores:
+    return {name: fmean(scores[name] for scores in history) for name in history[0]}
 
 
 def _one_late(items: Iterable[T]) -> Iterator[T]:
@@ -150,22 +158,15 @@ def _one_late(items: Iterable[T]) -> Iterator[T]:
     yield previous
 
 
-def _metrics() -> mx.metric.CompositeEvalMetric:
-    return mx.metric.CompositeEvalMetric(
-        [
-            mx.metric.CrossEntropy(name="loss"),
-            mx.metric.Accuracy(name="top-1"),
-            mx.metric.TopKAccuracy(top_k=5, name="top"),
-        ]
-    )
-
-
-def _update(metric: mx.metric.EvalMetric, outputs: Sequence[DeviceOutput]) -> None:
-    metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
-
-
-def _scores(metric: mx.metric.EvalMetric) -> Scores:
-    return {name.replace("top_5", "top-5"): float(value) for name, value in metric.get_name_value()}
+def _scores(outputs: Sequence[DeviceOutput]) -> Scores:
+    metrics = {
+        "loss": mx.metric.CrossEntropy(),
+        "top-1": mx.metric.Accuracy(),
+        "top-5": mx.metric.TopKAccuracy(top_k=5),
+    }
+    for metric in metrics.values():
+        metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
+    return {name: float(metric.get()[1]) for name, metric in metrics.items()}
 
 
 @contextlib.contextmanager
