@@ -56,7 +56,9 @@ def network_of_case(case):
 
     An option that is not known here fails, rather than being skipped.
     """
-    family, network, *words = case.split("_")
+    words = case.split("_")
+    segmentation = words[0] == "fcn"
+    network, *words = words[1:] if words[0] in ("model", "fcn") else words
     options = {}
     for word in words:
         match = _OPTION.fullmatch(word)
@@ -69,9 +71,7 @@ def network_of_case(case):
             options["classifier"] = f"{word[0]} conv"
         elif word != "ohem":
             raise ValueError(f"case {case}: unknown option {word}")
-    if family == "fcn":
-        return f"fcn_{network}", options
-    return network if network[0].isdigit() else f"model_{network}", options
+    return f"fcn_{network}" if segmentation else network, options
 
 
 def training_network(case):
