@@ -5,24 +5,37 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Iterator, Union
 
+from rnw.errors import InputError
+
 PathLike = Union[str, "os.PathLike[str]"]
 
 
 @contextlib.contextmanager
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` when the block ends without an exception."""
+    """A binary file that takes the name `path` when the block ends without an exception.
+
+    Raises InputError, leaving nothing behind, when it cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        _remove(part)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     except BaseException:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise
+
+
+def _remove(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def write_text(path: PathLike, text: str) -> None:

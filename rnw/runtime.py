@@ -43,7 +43,7 @@ class _PrepareMXNet(MetaPathFinder):
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname == "mxnet":
-            sys.meta_path.remove(self)
+            sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
             _restore_numpy_names()
             set_threads()
             load_cuda_libraries()
@@ -229,7 +229,7 @@ def _diagnose_mxnet() -> Iterator[Finding]:
         yield Finding(DRIVER_LIBRARY, "not found", "install the NVIDIA driver")
     try:
         mx = import_mxnet()
-    except InputError as error:
+    except Exception as error:  # whatever keeps it from starting is what is asked for here
         yield Finding("MXNet", "cannot be used", str(error))
         return
     cuda = mx.runtime.Features().is_enabled("CUDA")

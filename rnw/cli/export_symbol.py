@@ -7,6 +7,7 @@ import click
 
 from rnw.cli.common import FILE
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
+from rnw.runtime import import_mxnet
 
 
 @click.command()
@@ -24,6 +25,7 @@ def command(network: str, output: Path, **options: Any) -> None:
     NETWORK is a name of `rnw networks`, fcn_a1 and the like for segmentation, or
     <size>-<n1>-...-<n7>.
     """
+    import_mxnet()
     from rnw.networks.symbols import export_symbol  # starts MXNet
 
     click.echo(export_symbol(network, output, **options))

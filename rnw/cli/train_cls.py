@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Optional, Tuple
 import click
 
 from rnw.cli.common import FILE, data_root_option, device_options
-from rnw.data.catalog import DATASETS, find_dataset
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, find_recipe
 
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from rnw.training.run import Progress
 
 DEFAULT_DATASET = "ilsvrc-cls"
-CLEAR_LINE = "\r\033[K"
+CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 
 
 @click.command()
 @click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
 @click.option(
-    "--dataset", help=f"{' or '.join(DATASETS)}; default: that of the recipe, else ilsvrc-cls."
+    "--dataset", help="digits or ilsvrc-cls; default: that of the recipe, else ilsvrc-cls."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
@@ -60,6 +59,8 @@ def command(
 
 
 def _resolve(recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]) -> Recipe:
+    from rnw.data.catalog import find_dataset  # needs an extra, which `--help` must not
+
     if dataset is None:
         return find_recipe(recipe or find_dataset(DEFAULT_DATASET).recipe, overrides)
     found = find_dataset(dataset)
@@ -88,10 +89,9 @@ class _Display:
 
     def on_epoch(self, progress: "Progress") -> None:
         self._remove_bar()
-        click.echo(str(progress))
+        click.echo(progress.of_epoch())
 
     def _remove_bar(self) -> None:
         if self._bar is not None:
             click.echo(CLEAR_LINE, nl=False)
-            self._bar.render_finish()  # shows the cursor again
             self._bar = None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from rnw.data import transforms
 from rnw.errors import InputError
@@ -25,8 +25,11 @@ def read_image(path: PathLike) -> np.ndarray:
 
     Raises InputError for a file that is missing or no image.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I;16"):  # which `convert` would clip to white
+                return _to_rgb((np.array(image) >> 8).astype(np.uint8))
             return np.array(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None

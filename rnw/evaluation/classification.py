@@ -70,6 +70,12 @@ def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64)
     """
     split = model.dataset.test_split
     examples = read_examples(model.dataset, split, data_root)
+    classes = model.net.config.classes
+    if classes != model.dataset.classes:
+        raise InputError(
+            f"the network is for {classes} classes, {model.dataset.title} has "
+            f"{model.dataset.classes}"
+        )
     probabilities = _probabilities(model, examples.images, batch)
     return Evaluation(
         model.dataset.name,
@@ -109,14 +115,14 @@ def prepare(image: np.ndarray, model: Model) -> np.ndarray:
 
 
 def _probabilities(model: Model, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
-    rows = [row.asnumpy() for row in _forward(model, images, batch)]
-    return np.concatenate(rows)
+    batches = _forward(model, images, batch)
+    return np.concatenate([part.asnumpy() for parts in batches for part in parts])
 
 
-def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator[Any]:
+def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator[List[Any]]:
     for start in range(0, len(images), batch):
         crops = np.stack([prepare(image, model) for image in images[start : start + batch]])
         contexts = model.contexts[: len(crops)]
         data = transforms.normalize(crops)
-        for part in split_and_load(data, contexts, even_split=False):
-            yield mx.nd.softmax(model.net(part))
+        parts = split_and_load(data, contexts, even_split=False)
+        yield [mx.nd.softmax(model.net(part)) for part in parts]

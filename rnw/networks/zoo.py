@@ -14,6 +14,7 @@ POOL = "pool"  # a 3x3 max pooling of stride 2 before the level
 STRIDE = "stride"  # stride 2 in the first unit of the level
 
 LEVELS = 7
+MAX_SIZE, MAX_UNITS = 8192, 1024
 DOWNSAMPLED_LEVELS = (2, 3, 4, 5, 6)
 
 
@@ -122,8 +123,11 @@ def _from_structure(name: str, structure: str, downsampling: Tuple[str, ...]) ->
             f"malformed network {name!r}: levels 2 to 7 need at least one residual unit each, "
             f"found {'-'.join(map(str, units))}; only level 1 may have none"
         )
-    if size < 8:
-        raise InputError(f"malformed network {name!r}: input size {size}, expected at least 8")
+    if not 8 <= size <= MAX_SIZE or sum(units) > MAX_UNITS:
+        raise InputError(
+            f"malformed network {name!r}: expected an input size of 8 to {MAX_SIZE} and at most "
+            f"{MAX_UNITS} units"
+        )
     entered = tuple(
         how if _is_downsampled(size, level) else None
         for level, how in zip(DOWNSAMPLED_LEVELS, downsampling)

@@ -43,9 +43,15 @@ class Progress(NamedTuple):
     images_per_second: float
 
     def __str__(self) -> str:
+        return f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}: {self._rest()}"
+
+    def of_epoch(self) -> str:
+        """The line for a whole epoch."""
+        return f"epoch {self.epoch}/{self.epochs}: {self._rest()}"
+
+    def _rest(self) -> str:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
-        where = f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}"
-        return f"{where}: {scores}, {self.images_per_second:.0f} images/s"
+        return f"{scores}, {self.images_per_second:.0f} images/s"
 
 
 def _ignore(progress: Progress) -> None:
@@ -84,7 +90,7 @@ def train(
             progress = _train_epoch(recipe, trainer, loader, epoch, on_step)
             trainer.average_statistics()
             path = save_checkpoint(net, label, folder, epoch + 1)
-            logger.info("whole %s, saved %s", progress, path.name)
+            logger.info("%s, saved %s", progress.of_epoch(), path.name)
             on_epoch(progress)
     return path
 

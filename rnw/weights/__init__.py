@@ -51,10 +51,11 @@ def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -
         ignore_extra=ignore_extra,
     )
     for name, parameter in parameters.items():
+        if name not in found:
+            continue
         if parameter._data is None:
             parameter.initialize(init="zeros", ctx=ctx, default_init="zeros")
-        if name in found:
-            parameter.set_data(np.ascontiguousarray(found[name]))
+        parameter.set_data(np.ascontiguousarray(found[name]))
 
 
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:

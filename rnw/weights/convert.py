@@ -13,6 +13,7 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import (
+    LINEAR,
     SEGMENTATION_CLASSIFIERS,
     NetworkConfig,
     Parameter,
@@ -29,6 +30,7 @@ FORMATS = (MODULE, GLUON)
 
 Shape = Tuple[int, ...]
 
+_ANOTHER_NETWORK = " (it is probably for another network)"
 _IN_UNIT = re.compile(r"(?:bn|res)(\d[ab]\d*)_branch")
 _IN_PLAIN_BLOCK = re.compile(r"(conv1a|bn7)_")
 
@@ -103,25 +105,34 @@ def network_of(path: PathLike, parameters: Mapping[str, np.ndarray], **options) 
         config = _configure(label, shapes, options)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    only_features = config.head == "features"
-    check_parameters(config, config.parameters(), shapes, path, ignore_extra=only_features)
+    if config.head == "features":
+        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
+    check_parameters(config, config.parameters(), shapes, path)
     return config
 
 
 def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
     spec = find_network(label.network)
-    convolutions = [
-        name for name in ("conv6a_weight", *_linear(shapes)) if len(shapes.get(name, ())) == 4
-    ]
-    kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
     return configure(
         spec,
         label.classes,
         width=_width(shapes),
         stride=spec.stride if label.stride is None else label.stride,
-        classifier=kinds.get(len(convolutions), "linear"),
+        classifier=_kind_of_classifier(shapes),
         **options,
     )
+
+
+def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+    weights = ("conv6a_weight", *_linear(shapes))
+    convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
+    kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
+    return kinds.get(convolutions, LINEAR)
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a parameter lies above the features."""
+    return name.startswith(("linear", "conv6"))
 
 
 def _linear(names: Iterable[str]) -> List[str]:
@@ -130,8 +141,8 @@ def _linear(names: Iterable[str]) -> List[str]:
 
 def _width(shapes: Mapping[str, Shape]) -> float:
     """Width of the network, from the widest layer: exact for widths that divide its channels."""
-    channels = shapes.get("bn7_gamma", (4096,))[0]
-    return channels / 4096
+    channels = shapes.get("bn7_gamma") or (4096,)
+    return channels[0] / 4096
 
 
 def check_parameters(
@@ -176,24 +187,17 @@ def _listing(shapes: Mapping[str, Shape]) -> str:
 
 def _probable_cause(config, missing, surplus, misshaped, found) -> str:
     """What the differences most likely mean, as ' (...)', or nothing."""
-
-    def is_top(name: str) -> bool:
-        return name.startswith(("linear", "conv6"))
-
-    only_top = all(is_top(n) for n in [*missing, *surplus, *misshaped])
-    linear = _linear(found)
-    classes = [found[name][0] for name in linear]
-    if not only_top:
-        stem = found.get("conv1a_weight")
-        if stem and "conv1a_weight" in misshaped:
-            return " (it is probably of another width)"
-        return " (it is probably for another network)"
-    if config.head != "features" and not linear:
-        return " (it probably holds features only: use head='features')"
-    if config.head == "features" and surplus:
-        return " (it holds a classifier too: pass ignore_extra=True to leave it)"
-    if classes and classes[0] != config.classes:
-        return f" (it is for {classes[0]} classes)"
-    if misshaped or missing or surplus:
-        return " (it has probably another kind of classifier)"
-    return ""
+    if not all(is_classifier(n) for n in [*missing, *surplus, *misshaped]):
+        width = "conv1a_weight" in misshaped
+        return " (it is probably of another width)" if width else _ANOTHER_NETWORK
+    weights = [found[name] for name in _linear(found) if found[name]]
+    if config.head == "features":
+        return " (it holds a classifier too: pass ignore_extra=True to leave it)" * bool(surplus)
+    if not weights:
+        return " (it probably holds features only: use head='features')" * bool(missing)
+    causes = []
+    if weights[0][0] != config.classes:
+        causes.append(f"is for {weights[0][0]} classes")
+    if _kind_of_classifier(found) != config.classifier:
+        causes.append("has another kind of classifier")
+    return f" (it {' and '.join(causes)})" if causes else ""

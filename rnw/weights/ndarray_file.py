@@ -13,6 +13,7 @@ endian::
 An array of rank 0 has no body (it was never filled), except under 0xF993FACA: that is a scalar.
 """
 
+import math
 import struct
 from pathlib import Path
 from typing import Dict, Mapping, Tuple
@@ -25,6 +26,7 @@ from rnw.files import PathLike, atomic_write
 FILE_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 MAX_RANK = 32
+MAX_VALUES = 1 << 58
 DENSE = 0
 CPU = 1
 
@@ -38,10 +40,6 @@ ELEMENT_TYPES = {
     5: "i1",
     6: "<i8",
     7: "?",
-    8: "<i2",
-    9: "<u2",
-    10: "<u4",
-    11: "<u8",
 }
 _TYPE_FLAGS = {np.dtype(name): flag for flag, name in ELEMENT_TYPES.items()}
 
@@ -62,10 +60,11 @@ def write_arrays(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """
     with atomic_write(path) as file:
         file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(arrays)))
+        plain = all(array.size and array.ndim for array in arrays.values())
+        magic = MAGIC_V2 if plain else MAGIC_V3  # a file of both kinds MXNet does not read
         for name, array in arrays.items():
             if array.dtype not in _TYPE_FLAGS:
                 raise InputError(f"{path}: {name} has type {array.dtype}, which MXNet cannot store")
-            magic = MAGIC_V2 if array.size and array.ndim else MAGIC_V3
             file.write(struct.pack("<IiI", magic, DENSE, array.ndim))
             file.write(struct.pack(f"<{array.ndim}q", *array.shape))
             file.write(struct.pack("<iii", CPU, 0, _TYPE_FLAGS[array.dtype]))
@@ -154,16 +153,15 @@ class _Reader:
         if flag not in ELEMENT_TYPES:
             raise self.fail(f"{what} has the unknown element type {flag}")
         dtype = np.dtype(ELEMENT_TYPES[flag])
-        size = dtype.itemsize
-        for dimension in shape:
-            size *= dimension
+        size = dtype.itemsize * math.prod(shape)
         return self.take(size, f"{what} of shape {shape}").view(dtype).reshape(shape)
 
     def shape(self, rank: int, kind: str, what: str) -> Tuple[int, ...]:
         if rank > MAX_RANK:
             raise self.fail(f"{what} has {rank} dimensions, at most {MAX_RANK} are possible,")
         shape = tuple(self.number(kind, what) for _ in range(rank))
-        if any(dimension < 0 for dimension in shape):
+        values = math.prod(dimension for dimension in shape if dimension)
+        if any(dimension < 0 for dimension in shape) or values > MAX_VALUES:
             raise self.fail(f"{what} has the impossible shape {shape}")
         return shape
 

@@ -52,7 +52,8 @@ def test_structure_and_downsampling(name, structure, downsampling):
         ("224-0-3-3-6-3-1-1-1", "malformed network"),
         ("224-0-3-3-6-3-1-x", "malformed network"),
         ("224-0-3-0-6-3-1-1", "levels 2 to 7 need at least one"),
-        ("4-1-1-1-1-1-1-1", "input size 4"),
+        ("4-1-1-1-1-1-1-1", "expected an input size of 8 to 8192"),
+        ("224-0-1-1-1-9999-1-1", "at most 1024 units"),
     ],
 )
 def test_refuses_other_names(name, wording):

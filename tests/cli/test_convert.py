@@ -1,0 +1,114 @@
+"""Conversion of weights files by the command line."""
+
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.networks.classifier import get_network
+from tests.golden_cases import golden_folder
+
+NAME = "ilsvrc-cls_rna-a1_cls8_ep-0001"
+RELEASED = golden_folder() / f"{NAME}.params"
+PROBABILITIES = golden_folder() / f"{NAME.replace('_ep-0001', '')}_expected.npz"
+
+
+def _convert(rnw, source, target, to, *options):
+    assert rnw("convert", source, target, "--to", to, *options) == (0, f"{target}\n", "")
+    return mx.nd.load(str(target))
+
+
+def _same(found, expected):
+    assert set(found) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name].asnumpy(), array.asnumpy(), name)
+
+
+def test_there_and_back(rnw):
+    released = mx.nd.load(str(RELEASED))
+    gluon = _convert(rnw, RELEASED, "gluon.params", "gluon")
+    _same({name.split(".")[-1]: array for name, array in gluon.items()}, _plain(released))
+    back = _convert(rnw, "gluon.params", "back/module.params", "module")
+    _same(back, released)
+    _convert(rnw, RELEASED, "direct.params", "module")
+    _same(mx.nd.load("direct.params"), released)
+
+
+def _plain(arrays):
+    return {name.split(":")[-1]: array for name, array in arrays.items()}
+
+
+def test_gluon_loads_what_was_converted(rnw):
+    released = _plain(mx.nd.load(str(RELEASED)))
+    _convert(rnw, RELEASED, "gluon.params", "gluon")
+    net = get_network("model_a1", 8, width=released["bn7_gamma"].size / 4096)
+    net.load_parameters("gluon.params")
+    _same({name: p.data() for name, p in net.collect_params().items()}, released)
+
+
+def test_module_loads_what_was_converted_back(rnw):
+    _convert(rnw, RELEASED, "gluon.params", "gluon")
+    _convert(rnw, "gluon.params", "model-0001.params", "module")
+    Path("model-symbol.json").write_bytes(
+        (golden_folder() / f"{NAME[:-5]}-symbol.json").read_bytes()
+    )
+    symbol, args, auxs = mx.model.load_checkpoint("model", 1)
+    assert set(args) == set(symbol.list_arguments()) - {"data", "softmax_label"}
+    assert set(auxs) == set(symbol.list_auxiliary_states())
+
+
+def test_target_that_exists_is_kept_unless_told_otherwise(rnw, refused):
+    Path("target").write_text("kept")
+    message = refused("convert", RELEASED, "target", "--to", "gluon")
+    assert "target: exists already; choose another name, or pass --overwrite" in message
+    assert Path("target").read_text() == "kept"
+    assert len(_convert(rnw, RELEASED, "target", "gluon", "--overwrite")) == 193
+
+
+def test_a_file_can_be_converted_in_place(rnw):
+    Path("file").write_bytes(RELEASED.read_bytes())
+    _same(_convert(rnw, "file", "file", "module", "--overwrite"), mx.nd.load(str(RELEASED)))
+
+
+@pytest.mark.parametrize(
+    ("content", "wording"),
+    [
+        (b"<!DOCTYPE html>\n", "not a .params file of MXNet"),
+        (b"\x12", "not a .params file"),
+        (b"", "the file is empty"),
+        (RELEASED.read_bytes()[:40], "more than the file can hold, at byte 24 of 40"),
+        (RELEASED.read_bytes()[:200_000], "truncated file"),
+        (RELEASED.read_bytes()[:-1], "truncated file: a name needs "),
+        (RELEASED.read_bytes() + b"\0", "1 bytes too many after the last name"),
+    ],
+    ids=["web page", "one byte", "empty", "header", "half", "last byte", "surplus"],
+)
+def test_refused_sources_write_nothing(refused, content, wording):
+    Path("source").write_bytes(content)
+    message = refused("convert", "source", "target", "--to", "gluon")
+    assert message.startswith("Error: source: ")
+    assert wording in message
+    assert list(Path().iterdir()) == [Path("source")]
+
+
+@pytest.mark.parametrize("source", ["absent", "."])
+def test_refuses_what_is_no_file(refused, source):
+    assert f"{source}: no such file" in refused("convert", source, "target", "--to", "module")
+
+
+@pytest.mark.parametrize("options", [(), ("--to", "onnx")])
+def test_format_must_be_named(rnw, options):
+    code, out, err = rnw("convert", RELEASED, "target", *options)
+    assert (code, out) == (2, "")
+    assert "'--to'" in err
+    assert not Path("target").exists()
+
+
+@pytest.mark.parametrize("target", ["taken/target", "folder"])
+def test_refuses_a_target_that_cannot_be_written(refused, target):
+    Path("taken").write_text("kept")
+    Path("folder").mkdir()
+    message = refused("convert", RELEASED, target, "--to", "gluon", "--overwrite")
+    assert "taken" in message or "folder" in message
+    assert {path.name for path in Path().rglob("*")} == {"taken", "folder"}

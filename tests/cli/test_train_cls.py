@@ -1,0 +1,157 @@
+"""Training by the command line: a short run, and what is refused."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mxnet as mx
+import pytest
+
+LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
+SHORT = ("--dataset", "digits", "--set", "epochs=1", "--set", "width=0.03125")
+SCORES = r"loss (\d+\.\d+), top-1 (\d\.\d+), top-5 (\d\.\d+), \d+ images/s"
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+def _train(rnw, *options):
+    code, out, err = rnw("train-cls", *SHORT, "--cpus", 2, *options)
+    assert (code, err) == (0, "")
+    return out
+
+
+def _contents():
+    return {path.name: path.read_bytes() for path in Path().rglob("*.params")}
+
+
+def test_run(rnw):
+    epoch, path = _train(rnw, "--output", "out").splitlines()
+    assert path == f"out/{LABEL}_ep-0001.params"
+    loss, top1, top5 = map(float, re.fullmatch(rf"epoch 1/1\b.*: {SCORES}", epoch).groups())
+    assert 0 < loss < 5
+    assert 0.05 < top1 < top5 <= 1
+    assert {file.name for file in Path("out").iterdir()} == {
+        f"{LABEL}_ep-0001.params",
+        f"{LABEL}_ep-symbol.json",
+        f"{LABEL}.json",
+        f"{LABEL}.log",
+    }
+    recipe = json.loads(Path("out", f"{LABEL}.json").read_text())
+    assert (recipe["epochs"], recipe["width"], recipe["batch"]) == (1, 0.03125, 64)
+    assert "cpu(0), cpu(1), seed 0" in Path("out", f"{LABEL}.log").read_text()
+    symbol, args, auxs = mx.model.load_checkpoint(f"out/{LABEL}_ep", 1)
+    assert args["linear10_weight"].shape == (10, 128)
+    assert set(auxs) == set(symbol.list_auxiliary_states())
+
+
+def test_several_epochs_and_the_default_folder(rnw):
+    *epochs, path = _train(rnw, "--set", "epochs=3", "--set", "batch=512").splitlines()
+    assert [line.split()[1].rstrip(",:") for line in epochs] == ["1/3", "2/3", "3/3"]
+    assert path == f"output/{LABEL}_ep-0003.params"
+    assert sorted(_contents()) == [f"{LABEL}_ep-000{epoch}.params" for epoch in (1, 2, 3)]
+
+
+def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
+    few = ("--set", "batch=1024", "--output", ".")
+    _train(rnw, *few, "--seed", 1)
+    first = _contents()
+    message = refused("train-cls", *SHORT, *few)
+    assert f"already holds 1 checkpoints of {LABEL}" in message
+    assert "--overwrite" in message
+    assert _contents() == first
+    _train(rnw, *few, "--seed", 1, "--overwrite")
+    assert _contents() == first
+    _train(rnw, *few, "--seed", 2, "--overwrite")
+    assert list(_contents()) == list(first)
+    assert _contents() != first
+
+
+def test_terminal_shows_the_epoch_under_way():
+    ours, theirs = pty.openpty()
+    few = ("--set", "batch=256", "--output", "out")
+    run = [sys.executable, "-m", "rnw", "train-cls", *SHORT, *few]
+    with subprocess.Popen(run, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        shown = _read_terminal(ours)
+        assert process.stderr.read() == b""
+    bars = [text for text in shown.split("\r") if "[" in text and "%" in text]
+    assert len(bars) == 5
+    assert all(re.search(SCORES, text) for text in bars)
+    epoch, path = _visible(shown)
+    assert re.fullmatch(rf"epoch 1/1\b.*: {SCORES}", epoch)
+    assert path == f"out/{LABEL}_ep-0001.params"
+    assert shown.rfind(SHOW_CURSOR) > shown.rfind(HIDE_CURSOR) > 0
+
+
+def _visible(shown):
+    """The lines that are left on a terminal: what was written last on each, without controls."""
+    lines = shown.replace("\r\n", "\n").rstrip("\n").split("\n")
+    return [re.sub(r"\x1b\[\??\d*[a-zA-Z]", "", line.split("\r")[-1]) for line in lines]
+
+
+def _read_terminal(descriptor):
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(descriptor, 1 << 16)
+        except OSError:  # how Linux says that the other side is closed
+            chunk = b""
+        if not chunk:
+            os.close(descriptor)
+            return b"".join(chunks).decode()
+        chunks.append(chunk)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
+        ("--dataset mnist", "unknown data set 'mnist': expected one of ilsvrc-cls, digits"),
+        ("--dataset digits --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
+        ("--dataset digits --set epochs", "cannot set 'epochs': expected key=value"),
+        ("--dataset digits --set epochs=few", "cannot set epochs=few: expected int"),
+        ("--dataset digits --set batch=0", "batch is 0, expected at least 1"),
+        ("--dataset digits --set classes=9", "has 10 classes, the recipe 9"),
+        ("--dataset digits --set network=z", "unknown network 'z'"),
+        ("--dataset digits --set width=0", "width is 0.0, expected"),
+        ("--dataset digits --set schedule=cosine", "unknown schedule 'cosine'"),
+        ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
+        ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),
+        ("--dataset digits --gpus 0,x", "--gpus 0,x: expected device numbers"),
+        ("--dataset digits --gpus 0 --cpus 1", "cannot be used together"),
+        ("--dataset digits --set batch=1440", "a batch of 1440 cannot be drawn from 1438"),
+        ("", "data/ilsvrc12/ILSVRC2012_train: no such directory"),
+        ("--data-root elsewhere", "elsewhere/ILSVRC2012_train: no such directory"),
+        ("--recipe model_f", "data/ilsvrc12/ILSVRC2012_train: no such directory"),
+        ("--recipe digits --dataset ilsvrc-cls --set classes=1000", "ILSVRC2012_train: no such"),
+        ("--dataset digits --set dataset=ilsvrc-cls", "ILSVRC2012_train: no such directory"),
+    ],
+)
+def test_refused_runs_write_nothing(refused, arguments, wording):
+    assert wording in refused("train-cls", *arguments.split())
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.skipif(mx.runtime.Features().is_enabled("CUDA"), reason="this MXNet can use GPUs")
+def test_gpus_on_a_cpu_build_write_nothing(refused):
+    message = refused("train-cls", "--dataset", "digits", "--gpus", "0,1")
+    assert "--gpus 0,1: this MXNet is a CPU build" in message
+    assert "[cu112]" in message
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
+def test_refused_seeds_write_nothing(rnw, seed):
+    code, out, err = rnw("train-cls", *SHORT, "--seed", seed)
+    assert (code, out) == (2, "")
+    assert "Invalid value for '--seed'" in err
+    assert list(Path().iterdir()) == []
+
+
+def test_refuses_a_file_as_folder(refused):
+    Path("taken").write_text("kept")
+    assert "taken: cannot be made" in refused("train-cls", *SHORT, "--output", "taken")
+    assert Path("taken").read_text() == "kept"

@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rnw.errors import InputError
+from rnw.files import atomic_write, write_text
+
+
+def test_new_content_appears_after_the_block(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with atomic_write(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_and_its_folders_appear_after_the_block():
+    path = Path("some/folder/file")
+    with atomic_write(str(path)) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_leaves_what_was_there(old, error, tmp_path):
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(error), atomic_write(path) as file:
+        file.write(b"new")
+        raise error
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_folder_in_the_way_leaves_no_part(tmp_path):
+    (tmp_path / "file").mkdir()
+    with pytest.raises(InputError, match="file: cannot be written: Is a directory"), atomic_write(
+        tmp_path / "file"
+    ) as file:
+        file.write(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_follow_the_umask(mask):
+    before = os.umask(mask)
+    try:
+        write_text("file", "")
+    finally:
+        os.umask(before)
+    assert Path("file").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_text_is_utf8():
+    write_text("file", "größe\n")
+    assert Path("file").read_bytes() == b"gr\xc3\xb6\xc3\x9fe\n"

@@ -1,0 +1,95 @@
+"""The public face of the package, and what importing it costs."""
+
+import re
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+import rnw
+from rnw.cli import COMMANDS
+
+HELP = ("-m", "rnw", "--help")
+
+
+def _python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+
+
+def _seconds(*arguments):
+    start = time.perf_counter()
+    _python(*arguments)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "rnw",
+        "rnw.runtime, rnw.cli, rnw.analysis.cost",
+        "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released",
+        "rnw.networks.zoo, rnw.data.catalog, rnw.training.recipes",
+    ],
+)
+def test_importing_does_not_start_mxnet(modules):
+    found = _python("-c", f"import sys, {modules}; print('mxnet' in sys.modules)")
+    assert found.stdout == "False\n"
+
+
+def test_help_does_not_start_mxnet():
+    found = _python("-X", "importtime", *HELP)
+    imported = {line.split("|")[-1].strip() for line in found.stderr.splitlines()}
+    assert "rnw.training.recipes" in imported  # of train-cls
+    assert not {name for name in imported if name.split(".")[0] == "mxnet"}
+    assert all(re.search(rf"^  {command} ", found.stdout, re.MULTILINE) for command in COMMANDS)
+
+
+def test_help_takes_less_than_a_second():
+    assert min(_seconds(*HELP) for _ in range(3)) < 1
+
+
+@pytest.mark.parametrize("first", ["rnw", "numpy, rnw.networks.zoo"])
+def test_numpy_has_its_old_names_once_mxnet_is_imported(first):
+    script = (
+        f"import {first}\nimport mxnet\nimport numpy as np\n"
+        "print([getattr(np, n).__name__ for n in ('bool', 'int', 'float', 'object', 'str')])\n"
+        "print(mxnet.nd.ones(3).asnumpy().sum(), np.bool_(1).dtype)"
+    )
+    names = "['bool', 'int', 'float', 'object', 'str']"
+    assert _python("-c", script).stdout == f"{names}\n3.0 bool\n"
+
+
+def test_version_is_that_of_the_distribution():
+    assert rnw.__version__ == version("rnw")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", rnw.__version__)
+
+
+def test_public_names_are_those_of_their_modules():
+    from rnw.networks.classifier import get_network
+    from rnw.weights import load_params, save_params
+
+    found = (rnw.get_network, rnw.load_params, rnw.save_params)
+    assert found == (get_network, load_params, save_params)
+    assert sorted(rnw.__all__) == ["get_network", "load_params", "save_params"]
+    assert set(rnw.__all__) < set(dir(rnw))
+
+
+def test_public_names_work_together(tmp_path):
+    path = tmp_path / "weights.params"
+    first, second = (rnw.get_network("28-1-1-1-1-1-1-1", 3, width=1 / 64) for _ in range(2))
+    first.initialize("xavier")
+    rnw.save_params(first, path)
+    rnw.load_params(second, path)
+    for name, parameter in first.collect_params().items():
+        assert (second.collect_params()[name].data() == parameter.data()).asnumpy().all(), name
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="module 'rnw' has no attribute 'get_model'"):
+        _ = rnw.get_model
+    with pytest.raises(ImportError, match="get_model"):
+        from rnw import get_model  # noqa: F401
