@@ -66,17 +66,17 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
 def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64) -> Evaluation:
     """Test a model on its data set's test split, one centre crop per image.
 
-    Raises InputError when data is missing, naming it.
+    Raises InputError when data is missing, naming it, and for another number of classes.
     """
     split = model.dataset.test_split
     examples = read_examples(model.dataset, split, data_root)
-    classes = model.net.config.classes
+    probabilities = _probabilities(model, examples.images, batch)
+    classes = probabilities.shape[1]
     if classes != model.dataset.classes:
         raise InputError(
             f"the network is for {classes} classes, {model.dataset.title} has "
             f"{model.dataset.classes}"
         )
-    probabilities = _probabilities(model, examples.images, batch)
     return Evaluation(
         model.dataset.name,
         split,

@@ -155,6 +155,13 @@ def test_missing_data_is_named(fill):
         evaluate(model, data_root=Path("elsewhere"))
 
 
+def test_another_number_of_classes_is_refused(fill):
+    name = TINY_FILE.replace("cls10", "cls8")
+    save_params(fill(get_network(TINY, 8, width=NARROW)), name)
+    with pytest.raises(InputError, match="is for 8 classes, .* has 10"):
+        evaluate(load_model(name, [mx.cpu()]))
+
+
 def test_segmentation_networks_are_refused(fill):
     name = "ilsvrc-cls_rna-a1_cls5_s8_ep-0001.params"
     save_params(fill(get_network("fcn_a1", 5, width=NARROW)), name)
