@@ -230,7 +230,7 @@ def _diagnose_mxnet() -> Iterator[Finding]:
     try:
         mx = import_mxnet()
     except Exception as error:  # whatever keeps it from starting is what is asked for here
-        yield Finding("MXNet", "cannot be used", str(error))
+        yield Finding("MXNet", "cannot be used", str(error.__cause__ or error))
         return
     cuda = mx.runtime.Features().is_enabled("CUDA")
     yield Finding("MXNet", f"{mx.__version__}, {'CUDA' if cuda else 'CPU'} build")

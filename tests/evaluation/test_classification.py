@@ -158,7 +158,7 @@ def test_missing_data_is_named(fill):
 def test_another_number_of_classes_is_refused(fill):
     name = TINY_FILE.replace("cls10", "cls8")
     save_params(fill(get_network(TINY, 8, width=NARROW)), name)
-    with pytest.raises(InputError, match="is for 8 classes, .* has 10"):
+    with pytest.raises(InputError, match=r"is for 8 classes, .* has 10"):
         evaluate(load_model(name, [mx.cpu()]))
 
 
