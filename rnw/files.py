@@ -33,6 +33,12 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         raise
 
 
+def remove_parts(folder: Path, prefix: str) -> None:
+    """Remove what killed processes left of files in `folder` whose names start with `prefix`."""
+    for part in folder.glob(f".{prefix}*.part"):
+        _remove(part)
+
+
 def _remove(part: Path) -> None:
     with contextlib.suppress(OSError):
         part.unlink()

@@ -1,14 +1,16 @@
 """`rnw train-cls`: train a classification network."""
 
+import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, Optional, Tuple
 
 import click
 
 from rnw.cli.common import FILE, data_root_option, device_options
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, find_recipe
+from rnw.training.signals import RunStoppedError
 
 if TYPE_CHECKING:
     from rnw.training.run import Progress
@@ -26,6 +28,14 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
+@click.option(
+    "--checkpoint-every", type=click.IntRange(1), metavar="N", help="Save each N steps as well."
+)
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep the N newest epochs only.")
+@click.option(
+    "--keep-every", type=click.IntRange(1), metavar="N", help="With --keep: and each N-th epoch."
+)
 @data_root_option
 @device_options
 def command(
@@ -35,6 +45,10 @@ def command(
     seed: int,
     output: Path,
     overwrite: bool,
+    resume: bool,
+    checkpoint_every: Optional[int],
+    keep: Optional[int],
+    keep_every: Optional[int],
     data_root: Optional[Path],
     gpus: Optional[str],
     cpus: Optional[int],
@@ -42,9 +56,9 @@ def command(
     """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
-    from rnw.training.run import train  # starts MXNet
+    from rnw.training.run import Checkpointing, train  # starts MXNet
 
-    with _Display() as display:
+    with _Display() as display, _exit_when_stopped():
         path = train(
             resolved,
             contexts,
@@ -52,10 +66,21 @@ def command(
             seed=seed,
             data_root=data_root,
             overwrite=overwrite,
+            resume=resume,
+            checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
             on_step=display.on_step,
             on_epoch=display.on_epoch,
         )
     click.echo(f"{path}")
+
+
+@contextlib.contextmanager
+def _exit_when_stopped() -> Iterator[None]:
+    try:
+        yield
+    except RunStoppedError as stopped:
+        click.echo(f"{stopped}; go on with --resume", err=True)
+        raise SystemExit(stopped.exit_status) from None
 
 
 def _resolve(recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]) -> Recipe:

@@ -33,11 +33,11 @@ class Loader:
         self._seed = seed
         self.batches_per_epoch = len(examples.labels) // batch
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of epoch `number` (counted from 0)."""
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number` (counted from 0) from batch `start` on."""
         order = np.random.RandomState([self._seed, number]).permutation(len(self._examples.labels))
-        for start in range(0, self.batches_per_epoch * self._batch, self._batch):
-            chosen = order[start : start + self._batch]
+        for index in range(start, self.batches_per_epoch):
+            chosen = order[index * self._batch : (index + 1) * self._batch]
             yield Batch(
                 normalize(self._examples.images[chosen]),
                 self._examples.labels[chosen].astype(np.float32),

@@ -1,12 +1,13 @@
 """Checkpoints in the form of the released files: parameters beside their graph."""
 
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
 from rnw.networks.symbols import to_json
+from rnw.training.state import state_file
 from rnw.weights import save_params
 from rnw.weights.labels import ModelLabel
 
@@ -24,23 +25,43 @@ def save_checkpoint(net: Network, label: ModelLabel, folder: Path, epoch: int) -
 
 def find_checkpoints(label: ModelLabel, folder: Path) -> List[Path]:
     """Parameter files of `label` in `folder`, oldest epoch first."""
-    return sorted(folder.glob(f"{label}_ep-[0-9]*.params"))
+    return sorted(folder.glob(f"{label}_ep-[0-9]*.params"), key=epoch_of)
+
+
+def epoch_of(path: Path) -> int:
+    """The number of epochs after which a checkpoint was written."""
+    return int(path.stem.rsplit("-", 1)[1])
+
+
+def prune_checkpoints(
+    label: ModelLabel, folder: Path, keep: Optional[int], keep_every: Optional[int]
+) -> None:
+    """Remove all but the newest `keep` checkpoints and those of each `keep_every`-th epoch."""
+    if keep is None:
+        return
+    for path in find_checkpoints(label, folder)[:-keep]:
+        if keep_every is None or epoch_of(path) % keep_every:
+            path.unlink()
 
 
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
-    """Make `folder` ready for a new run, without the checkpoints of an earlier one.
+    """Make `folder` ready for a new run, without the files of an earlier one.
 
     Raises InputError when there are some and `overwrite` is not set.
     """
-    old = find_checkpoints(label, folder)
+    old = [
+        path
+        for path in [*find_checkpoints(label, folder), state_file(label, folder)]
+        if path.exists()
+    ]
     if old and not overwrite:
         raise InputError(
-            f"{folder}: already holds {len(old)} checkpoints of {label}; choose another --output, "
-            "or pass --overwrite to replace them"
+            f"{folder}: already holds a run of {label}: pass --resume to go on with it, "
+            "--overwrite to replace it, or choose another --output"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
-    for path in old:
-        path.unlink()
+    for path in [*old, folder / f"{label}.log"]:
+        path.unlink(missing_ok=True)

@@ -57,11 +57,13 @@ def make_optimizer(
     momentum: float,
     weight_decay: float,
     rescale: float,
+    updates_done: int = 0,
 ) -> Optimizer:
     """The optimizer `name` for `parameters`, whose keys in a KVStore are their places.
 
     Weight decay applies to `*_weight` and `*_gamma` only; a parameter's own multipliers apply on
-    top. `rescale` multiplies the gradients. Raises InputError for an unknown name.
+    top. `rescale` multiplies the gradients; `updates_done` counts those of a run that goes on.
+    Raises InputError for an unknown name.
     """
     if name not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
@@ -72,6 +74,7 @@ def make_optimizer(
         momentum=momentum,
         wd=weight_decay,
         rescale_grad=rescale,
+        begin_num_update=updates_done,
         param_idx2name={key: parameter.name for key, parameter in enumerate(parameters)},
     )
     optimizer.set_lr_mult(_multipliers(parameters, "lr_mult"))

@@ -28,7 +28,8 @@ class Trainer:
     """Trains `net` (with the softmax head, initialised on `contexts`) step by step.
 
     optimizer: an MXNet optimizer whose parameter indices are places in `trained_parameters(net)`.
-    kvstore: 'local' sums gradients on the CPU, 'device' on a GPU.
+    kvstore: 'local' sums gradients on the CPU, 'device' on a GPU. `updater.states` holds what the
+    optimizer has accumulated, by parameter index.
     """
 
     def __init__(
@@ -45,7 +46,8 @@ class Trainer:
         self.contexts = list(contexts)
         self._parameters = trained_parameters(net)
         self._kvstore = mx.kv.create(kvstore)
-        self._kvstore.set_optimizer(optimizer)
+        self.updater = mx.optimizer.get_updater(optimizer)
+        self._kvstore._set_updater(self.updater)
         for key, parameter in enumerate(self._parameters):
             self._kvstore.init(key, parameter.list_data()[0])
 

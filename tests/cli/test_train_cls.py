@@ -38,6 +38,7 @@ def test_run(rnw):
         f"{LABEL}_ep-symbol.json",
         f"{LABEL}.json",
         f"{LABEL}.log",
+        f"{LABEL}.state",
     }
     recipe = json.loads(Path("out", f"{LABEL}.json").read_text())
     assert (recipe["epochs"], recipe["width"], recipe["batch"]) == (1, 0.03125, 64)
@@ -59,7 +60,7 @@ def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     _train(rnw, *few, "--seed", 1)
     first = _contents()
     message = refused("train-cls", *SHORT, *few)
-    assert f"already holds 1 checkpoints of {LABEL}" in message
+    assert f"already holds a run of {LABEL}" in message
     assert "--overwrite" in message
     assert _contents() == first
     _train(rnw, *few, "--seed", 1, "--overwrite")

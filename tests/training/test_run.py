@@ -34,6 +34,7 @@ def test_files_of_a_run(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{LABEL}.json",
         f"{LABEL}.log",
+        f"{LABEL}.state",
         f"{LABEL}_ep-symbol.json",
         f"{LABEL}_ep-0001.params",
         f"{LABEL}_ep-0002.params",
@@ -67,7 +68,7 @@ def test_same_seed_same_bytes(tmp_path):
 def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
     _train(tmp_path)
     before = _parameters(tmp_path)
-    with pytest.raises(InputError, match=r"already holds 2 checkpoints .* --overwrite"):
+    with pytest.raises(InputError, match=r"already holds a run of .* --overwrite"):
         _train(tmp_path, seed=1)
     assert _parameters(tmp_path) == before
     _train(tmp_path, seed=1, overwrite=True, overrides=("epochs=1", "width=0.03125"))

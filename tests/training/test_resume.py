@@ -1,0 +1,151 @@
+"""A run that is stopped or killed ends as one that never was."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import mxnet as mx
+import pytest
+
+from rnw.errors import InputError
+from rnw.training.recipes import find_recipe
+from rnw.training.run import Checkpointing, train
+from rnw.training.signals import RunStoppedError
+
+LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
+SHORT = ("epochs=3", "width=0.03125", "batch=256")
+KILLS = 10
+
+
+def _train(folder, devices=2, overrides=SHORT, **options):
+    recipe = find_recipe("digits", overrides)
+    return train(recipe, [mx.cpu(i) for i in range(devices)], folder, **options)
+
+
+def _results(folder):
+    """All files that count, by name."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".params", ".state")}
+
+
+def _stop_after(steps):
+    """A hook that sends Ctrl-C to this process after so many steps."""
+    seen = []
+
+    def hook(progress):
+        seen.append(progress)
+        if len(seen) == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return hook
+
+
+@pytest.mark.parametrize("optimizer", ["torch_nesterov", "sgd"])
+@pytest.mark.parametrize("steps", [1, 4, 5, 7])
+def test_stopped_and_resumed_is_never_stopped(tmp_path, steps, optimizer):
+    overrides = (*SHORT, f"optimizer={optimizer}")
+    _train(tmp_path / "whole", overrides=overrides)
+    with pytest.raises(RunStoppedError, match="SIGINT"):
+        _train(tmp_path / "parts", overrides=overrides, on_step=_stop_after(steps))
+    assert _results(tmp_path / "parts") != _results(tmp_path / "whole")
+    _train(tmp_path / "parts", overrides=overrides, resume=True)
+    assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    last = _train(tmp_path)
+    before = _results(tmp_path)
+    assert _train(tmp_path, resume=True) == last
+    assert _results(tmp_path) == before
+
+
+def test_resume_starts_afresh_where_there_is_nothing(tmp_path):
+    _train(tmp_path / "a", resume=True)
+    _train(tmp_path / "b")
+    assert _results(tmp_path / "a") == _results(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        ({"devices": 1}, "devices was 2, now 1"),
+        ({"seed": 7}, "seed was 0, now 7"),
+        ({"overrides": ("epochs=4", *SHORT[1:])}, r"recipe was .*'epochs': 3.* now .*'epochs': 4"),
+    ],
+)
+def test_other_settings_are_refused(tmp_path, options, wording):
+    _train(tmp_path)
+    before = _results(tmp_path)
+    with pytest.raises(InputError, match=wording):
+        _train(tmp_path, resume=True, **options)
+    assert _results(tmp_path) == before
+
+
+def test_damaged_state_is_refused(tmp_path):
+    _train(tmp_path)
+    path = tmp_path / f"{LABEL}.state"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="truncated file"):
+        _train(tmp_path, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    overrides = ("epochs=3", "width=0.03125", "batch=256", "base_lr=1e30")
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at epoch 1, step \d"):
+        _train(tmp_path, overrides=overrides)
+    assert _results(tmp_path) == {}
+
+
+def test_pruning(tmp_path):
+    overrides = ("epochs=7", "width=0.03125", "batch=1024")
+    _train(tmp_path, overrides=overrides, checkpointing=Checkpointing(keep=2, keep_every=3))
+    kept = sorted(path.name for path in tmp_path.glob("*.params"))
+    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (3, 6, 7)]
+
+
+def _start(folder, *more):
+    options = ("--cpus", "2", "--output", str(folder), "--resume", "--checkpoint-every", "1")
+    settings = [part for override in (*SHORT, "epochs=40") for part in ("--set", override)]
+    command = [sys.executable, "-m", "rnw", "train-cls", "--dataset", "digits", *options, *more]
+    return subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, text=True)
+
+
+def _kill(run, folder, delay):
+    """Kill a run `delay` seconds after it saved for the first time, or with None while it saves."""
+    state = folder / f"{LABEL}.state"
+    begun = time.time_ns()
+    while not (state.exists() and state.stat().st_mtime_ns > begun):
+        assert run.poll() is None
+        time.sleep(0.005)
+    if delay is not None:
+        time.sleep(delay)
+    while delay is None and not list(folder.glob(".*.state.*.part")):
+        assert run.poll() is None
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_killed_ten_times(tmp_path):
+    assert _start(tmp_path / "whole").wait(300) == 0
+    parts = tmp_path / "parts"
+    stream = random.Random(0)
+    cut_short = 0
+    for kill in range(KILLS):
+        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.4))
+        cut_short += bool(list(parts.glob(".*.part")))
+    assert cut_short >= 1
+    assert _start(parts).wait(300) == 0
+    assert _results(parts) == _results(tmp_path / "whole")
+    assert list(parts.glob(".*")) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_command_line_stops_with_a_status_of_its_own(tmp_path, number, status):
+    run = _start(tmp_path)
+    assert run.stdout.readline().startswith("epoch 1/40")
+    run.send_signal(number)
+    assert run.wait(60) == status
+    assert (tmp_path / f"{LABEL}.state").exists()
