@@ -28,6 +28,7 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
+@click.option("--weights", type=FILE, help="Start from this file where it fits.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), metavar="N", help="Save each N steps as well."
@@ -45,6 +46,7 @@ def command(
     seed: int,
     output: Path,
     overwrite: bool,
+    weights: Optional[Path],
     resume: bool,
     checkpoint_every: Optional[int],
     keep: Optional[int],
@@ -67,9 +69,11 @@ def command(
             data_root=data_root,
             overwrite=overwrite,
             resume=resume,
+            weights=weights,
             checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
             on_step=display.on_step,
             on_epoch=display.on_epoch,
+            on_warm_start=lambda transfer: click.echo(f"{weights}: {transfer}"),
         )
     click.echo(f"{path}")
 

@@ -7,7 +7,7 @@ import math
 import time
 from pathlib import Path
 from statistics import fmean
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -25,6 +25,7 @@ from rnw.training.schedules import make_schedule
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.state import Position, State, find_state, save_state, state_file
 from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_parameters
+from rnw.weights import Transfer, warm_start
 from rnw.weights.labels import ModelLabel
 
 Scores = Dict[str, float]
@@ -60,7 +61,7 @@ class Progress(NamedTuple):
 Hook = Callable[[Progress], None]
 
 
-def _ignore(progress: Progress) -> None:
+def _ignore(event: Any) -> None:
     """A hook that does nothing."""
 
 
@@ -87,18 +88,22 @@ def train(
     data_root: Optional[Path] = None,
     overwrite: bool = False,
     resume: bool = False,
+    weights: Optional[Path] = None,
     checkpointing: Checkpointing = EACH_EPOCH,
     on_step: Hook = _ignore,
     on_epoch: Hook = _ignore,
+    on_warm_start: Callable[[Transfer], None] = _ignore,
 ) -> Path:
     """Train as `recipe` says; the path of the last checkpoint.
 
     `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, and the state
     from which `resume` goes on exactly where the run was (or starts, when there is none). The hooks
-    are called after each step and each epoch.
+    are called after each step and each epoch. A new run starts from `weights` where they fit (see
+    `rnw.weights.warm_start`), and tells the last hook what it took.
 
     Raises InputError for data that is missing, devices that do not divide the batch, a folder that
-    holds checkpoints of an earlier run, a state of other settings, and a loss that is not finite.
+    holds an earlier run, a state of other settings, weights of another network, and a loss that is
+    not finite.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     check_devices(recipe.batch, len(contexts))
@@ -108,12 +113,17 @@ def train(
     state = find_state(label, folder) if resume else None
     if state is not None:
         state.check_settings(run.settings)
+    run.initialize()
+    transfer = warm_start(run.net, weights) if weights is not None and state is None else None
     run.prepare(state)
     if state is None:
         claim_folder(label, folder, overwrite)
         write_text(folder / f"{label}.json", recipe.to_json())
     remove_parts(folder, str(label))
     with _log_file(folder / f"{label}.log"), StopRequest() as stop:
+        if transfer is not None:
+            logger.info("from %s: %s", weights, transfer)
+            on_warm_start(transfer)
         return run.go(stop)
 
 
@@ -136,10 +146,13 @@ class _Run:
         self.epoch = 0
         self.history: List[Scores] = []
 
-    def prepare(self, state: Optional[State]) -> None:
-        """Set network and optimizer to their beginning, or to where `state` stands."""
+    def initialize(self) -> None:
+        """Draw the initial values of the network."""
         mx.random.seed(self.seed)
         initialize(self.net, self.contexts, np.random.RandomState(self.seed))
+
+    def prepare(self, state: Optional[State]) -> None:
+        """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
             state.restore_network(self.net)
             self.epoch, self.history = state.position.epoch, state.position.history

@@ -1,6 +1,6 @@
 """Sets of trained numbers: published files, Module and Gluon checkpoints."""
 
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from rnw.networks.layout import Parameter, parameter_kind
 from rnw.weights.convert import (
     MODULE,
     check_parameters,
+    is_classifier,
     network_of,
     read_parameters,
     write_parameters,
@@ -17,7 +18,7 @@ from rnw.weights.convert import (
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network
 
-__all__ = ["load_network", "load_params", "save_params"]
+__all__ = ["Transfer", "load_network", "load_params", "save_params", "warm_start"]
 
 
 def load_params(
@@ -56,6 +57,43 @@ def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -
         if parameter._data is None:
             parameter.initialize(init="zeros", ctx=ctx, default_init="zeros")
         parameter.set_data(np.ascontiguousarray(found[name]))
+
+
+class Transfer(NamedTuple):
+    """What a warm start did with each entry: names that the network or the file has."""
+
+    taken: List[str]
+    reinitialised: List[str]
+    left: List[str]
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.taken)} entries taken"]
+        parts += [f"re-initialised: {', '.join(self.reinitialised)}"] * bool(self.reinitialised)
+        parts += [f"left in the file: {', '.join(self.left)}"] * bool(self.left)
+        return "; ".join(parts)
+
+
+def warm_start(net: "Network", path: PathLike) -> Transfer:
+    """Set an initialised network to the weights of another of its family, as far as they fit.
+
+    Model A, A1 and A2 are one family. A classifier for other classes or of another kind keeps its
+    initial values.
+
+    Raises InputError, before anything is changed, when features are missing, surplus or misshaped.
+    """
+    found = read_parameters(path)
+    parameters = net.collect_params()
+    features = {n: a.shape for n, a in found.items() if not is_classifier(n)}
+    expected = [p for p in net.config.parameters() if not is_classifier(p.name)]
+    check_parameters(net.config, expected, features, path)
+    fits = {n for n, p in parameters.items() if n in found and found[n].shape == tuple(p.shape)}
+    for name in fits:
+        parameters[name].set_data(np.ascontiguousarray(found[name]))
+    return Transfer(
+        [name for name in parameters if name in fits],
+        [name for name in parameters if name not in fits],
+        [name for name in found if name not in fits],
+    )
 
 
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:

@@ -13,6 +13,7 @@ from rnw.errors import InputError
 from rnw.evaluation.classification import evaluate, load_model
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
+from rnw.weights.convert import read_parameters
 
 SHORT = ("epochs=2", "width=0.03125")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -74,6 +75,20 @@ def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
     _train(tmp_path, seed=1, overwrite=True, overrides=("epochs=1", "width=0.03125"))
     assert list(_parameters(tmp_path)) == [f"{LABEL}_ep-0001.params"]
     assert _parameters(tmp_path).items().isdisjoint(before.items())
+
+
+def test_warm_start(tmp_path):
+    source = _train(tmp_path / "source")
+    transfers = []
+    still = (*SHORT, "base_lr=0", "lr_floor=0", "epochs=1")
+    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=transfers.append)
+    assert (transfers[0].reinitialised, transfers[0].left) == ([], [])
+    expected, found = read_parameters(source), read_parameters(last)
+    for name in expected:
+        if not name.endswith(("_moving_mean", "_moving_var")):
+            np.testing.assert_array_equal(found[name], expected[name])
+    log = (tmp_path / "run" / f"{LABEL}.log").read_text()
+    assert f"from {source}: {len(expected)} entries taken\n" in log
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
-from rnw.weights import load_network, load_params, save_params
+from rnw.weights import load_network, load_params, save_params, warm_start
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from tests.golden_cases import golden_arrays, golden_folder
@@ -250,3 +250,47 @@ def test_mxnets_own_checkpoint_reader(name, fill):
     executor = symbol.bind(mx.cpu(), {"data": data, **args}, aux_states=auxs, grad_req="null")
     found = executor.forward(is_train=False)[0].asnumpy()
     np.testing.assert_allclose(found, net(data).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+def _family(fill, name, classes=None, **options):
+    net = _ones(get_network(name, classes, width=NARROW, **options))
+    source = fill(get_network("model_a", 5, width=NARROW))
+    save_params(source, "family.params")
+    return net, _values(source)
+
+
+@pytest.mark.parametrize("name", ["model_a", "model_a1", "model_a2"])
+def test_a_warm_start_takes_all_of_the_same_family(name, fill):
+    net, source = _family(fill, name, 5)
+    transfer = warm_start(net, "family.params")
+    assert (set(transfer.taken), transfer.reinitialised, transfer.left) == (set(source), [], [])
+    _assert_equal(_values(net), source)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "reinitialised", "left"),
+    [
+        ("model_a1", 7, ["linear7_weight", "linear7_bias"], ["linear5_weight", "linear5_bias"]),
+        (
+            "fcn_a1",
+            5,
+            ["conv6a_weight", "conv6a_bias", "linear5_weight"],
+            ["linear5_weight"],
+        ),
+    ],
+)
+def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialised, left, fill):
+    net, source = _family(fill, name, classes)
+    transfer = warm_start(net, "family.params")
+    assert (transfer.reinitialised, transfer.left) == (reinitialised, left)
+    assert str(transfer).startswith(f"{len(transfer.taken)} entries taken; re-initialised: ")
+    for parameter, value in _values(net).items():
+        expected = 1 if parameter in reinitialised else source[parameter]
+        np.testing.assert_array_equal(value, np.broadcast_to(expected, value.shape))
+
+
+def test_a_warm_start_from_another_family_changes_nothing(fill):
+    net, _ = _family(fill, "model_b", 5)
+    with pytest.raises(InputError, match=r"surplus res2b1_branch2a_weight|surplus bn2b1_branch2a"):
+        warm_start(net, "family.params")
+    assert all((value == 1).all() for value in _values(net).values())
