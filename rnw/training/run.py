@@ -234,7 +234,7 @@ class _Run:
 
     def _progress(self, scores: Scores) -> Progress:
         start, first = self._started
-        seconds = time.monotonic() - start
+        seconds = max(time.monotonic() - start, 1e-9)  # none, when only the saving was left
         return Progress(
             self.epoch + 1,
             self.recipe.epochs,
