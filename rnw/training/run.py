@@ -139,7 +139,7 @@ class _Run:
         self.loader = _loader(recipe, seed, data_root)
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
-            "recipe": json.loads(recipe.to_json()),
+            **json.loads(recipe.to_json()),
             "devices": len(self.contexts),
             "seed": seed,
         }
