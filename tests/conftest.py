@@ -2,9 +2,9 @@
 
 import os
 
-# Float noise grows a hundredfold a step where a ReLU or a maximum flips. With these instructions and
-# this number of threads the reference runs made with MXNet 1.9.1 are met in every digit of their
-# losses. Both must be set before MXNet starts.
+# Float noise grows a hundredfold a step where a ReLU or a maximum flips. With these instructions
+# and this number of threads the reference runs made with MXNet 1.9.1 are met in every digit of
+# their losses. Both must be set before MXNet starts.
 os.environ["DNNL_MAX_CPU_ISA"] = "AVX2"
 os.environ["OMP_NUM_THREADS"] = "2"
 
