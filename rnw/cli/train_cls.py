@@ -114,7 +114,7 @@ class _Display:
         if self._bar is None:
             self._bar = click.progressbar(length=progress.steps)
         self._bar.label = str(progress)
-        self._bar.update(1)
+        self._bar.update(progress.step - self._bar.pos)  # a resumed epoch starts further on
 
     def on_epoch(self, progress: "Progress") -> None:
         self._remove_bar()

@@ -1,7 +1,5 @@
 """Evaluation of a checkpoint by the command line."""
 
-import contextlib
-import io
 import json
 import re
 from pathlib import Path
@@ -9,19 +7,7 @@ from pathlib import Path
 import mxnet as mx
 import pytest
 
-from rnw.cli import main
-
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
-SHORT = ("--dataset", "digits", "--set", "epochs=2", "--set", "width=0.03125")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.raises(SystemExit) as stopped, contextlib.redirect_stdout(io.StringIO()) as shown:
-        main(["train-cls", *SHORT, "--cpus", "2", "--output", str(folder)])
-    assert not stopped.value.code
-    return Path(shown.getvalue().splitlines()[-1])
 
 
 def _scores(rnw, weights, *options):

@@ -1,7 +1,5 @@
 """Predictions for pictures by the command line."""
 
-import contextlib
-import io
 import json
 from pathlib import Path
 
@@ -10,21 +8,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from rnw.cli import main
 from rnw.data.readers import read_digits
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
-SHORT = ("--dataset", "digits", "--set", "epochs=3", "--set", "width=0.03125")
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.raises(SystemExit) as stopped, contextlib.redirect_stdout(io.StringIO()) as shown:
-        main(["train-cls", *SHORT, "--cpus", "2", "--output", str(folder)])
-    assert not stopped.value.code
-    return Path(shown.getvalue().splitlines()[-1])
 
 
 @pytest.fixture
