@@ -19,6 +19,7 @@ from typing import Iterator, List, NamedTuple, Optional
 from rnw.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+SCRATCH_VARIABLE = "MXNET_CPU_TEMP_COPY"
 NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "object", "str")}
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
 INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
@@ -69,11 +70,12 @@ def cpu_cores() -> int:
 
 
 def set_threads(contexts: int = 1) -> None:
-    """Give each of `contexts` CPU devices its share of the cores.
+    """Give each of `contexts` CPU devices its share of the cores, and one scratch space.
 
-    Has an effect only before MXNet is imported. The user's own OMP_NUM_THREADS or
-    MXNET_OMP_MAX_THREADS wins.
+    Has an effect only before MXNet is imported. The user's own OMP_NUM_THREADS,
+    MXNET_OMP_MAX_THREADS or MXNET_CPU_TEMP_COPY wins.
     """
+    os.environ.setdefault(SCRATCH_VARIABLE, str(contexts))  # MXNet has four, which one cannot use
     if not any(variable in os.environ for variable in THREAD_VARIABLES):
         os.environ["MXNET_OMP_MAX_THREADS"] = str(max(1, cpu_cores() // contexts))
 

@@ -49,3 +49,42 @@ def inference(
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
+
+
+@command.command()
+@click.argument("network")
+@click.option("--batch", type=int, default=8, show_default=True, help="Over all devices.")
+@click.option("--size", type=int, default=224, show_default=True)
+@click.option("--repetitions", type=int, default=5, show_default=True)
+@click.option("--recompute", is_flag=True, help="Measure it too.")
+@click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")
+@click.option("--cpus", "--devices", type=int, metavar="N", help="Use N CPU devices.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def train(
+    network: str,
+    batch: int,
+    size: int,
+    repetitions: int,
+    recompute: bool,
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Compare training steps of NETWORK with those of MXNet's Module, and of one device."""
+    from rnw.analysis.training_speed import bench_training
+
+    rows = bench_training(
+        network, batch, size, gpus=gpus, cpus=cpus, recompute=recompute, repetitions=repetitions
+    )
+    for row in rows:
+        if as_json:
+            print_json(row._asdict())
+            continue
+        click.echo(
+            f"{row.variant} on {row.devices}: {row.seconds_per_step:.3f} s a step, "
+            f"{row.images_per_second:.2f} images/s, {row.ratio:.3f} times the first; "
+            f"peak memory {row.peak_memory_mb:.0f} MB"
+        )
+        if row.parts:
+            parts = (f"{name} {size:.0f}" for name, size in row.parts.items())
+            click.echo(f"    {', '.join(parts)}")

@@ -1,6 +1,6 @@
 """The whole network of sections 3 to 5: stem, levels of residual units, classifier, head."""
 
-from typing import Optional, Tuple, Union
+from typing import Any, List, Optional, Tuple, Union
 
 from mxnet.gluon import HybridBlock
 
@@ -35,6 +35,7 @@ class Network(HybridBlock):
     Input (N, 3, H, W) float32, normalised RGB. Output by `config.head`: 'logits' (N, classes) or
     (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s); 'softmax' takes a
     label as second input and gives the probabilities, its gradient being SoftmaxOutput's.
+    Further inputs are the factors that stand for dropout, one for each block that has it.
     """
 
     def __init__(self, config: NetworkConfig):
@@ -44,12 +45,19 @@ class Network(HybridBlock):
             block, name = _block(layer, config)
             self.register_child(block, name)
 
-    def hybrid_forward(self, F, x, label: Optional[object] = None):
-        for block in self._children.values():
-            x = block(x)
-        return x if self.config.head != "softmax" else self._softmax(F, x, label)
+    @property
+    def blocks(self) -> List[NamedBlock]:
+        """The blocks in the order they are passed."""
+        return list(self._children.values())
 
-    def _softmax(self, F, scores, label):
+    def hybrid_forward(self, F, x, label: Optional[object] = None, *masks):
+        remaining = iter(masks)
+        for block in self.blocks:
+            x = block(x, next(remaining)) if masks and block.has_dropout else block(x)
+        return x if self.config.head != "softmax" else self.softmax(F, x, label)
+
+    def softmax(self, F: Any, scores: Any, label: Any) -> Any:
+        """Probabilities from scores; the gradient is that of the cross-entropy, summed."""
         if not self.config.segmentation:
             return F.SoftmaxOutput(
                 scores, label, grad_scale=1.0, multi_output=False, name="softmax"

@@ -50,6 +50,10 @@ class Layer:
         """Multiply-adds for one image whose map has `size` cells a side on entry."""
         return 0
 
+    def activations(self, size: int) -> int:
+        """Values that training keeps of the layer for one image, its output included."""
+        return 0
+
 
 @dataclass(frozen=True)
 class Convolution(Layer):
@@ -81,6 +85,9 @@ class Convolution(Layer):
         per_cell = self.channels * self.in_channels * self.kernel**2
         return per_cell * self.output_size(size) ** 2
 
+    def activations(self, size: int) -> int:
+        return self.channels * self.output_size(size) ** 2
+
 
 @dataclass(frozen=True)
 class Pooling(Layer):
@@ -88,6 +95,7 @@ class Pooling(Layer):
 
     name: str
     convention: str
+    channels: int
     dilation: Optional[int] = None  # None: it down-samples
 
     def output_size(self, size: int) -> int:
@@ -96,6 +104,9 @@ class Pooling(Layer):
         pad = 1 if self.convention == "pad" else 0
         round_up = 1 if self.convention == "full" else 0
         return (size + 2 * pad - 3 + round_up) // 2 + 1
+
+    def activations(self, size: int) -> int:
+        return self.channels * self.output_size(size) ** 2
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,9 @@ class Normalisation(Layer):
     def parameters(self) -> Shapes:
         suffixes = ("gamma", "beta", "moving_mean", "moving_var")
         return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
+
+    def activations(self, size: int) -> int:
+        return 2 * self.channels * size**2  # the outputs of both
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,11 @@ class ResidualUnit(Layer):
     def channels(self) -> int:
         return self.stages[-1].convolution.channels
 
+    @property
+    def dropout(self) -> float:
+        """Rate before the last convolution."""
+        return self.stages[-1].dropout
+
     def output_size(self, size: int) -> int:
         return self.stages[0].convolution.output_size(size)
 
@@ -150,6 +169,13 @@ class ResidualUnit(Layer):
         total = self.projection.multiply_adds(size) if self.projection else 0
         for stage in self.stages:
             total += stage.convolution.multiply_adds(size)
+            size = stage.convolution.output_size(size)
+        return total
+
+    def activations(self, size: int) -> int:
+        total = self.projection.activations(size) if self.projection else 0
+        for stage in self.stages:
+            total += stage.normalisation.activations(size) + stage.convolution.activations(size)
             size = stage.convolution.output_size(size)
         return total
 
@@ -187,6 +213,9 @@ class SegmentationClassifier(Layer):
 
     def multiply_adds(self, size: int) -> int:
         return sum(convolution.multiply_adds(size) for convolution in self.convolutions)
+
+    def activations(self, size: int) -> int:
+        return sum(convolution.activations(size) for convolution in self.convolutions)
 
 
 class Parameter(NamedTuple):
@@ -317,7 +346,8 @@ def _lay_out(config: NetworkConfig) -> Iterator[Layer]:
         how = _entry(config.spec, level)
         removed = how is not None and reached == config.stride
         if how == POOL:
-            yield Pooling(f"pool{level - 1}", config.pooling, dilation if removed else None)
+            kept = dilation if removed else None
+            yield Pooling(f"pool{level - 1}", config.pooling, channels, kept)
             dilation *= 2 if removed else 1
         for index in range(config.spec.units[level - 1]):
             first = index == 0 and level > 1

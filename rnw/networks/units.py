@@ -23,6 +23,8 @@ class NamedBlock(HybridBlock):
     original's 'alex' setting).
     """
 
+    has_dropout = False
+
     def __init__(self, layer: layout.Layer, segmentation: bool = False):
         super().__init__(prefix="")
         self.layer = layer
@@ -103,19 +105,25 @@ class Normalisation(NamedBlock):
 
 
 class ResidualUnit(NamedBlock):
-    """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32."""
+    """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32.
+
+    With `mask` that multiplies the input of the last convolution in the place of dropout.
+    """
 
     def __init__(self, layer: layout.ResidualUnit, segmentation: bool, frozen: bool):
         super().__init__(layer, segmentation)
         self._frozen = frozen
+        self.has_dropout = layer.dropout > 0
 
-    def hybrid_forward(self, F, x, **parameters):
+    def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
             top = normalise(F, top, stage.normalisation, parameters, self._frozen)
             if position == 0 and self.layer.projection is not None:
                 shortcut = convolve(F, top, self.layer.projection, parameters)
-            if stage.dropout:
+            if stage.dropout and mask is not None:
+                top = top * mask
+            elif stage.dropout:
                 top = F.Dropout(top, p=stage.dropout, name=stage.dropout_name)
             top = convolve(F, top, stage.convolution, parameters)
         return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")

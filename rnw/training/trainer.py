@@ -12,6 +12,8 @@ from mxnet.gluon.utils import split_and_load
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
 from rnw.networks.layout import parameter_kind
+from rnw.training.dropout import draw_masks
+from rnw.training.recompute import recompute_gradients, return_freed_memory
 from rnw.weights import wait_for_statistics
 
 KVSTORES = ("local", "device")
@@ -29,7 +31,12 @@ class Trainer:
 
     optimizer: an MXNet optimizer whose parameter indices are places in `trained_parameters(net)`.
     kvstore: 'local' sums gradients on the CPU, 'device' on a GPU. `updater.states` holds what the
-    optimizer has accumulated, by parameter index.
+        optimizer has accumulated, by parameter index.
+    recompute: keep the inputs of the blocks only and compute what is inside them again in the
+        backward pass: the same gradients in less memory and more time.
+    seed: of the dropout.
+
+    The network is hybridized.
     """
 
     def __init__(
@@ -38,12 +45,20 @@ class Trainer:
         contexts: Sequence[mx.Context],
         optimizer: mx.optimizer.Optimizer,
         kvstore: str = "local",
+        *,
+        recompute: bool = False,
+        seed: int = 0,
     ):
         if kvstore not in KVSTORES:
             expected = ", ".join(KVSTORES)
             raise InputError(f"unknown kvstore {kvstore!r}: expected one of {expected}")
         self.net = net
         self.contexts = list(contexts)
+        self._seed = seed
+        self._gradients = recompute_gradients if recompute else _recorded_gradients
+        if recompute:
+            return_freed_memory()
+        net.hybridize(static_alloc=not recompute, static_shape=not recompute)
         self._parameters = trained_parameters(net)
         self._kvstore = mx.kv.create(kvstore)
         self.updater = mx.optimizer.get_updater(optimizer)
@@ -59,9 +74,12 @@ class Trainer:
         """
         inputs = split_and_load(data, self.contexts)
         targets = split_and_load(labels, self.contexts)
-        with mx.autograd.record():
-            outputs = [self.net(x, y) for x, y in zip(inputs, targets)]
-        mx.autograd.backward(outputs)
+        update = self.updater.optimizer.num_update
+        masks = [
+            draw_masks(self.net.config, x, (self._seed, update, device))
+            for device, x in enumerate(inputs)
+        ]
+        outputs = self._gradients(self.net, inputs, targets, masks)
         for key, parameter in enumerate(self._parameters):
             self._kvstore.push(key, parameter.list_grad(), priority=-key)
             self._kvstore.pull(key, parameter.list_data(), priority=-key)
@@ -74,6 +92,14 @@ class Trainer:
             if parameter_kind(name) == "aux" and len(self.contexts) > 1:
                 copies = [copy.as_in_context(mx.cpu()) for copy in parameter.list_data()]
                 parameter.set_data(mx.nd.add_n(*copies) / len(copies))
+
+
+def _recorded_gradients(net, inputs, labels, masks):
+    """As `recompute_gradients`, but all that lies between input and output is kept."""
+    with mx.autograd.record():
+        outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]
+    mx.autograd.backward(outputs)
+    return outputs
 
 
 def trained_parameters(net: Network) -> List[mx.gluon.Parameter]:

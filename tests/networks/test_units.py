@@ -25,7 +25,7 @@ def _brute_force_maximum(x, dilation):
 @pytest.mark.parametrize("dilation", [1, 2, 4])
 def test_dilated_pooling(dilation, hybrid):
     x = mx.nd.random.normal(loc=-9, shape=(2, 3, 9, 7))
-    pool = MaxPooling(Pooling("pool5", "pad", dilation))
+    pool = MaxPooling(Pooling("pool5", "pad", 3, dilation))
     pool.hybridize(hybrid)
     x.attach_grad()
     with mx.autograd.record():

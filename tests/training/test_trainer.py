@@ -19,12 +19,13 @@ OPTIMIZERS = {"TorchNesterov": "torch_nesterov", "sgd": "sgd"}
 class Run:
     """What came of a training case."""
 
-    def __init__(self, case, fill, devices=None, kvstore=None):
+    def __init__(self, case, fill, devices=None, kvstore=None, recompute=False):
         contexts = [mx.cpu(i) for i in range(devices or case["devices"])]
         network, options = training_network(case)
         self.net = fill(get_network(network, head="softmax", **options), contexts)
-        self.net.hybridize(static_alloc=True, static_shape=True)
-        trainer = Trainer(self.net, contexts, self._optimizer(case), kvstore or case["kvstore"])
+        kvstore = kvstore or case["kvstore"]
+        optimizer = self._optimizer(case)
+        trainer = Trainer(self.net, contexts, optimizer, kvstore, recompute=recompute)
         self.losses, self.stem = [], []
         images, labels = training_data(case)
         for _ in range(case["epochs"]):
@@ -62,10 +63,11 @@ class Run:
         return self.net.collect_params()[name].list_data()[device].asnumpy()
 
 
+@pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
-def test_run_is_the_originals(case, fill):
+def test_run_is_the_originals(case, fill, recompute):
     expected = golden_arrays(f"train_{case['case']}")
-    run = Run(case, fill)
+    run = Run(case, fill, recompute=recompute)
     first = expected["probabilities_step0"]
     np.testing.assert_allclose(run.first.reshape(first.shape), first, rtol=0, atol=1e-5)
     np.testing.assert_allclose(run.losses, expected["losses"], rtol=0, atol=5e-4)

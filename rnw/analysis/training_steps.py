@@ -1,0 +1,82 @@
+"""The same training step taken by our trainer and by `mx.mod.Module`."""
+
+from typing import Callable, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.networks.classifier import Network
+from rnw.networks.layout import NetworkConfig
+from rnw.networks.symbols import to_symbol
+from rnw.training.initializers import initialize
+from rnw.training.optimizers import make_optimizer
+from rnw.training.schedules import make_schedule
+from rnw.training.trainer import Trainer, check_devices, trained_parameters
+
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
+
+Step = Callable[[], None]
+
+
+def trainer_step(
+    config: NetworkConfig,
+    batch: int,
+    size: int,
+    contexts: Sequence[mx.Context],
+    *,
+    recompute: bool = False,
+) -> Step:
+    """A function that takes a step of `Trainer` and waits for it."""
+    check_devices(batch, len(contexts))
+    net = _network(config, contexts)
+    optimizer = make_optimizer(
+        "torch_nesterov",
+        trained_parameters(net),
+        schedule=make_schedule("fixed", LEARNING_RATE, 1),
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        rescale=1 / batch,
+    )
+    trainer = Trainer(net, contexts, optimizer, recompute=recompute)
+    images, labels = _example(config, batch, size)
+
+    def step() -> None:
+        trainer.step(images, labels)
+        mx.nd.waitall()
+
+    return step
+
+
+def module_step(
+    config: NetworkConfig, batch: int, size: int, contexts: Sequence[mx.Context]
+) -> Step:
+    """A function that takes the step of `mx.mod.Module` on the same graph and waits for it."""
+    net = _network(config, [mx.cpu()])
+    module = mx.mod.Module(to_symbol(net), label_names=["softmax_label"], context=list(contexts))
+    images, labels = map(mx.nd.array, _example(config, batch, size))
+    module.bind([("data", images.shape)], [("softmax_label", labels.shape)])
+    values = {name: parameter.data() for name, parameter in net.collect_params().items()}
+    module.init_params(None, values, values, allow_extra=True)
+    settings = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "wd": WEIGHT_DECAY}
+    module.init_optimizer("local", "torchnesterov", settings)
+    data = mx.io.DataBatch([images], [labels])
+
+    def step() -> None:
+        module.forward_backward(data)
+        module.update()
+        mx.nd.waitall()
+
+    return step
+
+
+def _network(config: NetworkConfig, contexts: Sequence[mx.Context]) -> Network:
+    net = Network(config)
+    initialize(net, contexts, np.random.RandomState(0))
+    return net
+
+
+def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Images and labels that are in no file."""
+    random = np.random.RandomState(0)
+    images = random.standard_normal((batch, 3, size, size)).astype(np.float32)
+    return images, random.randint(0, config.classes, batch).astype(np.float32)
