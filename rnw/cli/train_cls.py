@@ -25,6 +25,9 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
     "--dataset", help="digits or ilsvrc-cls; default: that of the recipe, else ilsvrc-cls."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
+@click.option(
+    "--kvstore", help="local, device, dist_sync, dist_device_sync or dist_async (see rnw launch)."
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
@@ -43,6 +46,7 @@ def command(
     recipe: Optional[str],
     dataset: Optional[str],
     overrides: Tuple[str, ...],
+    kvstore: Optional[str],
     seed: int,
     output: Path,
     overwrite: bool,
@@ -56,6 +60,8 @@ def command(
     cpus: Optional[int],
 ) -> None:
     """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
+    if kvstore is not None:
+        overrides = (*overrides, f"kvstore={kvstore}")
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
     from rnw.training.run import Checkpointing, train  # starts MXNet

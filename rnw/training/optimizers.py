@@ -46,6 +46,23 @@ class TorchNesterov(Optimizer):
         weight -= rate * gradient
 
 
+class WithTallies(Optimizer):
+    """On a server: `optimizer`, but what is pushed to keys from `first` on is only added up."""
+
+    def __init__(self, optimizer: Optimizer, first: int):
+        super().__init__()
+        self._optimizer, self._first = optimizer, first
+
+    def create_state(self, index: int, weight: Any) -> Any:
+        return self._optimizer.create_state(index, weight) if index < self._first else None
+
+    def update(self, index: int, weight: Any, grad: Any, state: Any) -> None:
+        if index < self._first:
+            self._optimizer.update(index, weight, grad, state)
+        else:
+            weight += grad
+
+
 OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD}
 
 
