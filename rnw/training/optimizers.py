@@ -4,13 +4,15 @@ A parameter server unpickles an optimizer while MXNet is still being imported, s
 single names from MXNet's modules and never reads attributes of `mxnet` itself.
 """
 
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
 
-from mxnet.gluon import Parameter
 from mxnet.ndarray import clip, zeros
 from mxnet.optimizer import SGD, Optimizer
 
 from rnw.errors import InputError
+
+if TYPE_CHECKING:
+    from mxnet.gluon import Parameter
 
 
 @Optimizer.register
@@ -68,7 +70,7 @@ OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD}
 
 def make_optimizer(
     name: str,
-    parameters: Sequence[Parameter],
+    parameters: Sequence["Parameter"],
     *,
     schedule: Callable[[int], float],
     momentum: float,
@@ -99,5 +101,5 @@ def make_optimizer(
     return optimizer
 
 
-def _multipliers(parameters: Sequence[Parameter], kind: str) -> Dict[str, float]:
+def _multipliers(parameters: Sequence["Parameter"], kind: str) -> Dict[str, float]:
     return {p.name: getattr(p, kind) for p in parameters if getattr(p, kind) != 1.0}
