@@ -12,19 +12,19 @@ PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")]
 
 
 def start_job(*command, options=("--workers", "2"), **environment):
-    """`rnw launch`, both of its outputs to one pipe."""
+    """`rnw launch`, both of its outputs to one pipe; one thread each, since waiting ones spin."""
     return subprocess.Popen(
         [*PYTHON, "rnw", "launch", *options, "--", *map(str, command)],
-        env={**os.environ, "PYTHONPATH": PATHS, **environment},
+        env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def run_job(*command, seconds=120, **options):
+def run_job(*command, seconds=120, **more):
     """The status and the output of a job that ends by itself."""
-    job = start_job(*command, **options)
+    job = start_job(*command, **more)
     output, _ = job.communicate(timeout=seconds)
     return job.returncode, output
 

@@ -60,7 +60,8 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_two_workers_give_the_originals_numbers(case):
-    status, output = run_job(*PYTHON, "tests.training.golden_worker", case["case"], 2)
+    command = (*PYTHON, "tests.training.golden_worker", case["case"], 2)
+    status, output = run_job(*command, OMP_NUM_THREADS=os.environ["OMP_NUM_THREADS"])
     assert status == 0, output
     workers = [np.load(f"{rank}.npz") for rank in (0, 1)]
     expected = golden_arrays(f"train_{case['case']}")
