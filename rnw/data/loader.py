@@ -19,7 +19,8 @@ class Batch(NamedTuple):
 class Loader:
     """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
 
-    Of each batch a worker `part` = (rank, workers) reads only its own equal part, in order. Raises InputError when there are fewer examples than a batch needs.
+    Of each batch, the worker that `part` (rank, workers) names reads its own equal part, in order.
+    Raises InputError when there are fewer examples than a batch needs.
     """
 
     def __init__(self, examples: Examples, batch: int, seed: int, part: Tuple[int, int] = (0, 1)):

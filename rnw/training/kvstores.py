@@ -1,12 +1,12 @@
 """Where gradients are summed: in one process, or on the parameter servers of several workers.
 
 Synchronous servers only add. Each worker then makes the same update by itself, so that momentum
-lives with the workers and any optimizer can be resumed exactly. Asynchronous ones run the optimizer.
+lives with the workers and any optimizer can be resumed exactly. Asynchronous servers run it.
 """
 
 import os
 import time
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -19,8 +19,9 @@ from rnw.training.signals import SIGNALS, StopRequest
 LAUNCH = "rnw launch --workers 2 --servers 1 -- rnw train-cls --kvstore dist_sync ..."
 POLL_SECONDS = 0.05
 
-# Keys beyond the place of any parameter. Those from the second on are sums over the workers.
+# Keys beyond the place of any parameter. Those from STATISTICS on are sums over the workers.
 FIRST_WORKERS, STATISTICS, SCORES = range(1_000_000, 1_000_003)
+SLOTS = 16  # numbers under SCORES: those of a step, and what is agreed on
 
 
 class Local:
@@ -37,7 +38,8 @@ class Local:
         self._kvstore = mx.kv.create(kind)
         self.stop: Optional[StopRequest] = None
         self.stopping: Optional[int] = None
-        self._epochs_done = 0
+        self._scores: Dict[str, float] = {}
+        self._epochs_done = self._all_epochs_done = 0
 
     def start(self, parameters: Sequence[mx.gluon.Parameter], updater: Any) -> None:
         """Take over the values of `parameters`, whose keys are their places."""
@@ -63,15 +65,24 @@ class Local:
 
     def share(self, scores: Dict[str, float]) -> Dict[str, float]:
         """The mean of the workers' scores; what they agree on about stopping comes with it."""
+        self._scores = scores
+        total = self._agree()
+        count, *sums = total[: 1 + len(scores)].tolist()
+        return {name: value / count for name, value in zip(scores, sums)}
+
+    def _agree(self) -> np.ndarray:
+        """Tell scores, progress and whether to stop, and hear what all have told."""
         received = None if self.stop is None else self.stop.received
-        told = [*scores.values(), 1, self._epochs_done, *(received == n for n in SIGNALS)]
-        total = self.total(SCORES, np.array(told, np.float64))
-        sums, (count, self._all_epochs_done, *stops) = np.split(total, [len(scores)])
+        told = [bool(self._scores), *self._scores.values()]
+        agreed = [self._epochs_done, *(received == number for number in SIGNALS)]
+        padding = [0] * (SLOTS - len(told) - len(agreed))
+        total = self.total(SCORES, np.array([*told, *padding, *agreed], np.float64))
+        self._all_epochs_done, *stops = total[-len(agreed) :]
         self.stopping = next((n for n, asked in zip(SIGNALS, stops) if asked), None)
-        return dict(zip(scores, (sums / count).tolist()))
+        return total
 
     def finish_epoch(self) -> None:
-        """Let the other workers catch up; to be called with nothing left to share."""
+        """Wait for the workers that are still in the epoch."""
 
     def finish(self) -> None:
         """Let the servers end when all workers have come here and left."""
@@ -166,16 +177,12 @@ class Asynchronous(_Distributed):
             total = self._pull(key, mine)
         return total
 
-    def share(self, scores: Dict[str, float]) -> Dict[str, float]:
-        self._scores = scores
-        return super().share(scores)
-
     def finish_epoch(self) -> None:
         self._epochs_done += 1
-        self.share(self._scores)
+        self._agree()
         while self.stopping is None and self._all_epochs_done < self.workers * self._epochs_done:
             time.sleep(POLL_SECONDS)
-            self.share(self._scores)
+            self._agree()
         for key, parameter in enumerate(self._parameters):
             self._servers.pull(key, parameter.list_data())
 
@@ -202,5 +209,5 @@ def open_kvstore(kind: str) -> Local:
     if distributed and not launched:
         raise InputError(f"kvstore {kind} needs servers and other workers: start all by `{LAUNCH}`")
     if launched and not distributed:
-        raise InputError(f"kvstore {kind} is for one worker: pass --kvstore dist_sync to `rnw launch`ed ones")
+        raise InputError(f"kvstore {kind} is for one process: under `rnw launch` take dist_sync")
     return KVSTORES[kind](kind)

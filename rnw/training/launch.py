@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
 from rnw.files import PathLike
@@ -110,6 +110,8 @@ def _places(
     """Workers first: of several processes that end together, theirs is the message to show."""
     dealt: Sequence[Optional[str]] = hosts or [None]
     addresses = {host: _address(host) for host in dealt}
+    if len({address.startswith("127.") for address in addresses.values()}) > 1:
+        raise InputError(f"hosts {addresses}: the others cannot reach 127.*: name another address")
     shared = Counter(dealt[rank % len(dealt)] for rank in range(workers))
     job = {
         "DMLC_PS_ROOT_URI": addresses[dealt[0]],
@@ -171,24 +173,24 @@ def _noted_signals() -> Iterator[List[int]]:
 class _Process:
     """A process under its guard; what it writes goes into `lines`, with its name."""
 
-    def __init__(self, place: _Place, lines: "queue.Queue"):
+    def __init__(self, place: _Place, lines: queue.Queue):
         self.name, self.host = place.name, place.host
         self.is_worker = place.variables["DMLC_ROLE"] == "worker"
-        self.last = deque(maxlen=LAST_LINES)
+        self.last: Deque[str] = deque(maxlen=LAST_LINES)
         self._popen = subprocess.Popen(
             _arguments(place),
             env={**os.environ, **place.variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,  # Ctrl-C on a terminal is for the launcher to pass on
         )
         self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
         self._reader.start()
 
-    def _read(self, lines: "queue.Queue") -> None:
+    def _read(self, lines: queue.Queue) -> None:
         for line in self._popen.stdout:
             self.last.append(line.rstrip("\n"))
             lines.put((self.name, self.last[-1]))
@@ -235,7 +237,7 @@ def _arguments(place: _Place) -> List[str]:
         return guarded
     variables = {**os.environ, **place.variables}
     taken = [f"{name}={value}" for name, value in variables.items() if name.startswith(FORWARDED)]
-    remote = f"cd {shlex.quote(os.getcwd())} && exec {shlex.join(['env', *taken, *guarded])}"
+    remote = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(['env', *taken, *guarded])}"
     return ["ssh", place.host, remote]
 
 
@@ -244,7 +246,7 @@ class _Job:
 
     def __init__(self, on_line: LineHook):
         self._on_line = on_line
-        self._lines: "queue.Queue" = queue.Queue()
+        self._lines: queue.Queue = queue.Queue()
         self._processes: List[_Process] = []
 
     def start(self, places: Sequence[_Place]) -> None:

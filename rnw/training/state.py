@@ -41,7 +41,8 @@ def state_file(label: ModelLabel, folder: Path) -> Path:
 def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
     """Write weights, the moving averages of each device, momentum and position.
 
-    All workers call it and the first one writes. Raises InputError, leaving the file as it was, when it cannot be written.
+    All workers call it, and the first one writes. Raises InputError, leaving the file as it was,
+    when it cannot be written.
     """
     statistics = trainer.statistics()
     if trainer.kvstore.rank:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnw.runtime import cpu_cores
-from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
+from tests.jobs import TRAIN, job_processes, read_until, run_job, start_job
 
 RNW_TRAIN = ("train-cls", "--dataset", "digits")
 FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")
@@ -122,7 +122,9 @@ def test_hosts_are_dealt_in_turn(ssh, tmp_path):
     folder.mkdir()
     os.chdir(folder)
     options = ("--workers", "3", "--servers", "2", "--hosts", tmp_path / "machines")
-    status, output = run_job("sh", "-c", f'{SAY}; pwd; echo "$1"', "sh", "a  'b' $c", options=options)
+    status, output = run_job(
+        "sh", "-c", f'{SAY}; pwd; echo "$1"', "sh", "a  'b' $c", options=options
+    )
     assert status == 0, output
     assert sorted(ssh.read_text().split()) == ["127.0.0.1"] * 4 + ["localhost"] * 2
     for rank, here in enumerate((2, 1, 2)):
@@ -153,6 +155,7 @@ def test_failure_over_ssh_names_the_machine(ssh, tmp_path):
         (None, "machines: cannot be read: "),
         ("# none\n\n", "machines: names no machine: expected one a line"),
         ("no.such.host.invalid\n", "host no.such.host.invalid: its address cannot be found: "),
+        ("localhost\n192.0.2.1\n", "the others cannot reach 127.*"),
         ("-oProxyCommand=true\n", "host -oProxyCommand=true: its address cannot be found: "),
     ],
 )
@@ -180,7 +183,7 @@ def test_several_workers_need_a_launcher(refused, kind):
 @pytest.mark.parametrize(
     ("options", "wording"),
     [
-        ((), "Error: kvstore local is for one worker: "),
+        ((), "Error: kvstore local is for one process: under `rnw launch` take dist_sync"),
         (
             ("--kvstore", "dist_sync", "--cpus", 3),
             "Error: a batch of 512 cannot be cut into 6 equal parts",

@@ -1,4 +1,4 @@
-"""`python -m tests.training.failing_worker`: many steps, with an optimizer that fails on a server."""
+"""`python -m tests.training.failing_worker`: steps with an optimizer that fails on a server."""
 
 import numpy as np
 
