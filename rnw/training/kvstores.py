@@ -89,7 +89,7 @@ class Local:
 
 
 class _Distributed(Local):
-    """One of several workers. What it does not finish, the servers do not wait for."""
+    """One of several workers, on parameter servers. It waits for no other unless it finishes."""
 
     def __init__(self, kind: str):
         super().__init__("device" if kind == "dist_device_sync" else "local")
