@@ -20,6 +20,7 @@ from rnw.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 SCRATCH_VARIABLE = "MXNET_CPU_TEMP_COPY"
+LOCAL_WORKERS = "RNW_LOCAL_WORKERS"  # how many workers of a job share this machine
 NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "object", "str")}
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
 INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
@@ -65,8 +66,10 @@ def _restore_numpy_names() -> None:
 
 
 def cpu_cores() -> int:
-    """Number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of CPU cores this process may use: its share, beside other workers of `rnw launch`."""
+    bound = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get(LOCAL_WORKERS, 1)))
 
 
 def set_threads(contexts: int = 1) -> None:

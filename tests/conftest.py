@@ -11,7 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "2"
 import pytest
 
 from rnw.cli import main
-from tests.golden_cases import deterministic_weight, golden_folder
+from tests.golden_cases import fill_network, golden_folder
 
 
 def pytest_report_header():
@@ -27,14 +27,7 @@ def _in_empty_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def fill():
     """Give a network the deterministic parameters of the reference data."""
-
-    def fill(net, contexts=None):
-        net.initialize(init="zeros", ctx=contexts, force_reinit=True)
-        for name, parameter in net.collect_params().items():
-            parameter.set_data(deterministic_weight(name, parameter.shape))
-        return net
-
-    return fill
+    return fill_network
 
 
 @pytest.fixture

@@ -44,6 +44,14 @@ def deterministic_weight(name, shape):
     return _weights_module().weight(name, tuple(shape))
 
 
+def fill_network(net, contexts=None):
+    """The network with the deterministic parameters of the reference data."""
+    net.initialize(init="zeros", ctx=contexts, force_reinit=True)
+    for name, parameter in net.collect_params().items():
+        parameter.set_data(deterministic_weight(name, parameter.shape))
+    return net
+
+
 def _weights_module():
     spec = importlib.util.spec_from_file_location("weights", golden_folder() / "weights.py")
     module = importlib.util.module_from_spec(spec)

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": "doctor",
     "eval-cls": "eval_cls",
     "export-symbol": "export_symbol",
+    "launch": "launch",
     "networks": "networks",
     "predict": "predict",
     "train-cls": "train_cls",
@@ -64,5 +65,7 @@ def _rnw(debug: bool) -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line (of this process by default) and exit; `--debug` may stand anywhere."""
-    given = sys.argv[1:] if arguments is None else arguments
-    _rnw(sorted(given, key=lambda argument: argument != "--debug"), prog_name="rnw")
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    ours = sorted(given[:end], key=lambda argument: argument != "--debug")
+    _rnw(ours + given[end:], prog_name="rnw")

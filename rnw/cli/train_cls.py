@@ -25,10 +25,14 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
     "--dataset", help="digits or ilsvrc-cls; default: that of the recipe, else ilsvrc-cls."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
+@click.option(
+    "--kvstore", help="local, device, dist_sync, dist_device_sync or dist_async (see rnw launch)."
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
 @click.option("--weights", type=FILE, help="Start from this file where it fits.")
+@click.option("--recompute", is_flag=True, help="Less memory, more time.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), metavar="N", help="Save each N steps as well."
@@ -43,10 +47,12 @@ def command(
     recipe: Optional[str],
     dataset: Optional[str],
     overrides: Tuple[str, ...],
+    kvstore: Optional[str],
     seed: int,
     output: Path,
     overwrite: bool,
     weights: Optional[Path],
+    recompute: bool,
     resume: bool,
     checkpoint_every: Optional[int],
     keep: Optional[int],
@@ -56,6 +62,8 @@ def command(
     cpus: Optional[int],
 ) -> None:
     """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
+    if kvstore is not None:
+        overrides = (*overrides, f"kvstore={kvstore}")
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
     from rnw.training.run import Checkpointing, train  # starts MXNet
@@ -70,6 +78,7 @@ def command(
             overwrite=overwrite,
             resume=resume,
             weights=weights,
+            recompute=recompute,
             checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
             on_step=display.on_step,
             on_epoch=display.on_epoch,

@@ -1,6 +1,6 @@
 """Batches in an order that the seed and the epoch alone decide."""
 
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Tuple
 
 import numpy as np
 
@@ -19,10 +19,11 @@ class Batch(NamedTuple):
 class Loader:
     """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
 
+    Of each batch, the worker that `part` (rank, workers) names reads its own equal part, in order.
     Raises InputError when there are fewer examples than a batch needs.
     """
 
-    def __init__(self, examples: Examples, batch: int, seed: int):
+    def __init__(self, examples: Examples, batch: int, seed: int, part: Tuple[int, int] = (0, 1)):
         if not 1 <= batch <= len(examples.labels):
             raise InputError(
                 f"a batch of {batch} cannot be drawn from {len(examples.labels)} examples: "
@@ -31,13 +32,15 @@ class Loader:
         self._examples = examples
         self._batch = batch
         self._seed = seed
+        self._rank, self._workers = part
         self.batches_per_epoch = len(examples.labels) // batch
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number` (counted from 0) from batch `start` on."""
         order = np.random.RandomState([self._seed, number]).permutation(len(self._examples.labels))
         for index in range(start, self.batches_per_epoch):
-            chosen = order[index * self._batch : (index + 1) * self._batch]
+            whole = order[index * self._batch : (index + 1) * self._batch]
+            chosen = np.split(whole, self._workers)[self._rank]
             yield Batch(
                 normalize(self._examples.images[chosen]),
                 self._examples.labels[chosen].astype(np.float32),

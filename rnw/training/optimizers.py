@@ -4,13 +4,15 @@ A parameter server unpickles an optimizer while MXNet is still being imported, s
 single names from MXNet's modules and never reads attributes of `mxnet` itself.
 """
 
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
 
-from mxnet.gluon import Parameter
 from mxnet.ndarray import clip, zeros
 from mxnet.optimizer import SGD, Optimizer
 
 from rnw.errors import InputError
+
+if TYPE_CHECKING:
+    from mxnet.gluon import Parameter
 
 
 @Optimizer.register
@@ -46,12 +48,29 @@ class TorchNesterov(Optimizer):
         weight -= rate * gradient
 
 
+class WithTallies(Optimizer):
+    """On a server: `optimizer`, but what is pushed to keys from `first` on is only added up."""
+
+    def __init__(self, optimizer: Optimizer, first: int):
+        super().__init__()
+        self._optimizer, self._first = optimizer, first
+
+    def create_state(self, index: int, weight: Any) -> Any:
+        return self._optimizer.create_state(index, weight) if index < self._first else None
+
+    def update(self, index: int, weight: Any, grad: Any, state: Any) -> None:
+        if index < self._first:
+            self._optimizer.update(index, weight, grad, state)
+        else:
+            weight += grad
+
+
 OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD}
 
 
 def make_optimizer(
     name: str,
-    parameters: Sequence[Parameter],
+    parameters: Sequence["Parameter"],
     *,
     schedule: Callable[[int], float],
     momentum: float,
@@ -82,5 +101,5 @@ def make_optimizer(
     return optimizer
 
 
-def _multipliers(parameters: Sequence[Parameter], kind: str) -> Dict[str, float]:
+def _multipliers(parameters: Sequence["Parameter"], kind: str) -> Dict[str, float]:
     return {p.name: getattr(p, kind) for p in parameters if getattr(p, kind) != 1.0}

@@ -7,7 +7,7 @@ import math
 import time
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -19,6 +19,7 @@ from rnw.files import remove_parts, write_text
 from rnw.networks.classifier import get_network
 from rnw.training.checkpoints import claim_folder, prune_checkpoints, save_checkpoint
 from rnw.training.initializers import initialize
+from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.optimizers import make_optimizer
 from rnw.training.recipes import Recipe, label_network
 from rnw.training.schedules import make_schedule
@@ -89,6 +90,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     weights: Optional[Path] = None,
+    recompute: bool = False,
     checkpointing: Checkpointing = EACH_EPOCH,
     on_step: Hook = _ignore,
     on_epoch: Hook = _ignore,
@@ -99,32 +101,40 @@ def train(
     `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, and the state
     from which `resume` goes on exactly where the run was (or starts, when there is none). The hooks
     are called after each step and each epoch. A new run starts from `weights` where they fit (see
-    `rnw.weights.warm_start`), and tells the last hook what it took.
+    `rnw.weights.warm_start`), and tells the last hook what it took. `recompute` saves memory (see
+    `Trainer`).
 
     Raises InputError for data that is missing, devices that do not divide the batch, a folder that
     holds an earlier run, a state of other settings, weights of another network, and a loss that is
-    not finite.
+    not finite, and see `open_kvstore`.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
-    check_devices(recipe.batch, len(contexts))
+    kvstore = open_kvstore(recipe.kvstore)
+    first = kvstore.rank == 0
+    check_devices(recipe.batch, kvstore.workers * len(contexts))
     label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
-    run = _Run(recipe, contexts, folder, label, seed, data_root, checkpointing)
-    run.on_step, run.on_epoch = on_step, on_epoch
+    run = _Run(recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing)
+    run.on_step, run.on_epoch = (on_step, on_epoch) if first else (_ignore, _ignore)
     state = find_state(label, folder) if resume else None
+    _check_all_alike(kvstore, state, folder, len(contexts), seed)
     if state is not None:
         state.check_settings(run.settings)
     run.initialize()
     transfer = warm_start(run.net, weights) if weights is not None and state is None else None
-    run.prepare(state)
-    if state is None:
+    run.prepare(state, recompute)
+    if state is None and first:
         claim_folder(label, folder, overwrite)
         write_text(folder / f"{label}.json", recipe.to_json())
-    remove_parts(folder, str(label))
-    with _log_file(folder / f"{label}.log"), StopRequest() as stop:
-        if transfer is not None:
+    if first:
+        remove_parts(folder, str(label))
+    log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
+    with log, StopRequest() as kvstore.stop:
+        if transfer is not None and first:
             logger.info("from %s: %s", weights, transfer)
             on_warm_start(transfer)
-        return run.go(stop)
+        path = run.go()
+    kvstore.finish()
+    return path
 
 
 class _Run:
@@ -133,16 +143,17 @@ class _Run:
     on_step: Hook
     on_epoch: Hook
 
-    def __init__(self, recipe, contexts, folder, label, seed, data_root, checkpointing):
+    def __init__(self, recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing):
         self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
-        self.seed, self.checkpointing = seed, checkpointing
-        self.loader = _loader(recipe, seed, data_root)
+        self.kvstore, self.seed, self.checkpointing = kvstore, seed, checkpointing
+        self.loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers))
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
             **json.loads(recipe.to_json()),
-            "devices": len(self.contexts),
+            "devices": kvstore.workers * len(self.contexts),
             "seed": seed,
         }
+        del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
         self.history: List[Scores] = []
 
@@ -151,14 +162,15 @@ class _Run:
         mx.random.seed(self.seed)
         initialize(self.net, self.contexts, np.random.RandomState(self.seed))
 
-    def prepare(self, state: Optional[State]) -> None:
+    def prepare(self, state: Optional[State], recompute: bool) -> None:
         """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
-            state.restore_network(self.net)
+            state.restore_network(self.net, self.kvstore.rank)
             self.epoch, self.history = state.position.epoch, state.position.history
-        self.net.hybridize(static_alloc=True, static_shape=True)
         optimizer = self._optimizer(self.epoch * self.loader.batches_per_epoch + self.step)
-        self.trainer = Trainer(self.net, self.contexts, optimizer, self.recipe.kvstore)
+        self.trainer = Trainer(
+            self.net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=self.seed
+        )
         if state is not None:
             state.restore_momentum(self.net, self.trainer)
 
@@ -168,13 +180,13 @@ class _Run:
         return len(self.history)
 
     def _optimizer(self, updates_done: int) -> mx.optimizer.Optimizer:
-        recipe = self.recipe
+        recipe, parts = self.recipe, self.kvstore.updates_per_step
         schedule = make_schedule(
             recipe.schedule,
-            recipe.base_lr,
-            recipe.epochs * self.loader.batches_per_epoch,
-            floor=recipe.lr_floor,
-            steps=recipe.lr_steps,
+            recipe.base_lr / parts,
+            recipe.epochs * self.loader.batches_per_epoch * parts,
+            floor=recipe.lr_floor / parts,
+            steps=tuple(step * parts for step in recipe.lr_steps),
         )
         return make_optimizer(
             recipe.optimizer,
@@ -182,23 +194,25 @@ class _Run:
             schedule=schedule,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
-            rescale=1 / recipe.batch,
-            updates_done=updates_done,
+            rescale=parts / recipe.batch,
+            updates_done=updates_done * parts,
         )
 
-    def go(self, stop: StopRequest) -> Path:
+    def go(self) -> Path:
         """Train what is left; the path of the last checkpoint."""
         devices = ", ".join(map(str, self.contexts))
+        if self.kvstore.workers > 1:
+            devices += f" of each of {self.kvstore.workers} workers"
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
         if self.epoch or self.step:
             logger.info("resumed after epoch %d, step %d", self.epoch, self.step)
         while self.epoch < self.recipe.epochs:
-            self._train_epoch(stop)
+            self._train_epoch()
             self._finish_epoch()
-            self._stop_if_asked(stop)
+            self._stop_if_asked()
         return self.folder / self.label.params_file(self.epoch)
 
-    def _train_epoch(self, stop: StopRequest) -> None:
+    def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
         self._started = (time.monotonic(), self.step)
         unread = None
@@ -206,11 +220,11 @@ class _Run:
             output = self.trainer.step(*batch)
             self._read(unread)
             unread = output
-            if stop.received is not None or self._is_due(done):
+            if self.kvstore.stopping is not None or self._is_due(done):
                 self._read(unread)
                 unread = None
                 self._save_state()
-                self._stop_if_asked(stop)
+                self._stop_if_asked()
         self._read(unread)
 
     def _is_due(self, step: int) -> bool:
@@ -221,7 +235,7 @@ class _Run:
     def _read(self, output: Optional[Sequence[DeviceOutput]]) -> None:
         if output is None:
             return
-        self.history.append(_scores(output))
+        self.history.append(self.kvstore.share(_scores(output)))
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
@@ -249,31 +263,44 @@ class _Run:
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
-        path = save_checkpoint(self.net, self.label, self.folder, self.epoch)
+        if self.kvstore.rank == 0:
+            save_checkpoint(self.net, self.label, self.folder, self.epoch)
         self._save_state()
-        prune_checkpoints(
-            self.label, self.folder, self.checkpointing.keep, self.checkpointing.keep_every
-        )
-        logger.info("%s, saved %s", progress.of_epoch(), path.name)
+        if self.kvstore.rank == 0:
+            keep = self.checkpointing
+            prune_checkpoints(self.label, self.folder, keep.keep, keep.keep_every)
+        logger.info("%s, saved %s", progress.of_epoch(), self.label.params_file(self.epoch))
         self.on_epoch(progress)
 
     def _save_state(self) -> None:
         position = Position(self.epoch, self.step, self.settings, self.history)
         save_state(state_file(self.label, self.folder), position, self.net, self.trainer)
 
-    def _stop_if_asked(self, stop: StopRequest) -> None:
-        if stop.received is not None:
-            logger.info("stopped by signal %d", stop.received)
-            raise RunStoppedError(stop.received)
+    def _stop_if_asked(self) -> None:
+        if self.kvstore.stopping is not None:
+            logger.info("stopped by signal %d", self.kvstore.stopping)
+            raise RunStoppedError(self.kvstore.stopping)
 
 
-def _loader(recipe: Recipe, seed: int, data_root: Optional[Path]) -> Loader:
+def _check_all_alike(
+    kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int
+) -> None:
+    position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
+    if not kvstore.agrees([*position, devices, seed]):
+        raise InputError(
+            f"{folder}: worker {kvstore.rank} has another --seed or number of devices than the "
+            "others, or finds another state there: give all of them the same command and an "
+            "--output that all machines see"
+        )
+
+
+def _loader(recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int]) -> Loader:
     dataset = find_dataset(recipe.dataset)
     examples = read_examples(dataset, dataset.train_split, data_root)
     classes = int(examples.labels.max()) + 1
     if classes > recipe.classes:
         raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
-    return Loader(examples, recipe.batch, seed)
+    return Loader(examples, recipe.batch, seed, part)
 
 
 def _mean(history: Sequence[Scores]) -> Scores:

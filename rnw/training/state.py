@@ -15,7 +15,6 @@ from rnw.errors import InputError
 from rnw.networks.classifier import Network
 from rnw.networks.layout import parameter_kind
 from rnw.training.trainer import Trainer, trained_parameters
-from rnw.weights import wait_for_statistics
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 
@@ -42,15 +41,19 @@ def state_file(label: ModelLabel, folder: Path) -> Path:
 def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
     """Write weights, the moving averages of each device, momentum and position.
 
-    Raises InputError, leaving the file as it was, when it cannot be written.
+    All workers call it, and the first one writes. Raises InputError, leaving the file as it was,
+    when it cannot be written.
     """
-    wait_for_statistics()
+    statistics = trainer.statistics()
+    if trainer.kvstore.rank:
+        return
     text = np.frombuffer(json.dumps(position).encode(), np.uint8)
     arrays = {_POSITION: text}
     for name, parameter in net.collect_params().items():
-        copies = parameter.list_data()
-        for device, copy in enumerate(copies if parameter_kind(name) == "aux" else copies[:1]):
-            arrays[f"{device}:{name}"] = copy.asnumpy()
+        aux = parameter_kind(name) == "aux"
+        copies = statistics[name] if aux else [parameter.list_data()[0].asnumpy()]
+        for device, copy in enumerate(copies):
+            arrays[f"{device}:{name}"] = copy
     for key, parameter in enumerate(trained_parameters(net)):
         momentum = trainer.updater.states.get(key)
         if momentum is not None:
@@ -80,10 +83,11 @@ class State:
                 "use the same, or another --output"
             )
 
-    def restore_network(self, net: Network) -> None:
-        """Set weights and the moving averages of each device."""
+    def restore_network(self, net: Network, rank: int = 0) -> None:
+        """Set weights and the moving averages of each device of the worker `rank`."""
         for name, parameter in net.collect_params().items():
-            for device, copy in enumerate(parameter.list_data()):
+            copies = parameter.list_data()
+            for device, copy in enumerate(copies, rank * len(copies)):
                 source = device if parameter_kind(name) == "aux" else 0
                 copy[:] = np.ascontiguousarray(self._arrays[f"{source}:{name}"])
 

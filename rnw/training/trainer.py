@@ -4,19 +4,19 @@ Each device runs its part of the batch with its own batch statistics; gradients 
 KVStore, where one optimizer updates the weights that then go back to all devices.
 """
 
-from typing import Any, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence, Union
 
 import mxnet as mx
+import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
 from rnw.networks.layout import parameter_kind
 from rnw.training.dropout import draw_masks
+from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.recompute import recompute_gradients, return_freed_memory
 from rnw.weights import wait_for_statistics
-
-KVSTORES = ("local", "device")
 
 
 class DeviceOutput(NamedTuple):
@@ -30,10 +30,11 @@ class Trainer:
     """Trains `net` (with the softmax head, initialised on `contexts`) step by step.
 
     optimizer: an MXNet optimizer whose parameter indices are places in `trained_parameters(net)`.
-    kvstore: 'local' sums gradients on the CPU, 'device' on a GPU. `updater.states` holds what the
-        optimizer has accumulated, by parameter index.
-    recompute: keep the inputs of the blocks only and compute what is inside them again in the
-        backward pass: the same gradients in less memory and more time.
+    kvstore: 'local' sums gradients on the CPU, 'device' on a GPU; or one of several workers', see
+        `open_kvstore`. `updater.states` holds what the optimizer has accumulated, by parameter
+        index.
+    recompute: keep what the large units hold no longer than the pass takes them, and compute it
+        again in the backward pass: the same gradients in less memory and more time.
     seed: of the dropout.
 
     The network is hybridized.
@@ -44,14 +45,11 @@ class Trainer:
         net: Network,
         contexts: Sequence[mx.Context],
         optimizer: mx.optimizer.Optimizer,
-        kvstore: str = "local",
+        kvstore: Union[str, Local] = "local",
         *,
         recompute: bool = False,
         seed: int = 0,
     ):
-        if kvstore not in KVSTORES:
-            expected = ", ".join(KVSTORES)
-            raise InputError(f"unknown kvstore {kvstore!r}: expected one of {expected}")
         self.net = net
         self.contexts = list(contexts)
         self._seed = seed
@@ -60,11 +58,10 @@ class Trainer:
             return_freed_memory()
         net.hybridize(static_alloc=not recompute, static_shape=not recompute)
         self._parameters = trained_parameters(net)
-        self._kvstore = mx.kv.create(kvstore)
+        self.kvstore = open_kvstore(kvstore) if isinstance(kvstore, str) else kvstore
         self.updater = mx.optimizer.get_updater(optimizer)
-        self._kvstore._set_updater(self.updater)
-        for key, parameter in enumerate(self._parameters):
-            self._kvstore.init(key, parameter.list_data()[0])
+        self._updates = optimizer.begin_num_update
+        self.kvstore.start(self._parameters, self.updater)
 
     def step(self, data: Any, labels: Any) -> List[DeviceOutput]:
         """One update from a batch, cut in order into equal parts, one per device.
@@ -74,24 +71,39 @@ class Trainer:
         """
         inputs = split_and_load(data, self.contexts)
         targets = split_and_load(labels, self.contexts)
-        update = self.updater.optimizer.num_update
+        first = self.kvstore.rank * len(inputs)
         masks = [
-            draw_masks(self.net.config, x, (self._seed, update, device))
-            for device, x in enumerate(inputs)
+            draw_masks(self.net.config, x, (self._seed, self._updates, device))
+            for device, x in enumerate(inputs, first)
         ]
         outputs = self._gradients(self.net, inputs, targets, masks)
+        self._updates += 1
         for key, parameter in enumerate(self._parameters):
-            self._kvstore.push(key, parameter.list_grad(), priority=-key)
-            self._kvstore.pull(key, parameter.list_data(), priority=-key)
+            self.kvstore.update(key, parameter)
         return [DeviceOutput(p, y) for p, y in zip(outputs, targets)]
 
-    def average_statistics(self) -> None:
-        """Replace the moving averages on each device by their mean over the devices."""
+    def statistics(self) -> Dict[str, np.ndarray]:
+        """Each moving average on the devices of all workers: (devices, channels) float32."""
         wait_for_statistics()
-        for name, parameter in self.net.collect_params().items():
-            if parameter_kind(name) == "aux" and len(self.contexts) > 1:
-                copies = [copy.as_in_context(mx.cpu()) for copy in parameter.list_data()]
-                parameter.set_data(mx.nd.add_n(*copies) / len(copies))
+        copies = {
+            name: parameter.list_data()
+            for name, parameter in self.net.collect_params().items()
+            if parameter_kind(name) == "aux"
+        }
+        own = [[a.asnumpy() for a in device] for device in zip(*copies.values())]
+        own = np.stack([np.concatenate(arrays) for arrays in own])
+        table = np.zeros((self.kvstore.workers, *own.shape), np.float32)
+        table[self.kvstore.rank] = own
+        rows = self.kvstore.total(STATISTICS, table).reshape(-1, own.shape[1])
+        ends = np.cumsum([arrays[0].size for arrays in copies.values()])
+        return dict(zip(copies, np.split(rows, ends[:-1], axis=1)))
+
+    def average_statistics(self) -> None:
+        """Replace the moving averages on each device by their mean over all devices."""
+        self.statistics()  # told before waiting for the workers that have still to tell theirs
+        self.kvstore.finish_epoch()
+        for name, rows in self.statistics().items():
+            self.net.collect_params()[name].set_data(mx.nd.array(rows.mean(axis=0)))
 
 
 def _recorded_gradients(net, inputs, labels, masks):

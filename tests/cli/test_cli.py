@@ -38,6 +38,7 @@ def test_commands_are_those_documented():
         "doctor",
         "eval-cls",
         "export-symbol",
+        "launch",
         "networks",
         "predict",
         "train-cls",

@@ -54,6 +54,17 @@ def test_all_examples_are_seen_in_the_long_run():
     assert {label for epoch in range(12) for label in _order(loader, epoch)} == set(range(COUNT))
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_read_the_batches_of_one_in_order(workers):
+    loaders = [Loader(EXAMPLES, 6, seed=0, part=(rank, workers)) for rank in range(workers)]
+    for whole, *parts in zip(
+        *(loader.epoch(2, 1) for loader in [Loader(EXAMPLES, 6, 0), *loaders])
+    ):
+        np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), whole.labels)
+        np.testing.assert_array_equal(np.concatenate([part.data for part in parts]), whole.data)
+        assert {len(part.labels) for part in parts} == {6 // workers}
+
+
 @pytest.mark.parametrize("batch", [24, 0, -1])
 def test_batches_that_cannot_be_drawn_are_refused(batch):
     with pytest.raises(InputError, match=f"a batch of {batch} cannot be drawn from 23 examples"):

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
-from rnw.training.optimizers import TorchNesterov, make_optimizer
+from rnw.training.optimizers import TorchNesterov, WithTallies, make_optimizer
 from rnw.training.schedules import Fixed, Linear
 from tests.golden_cases import golden_arrays
 
@@ -42,6 +42,20 @@ def test_gradients_are_clipped():
     weight = mx.nd.zeros((2,))
     optimizer.update(0, weight, mx.nd.array([3, -0.25]), None)
     np.testing.assert_array_equal(weight.asnumpy(), [-0.5, 0.25])
+
+
+@pytest.mark.parametrize("kind", [TorchNesterov, mx.optimizer.SGD])
+def test_server_adds_up_what_is_no_gradient(kind):
+    updater = mx.optimizer.get_updater(WithTallies(kind(learning_rate=0.5, momentum=0.9), 10))
+    alone = mx.optimizer.get_updater(kind(learning_rate=0.5, momentum=0.9))
+    weight, expected, tally = mx.nd.ones((2,)), mx.nd.ones((2,)), mx.nd.zeros((2,))
+    for _ in range(3):
+        updater(0, mx.nd.ones((2,)), weight)
+        alone(0, mx.nd.ones((2,)), expected)
+        updater(10, mx.nd.array([1, -2]), tally)
+    np.testing.assert_array_equal(weight.asnumpy(), expected.asnumpy())
+    assert weight.asnumpy()[0] < 0
+    np.testing.assert_array_equal(tally.asnumpy(), [3, -6])
 
 
 @pytest.mark.parametrize("name", ["sgd", "torch_nesterov"])

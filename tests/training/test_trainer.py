@@ -17,7 +17,7 @@ OPTIMIZERS = {"TorchNesterov": "torch_nesterov", "sgd": "sgd"}
 
 
 class Run:
-    """What came of a training case."""
+    """What came of a training case; as one of several workers, of its part of each batch."""
 
     def __init__(self, case, fill, devices=None, kvstore=None, recompute=False):
         contexts = [mx.cpu(i) for i in range(devices or case["devices"])]
@@ -26,11 +26,13 @@ class Run:
         kvstore = kvstore or case["kvstore"]
         optimizer = self._optimizer(case)
         trainer = Trainer(self.net, contexts, optimizer, kvstore, recompute=recompute)
-        self.losses, self.stem = [], []
+        self.losses, self.counts, self.stem = [], [], []
+        self.rank, workers = trainer.kvstore.rank, trainer.kvstore.workers
+        size = case["batch"] // workers
         images, labels = training_data(case)
         for _ in range(case["epochs"]):
-            for start in range(0, len(images), case["batch"]):
-                part = slice(start, start + case["batch"])
+            for start in range(self.rank * size, len(images), case["batch"]):
+                part = slice(start, start + size)
                 outputs = trainer.step(images[part], labels[part])
                 probabilities = np.concatenate([o.probabilities.asnumpy() for o in outputs])
                 self._record(probabilities, labels[part])
@@ -56,6 +58,7 @@ class Run:
             self.first = probabilities
         rows = np.moveaxis(probabilities, 1, -1)[labels != 255]
         true = labels[labels != 255].astype(int)
+        self.counts.append(len(true))
         self.losses.append(-np.log(rows[np.arange(len(true)), true]).mean())
         self.stem.append(self.value("conv1a_weight"))
 

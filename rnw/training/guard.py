@@ -1,0 +1,58 @@
+"""`python -m rnw.training.guard COMMAND...`: runs a command that shall not outlive its launcher.
+
+Each byte on standard input is the number of a signal to pass on; its end, also when a launcher or
+the connection to it dies, kills the command and all that it started. The exit status is the
+command's, 128 more than the number of the signal that killed it.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from rnw.training.signals import SIGNALS
+
+PR_SET_PDEATHSIG = 1
+NOT_FOUND = 127
+
+
+def main() -> None:
+    """Run the command of the command line and exit as it does."""
+    command = sys.argv[1:]
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+        )
+    except OSError as error:
+        sys.stderr.write(f"{command[0]}: cannot be run: {error.strerror}\n")
+        sys.exit(NOT_FOUND)
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: _signal(child.pid, number))
+    threading.Thread(target=_obey, args=(child.pid,), daemon=True).start()
+    status = child.wait()
+    _signal(child.pid, signal.SIGKILL)  # what it may have left behind
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this process when the guard is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _obey(group: int) -> None:
+    for received in iter(lambda: os.read(sys.stdin.fileno(), 1), b""):
+        _signal(group, received[0])
+    _signal(group, signal.SIGKILL)
+
+
+def _signal(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Launching by the command line: output, hosts, ends and refusals."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rnw.runtime import cpu_cores
+from tests.jobs import TRAIN, job_processes, read_until, run_job, start_job
+
+RNW_TRAIN = ("train-cls", "--dataset", "digits")
+FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")
+LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
+FAKE_SSH = """#!/bin/sh
+echo "$1" >> "$SSH_LOG"
+shift
+cd / && exec env -i SSH_LOG="$SSH_LOG" sh -c "$*"
+"""
+SAY = 'echo "$DMLC_ROLE $DMLC_RANK of $DMLC_NUM_WORKER, $RNW_LOCAL_WORKERS here"'
+
+
+def _wait_until_gone(*variables):
+    deadline = time.monotonic() + 10
+    while job_processes(*variables):
+        assert time.monotonic() < deadline, job_processes(*variables)
+        time.sleep(0.05)
+
+
+def test_output_is_prefixed():
+    status, output = run_job("sh", "-c", f"{SAY}; echo to stderr >&2; echo and more")
+    assert status == 0
+    for rank in (0, 1):
+        lines = [line for line in output.splitlines() if line.startswith(f"worker {rank} | ")]
+        texts = [line.split(" | ")[1] for line in lines]
+        assert texts == [f"worker {rank} of 2, 2 here", "to stderr", "and more"]
+    assert len(output.splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "wording"),
+    [
+        ("echo why; exit 7", 7, "worker 1 failed with status 7; its last lines:\n  why\n"),
+        ("kill -SEGV $$", 139, "worker 1 was killed by SIGSEGV\n"),
+        ("exec no-such-command", 127, "worker 1 failed with status 127"),
+    ],
+)
+def test_one_that_fails_ends_the_others(tmp_path, script, status, wording):
+    both = f'[ "$DMLC_RANK" = 0 ] && exec sleep 100; {script}'
+    begun = time.monotonic()
+    found, output = run_job("sh", "-c", both, RNW_TEST_JOB=str(tmp_path))
+    assert time.monotonic() - begun < 30
+    assert found == status
+    assert wording in output
+    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+
+
+def test_command_that_is_not_there():
+    status, output = run_job("no-such-command")
+    assert status == 127
+    assert "no-such-command: cannot be run: No such file or directory" in output
+
+
+def test_failed_one_has_its_last_lines_only():
+    status, output = run_job("sh", "-c", "seq 1000; exit 3", options=("--workers", "1"))
+    assert status == 3
+    last = output.split("its last lines:\n")[1].split()
+    assert last == [str(number) for number in range(981, 1001)]
+
+
+def test_those_that_do_not_heed_a_signal_are_killed_by_the_second(tmp_path):
+    stubborn = "trap '' INT TERM; echo ready; sleep 100"
+    job = start_job("sh", "-c", stubborn, RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "worker 0 | ready")
+    job.send_signal(signal.SIGINT)
+    read_until(job, "launcher | passes SIGINT to the workers")
+    job.send_signal(signal.SIGINT)
+    assert job.wait(20) == 130
+    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+
+
+def test_nothing_outlives_a_killed_launcher(tmp_path):
+    stubborn = "trap '' INT TERM HUP; sleep 100 & echo ready; wait"
+    job = start_job("sh", "-c", stubborn, RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "worker 1 | ready")
+    job.kill()
+    job.wait()
+    _wait_until_gone(f"RNW_TEST_JOB={tmp_path}")
+
+
+def test_killed_guard_ends_the_job(tmp_path):
+    job = start_job("sleep", "100", RNW_TEST_JOB=str(tmp_path))
+    processes = {}
+    while len(processes) < 2:
+        processes = job_processes(f"RNW_TEST_JOB={tmp_path}", "DMLC_RANK=1")
+    os.kill(next(n for n, command in processes.items() if "-m" in command), signal.SIGKILL)
+    output, _ = job.communicate(timeout=30)
+    assert job.returncode == 128 + signal.SIGKILL
+    assert "worker 1 was killed by SIGKILL" in output
+    _wait_until_gone(f"RNW_TEST_JOB={tmp_path}")
+
+
+@pytest.fixture
+def ssh(tmp_path, monkeypatch):
+    """An `ssh` that runs the command here, in an environment as empty as that of another machine.
+
+    Returns the file in which it notes the hosts.
+    """
+    script = tmp_path / "bin" / "ssh"
+    script.parent.mkdir()
+    script.write_text(FAKE_SSH)
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_LOG", str(tmp_path / "hosts"))
+    return tmp_path / "hosts"
+
+
+def test_hosts_are_dealt_in_turn(ssh, tmp_path):
+    (tmp_path / "machines").write_text("127.0.0.1  # first\n\nlocalhost\n")
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    os.chdir(folder)
+    options = ("--workers", "3", "--servers", "2", "--hosts", tmp_path / "machines")
+    status, output = run_job(
+        "sh", "-c", f'{SAY}; pwd; echo "$1"', "sh", "a  'b' $c", options=options
+    )
+    assert status == 0, output
+    assert sorted(ssh.read_text().split()) == ["127.0.0.1"] * 4 + ["localhost"] * 2
+    for rank, here in enumerate((2, 1, 2)):
+        lines = [line for line in output.splitlines() if line.startswith(f"worker {rank} | ")]
+        texts = [line.split(" | ")[1] for line in lines]
+        assert texts == [f"worker {rank} of 3, {here} here", str(folder), "a  'b' $c"]
+
+
+def test_training_over_ssh(ssh, tmp_path):
+    Path("machines").write_text("127.0.0.1\nlocalhost\n")
+    options = ("--workers", "2", "--hosts", "machines")
+    status, output = run_job(*TRAIN, *FEW, "--kvstore", "dist_device_sync", options=options)
+    assert status == 0, output
+    assert Path("out", f"{LABEL}_ep-0001.params").exists()
+    assert "worker 0 | epoch 1/1: loss" in output
+
+
+def test_failure_over_ssh_names_the_machine(ssh, tmp_path):
+    Path("machines").write_text("localhost\n")
+    status, output = run_job("false", options=("--workers", "1", "--hosts", "machines"))
+    assert status == 1
+    assert "worker 0 on localhost failed with status 1" in output
+
+
+@pytest.mark.parametrize(
+    ("text", "wording"),
+    [
+        (None, "machines: cannot be read: "),
+        ("# none\n\n", "machines: names no machine: expected one a line"),
+        ("no.such.host.invalid\n", "host no.such.host.invalid: its address cannot be found: "),
+        ("localhost\n192.0.2.1\n", "the others cannot reach 127.*"),
+        ("-oProxyCommand=true\n", "host -oProxyCommand=true: its address cannot be found: "),
+    ],
+)
+def test_hosts_that_cannot_be_used_are_refused(refused, text, wording):
+    if text is not None:
+        Path("machines").write_text(text)
+    assert wording in refused("launch", "--workers", 1, "--hosts", "machines", "--", "true")
+
+
+@pytest.mark.parametrize("arguments", ["--workers 0 -- true", "-- true", "--workers 2"])
+def test_refused_usage(rnw, arguments):
+    code, out, err = rnw("launch", *arguments.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: rnw launch")
+
+
+@pytest.mark.parametrize("kind", ["dist_sync", "dist_device_sync", "dist_async"])
+def test_several_workers_need_a_launcher(refused, kind):
+    message = refused(*RNW_TRAIN, "--kvstore", kind)
+    assert f"kvstore {kind} needs servers and other workers" in message
+    assert "`rnw launch --workers 2 --servers 1 -- rnw train-cls --kvstore dist_sync" in message
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        ((), "Error: kvstore local is for one process: under `rnw launch` take dist_sync"),
+        (
+            ("--kvstore", "dist_sync", "--cpus", 3),
+            "Error: a batch of 512 cannot be cut into 6 equal parts",
+        ),
+    ],
+)
+def test_jobs_that_cannot_be_are_refused(options, wording):
+    status, output = run_job(*TRAIN, *FEW, *options)
+    assert status == 2
+    assert wording in output
+    assert list(Path().iterdir()) == []
+
+
+def test_workers_share_the_cores(monkeypatch):
+    cores = cpu_cores()
+    monkeypatch.setenv("RNW_LOCAL_WORKERS", "2")
+    assert cpu_cores() == max(1, cores // 2)

@@ -1,0 +1,169 @@
+"""Several workers: the same numbers as one, and a job that ends as a whole."""
+
+import os
+import signal
+import time
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.networks.layout import parameter_kind
+from rnw.training.recipes import find_recipe
+from rnw.training.run import train
+from rnw.weights.convert import read_parameters
+from tests.golden_cases import golden_arrays
+from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
+from tests.training.test_trainer import CASES
+
+LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
+SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small
+GUARD = "rnw.training.guard"
+LIMIT_SECONDS = 30
+
+
+def _arguments(folder, *options, kvstore="dist_sync", devices=2, epochs=4):
+    settings = [part for override in (*SMOOTH, f"epochs={epochs}") for part in ("--set", override)]
+    what = ("--kvstore", kvstore, "--cpus", devices, "--output", folder)
+    return (*TRAIN, *what, *settings, *options)
+
+
+def _train_alone(folder, **options):
+    recipe = find_recipe("digits", (*SMOOTH, "epochs=4"))
+    return train(recipe, [mx.cpu(i) for i in range(4)], folder, **options)
+
+
+def _results(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".params", ".state")}
+
+
+def _assert_close(path, expected):
+    """All but the betas and biases: these start from 0, and noise is large beside what they are."""
+    found, expected = read_parameters(path), read_parameters(expected)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if not name.endswith(("_beta", "_bias")):
+            close = {"rtol": 0, "atol": 2e-3 * np.abs(value).max(), "err_msg": name}
+            np.testing.assert_allclose(found[name], value, **close)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run of two workers of two devices that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    status, output = run_job(*_arguments(folder))
+    assert status == 0, output
+    assert output.count("worker 0 | epoch ") == 4
+    assert "worker 1 | epoch " not in output
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
+def test_two_workers_give_the_originals_numbers(case):
+    command = (*PYTHON, "tests.training.golden_worker", case["case"], 2)
+    status, output = run_job(*command, OMP_NUM_THREADS=os.environ["OMP_NUM_THREADS"])
+    assert status == 0, output
+    workers = [np.load(f"{rank}.npz") for rank in (0, 1)]
+    expected = golden_arrays(f"train_{case['case']}")
+    counts = sum(w["counts"] for w in workers)
+    losses = sum(w["losses"] * w["counts"] for w in workers) / counts
+    np.testing.assert_allclose(losses, expected["losses"], rtol=0, atol=5e-4)
+    for name in set(workers[0]) - {"losses", "counts"}:
+        np.testing.assert_array_equal(workers[0][name], workers[1][name], err_msg=name)
+        value = expected[f"{parameter_kind(name)}:{name}"]
+        close = {"rtol": 0, "atol": 2e-3 * np.abs(value).max(), "err_msg": name}
+        np.testing.assert_allclose(workers[0][name], value, **close)
+
+
+def test_a_job_is_the_run_of_one_process(whole, tmp_path):
+    last = _train_alone(tmp_path)
+    assert sorted(_results(tmp_path)) == sorted(_results(whole))
+    _assert_close(whole / last.name, last)
+    lines = [(path / f"{LABEL}.log").read_text().splitlines() for path in (whole, tmp_path)]
+    assert len(lines[0]) == len(lines[1])
+    for ours, theirs in zip(*([line for line in log if ", step " in line] for log in lines)):
+        ours, theirs = (float(line.split("loss ")[1].split(",")[0]) for line in (ours, theirs))
+        assert ours == pytest.approx(theirs, abs=5e-4)
+
+
+def test_killed_worker_ends_the_job_which_resumes(whole, tmp_path):
+    often = ("--resume", "--checkpoint-every", 1)
+    marker = f"RNW_TEST_JOB={tmp_path}"
+    job = start_job(*_arguments(tmp_path, *often), RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "epoch 1/4")
+    second = job_processes(marker, "DMLC_RANK=1")
+    (worker,) = (number for number, command in second.items() if GUARD not in command)
+    os.kill(worker, signal.SIGKILL)
+    begun = time.monotonic()
+    output, _ = job.communicate(timeout=LIMIT_SECONDS)
+    assert time.monotonic() - begun < LIMIT_SECONDS
+    assert job.returncode == 128 + signal.SIGKILL
+    assert "worker 1 was killed by SIGKILL" in output
+    assert job_processes(marker) == {}
+    assert _results(tmp_path) != _results(whole)
+    status, output = run_job(*_arguments(tmp_path, *often))
+    assert status == 0, output
+    assert _results(tmp_path) == _results(whole)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_job_resumes(whole, tmp_path, number, status):
+    job = start_job(*_arguments(tmp_path), RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "epoch 1/4")
+    job.send_signal(number)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == status
+    assert f"stopped by {signal.Signals(number).name}; go on with --resume" in output
+    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+    before = _results(tmp_path)
+    assert before != _results(whole)
+    if number == signal.SIGINT:
+        status, output = run_job(*_arguments(tmp_path, "--resume"))
+        assert status == 0, output
+        assert _results(tmp_path) == _results(whole)
+    else:
+        last = _train_alone(tmp_path, resume=True)
+        assert "resumed after epoch" in (tmp_path / f"{LABEL}.log").read_text()
+        _assert_close(last, whole / last.name)
+
+
+def test_asynchronous_job_learns_and_resumes(tmp_path):
+    options = {"kvstore": "dist_async", "devices": 1}
+    faster = ("--set", "base_lr=0.05", "--set", "batch=64")
+    job = start_job(*_arguments(tmp_path, *faster, **options))
+    read_until(job, "epoch 2/4")
+    job.send_signal(signal.SIGINT)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 130, output
+    status, output = run_job(*_arguments(tmp_path, *faster, "--resume", **options))
+    assert status == 0, output
+    log = (tmp_path / f"{LABEL}.log").read_text()
+    epochs = [line for line in log.splitlines() if "saved" in line]
+    assert len(epochs) == 4
+    first, last = (float(epochs[i].split("loss ")[1].split(",")[0]) for i in (0, -1))
+    assert last < 0.5 * first
+
+
+def test_optimizer_that_fails_on_a_server_ends_the_job():
+    status, output = run_job(*PYTHON, "tests.training.failing_worker", seconds=LIMIT_SECONDS + 30)
+    assert status == 1
+    assert "server 0 | ArithmeticError: the optimizer fails" in output
+    assert "server 0 failed with status 1; its last lines:" in output
+
+
+def test_a_loss_that_is_not_finite_ends_all_workers(tmp_path):
+    status, output = run_job(*_arguments(tmp_path, "--set", "base_lr=1e30"))
+    assert status == 2
+    assert "Error: the loss is " in output
+    assert "worker 0 failed with status 2" in output or "worker 1 failed with status 2" in output
+
+
+def test_workers_that_do_not_see_the_same_state_are_refused(tmp_path):
+    own = 'exec "$@" --output "$DMLC_RANK"'
+    first = _arguments(tmp_path, epochs=1)
+    assert run_job("sh", "-c", own, "sh", *first)[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    again = _arguments(tmp_path, "--resume")
+    status, output = run_job("sh", "-c", own, "sh", *again)
+    assert status == 2
+    assert "finds another state there" in output
