@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import math
-import time
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
@@ -16,10 +15,19 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.data.loader import Loader
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
-from rnw.networks.classifier import get_network
-from rnw.training.checkpoints import claim_folder, prune_checkpoints, save_checkpoint
+from rnw.networks.classifier import Network, get_network
+from rnw.training.checkpoints import (
+    EACH_EPOCH,
+    Checkpointing,
+    claim_folder,
+    prune_checkpoints,
+    save_best,
+    save_checkpoint,
+)
 from rnw.training.initializers import initialize
+from rnw.training.metrics import Metrics, Start
 from rnw.training.optimizers import make_optimizer
+from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
 from rnw.training.recipes import Recipe, label_network
 from rnw.training.schedules import make_schedule
 from rnw.training.signals import RunStoppedError, StopRequest
@@ -28,55 +36,17 @@ from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_p
 from rnw.weights import Transfer, warm_start
 from rnw.weights.labels import ModelLabel
 
-Scores = Dict[str, float]
-
 logger = logging.getLogger(__name__)
 
 
-class Progress(NamedTuple):
-    """Where a run is: `step` of `steps` in `epoch` of `epochs`, all counted from 1.
+class Validation(NamedTuple):
+    """`score` gives loss, top-1 and top-5 of the network, each `every` epochs and after the last.
 
-    `scores` are cross-entropy, top-1 and top-5 accuracy, of the step or of the whole epoch.
+    `rnw.evaluation.classification.make_validator` makes one.
     """
 
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    scores: Scores
-    images_per_second: float
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}: {self._rest()}"
-
-    def of_epoch(self) -> str:
-        """The line for a whole epoch."""
-        return f"epoch {self.epoch}/{self.epochs}: {self._rest()}"
-
-    def _rest(self) -> str:
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
-        return f"{scores}, {self.images_per_second:.0f} images/s"
-
-
-Hook = Callable[[Progress], None]
-
-
-def _ignore(event: Any) -> None:
-    """A hook that does nothing."""
-
-
-class Checkpointing(NamedTuple):
-    """When a run saves: its state each `every` steps besides each epoch; which weights it keeps.
-
-    Of the epochs' weights the newest `keep` stay (all when None), and each `keep_every`-th.
-    """
-
-    every: Optional[int] = None
-    keep: Optional[int] = None
-    keep_every: Optional[int] = None
-
-
-EACH_EPOCH = Checkpointing()
+    score: Callable[[Network], Scores]
+    every: int = 1
 
 
 def train(
@@ -90,26 +60,32 @@ def train(
     resume: bool = False,
     weights: Optional[Path] = None,
     checkpointing: Checkpointing = EACH_EPOCH,
-    on_step: Hook = _ignore,
-    on_epoch: Hook = _ignore,
-    on_warm_start: Callable[[Transfer], None] = _ignore,
+    validation: Optional[Validation] = None,
+    tensorboard: bool = False,
+    on_step: Hook = ignore,
+    on_epoch: Hook = ignore,
+    on_validation: Callable[[Validated], None] = ignore,
+    on_warm_start: Callable[[Transfer], None] = ignore,
 ) -> Path:
     """Train as `recipe` says; the path of the last checkpoint.
 
-    `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, and the state
-    from which `resume` goes on exactly where the run was (or starts, when there is none). The hooks
-    are called after each step and each epoch. A new run starts from `weights` where they fit (see
+    `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, `metrics.jsonl`
+    (see `rnw.training.metrics`; the same for TensorBoard where wanted), and the state from which
+    `resume` goes on exactly where the run was (or starts, when there is none). With `validation`
+    `<label>.best.json` names the checkpoint of the highest top-1. The hooks are called after each
+    step, epoch and validation. A new run starts from `weights` where they fit (see
     `rnw.weights.warm_start`), and tells the last hook what it took.
 
     Raises InputError for data that is missing, devices that do not divide the batch, a folder that
-    holds an earlier run, a state of other settings, weights of another network, and a loss that is
-    not finite.
+    holds an earlier run, a state of other settings, weights of another network, a loss that is not
+    finite, metrics that cannot be read, and a package that is missing.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     check_devices(recipe.batch, len(contexts))
     label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
-    run = _Run(recipe, contexts, folder, label, seed, data_root, checkpointing)
-    run.on_step, run.on_epoch = on_step, on_epoch
+    metrics = Metrics(folder, label, tensorboard=tensorboard)
+    run = _Run(recipe, contexts, folder, label, seed, data_root, checkpointing, validation, metrics)
+    run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
     state = find_state(label, folder) if resume else None
     if state is not None:
         state.check_settings(run.settings)
@@ -120,7 +96,8 @@ def train(
         claim_folder(label, folder, overwrite)
         write_text(folder / f"{label}.json", recipe.to_json())
     remove_parts(folder, str(label))
-    with _log_file(folder / f"{label}.log"), StopRequest() as stop:
+    reports = metrics.since(Start(run.epoch, run.updates))
+    with reports, _log_file(folder / f"{label}.log"), StopRequest() as stop:
         if transfer is not None:
             logger.info("from %s: %s", weights, transfer)
             on_warm_start(transfer)
@@ -132,10 +109,14 @@ class _Run:
 
     on_step: Hook
     on_epoch: Hook
+    on_validation: Callable[[Validated], None]
 
-    def __init__(self, recipe, contexts, folder, label, seed, data_root, checkpointing):
+    def __init__(
+        self, recipe, contexts, folder, label, seed, data_root, checkpointing, validation, metrics
+    ):
         self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
-        self.seed, self.checkpointing = seed, checkpointing
+        self.seed, self.checkpointing, self.validation = seed, checkpointing, validation
+        self.metrics = metrics
         self.loader = _loader(recipe, seed, data_root)
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
@@ -145,6 +126,7 @@ class _Run:
         }
         self.epoch = 0
         self.history: List[Scores] = []
+        self.best: Optional[Dict[str, Any]] = None
 
     def initialize(self) -> None:
         """Draw the initial values of the network."""
@@ -155,10 +137,10 @@ class _Run:
         """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
             state.restore_network(self.net)
-            self.epoch, self.history = state.position.epoch, state.position.history
+            position = state.position
+            self.epoch, self.history, self.best = position.epoch, position.history, position.best
         self.net.hybridize(static_alloc=True, static_shape=True)
-        optimizer = self._optimizer(self.epoch * self.loader.batches_per_epoch + self.step)
-        self.trainer = Trainer(self.net, self.contexts, optimizer, self.recipe.kvstore)
+        self.trainer = Trainer(self.net, self.contexts, self._optimizer(), self.recipe.kvstore)
         if state is not None:
             state.restore_momentum(self.net, self.trainer)
 
@@ -167,27 +149,38 @@ class _Run:
         """Steps of this epoch that are done."""
         return len(self.history)
 
-    def _optimizer(self, updates_done: int) -> mx.optimizer.Optimizer:
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run that are done."""
+        return self.epoch * self.loader.batches_per_epoch + self.step
+
+    @property
+    def last_update(self) -> int:
+        """The number of updates of the whole run."""
+        return self.recipe.epochs * self.loader.batches_per_epoch
+
+    def _optimizer(self) -> mx.optimizer.Optimizer:
         recipe = self.recipe
-        schedule = make_schedule(
+        self.schedule = make_schedule(
             recipe.schedule,
             recipe.base_lr,
-            recipe.epochs * self.loader.batches_per_epoch,
+            self.last_update,
             floor=recipe.lr_floor,
             steps=recipe.lr_steps,
         )
         return make_optimizer(
             recipe.optimizer,
             trained_parameters(self.net),
-            schedule=schedule,
+            schedule=self.schedule,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             rescale=1 / recipe.batch,
-            updates_done=updates_done,
+            updates_done=self.updates,
         )
 
     def go(self, stop: StopRequest) -> Path:
         """Train what is left; the path of the last checkpoint."""
+        self._session = Stopwatch(self.updates)
         devices = ", ".join(map(str, self.contexts))
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
         if self.epoch or self.step:
@@ -200,7 +193,7 @@ class _Run:
 
     def _train_epoch(self, stop: StopRequest) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
-        self._started = (time.monotonic(), self.step)
+        self._stopwatch = Stopwatch(self.updates)
         unread = None
         for done, batch in enumerate(self.loader.epoch(self.epoch, self.step), self.step + 1):
             output = self.trainer.step(*batch)
@@ -230,35 +223,59 @@ class _Run:
                 f"{progress.step}; the last checkpoint in {self.folder} is from before; a lower "
                 "rate may help (--set base_lr=X)"
             )
+        self.metrics.step(progress)
         self.on_step(progress)
 
     def _progress(self, scores: Scores) -> Progress:
-        start, first = self._started
-        seconds = max(time.monotonic() - start, 1e-9)  # none, when only the saving was left
         return Progress(
             self.epoch + 1,
             self.recipe.epochs,
             self.step,
             self.loader.batches_per_epoch,
             scores,
-            (self.step - first) * self.recipe.batch / seconds,
+            images_per_second=self._stopwatch.rate(self.updates) * self.recipe.batch,
+            learning_rate=self.schedule(self.updates),
+            seconds_left=self._session.seconds_until(self.last_update, self.updates),
         )
 
     def _finish_epoch(self) -> None:
-        """Average the statistics, save weights and state, and go to the next epoch."""
+        """Average the statistics, save weights, validate, save the state, go to the next epoch.
+
+        The state comes last, so that a run killed before does all of it again.
+        """
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
         path = save_checkpoint(self.net, self.label, self.folder, self.epoch)
+        self.metrics.epoch(progress)
+        validated = self._validate()
         self._save_state()
-        prune_checkpoints(
-            self.label, self.folder, self.checkpointing.keep, self.checkpointing.keep_every
-        )
+        best = self.best["epoch"] if self.best else None
+        prune_checkpoints(self.label, self.folder, self.checkpointing, best)
         logger.info("%s, saved %s", progress.of_epoch(), path.name)
         self.on_epoch(progress)
+        if validated is not None:
+            logger.info("%s", validated)
+            self.on_validation(validated)
+
+    def _validate(self) -> Optional[Validated]:
+        """Score the network where that is due, and note the best epoch."""
+        if self.validation is None:
+            return None
+        if self.epoch % self.validation.every and self.epoch < self.recipe.epochs:
+            return None
+        scores = self.validation.score(self.net)
+        is_best = self.best is None or scores["top-1"] > self.best["top-1"]
+        if is_best:
+            self.best = {"epoch": self.epoch, **scores}
+        validated = Validated(self.epoch, self.recipe.epochs, scores, is_best)
+        self.metrics.validation(validated, self.updates)
+        save_best(self.label, self.folder, self.best)
+        return validated
 
     def _save_state(self) -> None:
-        position = Position(self.epoch, self.step, self.settings, self.history)
+        self.metrics.sync()
+        position = Position(self.epoch, self.step, self.settings, self.history, self.best)
         save_state(state_file(self.label, self.folder), position, self.net, self.trainer)
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
