@@ -17,11 +17,12 @@ COMMANDS = {
     "eval-cls": "eval_cls",
     "export-symbol": "export_symbol",
     "networks": "networks",
+    "plot": "plot",
     "predict": "predict",
     "train-cls": "train_cls",
     "weights": "weights",
 }
-OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2")  # brought by the extras
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2", "matplotlib")  # of the extras
 
 
 class _Commands(click.Group):
