@@ -34,10 +34,7 @@ DEFAULT_DATASET = "ilsvrc-cls"
     "--keep-every", type=click.IntRange(1), metavar="N", help="With --keep: and each N-th epoch."
 )
 @click.option(
-    "--val-every",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Test each N epochs; keep the best.",
+    "--val-every", type=click.IntRange(1), metavar="N", help="Test each N epochs; keep the best."
 )
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard as well.")
 @data_root_option

@@ -19,13 +19,17 @@ from rnw.weights.released import RELEASED
 
 
 class Model(NamedTuple):
-    """A trained network with the protocol it is tested by."""
+    """A trained network with the protocol it is tested by.
+
+    `in_training`: the network has the softmax head, takes labels and gives probabilities.
+    """
 
     net: Network
     dataset: Dataset
     contexts: List[mx.Context]
     crop: int
     interpolation: str
+    in_training: bool = False
 
 
 class Evaluation(NamedTuple):
@@ -66,9 +70,8 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
 
 def _own_model(net: Network, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
     """A network trained here with its protocol."""
-    return Model(
-        net, dataset, list(contexts), int(net.config.spec.size * dataset.test_scale), "adaptive"
-    )
+    crop = int(net.config.spec.size * dataset.test_scale)
+    return Model(net, dataset, list(contexts), crop, "adaptive")
 
 
 def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64) -> Evaluation:
@@ -110,7 +113,7 @@ def make_validator(
     examples = read_examples(dataset, dataset.test_split, data_root)
 
     def validate(net: Network) -> Dict[str, float]:
-        model = _own_model(net, dataset, contexts)
+        model = _own_model(net, dataset, contexts)._replace(in_training=True)
         probabilities = _probabilities(model, examples.images, batch)
         return {
             "loss": cross_entropy(probabilities, examples.labels),
@@ -166,11 +169,10 @@ def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator
         contexts = model.contexts[: len(crops)]
         data = transforms.normalize(crops)
         parts = split_and_load(data, contexts, even_split=False)
-        yield [_forward_part(model.net, part) for part in parts]
+        yield [_forward_part(model, part) for part in parts]
 
 
-def _forward_part(net: Network, part: mx.nd.NDArray) -> mx.nd.NDArray:
-    """Probabilities, also of a network in training, whose head gives them and takes labels."""
-    if net.config.head == "softmax":
-        return net(part, mx.nd.zeros(len(part), ctx=part.context))
-    return mx.nd.softmax(net(part))
+def _forward_part(model: Model, part: mx.nd.NDArray) -> mx.nd.NDArray:
+    if model.in_training:
+        return model.net(part, mx.nd.zeros(len(part), ctx=part.context))
+    return mx.nd.softmax(model.net(part))

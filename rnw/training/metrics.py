@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, TextIO
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, read_json_lines
+from rnw.files import atomic_write, read_json_lines, remove_parts
 from rnw.training.progress import Progress, Validated
 from rnw.weights.labels import ModelLabel
 
@@ -53,6 +53,7 @@ class MetricsFile:
 
     def begin(self, start: Start) -> None:
         """Make the file ready; of the run's own earlier records those up to `start` stay."""
+        remove_parts(self._path.parent, METRICS_FILE)
         with atomic_write(self._path) as file:
             for record in self._earlier:
                 if record.get("label") != self._label or start.is_after(record):

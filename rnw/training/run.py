@@ -241,8 +241,11 @@ class _Run:
     def _finish_epoch(self) -> None:
         """Average the statistics, save weights, validate, save the state, go to the next epoch.
 
-        The state comes last, so that a run killed before does all of it again.
+        The state comes last, so that a run killed before does all of it again; the first epoch
+        leaves one before its weights, since weights without a state cannot be resumed.
         """
+        if not state_file(self.label, self.folder).exists():
+            self._save_state()
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []

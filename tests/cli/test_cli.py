@@ -39,6 +39,7 @@ def test_commands_are_those_documented():
         "eval-cls",
         "export-symbol",
         "networks",
+        "plot",
         "predict",
         "train-cls",
         "weights",

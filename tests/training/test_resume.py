@@ -83,7 +83,7 @@ def validated(tmp_path_factory):
     """Options of a run with validation, and what it leaves."""
     options = {"devices": 1, "resume": True, "checkpointing": Checkpointing(keep=1)}
     folder = tmp_path_factory.mktemp("whole")
-    _train(folder, validation=Validation(make_validator("digits", [mx.cpu()]), 2), **options)
+    _train(folder, validation=Validation(make_validator("digits", [mx.cpu()])), **options)
     return options, _results(folder)
 
 
@@ -95,14 +95,14 @@ def test_crashed_and_resumed_is_never_stopped(tmp_path, validated, hook, call, e
     options, expected = validated
     options = {**options, "checkpointing": Checkpointing(every, keep=1)}
     score = make_validator("digits", [mx.cpu()])
-    crashing = {"on_step": _crash_at(call), "validation": Validation(score, 2)}
+    crashing = {"on_step": _crash_at(call), "validation": Validation(score)}
     if hook == "score":
-        crashing = {"validation": Validation(_crash_at(call, score), 2)}
+        crashing = {"validation": Validation(_crash_at(call, score))}
     with pytest.raises(CrashError):
         _train(tmp_path, **options, **crashing)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"label": "torn')
-    _train(tmp_path, validation=Validation(score, 2), **options)
+    _train(tmp_path, validation=Validation(score), **options)
     assert _results(tmp_path) == expected
 
 
