@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "rnw" / "__init__.py").read
 
 WITH_MXNET = [
     "gluoncv>=0.10.5",
+    "matplotlib>=3.7",  # the first with "outside" legends; Python 3.8 gets 3.7
     "opencv-python<4.12",  # later ones need numpy 2, which MXNet 1.9.1 cannot use
     "pillow",
     "scikit-learn",
@@ -40,7 +41,8 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
-        "dev": ["pytest", "ruff"],
+        "tensorboard": ["tensorboardX>=2.6"],
+        "dev": ["pytest", "ruff", "tensorboardX>=2.6"],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

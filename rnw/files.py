@@ -1,9 +1,10 @@
 """Writing files so that a reader sees the old one or the new one, never a part."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
-from typing import BinaryIO, Iterator, Union
+from typing import Any, BinaryIO, Dict, Iterator, List, Union
 
 from rnw.errors import InputError
 
@@ -48,3 +49,24 @@ def write_text(path: PathLike, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def read_json_lines(path: PathLike) -> List[Dict[str, Any]]:
+    """The objects of a file with one JSON object per line.
+
+    A last line without its end is not counted: whoever wrote it was killed, or still writes.
+    Raises InputError for a file that cannot be read, and for a line that is no JSON object.
+    """
+    try:
+        *lines, _ = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return [_parse_line(path, number, line) for number, line in enumerate(lines, 1)]
+
+
+def _parse_line(path: PathLike, number: int, line: bytes) -> Dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        value = json.loads(line)
+        if isinstance(value, dict):
+            return value
+    raise InputError(f"{path}, line {number}: expected a JSON object; remove the line to go on")

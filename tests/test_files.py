@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, read_json_lines, write_text
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -63,3 +63,24 @@ def test_permissions_follow_the_umask(mask):
 def test_text_is_utf8():
     write_text("file", "größe\n")
     assert Path("file").read_bytes() == b"gr\xc3\xb6\xc3\x9fe\n"
+
+
+def test_json_lines_without_a_torn_last_one(tmp_path):
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"a": 1}\n{"b": [2]}\n{"c": 3}')
+    assert read_json_lines(path) == [{"a": 1}, {"b": [2]}]
+    path.write_bytes(b"")
+    assert read_json_lines(path) == []
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"3", b"[{}]", b"\xff", b"\0\0"])
+def test_other_lines_are_named(tmp_path, line):
+    path = tmp_path / "lines"
+    path.write_bytes(b"{}\n{}\n" + line + b"\n{}\n")
+    with pytest.raises(InputError, match="lines, line 3: expected a JSON object"):
+        read_json_lines(path)
+
+
+def test_unreadable_lines(tmp_path):
+    with pytest.raises(InputError, match="none: cannot be read: No such file"):
+        read_json_lines(tmp_path / "none")

@@ -18,11 +18,12 @@ COMMANDS = {
     "export-symbol": "export_symbol",
     "launch": "launch",
     "networks": "networks",
+    "plot": "plot",
     "predict": "predict",
     "train-cls": "train_cls",
     "weights": "weights",
 }
-OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2")  # brought by the extras
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2", "matplotlib")  # of the extras
 
 
 class _Commands(click.Group):

@@ -1,22 +1,18 @@
 """`rnw train-cls`: train a classification network."""
 
 import contextlib
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 import click
 
 from rnw.cli.common import FILE, data_root_option, device_options
+from rnw.cli.display import Display
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, find_recipe
 from rnw.training.signals import RunStoppedError
 
-if TYPE_CHECKING:
-    from rnw.training.run import Progress
-
 DEFAULT_DATASET = "ilsvrc-cls"
-CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 
 
 @click.command()
@@ -41,6 +37,10 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 @click.option(
     "--keep-every", type=click.IntRange(1), metavar="N", help="With --keep: and each N-th epoch."
 )
+@click.option(
+    "--val-every", type=click.IntRange(1), metavar="N", help="Test each N epochs; keep the best."
+)
+@click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard as well.")
 @data_root_option
 @device_options
 def command(
@@ -57,6 +57,8 @@ def command(
     checkpoint_every: Optional[int],
     keep: Optional[int],
     keep_every: Optional[int],
+    val_every: Optional[int],
+    tensorboard: bool,
     data_root: Optional[Path],
     gpus: Optional[str],
     cpus: Optional[int],
@@ -66,9 +68,14 @@ def command(
         overrides = (*overrides, f"kvstore={kvstore}")
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
-    from rnw.training.run import Checkpointing, train  # starts MXNet
+    from rnw.evaluation.classification import make_validator  # starts MXNet
+    from rnw.training.run import Checkpointing, Validation, train
 
-    with _Display() as display, _exit_when_stopped():
+    validation = None
+    if val_every is not None:
+        score = make_validator(resolved.dataset, contexts, data_root=data_root)
+        validation = Validation(score, val_every)
+    with Display() as display, _exit_when_stopped():
         path = train(
             resolved,
             contexts,
@@ -80,8 +87,11 @@ def command(
             weights=weights,
             recompute=recompute,
             checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
+            validation=validation,
+            tensorboard=tensorboard,
             on_step=display.on_step,
             on_epoch=display.on_epoch,
+            on_validation=display.on_validation,
             on_warm_start=lambda transfer: click.echo(f"{weights}: {transfer}"),
         )
     click.echo(f"{path}")
@@ -103,33 +113,3 @@ def _resolve(recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str
         return find_recipe(recipe or find_dataset(DEFAULT_DATASET).recipe, overrides)
     found = find_dataset(dataset)
     return find_recipe(recipe or found.recipe, [f"dataset={dataset}", *overrides])
-
-
-class _Display:
-    """On a terminal a bar for the epoch under way; a line for each epoch that is done."""
-
-    def __init__(self):
-        self._bar = None
-
-    def __enter__(self) -> "_Display":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._remove_bar()
-
-    def on_step(self, progress: "Progress") -> None:
-        if not sys.stdout.isatty():
-            return
-        if self._bar is None:
-            self._bar = click.progressbar(length=progress.steps)
-        self._bar.label = str(progress)
-        self._bar.update(progress.step - self._bar.pos)  # a resumed epoch starts further on
-
-    def on_epoch(self, progress: "Progress") -> None:
-        self._remove_bar()
-        click.echo(progress.of_epoch())
-
-    def _remove_bar(self) -> None:
-        if self._bar is not None:
-            click.echo(CLEAR_LINE, nl=False)
-            self._bar = None

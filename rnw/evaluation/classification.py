@@ -1,7 +1,7 @@
 """Top-1 and top-5 of a classification network, and what it sees in a picture."""
 
 from pathlib import Path
-from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -19,13 +19,17 @@ from rnw.weights.released import RELEASED
 
 
 class Model(NamedTuple):
-    """A trained network with the protocol it is tested by."""
+    """A trained network with the protocol it is tested by.
+
+    `in_training`: the network has the softmax head, takes labels and gives probabilities.
+    """
 
     net: Network
     dataset: Dataset
     contexts: List[mx.Context]
     crop: int
     interpolation: str
+    in_training: bool = False
 
 
 class Evaluation(NamedTuple):
@@ -58,9 +62,16 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
     net.hybridize(static_alloc=True, static_shape=True)
-    crop = released.test_size if released else int(net.config.spec.size * dataset.test_scale)
-    how = released.interpolation if released else "adaptive"
-    return Model(net, dataset, list(contexts), crop, how)
+    model = _own_model(net, dataset, contexts)
+    if released is None:
+        return model
+    return model._replace(crop=released.test_size, interpolation=released.interpolation)
+
+
+def _own_model(net: Network, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
+    """A network trained here with its protocol."""
+    crop = int(net.config.spec.size * dataset.test_scale)
+    return Model(net, dataset, list(contexts), crop, "adaptive")
 
 
 def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64) -> Evaluation:
@@ -86,6 +97,33 @@ def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64)
     )
 
 
+def make_validator(
+    name: str,
+    contexts: Sequence[mx.Context],
+    *,
+    data_root: Optional[Path] = None,
+    batch: int = 64,
+) -> Callable[[Network], Dict[str, float]]:
+    """A function that tests a network in training on data set `name` as `evaluate` does its file.
+
+    It returns cross-entropy ("loss") and accuracies between 0 and 1 ("top-1", "top-5"). Raises
+    InputError when the data is missing.
+    """
+    dataset = find_dataset(name)
+    examples = read_examples(dataset, dataset.test_split, data_root)
+
+    def validate(net: Network) -> Dict[str, float]:
+        model = _own_model(net, dataset, contexts)._replace(in_training=True)
+        probabilities = _probabilities(model, examples.images, batch)
+        return {
+            "loss": cross_entropy(probabilities, examples.labels),
+            "top-1": top_accuracy(probabilities, examples.labels, 1) / 100,
+            "top-5": top_accuracy(probabilities, examples.labels, 5) / 100,
+        }
+
+    return validate
+
+
 def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
     """The `top` most probable classes of each image file.
 
@@ -108,6 +146,12 @@ def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float
     return 100.0 * float(np.mean((best == labels[:, None]).any(axis=1)))
 
 
+def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability."""
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+
+
 def prepare(image: np.ndarray, model: Model) -> np.ndarray:
     """The centre crop (crop, crop, 3) uint8 that the network sees of an image."""
     scaled = transforms.scale_shorter_side(image, model.crop, model.interpolation)
@@ -125,4 +169,10 @@ def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator
         contexts = model.contexts[: len(crops)]
         data = transforms.normalize(crops)
         parts = split_and_load(data, contexts, even_split=False)
-        yield [mx.nd.softmax(model.net(part)) for part in parts]
+        yield [_forward_part(model, part) for part in parts]
+
+
+def _forward_part(model: Model, part: mx.nd.NDArray) -> mx.nd.NDArray:
+    if model.in_training:
+        return model.net(part, mx.nd.zeros(len(part), ctx=part.context))
+    return mx.nd.softmax(model.net(part))

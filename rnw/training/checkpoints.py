@@ -1,15 +1,32 @@
 """Checkpoints in the form of the released files: parameters beside their graph."""
 
+import json
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
 from rnw.networks.symbols import to_json
+from rnw.training.metrics import find_event_files
 from rnw.training.state import state_file
 from rnw.weights import save_params
 from rnw.weights.labels import ModelLabel
+
+
+class Checkpointing(NamedTuple):
+    """When a run saves: its state each `every` steps besides each epoch; which weights it keeps.
+
+    Of the epochs' weights the newest `keep` stay (all when None), each `keep_every`-th, and the
+    best of those validated.
+    """
+
+    every: Optional[int] = None
+    keep: Optional[int] = None
+    keep_every: Optional[int] = None
+
+
+EACH_EPOCH = Checkpointing()
 
 
 def save_checkpoint(net: Network, label: ModelLabel, folder: Path, epoch: int) -> Path:
@@ -34,14 +51,27 @@ def epoch_of(path: Path) -> int:
 
 
 def prune_checkpoints(
-    label: ModelLabel, folder: Path, keep: Optional[int], keep_every: Optional[int]
+    label: ModelLabel, folder: Path, checkpointing: Checkpointing, best: Optional[int]
 ) -> None:
-    """Remove all but the newest `keep` checkpoints and those of each `keep_every`-th epoch."""
+    """Remove the checkpoints that `checkpointing` does not keep, but never that of epoch `best`."""
+    keep, keep_every = checkpointing.keep, checkpointing.keep_every
     if keep is None:
         return
     for path in find_checkpoints(label, folder)[:-keep]:
-        if keep_every is None or epoch_of(path) % keep_every:
+        epoch = epoch_of(path)
+        if epoch != best and (keep_every is None or epoch % keep_every):
             path.unlink()
+
+
+def best_file(label: ModelLabel, folder: Path) -> Path:
+    """Where the run `label` in `folder` says which of its epochs was the best."""
+    return folder / f"{label}.best.json"
+
+
+def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:
+    """Write `<label>.best.json`: the best epoch, the name of its checkpoint, and its scores."""
+    record = {"epoch": best["epoch"], "file": label.params_file(best["epoch"]), **best}
+    write_text(best_file(label, folder), json.dumps(record, indent=2) + "\n")
 
 
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
@@ -63,5 +93,6 @@ def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
-    for path in [*old, folder / f"{label}.log"]:
+    reports = [folder / f"{label}.log", best_file(label, folder), *find_event_files(folder, label)]
+    for path in [*old, *reports]:
         path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import math
-import time
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -16,11 +15,20 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.data.loader import Loader
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
-from rnw.networks.classifier import get_network
-from rnw.training.checkpoints import claim_folder, prune_checkpoints, save_checkpoint
+from rnw.networks.classifier import Network, get_network
+from rnw.training.checkpoints import (
+    EACH_EPOCH,
+    Checkpointing,
+    claim_folder,
+    prune_checkpoints,
+    save_best,
+    save_checkpoint,
+)
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
+from rnw.training.metrics import Metrics, Start, open_metrics
 from rnw.training.optimizers import make_optimizer
+from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
 from rnw.training.recipes import Recipe, label_network
 from rnw.training.schedules import make_schedule
 from rnw.training.signals import RunStoppedError, StopRequest
@@ -29,55 +37,17 @@ from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_p
 from rnw.weights import Transfer, warm_start
 from rnw.weights.labels import ModelLabel
 
-Scores = Dict[str, float]
-
 logger = logging.getLogger(__name__)
 
 
-class Progress(NamedTuple):
-    """Where a run is: `step` of `steps` in `epoch` of `epochs`, all counted from 1.
+class Validation(NamedTuple):
+    """`score` gives loss, top-1 and top-5 of the network, each `every` epochs and after the last.
 
-    `scores` are cross-entropy, top-1 and top-5 accuracy, of the step or of the whole epoch.
+    `rnw.evaluation.classification.make_validator` makes one.
     """
 
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    scores: Scores
-    images_per_second: float
-
-    def __str__(self) -> str:
-        return f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}: {self._rest()}"
-
-    def of_epoch(self) -> str:
-        """The line for a whole epoch."""
-        return f"epoch {self.epoch}/{self.epochs}: {self._rest()}"
-
-    def _rest(self) -> str:
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
-        return f"{scores}, {self.images_per_second:.0f} images/s"
-
-
-Hook = Callable[[Progress], None]
-
-
-def _ignore(event: Any) -> None:
-    """A hook that does nothing."""
-
-
-class Checkpointing(NamedTuple):
-    """When a run saves: its state each `every` steps besides each epoch; which weights it keeps.
-
-    Of the epochs' weights the newest `keep` stay (all when None), and each `keep_every`-th.
-    """
-
-    every: Optional[int] = None
-    keep: Optional[int] = None
-    keep_every: Optional[int] = None
-
-
-EACH_EPOCH = Checkpointing()
+    score: Callable[[Network], Scores]
+    every: int = 1
 
 
 def train(
@@ -92,29 +62,37 @@ def train(
     weights: Optional[Path] = None,
     recompute: bool = False,
     checkpointing: Checkpointing = EACH_EPOCH,
-    on_step: Hook = _ignore,
-    on_epoch: Hook = _ignore,
-    on_warm_start: Callable[[Transfer], None] = _ignore,
+    validation: Optional[Validation] = None,
+    tensorboard: bool = False,
+    on_step: Hook = ignore,
+    on_epoch: Hook = ignore,
+    on_validation: Callable[[Validated], None] = ignore,
+    on_warm_start: Callable[[Transfer], None] = ignore,
 ) -> Path:
     """Train as `recipe` says; the path of the last checkpoint.
 
-    `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, and the state
-    from which `resume` goes on exactly where the run was (or starts, when there is none). The hooks
-    are called after each step and each epoch. A new run starts from `weights` where they fit (see
+    `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, `metrics.jsonl`
+    (see `rnw.training.metrics`; the same for TensorBoard where wanted), and the state from which
+    `resume` goes on exactly where the run was (or starts, when there is none). With `validation`
+    `<label>.best.json` names the checkpoint of the highest top-1. The hooks are called after each
+    step, epoch and validation. A new run starts from `weights` where they fit (see
     `rnw.weights.warm_start`), and tells the last hook what it took. `recompute` saves memory (see
-    `Trainer`).
+    `Trainer`). Of several workers, only the first one validates, writes and calls the hooks.
 
     Raises InputError for data that is missing, devices that do not divide the batch, a folder that
-    holds an earlier run, a state of other settings, weights of another network, and a loss that is
-    not finite, and see `open_kvstore`.
+    holds an earlier run, a state of other settings, weights of another network, a loss that is not
+    finite, metrics that cannot be read, and a package that is missing, and see `open_kvstore`.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
     check_devices(recipe.batch, kvstore.workers * len(contexts))
     label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
-    run = _Run(recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing)
-    run.on_step, run.on_epoch = (on_step, on_epoch) if first else (_ignore, _ignore)
+    metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
+    run = _Run(recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics)
+    if first:
+        run.validation = validation
+        run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
     state = find_state(label, folder) if resume else None
     _check_all_alike(kvstore, state, folder, len(contexts), seed)
     if state is not None:
@@ -128,7 +106,8 @@ def train(
     if first:
         remove_parts(folder, str(label))
     log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
-    with log, StopRequest() as kvstore.stop:
+    reports = metrics.since(Start(run.epoch, run.updates))
+    with reports, log, StopRequest() as kvstore.stop:
         if transfer is not None and first:
             logger.info("from %s: %s", weights, transfer)
             on_warm_start(transfer)
@@ -140,12 +119,17 @@ def train(
 class _Run:
     """A run under way: what it trains with and where it stands."""
 
-    on_step: Hook
-    on_epoch: Hook
+    validation: Optional[Validation] = None
+    on_step: Hook = staticmethod(ignore)
+    on_epoch: Hook = staticmethod(ignore)
+    on_validation: Callable[[Validated], None] = staticmethod(ignore)
 
-    def __init__(self, recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing):
+    def __init__(
+        self, recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics
+    ):
         self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
         self.kvstore, self.seed, self.checkpointing = kvstore, seed, checkpointing
+        self.metrics = metrics
         self.loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers))
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
@@ -156,6 +140,7 @@ class _Run:
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
         self.history: List[Scores] = []
+        self.best: Optional[Dict[str, Any]] = None
 
     def initialize(self) -> None:
         """Draw the initial values of the network."""
@@ -166,10 +151,15 @@ class _Run:
         """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
             state.restore_network(self.net, self.kvstore.rank)
-            self.epoch, self.history = state.position.epoch, state.position.history
-        optimizer = self._optimizer(self.epoch * self.loader.batches_per_epoch + self.step)
+            position = state.position
+            self.epoch, self.history, self.best = position.epoch, position.history, position.best
         self.trainer = Trainer(
-            self.net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=self.seed
+            self.net,
+            self.contexts,
+            self._optimizer(),
+            self.kvstore,
+            recompute=recompute,
+            seed=self.seed,
         )
         if state is not None:
             state.restore_momentum(self.net, self.trainer)
@@ -179,27 +169,38 @@ class _Run:
         """Steps of this epoch that are done."""
         return len(self.history)
 
-    def _optimizer(self, updates_done: int) -> mx.optimizer.Optimizer:
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run that are done."""
+        return self.epoch * self.loader.batches_per_epoch + self.step
+
+    @property
+    def last_update(self) -> int:
+        """The number of updates of the whole run."""
+        return self.recipe.epochs * self.loader.batches_per_epoch
+
+    def _optimizer(self) -> mx.optimizer.Optimizer:
         recipe, parts = self.recipe, self.kvstore.updates_per_step
-        schedule = make_schedule(
+        self.schedule = make_schedule(
             recipe.schedule,
             recipe.base_lr / parts,
-            recipe.epochs * self.loader.batches_per_epoch * parts,
+            self.last_update * parts,
             floor=recipe.lr_floor / parts,
             steps=tuple(step * parts for step in recipe.lr_steps),
         )
         return make_optimizer(
             recipe.optimizer,
             trained_parameters(self.net),
-            schedule=schedule,
+            schedule=self.schedule,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             rescale=parts / recipe.batch,
-            updates_done=updates_done * parts,
+            updates_done=self.updates * parts,
         )
 
     def go(self) -> Path:
         """Train what is left; the path of the last checkpoint."""
+        self._session = Stopwatch(self.updates)
         devices = ", ".join(map(str, self.contexts))
         if self.kvstore.workers > 1:
             devices += f" of each of {self.kvstore.workers} workers"
@@ -214,7 +215,7 @@ class _Run:
 
     def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
-        self._started = (time.monotonic(), self.step)
+        self._stopwatch = Stopwatch(self.updates)
         unread = None
         for done, batch in enumerate(self.loader.epoch(self.epoch, self.step), self.step + 1):
             output = self.trainer.step(*batch)
@@ -244,36 +245,65 @@ class _Run:
                 f"{progress.step}; the last checkpoint in {self.folder} is from before; a lower "
                 "rate may help (--set base_lr=X)"
             )
+        self.metrics.step(progress)
         self.on_step(progress)
 
     def _progress(self, scores: Scores) -> Progress:
-        start, first = self._started
-        seconds = max(time.monotonic() - start, 1e-9)  # none, when only the saving was left
+        parts = self.kvstore.updates_per_step
         return Progress(
             self.epoch + 1,
             self.recipe.epochs,
             self.step,
             self.loader.batches_per_epoch,
             scores,
-            (self.step - first) * self.recipe.batch / seconds,
+            images_per_second=self._stopwatch.rate(self.updates) * self.recipe.batch,
+            learning_rate=self.schedule(self.updates * parts) * parts,
+            seconds_left=self._session.seconds_until(self.last_update, self.updates),
         )
 
     def _finish_epoch(self) -> None:
-        """Average the statistics, save weights and state, and go to the next epoch."""
+        """Average the statistics, save weights, validate, save the state, go to the next epoch.
+
+        The state comes last, so that a run killed before does all of it again; the first epoch
+        leaves one before its weights, since weights without a state cannot be resumed.
+        """
+        if self.epoch == 0:
+            self._save_state()
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
         if self.kvstore.rank == 0:
             save_checkpoint(self.net, self.label, self.folder, self.epoch)
+        self.metrics.epoch(progress)
+        validated = self._validate()
         self._save_state()
         if self.kvstore.rank == 0:
-            keep = self.checkpointing
-            prune_checkpoints(self.label, self.folder, keep.keep, keep.keep_every)
+            best = self.best["epoch"] if self.best else None
+            prune_checkpoints(self.label, self.folder, self.checkpointing, best)
         logger.info("%s, saved %s", progress.of_epoch(), self.label.params_file(self.epoch))
         self.on_epoch(progress)
+        if validated is not None:
+            logger.info("%s", validated)
+            self.on_validation(validated)
+
+    def _validate(self) -> Optional[Validated]:
+        """Score the network where that is due, and note the best epoch."""
+        if self.validation is None:
+            return None
+        if self.epoch % self.validation.every and self.epoch < self.recipe.epochs:
+            return None
+        scores = self.validation.score(self.net)
+        is_best = self.best is None or scores["top-1"] > self.best["top-1"]
+        if is_best:
+            self.best = {"epoch": self.epoch, **scores}
+        validated = Validated(self.epoch, self.recipe.epochs, scores, is_best)
+        self.metrics.validation(validated, self.updates)
+        save_best(self.label, self.folder, self.best)
+        return validated
 
     def _save_state(self) -> None:
-        position = Position(self.epoch, self.step, self.settings, self.history)
+        self.metrics.sync()
+        position = Position(self.epoch, self.step, self.settings, self.history, self.best)
         save_state(state_file(self.label, self.folder), position, self.net, self.trainer)
 
     def _stop_if_asked(self) -> None:

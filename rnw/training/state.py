@@ -24,13 +24,15 @@ _POSITION = "position"
 class Position(NamedTuple):
     """Where a run stands: `step` steps of epoch `epoch` (counted from 0) are done.
 
-    `settings` is what the run must be resumed with; `history` the scores of this epoch's steps.
+    `settings` is what the run must be resumed with; `history` the scores of this epoch's steps;
+    `best` the best epoch that was validated, with its scores.
     """
 
     epoch: int
     step: int
     settings: Dict[str, Any]
     history: List[Dict[str, float]]
+    best: Optional[Dict[str, Any]] = None
 
 
 def state_file(label: ModelLabel, folder: Path) -> Path:

@@ -1,11 +1,15 @@
 """Training by the command line: a short run, and what is refused."""
 
+import fcntl
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import mxnet as mx
@@ -14,6 +18,11 @@ import pytest
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("--dataset", "digits", "--set", "epochs=1", "--set", "width=0.03125")
 SCORES = r"loss (\d+\.\d+), top-1 (\d\.\d+), top-5 (\d\.\d+), \d+ images/s"
+LINE = rf"lr 0\.\d+, \S+ left: {SCORES}"
+BAR = (
+    r"1/1 loss \d\.\d{3} top-1 \d\.\d{3} top-5 \d\.\d{3} \d+ img/s "
+    r"lr 0\.\d+ \S+ left \[#*-*\] *\d+%"
+)
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
@@ -30,7 +39,7 @@ def _contents():
 def test_run(rnw):
     epoch, path = _train(rnw, "--output", "out").splitlines()
     assert path == f"out/{LABEL}_ep-0001.params"
-    loss, top1, top5 = map(float, re.fullmatch(rf"epoch 1/1\b.*: {SCORES}", epoch).groups())
+    loss, top1, top5 = map(float, re.fullmatch(rf"epoch 1/1, {LINE}", epoch).groups())
     assert 0 < loss < 5
     assert 0.05 < top1 < top5 <= 1
     assert {file.name for file in Path("out").iterdir()} == {
@@ -39,6 +48,7 @@ def test_run(rnw):
         f"{LABEL}.json",
         f"{LABEL}.log",
         f"{LABEL}.state",
+        "metrics.jsonl",
     }
     recipe = json.loads(Path("out", f"{LABEL}.json").read_text())
     assert (recipe["epochs"], recipe["width"], recipe["batch"]) == (1, 0.03125, 64)
@@ -70,27 +80,63 @@ def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     assert _contents() != first
 
 
-def test_terminal_shows_the_epoch_under_way():
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_terminal_shows_the_epoch_under_way(columns):
     ours, theirs = pty.openpty()
-    few = ("--set", "batch=256", "--output", "out")
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    few = ("--set", "batch=256", "--output", "out", "--val-every", "1")
     run = [sys.executable, "-m", "rnw", "train-cls", *SHORT, *few]
-    with subprocess.Popen(run, stdout=theirs, stderr=subprocess.PIPE) as process:
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    with subprocess.Popen(run, stdout=theirs, stderr=subprocess.PIPE, env=environment) as process:
         os.close(theirs)
         shown = _read_terminal(ours)
         assert process.stderr.read() == b""
-    bars = [text for text in shown.split("\r") if "[" in text and "%" in text]
-    assert len(bars) == 5
-    assert all(re.search(SCORES, text) for text in bars)
-    epoch, path = _visible(shown)
-    assert re.fullmatch(rf"epoch 1/1\b.*: {SCORES}", epoch)
+    bars = [_plain(text) for text in shown.split("\r") if "[" in text and "%" in text]
+    assert [bar[-4:] for bar in bars] == [" 20%", " 40%", " 60%", " 80%", "100%"]
+    assert {len(bar) for bar in bars} == {columns}
+    assert columns < 80 or all(re.fullmatch(BAR, bar) for bar in bars)
+    epoch, validation, path = _visible(shown)
+    assert re.fullmatch(rf"epoch 1/1, {LINE}", epoch)
+    assert validation.startswith("epoch 1/1, validation: loss ")
     assert path == f"out/{LABEL}_ep-0001.params"
     assert shown.rfind(SHOW_CURSOR) > shown.rfind(HIDE_CURSOR) > 0
+
+
+def test_elsewhere_a_long_epoch_has_a_line_now_and_then(monkeypatch, capsys):
+    from rnw.cli import display
+    from rnw.training.progress import Progress
+
+    progress = Progress(1, 1, 1, 9, {"loss": 1.0}, 10.0, 0.1, 100.0)
+    shown = display.Display()
+    shown.on_step(progress)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(display, "SECONDS_BETWEEN_LINES", 0.2)
+    time.sleep(0.2)
+    for _ in range(3):
+        shown.on_step(progress)
+    assert capsys.readouterr().out == f"{progress}\n"
+
+
+def test_validation_and_reports(rnw):
+    few = ("--set", "epochs=3", "--set", "batch=512", "--keep", 1, "--output", "out")
+    lines = _train(rnw, *few, "--val-every", 2, "--tensorboard").splitlines()
+    starts = [line.split(":")[0] for line in lines if "validation" in line]
+    assert starts == ["epoch 2/3, validation", "epoch 3/3, validation"]
+    best = json.loads(Path("out", f"{LABEL}.best.json").read_text())
+    assert set(_contents()) == {best["file"], f"{LABEL}_ep-0003.params"}
+    code, out, _ = rnw("eval-cls", "--weights", f"out/{best['file']}", "--json")
+    assert (code, json.loads(out)["top1"]) == (0, 100 * best["top-1"])
+    assert len(list(Path("out", "tensorboard", LABEL).iterdir())) == 1
 
 
 def _visible(shown):
     """The lines that are left on a terminal: what was written last on each, without controls."""
     lines = shown.replace("\r\n", "\n").rstrip("\n").split("\n")
-    return [re.sub(r"\x1b\[\??\d*[a-zA-Z]", "", line.split("\r")[-1]) for line in lines]
+    return [_plain(line.split("\r")[-1]) for line in lines]
+
+
+def _plain(text):
+    return re.sub(r"\x1b\[\??\d*[a-zA-Z]", "", text)
 
 
 def _read_terminal(descriptor):

@@ -11,7 +11,15 @@ from rnw.data.catalog import DATASETS, Dataset, read_examples
 from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
-from rnw.evaluation.classification import Model, evaluate, load_model, predict, top_accuracy
+from rnw.evaluation.classification import (
+    Model,
+    cross_entropy,
+    evaluate,
+    load_model,
+    make_validator,
+    predict,
+    top_accuracy,
+)
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -233,3 +241,26 @@ def test_the_originals_evaluation(case):
     for prediction, row in zip(predict(model, paths, top=classes), expected[f"scale{crop}"]):
         found = [p for _, _, p in sorted(prediction.classes)]
         np.testing.assert_allclose(found, row, rtol=0, atol=1e-5)
+
+
+def test_cross_entropy():
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]], np.float32)
+    assert cross_entropy(probabilities, np.array([1, 2])) == pytest.approx(np.log(4) / 2)
+    assert cross_entropy(probabilities, np.array([0, 2])) == pytest.approx(np.log(2) / 2)
+    assert 40 < cross_entropy(probabilities, np.array([0, 1])) < 50  # finite where it would not be
+
+
+def test_validation_takes_the_network_as_it_stands(tiny, fill):
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    net = fill(get_network(TINY, 10, width=NARROW, head="softmax"), contexts)
+    scores = make_validator("digits", contexts, batch=100)(net)
+    result = evaluate(_load())
+    assert scores["top-1"] * 100 == pytest.approx(result.top1)
+    assert scores["top-5"] * 100 == pytest.approx(result.top5)
+    expected = _probabilities(tiny, TEST.images)[np.arange(len(TEST.labels)), TEST.labels]
+    assert scores["loss"] == pytest.approx(-np.log(expected).mean(), rel=1e-4)
+
+
+def test_validation_says_at_once_that_data_is_missing():
+    with pytest.raises(InputError, match="ILSVRC2012_val: no such directory"):
+        make_validator("ilsvrc-cls", [mx.cpu()])

@@ -1,5 +1,6 @@
 """A run that is stopped or killed ends as one that never was."""
 
+import json
 import os
 import random
 import signal
@@ -11,8 +12,9 @@ import mxnet as mx
 import pytest
 
 from rnw.errors import InputError
+from rnw.evaluation.classification import make_validator
 from rnw.training.recipes import find_recipe
-from rnw.training.run import Checkpointing, train
+from rnw.training.run import Checkpointing, Validation, train
 from rnw.training.signals import RunStoppedError
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -26,8 +28,13 @@ def _train(folder, devices=2, overrides=SHORT, **options):
 
 
 def _results(folder):
-    """All files that count, by name."""
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in (".params", ".state")}
+    """All files that count, by name, and the metrics that do not depend on the clock."""
+    kinds = (".params", ".state", ".best.json")
+    files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name.endswith(kinds)}
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    for record in metrics:
+        record.pop("images_per_second", None)
+    return {**files, "metrics": metrics}
 
 
 def _stop_after(steps):
@@ -52,6 +59,51 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path, steps, optimizer):
     assert _results(tmp_path / "parts") != _results(tmp_path / "whole")
     _train(tmp_path / "parts", overrides=overrides, resume=True)
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+
+
+class CrashError(Exception):
+    """What ends a run with nothing saved since the last state."""
+
+
+def _crash_at(call, function=lambda _: None):
+    """`function`, but the `call`-th time it fails."""
+    calls = []
+
+    def crash(argument):
+        calls.append(argument)
+        if len(calls) == call:
+            raise CrashError
+        return function(argument)
+
+    return crash
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory):
+    """Options of a run with validation, and what it leaves."""
+    options = {"devices": 1, "resume": True, "checkpointing": Checkpointing(keep=1)}
+    folder = tmp_path_factory.mktemp("whole")
+    _train(folder, validation=Validation(make_validator("digits", [mx.cpu()])), **options)
+    return options, _results(folder)
+
+
+@pytest.mark.parametrize(
+    ("hook", "call", "every"),
+    [("step", 2, None), ("step", 8, None), ("step", 9, 2), ("score", 1, 5), ("score", 2, None)],
+)
+def test_crashed_and_resumed_is_never_stopped(tmp_path, validated, hook, call, every):
+    options, expected = validated
+    options = {**options, "checkpointing": Checkpointing(every, keep=1)}
+    score = make_validator("digits", [mx.cpu()])
+    crashing = {"on_step": _crash_at(call), "validation": Validation(score)}
+    if hook == "score":
+        crashing = {"validation": Validation(_crash_at(call, score))}
+    with pytest.raises(CrashError):
+        _train(tmp_path, **options, **crashing)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"label": "torn')
+    _train(tmp_path, validation=Validation(score), **options)
+    assert _results(tmp_path) == expected
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path):
@@ -95,7 +147,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     overrides = ("epochs=3", "width=0.03125", "batch=256", "base_lr=1e30")
     with pytest.raises(InputError, match=r"the loss is (nan|inf) at epoch 1, step \d"):
         _train(tmp_path, overrides=overrides)
-    assert _results(tmp_path) == {}
+    assert not [name for name in _results(tmp_path) if name.endswith((".params", ".state"))]
 
 
 def test_pruning(tmp_path):
@@ -105,8 +157,34 @@ def test_pruning(tmp_path):
     assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (3, 6, 7)]
 
 
+def test_the_best_of_those_validated_is_kept(tmp_path):
+    top1 = iter([0.3, 0.8, 0.7, 0.8, 0.5])
+    scores = [{"loss": 1.0, "top-1": value, "top-5": 1.0} for value in top1]
+    seen = []
+    _train(
+        tmp_path,
+        overrides=("epochs=9", "width=0.03125", "batch=1024"),
+        checkpointing=Checkpointing(keep=2),
+        validation=Validation(lambda net: scores[len(seen)], every=2),
+        on_validation=seen.append,
+    )
+    assert [(v.epoch, v.best) for v in seen] == [
+        (2, True),
+        (4, True),
+        (6, False),
+        (8, False),
+        (9, False),
+    ]
+    assert [v.scores for v in seen] == scores
+    kept = sorted(path.name for path in tmp_path.glob("*.params"))
+    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (4, 8, 9)]
+    best = json.loads((tmp_path / f"{LABEL}.best.json").read_text())
+    assert best == {"epoch": 4, "file": kept[0], **scores[1]}
+
+
 def _start(folder, *more):
     options = ("--cpus", "2", "--output", str(folder), "--resume", "--checkpoint-every", "1")
+    options += ("--val-every", "1")
     settings = [part for override in (*SHORT, "epochs=40") for part in ("--set", override)]
     command = [sys.executable, "-m", "rnw", "train-cls", "--dataset", "digits", *options, *more]
     return subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, text=True)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.classification import evaluate, load_model
+from rnw.evaluation.classification import evaluate, load_model, make_validator
 from rnw.training.recipes import find_recipe
-from rnw.training.run import train
+from rnw.training.run import Validation, train
 from rnw.weights.convert import read_parameters
 
 SHORT = ("epochs=2", "width=0.03125")
@@ -36,6 +36,7 @@ def test_files_of_a_run(tmp_path):
         f"{LABEL}.json",
         f"{LABEL}.log",
         f"{LABEL}.state",
+        "metrics.jsonl",
         f"{LABEL}_ep-symbol.json",
         f"{LABEL}_ep-0001.params",
         f"{LABEL}_ep-0002.params",
@@ -49,6 +50,69 @@ def test_files_of_a_run(tmp_path):
     log = (tmp_path / f"{LABEL}.log").read_text()
     assert log.count("epoch 1/2, step ") == log.count("epoch 2/2, step ") == 22
     assert "ep-0002.params" in log
+
+
+def test_metrics_of_a_run(tmp_path):
+    steps, epochs = [], []
+    _train(tmp_path, on_step=steps.append, on_epoch=epochs.append)
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    kinds = [record["kind"] for record in records]
+    assert kinds == [*["train"] * 22, "epoch"] * 2
+    assert {record["label"] for record in records} == {LABEL}
+    for kind, told in (("train", steps), ("epoch", epochs)):
+        found = [record for record in records if record["kind"] == kind]
+        assert [{k: r[k] for k in r if k in p.scores} for r, p in zip(found, told)] == [
+            p.scores for p in told
+        ]
+        assert [r["update"] for r in found] == [p.update for p in told]
+        assert [r["images_per_second"] for r in found] == [
+            round(p.images_per_second, 1) for p in told
+        ]
+    rates = [record["lr"] for record in records if record["kind"] == "train"]
+    assert rates == pytest.approx([0.1 * (1 - update / 45) for update in range(1, 45)])
+    assert [p.learning_rate for p in steps] == rates
+    assert all(p.seconds_left > 0 for p in steps[:-1])
+    assert steps[-1].seconds_left == epochs[-1].seconds_left == 0
+
+
+def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path):
+    validated = []
+    contexts = [mx.cpu(0), mx.cpu(1)]
+    _train(
+        tmp_path / "with",
+        validation=Validation(make_validator("digits", contexts)),
+        on_validation=validated.append,
+    )
+    _train(tmp_path / "without")
+    assert _parameters(tmp_path / "with") == _parameters(tmp_path / "without")
+    assert not (tmp_path / "without" / f"{LABEL}.best.json").exists()
+    for number, (_, _, scores, _) in enumerate(validated, 1):
+        path = tmp_path / "with" / f"{LABEL}_ep-{number:04d}.params"
+        result = evaluate(load_model(path, contexts))
+        assert [100 * scores["top-1"], 100 * scores["top-5"]] == [result.top1, result.top5]
+        assert 0 < scores["loss"] < 50
+    assert len(validated) == 2
+
+
+def test_a_new_run_leaves_nothing_of_the_old(tmp_path):
+    score = make_validator("digits", [mx.cpu()])
+    short = ("epochs=1", "width=0.03125", "batch=1024")
+    _train(tmp_path, validation=Validation(score), tensorboard=True)
+    assert list(tmp_path.rglob("events.*"))
+    _train(tmp_path, overwrite=True, overrides=short)
+    assert not list(tmp_path.rglob("events.*"))
+    assert not (tmp_path / f"{LABEL}.best.json").exists()
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_damaged_metrics_are_refused_before_the_old_run_goes(tmp_path):
+    _train(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("damaged\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for options in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(InputError, match=r"metrics.jsonl, line 1: expected a JSON object"):
+            _train(tmp_path, **options)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_module_users_can_load_a_checkpoint(tmp_path):

@@ -1,0 +1,149 @@
+"""Loss, error and learning rate of training runs as a picture, from their `metrics.jsonl`."""
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from rnw.errors import InputError
+from rnw.files import PathLike, atomic_write, read_json_lines
+from rnw.training.metrics import METRICS_FILE
+
+FORMATS = (".png", ".svg")
+MAX_POINTS = 300  # of a curve over steps: where there are more, each is the mean of several
+SIZE, DPI = (15, 5.5), 100  # inches, pixels per inch of a PNG
+
+_SCORES = ("loss", "top-1", "top-5")
+_FIGURES = {"train": ("loss", "lr"), "epoch": _SCORES, "val": _SCORES}
+
+_SETTINGS = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "rnw"}
+_STEPS = {"linewidth": 1, "alpha": 0.35}
+_TOP_5 = {"linewidth": 1, "alpha": 0.6}
+_EPOCH = {"marker": ".", "markersize": 4}
+_VALIDATION = {"linestyle": ":", "marker": "o", "markersize": 5}
+_LOSSES = {"step": _STEPS, "epoch": _EPOCH, "validation": _VALIDATION}
+_ERRORS = {
+    "top-1, training": _EPOCH,
+    "top-5, training": {**_EPOCH, **_TOP_5},
+    "top-1, validation": _VALIDATION,
+    "top-5, validation": {**_VALIDATION, **_TOP_5},
+}
+
+Key = Tuple[str, str]
+
+
+class Curve(NamedTuple):
+    """Values over epochs, both (N,) float64; an epoch's own value stands at its end."""
+
+    epochs: np.ndarray
+    values: np.ndarray
+
+
+class Run(NamedTuple):
+    """A run's curves by (kind of record, figure), such as `("val", "top-1")`."""
+
+    name: str
+    curves: Dict[Key, Curve]
+
+
+def read_runs(path: PathLike) -> List[Run]:
+    """The runs in a folder's `metrics.jsonl` or in such a file, one for each label.
+
+    Raises InputError for a missing or empty file and for a line that is no record.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / METRICS_FILE
+    runs: Dict[str, Dict[Key, List[Tuple[float, float]]]] = {}
+    for number, record in enumerate(read_json_lines(path), 1):
+        try:
+            points = runs.setdefault(record["label"], {})
+            for figure in _FIGURES[record["kind"]]:
+                point = (_epochs(record), float(record[figure]))
+                points.setdefault((record["kind"], figure), []).append(point)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise InputError(f"{path}, line {number}: is no record of a run ({error!r})") from error
+    if not runs:
+        raise InputError(f"{path}: holds no metrics yet")
+    return [
+        Run(
+            str(path.parent) if len(runs) == 1 else f"{path.parent}: {label}",
+            {key: Curve(*np.array(rows).T) for key, rows in points.items()},
+        )
+        for label, points in runs.items()
+    ]
+
+
+def _epochs(record: Dict[str, Any]) -> float:
+    if record["kind"] == "train":
+        return record["epoch"] - 1 + record["step"] / record["steps"]
+    return record["epoch"]
+
+
+def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False) -> None:
+    """Draw the runs in `paths` (see `read_runs`) to a PNG or SVG file.
+
+    Raises InputError for runs that cannot be read, another kind of file, and a file that exists
+    when `overwrite` is not set.
+    """
+    output = Path(output)
+    if output.suffix not in FORMATS:
+        raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists already; choose another name, or pass --overwrite")
+    runs = [run for path in paths for run in read_runs(path)]
+    kind = output.suffix[1:]
+    metadata = {"Date": None} if kind == "svg" else None  # the same runs, the same bytes
+    with matplotlib.rc_context(_SETTINGS), atomic_write(output) as file:
+        figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        _draw(figure, runs)
+        figure.savefig(file, format=kind, metadata=metadata)
+
+
+def _draw(figure: Figure, runs: Sequence[Run]) -> None:
+    loss, error, rate = figure.subplots(1, 3, sharex=True)
+    for number, run in enumerate(runs):
+        colour = f"C{number}"
+        for kind, style in zip(("train", "epoch", "val"), _LOSSES.values()):
+            _line(loss, run, (kind, "loss"), color=colour, **style)
+        keys = [(kind, top) for kind in ("epoch", "val") for top in ("top-1", "top-5")]
+        for key, style in zip(keys, _ERRORS.values()):
+            _line(error, run, key, color=colour, **style)
+        _line(rate, run, ("train", "lr"), color=colour, label=run.name)
+    loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
+    loss.yaxis.set_major_formatter("{x:g}")  # 0.1 rather than a power of ten
+    loss.yaxis.set_minor_formatter(LogFormatter())
+    error.set(title="Error", ylabel="error in %", ylim=(0, None))
+    rate.set(title="Learning rate", ylabel="learning rate", ylim=(0, None))
+    for axes in (loss, error, rate):
+        axes.set_xlabel("epochs")
+        axes.grid(alpha=0.3)
+    _explain(loss, _LOSSES)
+    _explain(error, _ERRORS)
+    figure.legend(loc="outside lower center", ncols=3)
+
+
+def _line(axes: Axes, run: Run, key: Key, **style: Any) -> None:
+    if key in run.curves:
+        epochs, values = _thin(run.curves[key])
+        axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 * (1 - values), **style)
+
+
+def _explain(axes: Axes, styles: Dict[str, Dict[str, Any]]) -> None:
+    """A legend of line styles, whatever the colour."""
+    lines = [axes.plot([], [], color="black", **style)[0] for style in styles.values()]
+    axes.legend(lines, styles, fontsize="small")
+
+
+def _thin(curve: Curve) -> Curve:
+    """At most about MAX_POINTS points, each the mean of as many neighbours."""
+    block = -(-len(curve.values) // MAX_POINTS)
+    starts = np.arange(0, len(curve.values), block)
+    sizes = np.diff(np.append(starts, len(curve.values)))
+    return Curve(*(np.add.reduceat(part, starts) / sizes for part in curve))

@@ -1,0 +1,63 @@
+"""What a training command shows of its run."""
+
+import shutil
+import sys
+import time
+
+import click
+
+from rnw.training.progress import Progress, Validated
+
+CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
+BAR = "%(label)s [%(bar)s]%(info)s"
+BESIDE_LABEL = len(" [] 100%")
+SECONDS_BETWEEN_LINES = 60
+
+
+class Display:
+    """A line for each epoch that is done, and what is seen of the epoch under way.
+
+    That is a bar on a terminal, elsewhere a line a minute.
+    """
+
+    def __init__(self):
+        self._bar = None
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._remove_bar()
+
+    def on_step(self, progress: Progress) -> None:
+        if sys.stdout.isatty():
+            self._show_bar(progress)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._write(str(progress))
+
+    def on_epoch(self, progress: Progress) -> None:
+        self._write(progress.of_epoch())
+
+    def on_validation(self, validated: Validated) -> None:
+        self._write(str(validated))
+
+    def _write(self, line: str) -> None:
+        self._remove_bar()
+        click.echo(line)
+        self._last_line = time.monotonic()
+
+    def _show_bar(self, progress: Progress) -> None:
+        """One line, as wide as the terminal; a resumed epoch starts further on."""
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=progress.steps, width=0, show_eta=False, bar_template=BAR
+            )
+        columns = shutil.get_terminal_size().columns
+        self._bar.label = progress.short()[: max(columns - BESIDE_LABEL, 0)]
+        self._bar.update(progress.step - self._bar.pos)
+
+    def _remove_bar(self) -> None:
+        if self._bar is not None:
+            click.echo(CLEAR_LINE, nl=False)
+            self._bar = None

@@ -1,0 +1,22 @@
+"""`rnw plot`: pictures of training runs."""
+
+from pathlib import Path
+from typing import Tuple
+
+import click
+
+from rnw.cli.common import FILE
+
+
+@click.command()
+@click.argument("runs", type=FILE, nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "-o", "--output", type=FILE, default="curves.png", show_default=True, help="A .png or .svg."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
+def command(runs: Tuple[Path, ...], output: Path, overwrite: bool) -> None:
+    """Draw loss, error and learning rate of each RUN, a folder or its metrics.jsonl."""
+    from rnw.analysis.curves import plot  # starts Matplotlib
+
+    plot(runs, output, overwrite=overwrite)
+    click.echo(output)

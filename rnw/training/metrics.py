@@ -1,0 +1,193 @@
+"""The figures of a run as they arise: `metrics.jsonl`, one JSON object per line, and TensorBoard.
+
+A record has `kind` ("train" for a step, "epoch" for the mean over its steps, "val" for a
+validation), `epoch` and `update` counted from 1, and figures. What a killed run wrote after it last
+saved its state is dropped when it goes on, since it comes again.
+"""
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, TextIO, Union
+
+from rnw.errors import InputError
+from rnw.files import atomic_write, read_json_lines, remove_parts
+from rnw.training.progress import Progress, Validated
+from rnw.weights.labels import ModelLabel
+
+METRICS_FILE = "metrics.jsonl"
+INSTALL_TENSORBOARD = "pip install '.[tensorboard]' in the rnw checkout"
+
+_SCALARS = ("loss", "top-1", "top-5", "lr", "images_per_second")
+
+Record = Dict[str, Any]
+
+
+class Start(NamedTuple):
+    """Where a run begins or goes on: so many epochs are finished, so many updates done."""
+
+    epochs: int
+    updates: int
+
+    def is_after(self, record: Record) -> bool:
+        """Whether a record was written before this point."""
+        if record.get("kind") == "train":
+            return record.get("update", 0) <= self.updates
+        return record.get("epoch", 0) <= self.epochs
+
+
+class MetricsFile:
+    """Appends the records of one run to `metrics.jsonl`, which runs of other labels may share.
+
+    Raises InputError for a file that holds something else or cannot be written.
+    """
+
+    _file: TextIO
+
+    def __init__(self, folder: Path, label: ModelLabel):
+        self._path = folder / METRICS_FILE
+        self._label = str(label)
+        self._earlier = read_json_lines(self._path) if self._path.exists() else []
+
+    def begin(self, start: Start) -> None:
+        """Make the file ready; of the run's own earlier records those up to `start` stay."""
+        remove_parts(self._path.parent, METRICS_FILE)
+        with atomic_write(self._path) as file:
+            for record in self._earlier:
+                if record.get("label") != self._label or start.is_after(record):
+                    file.write(_line(record).encode())
+        self._earlier = []
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def write(self, record: Record) -> None:
+        """Append a record, at once visible to readers."""
+        try:
+            self._file.write(_line({"label": self._label, **record}))
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class EventFile:
+    """Writes records as TensorBoard scalars `<kind>/<figure>` over updates, a new file per session.
+
+    `SummaryWriter` would keep the last ones in a queue, which dies with a killed run. Raises
+    InputError when tensorboardX is not installed.
+    """
+
+    def __init__(self, folder: Path, label: ModelLabel):
+        try:
+            from tensorboardX import event_file_writer  # of an extra
+            from tensorboardX.proto import event_pb2, summary_pb2
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"TensorBoard needs {error.name}, which is not installed: {INSTALL_TENSORBOARD}"
+            ) from None
+        self._folder = event_folder(folder, label)
+        self._open = event_file_writer.EventsWriter
+        self._events, self._summary = event_pb2, summary_pb2.Summary
+
+    def begin(self, start: Start) -> None:
+        """Begin a file; TensorBoard is told to forget what came after `start` in earlier ones."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._writer = self._open(str(self._folder / "events"), f".{start.updates}")
+        if start.updates:
+            log = self._events.SessionLog(status=self._events.SessionLog.START)
+            self._add(start.updates + 1, session_log=log)
+
+    def write(self, record: Record) -> None:
+        """Write the figures of a record."""
+        values = [
+            self._summary.Value(tag=f"{record['kind']}/{name}", simple_value=record[name])
+            for name in _SCALARS
+            if name in record
+        ]
+        self._add(record["update"], summary=self._summary(value=values))
+
+    def _add(self, step: int, **content: Any) -> None:
+        self._writer.write_event(self._events.Event(wall_time=time.time(), step=step, **content))
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Metrics:
+    """What a run reports, to all of `writers`."""
+
+    def __init__(self, writers: Sequence[Union[MetricsFile, EventFile]]):
+        self._writers = writers
+
+    @contextlib.contextmanager
+    def since(self, start: Start) -> Iterator[None]:
+        """Take reports of what follows `start`, in place of earlier ones."""
+        with contextlib.ExitStack() as stack:
+            for writer in self._writers:
+                writer.begin(start)
+                stack.callback(writer.close)
+            yield
+
+    def step(self, progress: Progress) -> None:
+        """Report a training step."""
+        place = {"step": progress.step, "steps": progress.steps}
+        self._write("train", progress.epoch, progress.update, **place, **_figures(progress))
+
+    def epoch(self, progress: Progress) -> None:
+        """Report the mean scores of the steps of an epoch."""
+        self._write("epoch", progress.epoch, progress.update, **_figures(progress))
+
+    def validation(self, validated: Validated, update: int) -> None:
+        """Report the scores on the test split."""
+        self._write("val", validated.epoch, update, **validated.scores)
+
+    def _write(self, kind: str, epoch: int, update: int, **figures: float) -> None:
+        for writer in self._writers:
+            writer.write({"kind": kind, "epoch": epoch, "update": update, **figures})
+
+    def sync(self) -> None:
+        """Have all that was reported on the disk."""
+        for writer in self._writers:
+            writer.sync()
+
+
+def open_metrics(folder: Path, label: ModelLabel, *, tensorboard: bool = False) -> Metrics:
+    """Reports to the metrics file in `folder` and, where wanted, to TensorBoard.
+
+    Raises InputError as the writers do.
+    """
+    kinds = (MetricsFile, EventFile) if tensorboard else (MetricsFile,)
+    return Metrics([kind(folder, label) for kind in kinds])
+
+
+def event_folder(folder: Path, label: ModelLabel) -> Path:
+    """Where the TensorBoard event files of the run `label` in `folder` are kept."""
+    return folder / "tensorboard" / str(label)
+
+
+def find_event_files(folder: Path, label: ModelLabel) -> List[Path]:
+    """The TensorBoard event files of the run `label` in `folder`."""
+    return sorted(event_folder(folder, label).glob("events.out.tfevents.*"))
+
+
+def _figures(progress: Progress) -> Record:
+    return {
+        "lr": progress.learning_rate,
+        **progress.scores,
+        "images_per_second": round(progress.images_per_second, 1),
+    }
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"
