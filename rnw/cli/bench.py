@@ -1,11 +1,14 @@
 """`rnw bench`: speed, as ratios to a reference measured in the same run."""
 
-from typing import Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 import click
 
 from rnw.cli.common import device_options, json_option, print_json
 from rnw.runtime import make_contexts
+
+if TYPE_CHECKING:
+    from rnw.analysis.training_speed import TrainingSpeed
 
 
 @click.group()
@@ -59,7 +62,7 @@ def inference(
 @click.option("--recompute", is_flag=True, help="Measure it too.")
 @click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")
 @click.option("--cpus", "--devices", type=int, metavar="N", help="Use N CPU devices.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@json_option
 def train(
     network: str,
     batch: int,
@@ -76,15 +79,28 @@ def train(
     rows = bench_training(
         network, batch, size, gpus=gpus, cpus=cpus, recompute=recompute, repetitions=repetitions
     )
+    if as_json:
+        print_json({row.variant: row._asdict() for row in rows})
+        return
+    click.echo(f"{network}, batch {batch}, {size}x{size}; memory in MB")
     for row in rows:
-        if as_json:
-            print_json(row._asdict())
-            continue
         click.echo(
-            f"{row.variant} on {row.devices}: {row.seconds_per_step:.3f} s a step, "
-            f"{row.images_per_second:.2f} images/s, {row.ratio:.3f} times the first; "
-            f"peak memory {row.peak_memory_mb:.0f} MB"
+            f"{row.variant:<11} on {row.devices}: {row.seconds_per_step:.3f} s a step, "
+            f"{row.images_per_second:.2f} images/s, peak {row.peak_memory_mb:.0f}"
         )
         if row.parts:
-            parts = (f"{name} {size:.0f}" for name, size in row.parts.items())
-            click.echo(f"    {', '.join(parts)}")
+            click.echo("    " + ", ".join(f"{name} {size:.0f}" for name, size in row.parts.items()))
+    click.echo(_compare({row.variant: row for row in rows}))
+
+
+def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
+    """The ratios of a training bench, in words."""
+    first = rows["rnw"]
+    parts = [f"a step takes {1 / rows['module'].ratio:.3f} times as long as Module's"]
+    if "one device" in rows:
+        parts.append(f"{1 / rows['one device'].ratio:.3f} times as long as on one device")
+    if "recomputing" in rows:
+        again = rows["recomputing"]
+        share = again.parts["activations"] / first.parts["activations"]
+        parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
+    return "; ".join(parts)

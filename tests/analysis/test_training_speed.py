@@ -1,0 +1,56 @@
+"""Training steps of the trainer beside those of Module."""
+
+import pytest
+
+from rnw.analysis.cost import count_parameters
+from rnw.analysis.training_speed import bench_training
+from rnw.errors import InputError
+from rnw.networks.layout import configure
+
+NETWORK = "28-1-1-1-1-1-1-1"
+WEIGHTS_MB = 4e-6 * count_parameters(configure(NETWORK))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    result = bench_training(NETWORK, 4, 28, cpus=2, recompute=True, repetitions=1)
+    return {row.variant: row for row in result}
+
+
+def test_compares_all_ways_to_take_the_step(rows):
+    devices = {variant: row.devices for variant, row in rows.items()}
+    assert devices == {"rnw": 2, "recomputing": 2, "module": 2, "one device": 1}
+
+
+def test_speeds_fit_the_times(rows):
+    first = rows["rnw"]
+    assert first.ratio == 1
+    for row in rows.values():
+        assert row.images_per_second == pytest.approx(4 / row.seconds_per_step)
+        assert row.ratio == pytest.approx(row.seconds_per_step / first.seconds_per_step)
+
+
+def test_memory_adds_up(rows):
+    for variant, devices, copies in (("rnw", 2, 3), ("recomputing", 2, 3), ("one device", 1, 1)):
+        parts = rows[variant].parts
+        assert sum(parts.values()) == pytest.approx(rows[variant].peak_memory_mb)
+        assert parts["parameters"] == parts["gradients"] == pytest.approx(devices * WEIGHTS_MB)
+        assert parts["momentum"] == pytest.approx(WEIGHTS_MB)
+        assert parts["kvstore"] == pytest.approx(copies * WEIGHTS_MB)
+        assert parts["activations"] > 0
+    assert rows["module"].peak_memory_mb > 4 * WEIGHTS_MB
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        (NETWORK, {"batch": 0}, "must be at least 1"),
+        ("model_z", {}, "unknown network"),
+        (NETWORK, {"cpus": 2, "batch": 3}, "a batch of 3 cannot be cut into 2"),
+        (NETWORK, {"gpus": "0"}, "CPU build|no GPU|found 0"),
+        (NETWORK, {"cpus": 0}, "--cpus 0: expected at least 1"),
+    ],
+)
+def test_refused(network, options, message):
+    with pytest.raises(InputError, match=message):
+        bench_training(network, options.pop("batch", 4), 28, **options)
