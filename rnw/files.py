@@ -1,13 +1,15 @@
-"""Writing files so that a reader sees the old one or the new one, never a part."""
+"""Files written so that a reader sees the old one or the new one, never a part; checksums."""
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
-from typing import BinaryIO, Iterator, Union
+from typing import BinaryIO, Callable, Iterator, Union
 
 from rnw.errors import InputError
 
 PathLike = Union[str, "os.PathLike[str]"]
+_CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -48,3 +50,19 @@ def write_text(path: PathLike, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def md5(path: PathLike, on_bytes: Callable[[int], None] = lambda done: None) -> str:
+    """The MD5 of a file, in hexadecimal; `on_bytes` is given the number of bytes read so far.
+
+    Raises InputError when it cannot be read.
+    """
+    digest = hashlib.md5()
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                on_bytes(file.tell())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
