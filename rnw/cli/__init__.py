@@ -18,10 +18,11 @@ COMMANDS = {
     "export-symbol": "export_symbol",
     "networks": "networks",
     "predict": "predict",
+    "prepare": "prepare",
     "train-cls": "train_cls",
     "weights": "weights",
 }
-OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2")  # brought by the extras
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "scipy", "cv2")  # brought by the extras
 
 
 class _Commands(click.Group):

@@ -40,6 +40,7 @@ def test_commands_are_those_documented():
         "export-symbol",
         "networks",
         "predict",
+        "prepare",
         "train-cls",
         "weights",
     }
