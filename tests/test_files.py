@@ -1,12 +1,13 @@
 """Files that appear whole or not at all."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, md5, write_text
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -63,3 +64,10 @@ def test_permissions_follow_the_umask(mask):
 def test_text_is_utf8():
     write_text("file", "größe\n")
     assert Path("file").read_bytes() == b"gr\xc3\xb6\xc3\x9fe\n"
+
+
+def test_md5_tells_how_far_it_is():
+    Path("file").write_bytes(bytes(3_000_000))
+    done = []
+    assert md5("file", done.append) == hashlib.md5(bytes(3_000_000)).hexdigest()
+    assert done == [1 << 20, 2 << 20, 3_000_000]

@@ -3,11 +3,14 @@
 import sys
 import time
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
 from rnw.cli.common import FILE
+
+if TYPE_CHECKING:
+    from rnw.data.prepare import Step
 
 DATASETS = ("ilsvrc-cls", "places365-cls")
 INTERRUPTED = 130
@@ -16,7 +19,7 @@ SECONDS = 1  # between two lines of progress
 
 @click.command()
 @click.argument("dataset", type=click.Choice(DATASETS))
-@click.argument("sources", type=FILE, nargs=-1, metavar="FOLDER...")
+@click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
 @click.option(
     "--split", "splits", type=click.Choice(("train", "val")), multiple=True, help="Only this one."
@@ -64,7 +67,7 @@ def command(
         click.echo(f"{path}: {len(labels)} pictures of {labels.max() + 1} classes")
 
 
-def _run(step) -> None:
+def _run(step: "Step") -> None:
     with _Progress() as progress:
         try:
             step.run(progress.show)

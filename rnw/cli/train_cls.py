@@ -22,7 +22,8 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 @click.command()
 @click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
 @click.option(
-    "--dataset", help="digits or ilsvrc-cls; default: that of the recipe, else ilsvrc-cls."
+    "--dataset",
+    help="ilsvrc-cls, places365-cls or digits; default: that of the recipe, else ilsvrc-cls.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)

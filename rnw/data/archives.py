@@ -51,22 +51,20 @@ def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -
 
 
 def read_member(source: Path, name: str) -> bytes:
-    """The file called `name`, in whatever folder of a tar file or of a directory.
+    """The file called `name` in any folder of a tar file, or in a directory or its `data`.
 
     Raises InputError, which says what is there instead, when there is none.
     """
-    if source.is_dir():
-        found = sorted(source.rglob(name))
-        if found:
-            return found[0].read_bytes()
-        there = sorted(path.name for path in source.rglob("*.txt"))
-    else:
+    with _reading(source):
+        if source.is_dir():
+            folder = source if (source / name).exists() else source / "data"
+            return (folder / name).read_bytes()
         there = []
-        with _reading(source), tarfile.open(source) as tar:
+        with tarfile.open(source) as tar:
             for member in tar:
-                if member.isfile() and PurePosixPath(member.name).name == name:
-                    return tar.extractfile(member).read()
                 there.append(PurePosixPath(member.name).name)
+                if there[-1] == name and member.isfile():
+                    return tar.extractfile(member).read()
     raise InputError(f"{source}: holds no {name}, only {', '.join(there[:9]) or 'nothing'}")
 
 

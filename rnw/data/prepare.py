@@ -63,7 +63,8 @@ class Preparation:
         for split in self.splits:
             pack = pack_file(self._list(split))
             if self.pack and (split in splits or not index_file(pack).exists()):
-                steps.append(Step(f"pack the pictures of {split} in {pack}", self._packer(split)))
+                pack_split = partial(self._write_pack, split)
+                steps.append(Step(f"pack the pictures of {split} in {pack}", pack_split))
         return steps
 
     def _make_lists(self, splits: Sequence[str]) -> List[Step]:
@@ -199,13 +200,10 @@ class Preparation:
             chosen.sort(key=lambda p: p.name)
         return [(labels[p.category], p.folder + p.name) for p in chosen]
 
-    def _packer(self, split: str) -> Callable[[OnProgress], None]:
-        def pack(on_progress: OnProgress) -> None:
-            images = ImageList(self.output, *read_list(self._list(split)))
-            path = pack_file(self._list(split))
-            write_pack(images, path, lambda done: on_progress(done, len(images)))
-
-        return pack
+    def _write_pack(self, split: str, on_progress: OnProgress) -> None:
+        images = ImageList(self.output, *read_list(self._list(split)))
+        path = pack_file(self._list(split))
+        write_pack(images, path, lambda done: on_progress(done, len(images)))
 
 
 def _is_flat(form: Form, place: Path) -> bool:

@@ -1,7 +1,9 @@
 """`rnw prepare`, and the scripts that are the same."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,23 @@ def test_a_miniature_is_not_the_official_data_set(rnw, ilsvrc, options, wording)
     assert err.startswith("Error: ")
     assert wording in err
     assert not Path("data").exists()
+
+
+def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
+    make_ilsvrc12(Path("archives"), train=800)
+    command = [sys.executable, TOOLS / "prepare_ilsvrc12.py", "archives", "--subset"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not Path("data/ilsvrc12/.ILSVRC2012_train.part").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert not Path("data/ilsvrc12/train.lst").exists()
+    code, out, _ = rnw("prepare", "ilsvrc-cls", "archives", "--subset")
+    assert code == 0
+    assert "train.lst: 3200 pictures of 4 classes" in out
 
 
 @pytest.mark.parametrize(

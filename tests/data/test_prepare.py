@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from gluoncv.data.imagenet.classification import ImageNet1kAttr
 
+from rnw.cli import prepare
 from rnw.data.catalog import DATASETS
 from rnw.data.ilsvrc12 import ILSVRC12, read_devkit
 from rnw.data.places365 import PLACES365, class_of, read_file_lists
@@ -118,7 +119,7 @@ def _expected_lists(ilsvrc, val_folders=False):
 
 
 def test_the_tables_are_those_published():
-    assert set(PUBLICATIONS) == set(DATASETS) - {"digits"}
+    assert tuple(PUBLICATIONS) == prepare.DATASETS
     for name, row in PUBLICATIONS.items():
         assert row.classes == DATASETS[name].classes
     categories = [f"/{name[0]}/{name} {label}" for label, name in enumerate(PLACES365_NAMES)]
@@ -185,14 +186,43 @@ def test_folders_that_are_in_place_already(ilsvrc, extracted):
 
 
 def test_places(places):
-    form = places.folder.name
     _prepare(places.folder, PLACES365)
     images = {split: read_places365(OUTPUT, split) for split in ("train", "val")}
     assert [images["train"].read(k) for k in range(20)] == list(places.train.values())
     assert images["train"].labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5
     assert [images["val"].read(k) for k in range(8)] == list(places.val.values())
     assert images["val"].labels.tolist() == places.val_labels
-    assert (OUTPUT / "classes.txt").read_text().split() == list(places.classes), form
+    assert (OUTPUT / "classes.txt").read_text().split() == list(places.classes)
+
+
+def test_places_in_folders():
+    made = miniature.make_places365(Path("archives"), "256")
+    for archive in made.folder.iterdir():
+        with tarfile.open(archive) as tar:
+            tar.extractall("extracted")
+    _prepare(Path("extracted"), PLACES365)
+    assert (OUTPUT / "data_256").resolve() == Path("extracted/data_256").resolve()
+    assert read_places365(OUTPUT, "train").name(6) == (
+        "data/data_256/a/apartment_building/outdoor/00000002.jpg"
+    )
+    assert read_places365(OUTPUT, "val").labels.tolist() == made.val_labels
+
+
+@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0"])
+def test_damaged_places_lists_are_named(line):
+    made = miniature.make_places365(Path("archives"))
+    lists = made.folder / "filelist_places365-standard.tar"
+    miniature.write_tar(lists, [("categories_places365.txt", f"/a/alley 0\n{line}".encode())])
+    with pytest.raises(InputError, match=rf"line 2 of categories_places365\.txt is '{line}'"):
+        _prepare(made.folder, PLACES365)
+
+
+def test_places_lists_with_an_unknown_label_are_named():
+    made = miniature.make_places365(Path("archives"))
+    lists = made.folder / "filelist_places365-standard.tar"
+    miniature.write_file_lists(lists, made.train, made.val, [0, 4])
+    with pytest.raises(InputError, match=r"categories_places365\.txt has no label 4"):
+        _prepare(made.folder, PLACES365)
 
 
 def test_places_file_lists_are_read(places):
