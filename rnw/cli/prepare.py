@@ -60,6 +60,7 @@ def command(
         if not dry_run:
             _run(step)
     if dry_run:
+        click.echo("this would be done" if steps else "nothing to do")
         return
     for split in asked:
         path = root / f"{split}.lst"

@@ -46,6 +46,7 @@ def test_prepares(rnw, ilsvrc):
     code, again, err = rnw("prepare", "ilsvrc-cls", ilsvrc, "--subset", "--pack")
     assert (code, err) == (0, "")
     assert again.splitlines() == out.splitlines()[-2:]
+    assert rnw("prepare", "ilsvrc-cls", ilsvrc, "--dry-run") == (0, "nothing to do\n", "")
 
 
 def test_a_dry_run_writes_nothing(rnw, ilsvrc):
@@ -57,6 +58,7 @@ def test_a_dry_run_writes_nothing(rnw, ilsvrc):
         f"check the md5 of {ilsvrc}/ILSVRC2012_img_val.tar",
         f"extract {ilsvrc}/ILSVRC2012_img_val.tar to data/ilsvrc12/ILSVRC2012_val",
         "write data/ilsvrc12/val.lst",
+        "this would be done",
     ]
     assert list(Path().iterdir()) == []
 
