@@ -14,6 +14,7 @@ WITH_MXNET = [
     "opencv-python<4.12",  # later ones need numpy 2, which MXNet 1.9.1 cannot use
     "pillow",
     "scikit-learn",
+    "scipy",
     "setuptools; python_version >= '3.12'",  # MXNet imports distutils
 ]
 CUDA_11 = [

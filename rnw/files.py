@@ -1,14 +1,16 @@
-"""Writing files so that a reader sees the old one or the new one, never a part."""
+"""Files written so that a reader sees the old one or the new one, never a part; checksums."""
 
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Iterator, List, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Union
 
 from rnw.errors import InputError
 
 PathLike = Union[str, "os.PathLike[str]"]
+_CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -70,3 +72,19 @@ def _parse_line(path: PathLike, number: int, line: bytes) -> Dict[str, Any]:
         if isinstance(value, dict):
             return value
     raise InputError(f"{path}, line {number}: expected a JSON object; remove the line to go on")
+
+
+def md5(path: PathLike, on_bytes: Callable[[int], None] = lambda done: None) -> str:
+    """The MD5 of a file, in hexadecimal; `on_bytes` is given the number of bytes read so far.
+
+    Raises InputError when it cannot be read.
+    """
+    digest = hashlib.md5()
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                on_bytes(file.tell())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

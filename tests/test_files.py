@@ -1,12 +1,13 @@
 """Files that appear whole or not at all."""
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, read_json_lines, write_text
+from rnw.files import atomic_write, md5, read_json_lines, write_text
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -84,3 +85,10 @@ def test_other_lines_are_named(tmp_path, line):
 def test_unreadable_lines(tmp_path):
     with pytest.raises(InputError, match="none: cannot be read: No such file"):
         read_json_lines(tmp_path / "none")
+
+
+def test_md5_tells_how_far_it_is():
+    Path("file").write_bytes(bytes(3_000_000))
+    done = []
+    assert md5("file", done.append) == hashlib.md5(bytes(3_000_000)).hexdigest()
+    assert done == [1 << 20, 2 << 20, 3_000_000]

@@ -32,7 +32,7 @@ def _seconds(*arguments):
         "rnw",
         "rnw.runtime, rnw.cli, rnw.analysis.cost",
         "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released",
-        "rnw.networks.zoo, rnw.data.catalog, rnw.training.recipes",
+        "rnw.networks.zoo, rnw.data.catalog, rnw.data.prepare, rnw.training.recipes",
     ],
 )
 def test_importing_does_not_start_mxnet(modules):

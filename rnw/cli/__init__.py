@@ -20,10 +20,12 @@ COMMANDS = {
     "networks": "networks",
     "plot": "plot",
     "predict": "predict",
+    "prepare": "prepare",
     "train-cls": "train_cls",
     "weights": "weights",
 }
-OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "cv2", "matplotlib")  # of the extras
+# brought by the extras
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "scipy", "cv2", "matplotlib")
 
 
 class _Commands(click.Group):

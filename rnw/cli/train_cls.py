@@ -18,7 +18,8 @@ DEFAULT_DATASET = "ilsvrc-cls"
 @click.command()
 @click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
 @click.option(
-    "--dataset", help="digits or ilsvrc-cls; default: that of the recipe, else ilsvrc-cls."
+    "--dataset",
+    help="ilsvrc-cls, places365-cls or digits; default: that of the recipe, else ilsvrc-cls.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
 @click.option(

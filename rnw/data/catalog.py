@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
 from rnw.data import readers
+from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 
@@ -52,6 +53,18 @@ DATASETS: Dict[str, Dataset] = {
             "val",
             recipe="model_a",
             test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
+        ),
+        Dataset(
+            "places365-cls",
+            "Places365-Standard scene classification",
+            Path("data/places365"),
+            365,
+            lambda: PLACES365_NAMES,
+            readers.read_places365,
+            "train",
+            "val",
+            recipe="places365_a2",
+            test_scale=Fraction(10, 7),  # as ILSVRC
         ),
         Dataset(
             "digits",

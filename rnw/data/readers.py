@@ -1,12 +1,15 @@
-"""Decoding: image files, and data sets that fit into memory."""
+"""Decoding: image files, lists and packs of them, and data sets that fit into memory."""
 
+import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Union
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from rnw.data import transforms
+from rnw.data.lists import read_list
+from rnw.data.recordio import PackedImages, index_file, pack_file
 from rnw.errors import InputError
 from rnw.files import PathLike
 
@@ -56,15 +59,55 @@ def _to_rgb(grey: np.ndarray) -> np.ndarray:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def read_ilsvrc12(root: Path, split: str) -> Examples:
-    """ILSVRC 2012 under `root`; says what is missing there.
+class ImageList:
+    """The pictures of a list, in its order, each in its own file under `root`.
 
-    Raises InputError in every case: this version evaluates and trains on the digits only.
+    `paths` are relative to `root`; `labels` is (N,) int64.
     """
-    folder = root / f"ILSVRC2012_{split}"
-    if not folder.is_dir():
+
+    def __init__(self, root: PathLike, paths: Sequence[Union[str, bytes]], labels: np.ndarray):
+        self.root = Path(root)
+        self.labels = labels
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """Path of a picture, for messages."""
+        return str(self.root / os.fsdecode(self._paths[index]))
+
+    def read(self, index: int) -> bytes:
+        """A picture's file as it is; raises InputError when it cannot be read."""
+        try:
+            return Path(self.name(index)).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.name(index)}: cannot be read: {error.strerror}") from error
+
+
+def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedImages]:
+    """The pictures of `<split>.lst` under `root`, from the pack beside it if there is one.
+
+    Raises InputError for a list that is missing, which names the `tool` that makes it.
+    """
+    path = root / f"{split}.lst"
+    if not path.is_file():
         raise InputError(
-            f"{folder}: no such directory; expected the images of the official "
-            f"ILSVRC2012_img_{split}.tar there (see README.md); `--dataset digits` needs no data"
+            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
+            "`--dataset digits` needs no data"
         )
-    raise InputError(f"{folder}: reading ILSVRC 2012 is not supported yet; try `--dataset digits`")
+    listing = read_list(path)
+    pack = pack_file(path)
+    if index_file(pack).is_file():
+        return PackedImages(pack, listing)
+    return ImageList(root, *listing)
+
+
+def read_ilsvrc12(root: Path, split: str) -> Union[ImageList, PackedImages]:
+    """ILSVRC 2012 under `root`, 'train' or 'val'; raises InputError when it is not prepared."""
+    return read_listed(root, split, "tools/prepare_ilsvrc12.py")
+
+
+def read_places365(root: Path, split: str) -> Union[ImageList, PackedImages]:
+    """Places365 under `root`, 'train' or 'val'; raises InputError when it is not prepared."""
+    return read_listed(root, split, "tools/prepare_places365.py")

@@ -55,6 +55,16 @@ RECIPES: Dict[str, Recipe] = {
             for name in network_names()
         ),
         Recipe(
+            "places365_a2",
+            "README of the original: A2, tuned from A for 45k iterations (6.4 epochs) on Places",
+            "places365-cls",
+            "model_a2",
+            365,
+            batch=256,
+            epochs=6,
+            base_lr=0.01,
+        ),
+        Recipe(
             "digits",
             "ours: the paper's settings on a narrow network and small pictures",
             "digits",

@@ -1,14 +1,11 @@
 """TABLE of the weights published with the paper, their checksums, protocols and scores."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Tuple
 
 from rnw.errors import InputError
-from rnw.files import PathLike
-
-_CHUNK = 1 << 20
+from rnw.files import PathLike, md5
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def verify(path: PathLike) -> ReleasedFile:
     name says.
     """
     path = Path(path)
-    found = _md5(path)
+    found = md5(path)
     by_content = next((row for row in RELEASED.values() if row.md5 == found), None)
     by_name = RELEASED.get(path.name)
     if by_name is not None and by_name is not by_content:
@@ -115,14 +112,3 @@ def verify(path: PathLike) -> ReleasedFile:
             "`rnw weights` lists them"
         )
     return by_content
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return digest.hexdigest()

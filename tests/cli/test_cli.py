@@ -42,6 +42,7 @@ def test_commands_are_those_documented():
         "networks",
         "plot",
         "predict",
+        "prepare",
         "train-cls",
         "weights",
     }

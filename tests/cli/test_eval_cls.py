@@ -81,7 +81,7 @@ def test_refuses_a_missing_file(refused):
 def test_names_the_folder_where_data_is_missing(refused, checkpoint):
     name = checkpoint.name.replace("digits_", "ilsvrc-cls_")
     Path(name).write_bytes(checkpoint.read_bytes())
-    wording = "ILSVRC2012_val: no such directory"
+    wording = "val.lst: no such list"
     assert f"data/ilsvrc12/{wording}" in refused("eval-cls", "--weights", name)
     assert f"mine/{wording}" in refused("eval-cls", "--weights", name, "--data-root", "mine")
 

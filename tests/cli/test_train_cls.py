@@ -156,7 +156,10 @@ def _read_terminal(descriptor):
     ("arguments", "wording"),
     [
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
-        ("--dataset mnist", "unknown data set 'mnist': expected one of ilsvrc-cls, digits"),
+        (
+            "--dataset mnist",
+            "unknown data set 'mnist': expected one of ilsvrc-cls, places365-cls, digits",
+        ),
         ("--dataset digits --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset digits --set epochs", "cannot set 'epochs': expected key=value"),
         ("--dataset digits --set epochs=few", "cannot set epochs=few: expected int"),
@@ -170,11 +173,11 @@ def _read_terminal(descriptor):
         ("--dataset digits --gpus 0,x", "--gpus 0,x: expected device numbers"),
         ("--dataset digits --gpus 0 --cpus 1", "cannot be used together"),
         ("--dataset digits --set batch=1440", "a batch of 1440 cannot be drawn from 1438"),
-        ("", "data/ilsvrc12/ILSVRC2012_train: no such directory"),
-        ("--data-root elsewhere", "elsewhere/ILSVRC2012_train: no such directory"),
-        ("--recipe model_f", "data/ilsvrc12/ILSVRC2012_train: no such directory"),
-        ("--recipe digits --dataset ilsvrc-cls --set classes=1000", "ILSVRC2012_train: no such"),
-        ("--dataset digits --set dataset=ilsvrc-cls", "ILSVRC2012_train: no such directory"),
+        ("", "data/ilsvrc12/train.lst: no such list"),
+        ("--data-root elsewhere", "elsewhere/train.lst: no such list"),
+        ("--recipe model_f", "data/ilsvrc12/train.lst: no such list"),
+        ("--recipe digits --dataset ilsvrc-cls --set classes=1000", "train.lst: no such list"),
+        ("--dataset digits --set dataset=ilsvrc-cls", "train.lst: no such list"),
     ],
 )
 def test_refused_runs_write_nothing(refused, arguments, wording):

@@ -44,6 +44,6 @@ def test_digits_need_no_folder():
 @pytest.mark.parametrize("root", [None, Path("elsewhere")])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_missing_data_is_named(root, split):
-    folder = (root or Path("data/ilsvrc12")) / f"ILSVRC2012_{split}"
-    with pytest.raises(InputError, match=f"^{re.escape(str(folder))}: no such directory"):
+    path = (root or Path("data/ilsvrc12")) / f"{split}.lst"
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: no such list"):
         read_examples(find_dataset("ilsvrc-cls"), split, root)

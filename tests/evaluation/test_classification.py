@@ -159,7 +159,7 @@ def test_the_released_protocol_is_what_a_picture_goes_through(fill):
 def test_missing_data_is_named(fill):
     save_params(fill(get_network("model_a", width=NARROW)), RELEASED_A)
     model = load_model(RELEASED_A, [mx.cpu()])
-    with pytest.raises(InputError, match=r"^elsewhere/ILSVRC2012_val: no such directory"):
+    with pytest.raises(InputError, match=r"^elsewhere/val\.lst: no such list"):
         evaluate(model, data_root=Path("elsewhere"))
 
 

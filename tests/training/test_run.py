@@ -166,7 +166,7 @@ def test_warm_start(tmp_path):
         (("kvstore=redis",), "unknown kvstore"),
         (("network=model_z",), "unknown network"),
         (("dataset=mnist",), "unknown data set"),
-        (("dataset=ilsvrc-cls",), "ILSVRC2012_train: no such directory"),
+        (("dataset=ilsvrc-cls",), "train.lst: no such list"),
     ],
 )
 def test_refusals_leave_nothing(tmp_path, overrides, wording):

@@ -1,0 +1,103 @@
+"""`rnw prepare`: from downloaded archives or folders to what the trainer reads."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional, Tuple
+
+import click
+
+from rnw.cli.common import FILE
+
+if TYPE_CHECKING:
+    from rnw.data.prepare import Step
+
+DATASETS = ("ilsvrc-cls", "places365-cls")
+INTERRUPTED = 130
+SECONDS = 1  # between two lines of progress
+
+
+@click.command()
+@click.argument("dataset", type=click.Choice(DATASETS))
+@click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
+@click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
+@click.option(
+    "--split", "splits", type=click.Choice(("train", "val")), multiple=True, help="Only this one."
+)
+@click.option("--subset", is_flag=True, help="Take what is there: no counts, no checksums.")
+@click.option("--md5/--no-md5", default=True, help="Check archives before extracting; the default.")
+@click.option("--pack", is_flag=True, help="Pack the pictures into RecordIO files as well.")
+@click.option("--overwrite", is_flag=True, help="Make lists and packs anew.")
+@click.option("--dry-run", is_flag=True, help="Say what is to do and what is missing; do nothing.")
+def command(
+    dataset: str,
+    sources: Tuple[Path, ...],
+    output: Optional[Path],
+    splits: Tuple[str, ...],
+    subset: bool,
+    md5: bool,
+    pack: bool,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """Prepare a data set from the official archives, or their content, in FOLDERs.
+
+    Archives are extracted, folders linked, then the lists are written. It can be stopped at any
+    time: the same command goes on.
+    """
+    from rnw.data.catalog import find_dataset  # of an extra, which `--help` must not need
+    from rnw.data.lists import read_list
+    from rnw.data.prepare import PUBLICATIONS, Preparation
+    from rnw.data.publication import SPLITS
+
+    root = output or find_dataset(dataset).root
+    asked = splits or SPLITS
+    steps = Preparation(
+        PUBLICATIONS[dataset], sources, root, asked, subset, md5, pack, overwrite
+    ).plan()
+    for step in steps:
+        click.echo(step.text)
+        if not dry_run:
+            _run(step)
+    if dry_run:
+        click.echo("this would be done" if steps else "nothing to do")
+        return
+    for split in asked:
+        path = root / f"{split}.lst"
+        labels = read_list(path).labels
+        click.echo(f"{path}: {len(labels)} pictures of {labels.max() + 1} classes")
+
+
+def _run(step: "Step") -> None:
+    with _Progress() as progress:
+        try:
+            step.run(progress.show)
+        except KeyboardInterrupt:
+            click.echo("\nstopped; the same command goes on", err=True)
+            raise SystemExit(INTERRUPTED) from None
+
+
+class _Progress:
+    """On a terminal a bar, otherwise a line for each tenth that takes a while."""
+
+    def __init__(self):
+        self._bar = None
+        self._told = 0
+        self._when = time.monotonic()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+    def show(self, done: int, total: int) -> None:
+        """Tell that `done` of `total` is done."""
+        if sys.stdout.isatty():
+            if self._bar is None:
+                self._bar = click.progressbar(length=total)
+            self._bar.update(done - self._bar.pos)
+        elif done * 10 // total > self._told and time.monotonic() > self._when + SECONDS:
+            self._told, self._when = done * 10 // total, time.monotonic()
+            click.echo(f"  {self._told}0 %")

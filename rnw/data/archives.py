@@ -1,0 +1,114 @@
+"""Tar files of pictures: extracted member by member, so that it can stop and go on."""
+
+import contextlib
+import shutil
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Callable, Iterator, Tuple
+
+from rnw.errors import InputError
+from rnw.files import md5
+
+OnProgress = Callable[[int, int], None]  # what is done, of how much
+_BLOCK = 512  # of a tar file
+
+
+def check_md5(path: Path, expected: str, on_progress: OnProgress) -> None:
+    """Raises InputError when the MD5 of a file is another one."""
+    size = path.stat().st_size
+    found = md5(path, lambda done: on_progress(done, size))
+    if found != expected:
+        raise InputError(
+            f"{path}: damaged or not the official file: expected md5 {expected}, found {found}; "
+            "download it again"
+        )
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where files are extracted until `folder` is complete."""
+    return folder.with_name(f".{folder.name}.part")
+
+
+def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -> None:
+    """Extract what is under `inside` ('' or 'folder/') in a tar file; what is there already stays.
+
+    Tar files in it (`n01440764.tar`) become folders. `folder` appears when all is there. Raises
+    InputError for an archive that is damaged and for members that would lie elsewhere.
+    """
+    part = partial_folder(folder)
+    size = archive.stat().st_size
+    with _reading(archive), archive.open("rb") as file, tarfile.open(
+        fileobj=file, mode="r:"
+    ) as outer:
+        for tar, member, name in _files(outer):
+            if name.startswith(inside):
+                _extract(tar, member, part / name[len(inside) :])
+            on_progress(file.tell(), size)
+    if not part.is_dir():
+        raise InputError(f"{archive}: holds no {inside or 'files'}: not the official file")
+    part.rename(folder)
+
+
+def read_member(source: Path, name: str) -> bytes:
+    """The file called `name` in any folder of a tar file, or in a directory or its `data`.
+
+    Raises InputError, which says what is there instead, when there is none.
+    """
+    with _reading(source):
+        if source.is_dir():
+            folder = source if (source / name).exists() else source / "data"
+            return (folder / name).read_bytes()
+        there = []
+        with tarfile.open(source) as tar:
+            for member in tar:
+                there.append(PurePosixPath(member.name).name)
+                if there[-1] == name and member.isfile():
+                    return tar.extractfile(member).read()
+    raise InputError(f"{source}: holds no {name}, only {', '.join(there[:9]) or 'nothing'}")
+
+
+@contextlib.contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{archive}: truncated, or not the official file: {error}; download it again"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{error.filename or archive}: {error.strerror or error}") from error
+
+
+def _files(tar: tarfile.TarFile) -> Iterator[Tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+    """The plain files of a tar file and of those in it, each with its name."""
+    while (member := tar.next()) is not None:
+        tar.members.clear()  # millions of them
+        name = _safe_name(member)
+        if name.endswith(".tar"):
+            with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
+                folder = name[: -len(".tar")]
+                yield from ((*found, f"{folder}/{file}") for *found, file in _files(inner))
+        elif member.isfile():
+            yield tar, member, name
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(_BLOCK).strip(b"\0"):
+        raise tarfile.ReadError(f"neither a file nor the end at byte {tar.offset}")
+
+
+def _safe_name(member: tarfile.TarInfo) -> str:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+        raise tarfile.ReadError(f"{member.name} is no file below the archive's folder")
+    return str(path)
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if target.stat().st_size == member.size:
+            return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(".part")
+    with part.open("wb") as file:
+        shutil.copyfileobj(tar.extractfile(member), file)
+    part.replace(target)

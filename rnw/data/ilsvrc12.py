@@ -1,0 +1,82 @@
+"""ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnw.data.archives import read_member
+from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.errors import InputError
+
+META = "meta.mat"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+
+
+def read_devkit(source: Path) -> Annotations:
+    """The annotations in the development kit, an archive or a folder; classes are WordNet ids.
+
+    The ground truth has numbers of meta.mat (ILSVRC2012_ID), which do not follow the WordNet ids.
+    Raises InputError for files that are missing or of another form.
+    """
+    synsets = _read_synsets(source)
+    words = dict(zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist()))
+    images = dict(zip(synsets["WNID"].tolist(), map(int, synsets["num_train_images"])))
+    val = {}
+    for number, line in enumerate(read_member(source, GROUND_TRUTH).splitlines(), 1):
+        name = words.get(int(line)) if line.strip().isdigit() else None
+        if name is None:
+            raise InputError(
+                f"{source}: line {number} of {GROUND_TRUTH} is {line.decode(errors='replace')!r}, "
+                f"expected a class of {META}: 1 to {len(words)}"
+            )
+        val[f"ILSVRC2012_val_{number:08d}"] = name
+    return Annotations(tuple(sorted(images)), images, val)
+
+
+def _read_synsets(source: Path) -> Any:
+    """The rows of meta.mat for low-level synsets: those that pictures are labelled with."""
+    from scipy.io import loadmat  # of an extra, and slow to import
+
+    content = read_member(source, META)
+    try:
+        synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+        synsets["ILSVRC2012_ID"], synsets["WNID"], synsets["num_train_images"]
+        return synsets[synsets["num_children"] == 0]
+    except Exception as error:  # of many kinds when the file is damaged
+        raise InputError(
+            f"{source}: {META} cannot be read ({error}); expected that of ILSVRC 2012"
+        ) from error
+
+
+ILSVRC12 = Publication(
+    classes=1000,
+    images={"train": 1_281_167, "val": 50_000},
+    forms={
+        "train": (
+            Form(
+                "ILSVRC2012_img_train.tar",
+                "1d675b47d978889d74fa0da5fadfb00e",
+                "ILSVRC2012_train",
+                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train"),
+            ),
+        ),
+        "val": (
+            Form(
+                "ILSVRC2012_img_val.tar",
+                "29b22e2961454d5413ddabcf34fc5622",
+                "ILSVRC2012_val",
+                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val"),
+                flat=True,
+            ),
+        ),
+    },
+    annotations=AnnotationFiles(
+        "ILSVRC2012_devkit_t12.tar.gz",
+        "fa75699e90414af021442c21a62c3abf",
+        "ILSVRC2012_devkit_t12",
+        "data/meta.mat",
+        read_devkit,
+    ),
+)

@@ -1,0 +1,60 @@
+"""Lists of pictures: a line each of index, label and path, tab-separated, as the original's."""
+
+import os
+from array import array
+from pathlib import Path
+from typing import Iterable, NamedTuple, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.files import PathLike, atomic_write
+
+
+class Listing(NamedTuple):
+    """Paths (N,) as bytes, relative to the data set's folder, and their classes (N,) int64."""
+
+    paths: np.ndarray
+    labels: np.ndarray
+
+
+def read_list(path: PathLike) -> Listing:
+    """The pictures that a list names.
+
+    Raises InputError for a file that is missing or no list.
+    """
+    labels, paths = array("q"), []
+    try:
+        with Path(path).open("rb") as file:
+            for line in file:
+                _, label, name = line.rstrip(b"\r\n").split(b"\t")
+                labels.append(int(label))
+                paths.append(name)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        _refuse(path, len(paths))
+    if not paths:
+        raise InputError(f"{path}: names no picture")
+    found = Listing(np.array(paths, np.bytes_), np.array(labels, np.int64))
+    if found.labels.min() < 0:
+        _refuse(path, int(found.labels.argmin()))
+    return found
+
+
+def _refuse(path: PathLike, index: int) -> None:
+    raise InputError(
+        f"{path}: line {index + 1} is not index, label and path with tabs between them"
+    )
+
+
+def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
+    """Write (label, path) pairs as a list, whole or not at all.
+
+    Raises InputError for a path that a line cannot hold.
+    """
+    with atomic_write(path) as file:
+        for index, (label, name) in enumerate(pictures):
+            if "\t" in name or "\n" in name:
+                raise InputError(f"{name!r}: rename it, a list cannot hold tabs and line breaks")
+            file.write(b"%d\t%d\t%s\n" % (index, label, os.fsencode(name)))

@@ -1,0 +1,93 @@
+"""Places365-Standard as published: large, 256 x 256 and 'easy format' archives, and file lists."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
+
+from rnw.data.archives import read_member
+from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.errors import InputError
+
+CATEGORIES = "categories_places365.txt"
+TRAIN = "places365_train_standard.txt"
+VAL = "places365_val.txt"
+
+
+def read_file_lists(source: Path) -> Annotations:
+    """The annotations in the file lists, an archive or a folder; classes are category names.
+
+    Raises InputError for files that are missing or of another form.
+    """
+    by_label: Dict[int, str] = {}
+    for path, label in _lines(source, CATEGORIES):
+        by_label[label] = class_of(path.strip("/"))
+    counts = Counter(label for _, label in _lines(source, TRAIN))
+    val = dict(_lines(source, VAL))
+    unknown = (set(counts) | set(val.values())) - set(by_label)
+    if unknown:
+        raise InputError(f"{source}: {CATEGORIES} has no label {min(unknown)}, the lists have")
+    return Annotations(
+        tuple(by_label[label] for label in sorted(by_label)),
+        {name: counts[label] for label, name in by_label.items()},
+        {name.rpartition(".")[0]: by_label[label] for name, label in val.items()},
+    )
+
+
+def _lines(source: Path, name: str) -> Iterator[Tuple[str, int]]:
+    for number, line in enumerate(read_member(source, name).decode().splitlines(), 1):
+        path, _, label = line.rpartition(" ")
+        if not path or not label.isdigit():
+            raise InputError(f"{source}: line {number} of {name} is {line!r}, expected path label")
+        yield path, int(label)
+
+
+def class_of(folder: str) -> str:
+    """The category of folder `b/bow_window/indoor`, or `bow_window-indoor` of the easy format."""
+    letter, _, name = folder.partition("/")
+    return name if len(letter) == 1 else folder.replace("-", "/")
+
+
+def _easy_format(split: str) -> Form:
+    folder = f"places365_standard/{split}"
+    archive = "places365standard_easyformat.tar"
+    return Form(archive, None, folder, (folder, split), inside=f"{folder}/")
+
+
+def _form(archive: str, md5: str, folder: str, *extracted: str, flat: bool = False) -> Form:
+    return Form(archive, md5, folder, (folder, *extracted), inside=f"{folder}/", flat=flat)
+
+
+PLACES365 = Publication(
+    classes=365,
+    images={"train": 1_803_460, "val": 36_500},
+    forms={
+        "train": (
+            _form(
+                "train_large_places365standard.tar",
+                "67e186b496a84c929568076ed01a8aa1",
+                "data_large",
+                "data_large_standard",
+            ),
+            _form(
+                "train_256_places365standard.tar",
+                "53ca1c756c3d1e7809517cc47c5561c5",
+                "data_256",
+                "data_256_standard",
+            ),
+            _easy_format("train"),
+        ),
+        "val": (
+            _form("val_large.tar", "9b71c4993ad89d2d8bcbdc4aef38042f", "val_large", flat=True),
+            _form("val_256.tar", "e27b17d8d44f4af9a78502beb927f808", "val_256", flat=True),
+            _easy_format("val"),
+        ),
+    },
+    annotations=AnnotationFiles(
+        "filelist_places365-standard.tar",
+        "35a0585fee1fa656440f3ab298f8479c",
+        "filelist_places365-standard",
+        VAL,
+        read_file_lists,
+    ),
+    class_of=class_of,
+)

@@ -1,0 +1,221 @@
+"""From the official archives of a data set, or their folders, to what the trainer reads.
+
+That is a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
+stop at any moment and go on: a folder or a list stands there only when it is complete.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from rnw.data.archives import OnProgress, check_md5, extract, partial_folder
+from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
+from rnw.data.lists import read_list, write_list
+from rnw.data.places365 import PLACES365
+from rnw.data.publication import SPLITS, Annotations, Form, Publication
+from rnw.data.readers import ImageList
+from rnw.data.recordio import index_file, pack_file, write_pack
+from rnw.errors import InputError
+from rnw.files import write_text
+
+PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
+CLASSES_FILE = "classes.txt"
+
+
+class Step(NamedTuple):
+    """Something to do, in words, and what does it: `action` is told whom to tell the progress."""
+
+    text: str
+    action: Callable[[OnProgress], None]
+
+    def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
+        """Do it; raises InputError when what is found is not as it should be."""
+        self.action(on_progress)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is asked for: `splits` of a publication, found in the folders `sources`, in `output`.
+
+    `subset` takes other pictures than the official ones, without checks; `md5` checks archives;
+    `pack` writes a pack beside each list; `overwrite` does lists and packs anew.
+    """
+
+    publication: Publication
+    sources: Sequence[Path]
+    output: Path
+    splits: Sequence[str] = SPLITS
+    subset: bool = False
+    md5: bool = True
+    pack: bool = False
+    overwrite: bool = False
+
+    def plan(self) -> List[Step]:
+        """The steps still to do; raises InputError that names all that is missing."""
+        for source in self.sources:
+            if not source.is_dir():
+                raise InputError(f"{source}: no such directory; expected archives or folders in it")
+        splits = [s for s in self.splits if self.overwrite or not self._list(s).exists()]
+        steps = self._make_lists(splits) if splits else []
+        for split in self.splits:
+            pack = pack_file(self._list(split))
+            if self.pack and (split in splits or not index_file(pack).exists()):
+                pack_split = partial(self._write_pack, split)
+                steps.append(Step(f"pack the pictures of {split} in {pack}", pack_split))
+        return steps
+
+    def _make_lists(self, splits: Sequence[str]) -> List[Step]:
+        forms = {split: self._find_form(split) for split in splits}
+        annotations = self._find_annotations()
+        self._refuse_missing(forms, annotations)
+        steps = []
+        if annotations:
+            if annotations.is_file():
+                steps += self._check(annotations, self.publication.annotations.md5)
+            steps.append(Step(f"read {annotations}", lambda _: self._annotations(annotations)))
+        for form, source in forms.values():
+            steps += self._obtain(form, source)
+        folders = {split: form.folder for split, (form, _) in forms.items()}
+        text = "write " + " and ".join(str(self._list(split)) for split in splits)
+        return [*steps, Step(text, lambda _: self._write_lists(folders, annotations))]
+
+    def _list(self, split: str) -> Path:
+        return self.output / f"{split}.lst"
+
+    def _find_form(self, split: str) -> Optional[Tuple[Form, Path]]:
+        """The form in which a split is there: in place, else as archive, else as folder."""
+        forms = self.publication.forms[split]
+        places = [
+            *((form, self.output / form.folder) for form in forms),
+            *((form, source / form.archive) for source in self.sources for form in forms),
+            *(
+                (form, source / name)
+                for source in self.sources
+                for form in forms
+                for name in form.extracted
+            ),
+        ]
+        return next(((form, place) for form, place in places if place.exists()), None)
+
+    def _find_annotations(self) -> Optional[Path]:
+        files = self.publication.annotations
+        for source in (*self.sources, self.output):
+            if (source / files.archive).is_file():
+                return source / files.archive
+            for folder in (source / files.extracted, source):
+                if (folder / files.probe).is_file():
+                    return folder
+        return None
+
+    def _refuse_missing(
+        self, forms: Mapping[str, Optional[Tuple[Form, Path]]], annotations: Optional[Path]
+    ) -> None:
+        missing = []
+        for split, found in forms.items():
+            if found is None:
+                known = self.publication.forms[split]
+                names = [
+                    *(f.archive for f in known),
+                    *(f"{n}/" for f in known for n in f.extracted),
+                ]
+                missing.append(f"the pictures of {split} ({' or '.join(dict.fromkeys(names))})")
+            elif annotations is None and _is_flat(*found):
+                archive = self.publication.annotations.archive
+                missing.append(f"{archive}, which tells the classes of {found[1]}")
+        if missing:
+            folders = ", ".join(map(str, dict.fromkeys([*self.sources, self.output])))
+            raise InputError(f"missing in {folders}: {'; '.join(missing)}")
+
+    def _check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
+        if self.md5 and not self.subset and md5:
+            yield Step(f"check the md5 of {archive}", partial(check_md5, archive, md5))
+
+    def _obtain(self, form: Form, source: Path) -> Iterator[Step]:
+        """Bring the pictures of a form to their folder, if they are not there."""
+        folder = self.output / form.folder
+        if source.is_file():
+            if not partial_folder(folder).exists():  # an archive begun with has been checked
+                yield from self._check(source, form.md5)
+            yield Step(
+                f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
+            )
+        elif source != folder:
+            yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
+
+    def _annotations(self, source: Path) -> Annotations:
+        known = self.publication.annotations.read(source)
+        if not self.subset:
+            for split in SPLITS:
+                check_annotations(source, split, known, self.publication)
+        return known
+
+    def _write_lists(self, folders: Mapping[str, str], annotations: Optional[Path]) -> None:
+        known = self._annotations(annotations) if annotations else None
+        pictures = {}
+        for split, name in folders.items():
+            folder = self.output / name
+            pictures[split] = find_pictures(folder, self.publication, known)
+            if not self.subset:
+                check_counts(folder, split, pictures[split], self.publication, known)
+        classes = self._classes(pictures, label_order(pictures, known, self.subset))
+        for split in folders:  # what is there of an earlier preparation is no longer true
+            self._list(split).unlink(missing_ok=True)
+            index_file(pack_file(self._list(split))).unlink(missing_ok=True)
+        write_text(self.output / CLASSES_FILE, "".join(f"{name}\n" for name in classes))
+        for split, name in folders.items():
+            listed = self._labelled(split, self.output / name, pictures[split], classes)
+            write_list(self._list(split), ((label, f"{name}/{path}") for label, path in listed))
+
+    def _classes(
+        self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]
+    ) -> Tuple[str, ...]:
+        """`classes`, or those of a list that was made before: both lists have the same labels."""
+        path = self.output / CLASSES_FILE
+        before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
+        if not before or not path.exists():
+            return classes
+        earlier = tuple(path.read_text(encoding="utf-8").splitlines())
+        if earlier != classes and not (self.subset and "train" in before):
+            raise InputError(
+                f"{self._list(before[0])}: made for {len(earlier)} classes, not for the "
+                f"{len(classes)} found now; do both splits anew with --overwrite"
+            )
+        return earlier
+
+    def _labelled(
+        self, split: str, folder: Path, pictures: Sequence[Picture], classes: Sequence[str]
+    ) -> List[Tuple[int, str]]:
+        """(label, path) of the pictures, in order, without those of classes outside a subset."""
+        labels = {name: label for label, name in enumerate(classes)}
+        other = next((p for p in pictures if p.category not in labels), None)
+        if other and not self.subset:
+            raise InputError(f"{folder}: class {other.category} is none of {CLASSES_FILE}")
+        chosen = [p for p in pictures if p.category in labels]
+        if split == "train":
+            chosen.sort(key=lambda p: (labels[p.category], p.folder, p.name))
+        else:
+            chosen.sort(key=lambda p: p.name)
+        return [(labels[p.category], p.folder + p.name) for p in chosen]
+
+    def _write_pack(self, split: str, on_progress: OnProgress) -> None:
+        images = ImageList(self.output, *read_list(self._list(split)))
+        path = pack_file(self._list(split))
+        write_pack(images, path, lambda done: on_progress(done, len(images)))
+
+
+def _is_flat(form: Form, place: Path) -> bool:
+    """Whether pictures lie in no class folders, so that annotations must tell their classes."""
+    return form.flat if place.is_file() else not any(entry.is_dir() for entry in os.scandir(place))
+
+
+def _link(folder: Path, source: Path) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():  # to a folder that is gone
+            folder.unlink()
+        folder.symlink_to(source.resolve(), target_is_directory=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be linked: {error.strerror}") from error

@@ -1,0 +1,150 @@
+"""Packs of pictures in MXNet's RecordIO format, read and written without starting MXNet.
+
+A record is a magic number, a word of flag and length, the content, and zeros up to a multiple of
+four bytes. Where the content itself holds the magic number it is cut, the number left out, into
+parts with flags of their own. The content for a picture is a header (flag, label, index, 0) and the
+bytes of its file. The index beside a pack has a line of number and offset for each picture.
+"""
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator
+
+import numpy as np
+
+from rnw.data.lists import Listing
+from rnw.errors import InputError
+from rnw.files import PathLike, atomic_write, remove_parts
+
+if TYPE_CHECKING:
+    from rnw.data.readers import ImageList
+
+MAGIC = struct.pack("<I", 0xCED7230A)
+_WORD = struct.Struct("<I")
+_PICTURE = struct.Struct("<IfQQ")  # IRHeader of mxnet.recordio
+_WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
+_LENGTH_BITS = 29
+
+
+def write_record(file: BinaryIO, content: bytes) -> None:
+    """Append one record; raises InputError for content of 512 MB or more."""
+    if len(content) >> _LENGTH_BITS:
+        raise InputError(f"{len(content)} bytes are too many for a record, at most 2^29 - 1")
+    start = 0
+    for cut in _aligned_magic(content):
+        _write_part(file, _MIDDLE if start else _FIRST, content[start:cut])
+        start = cut + len(MAGIC)
+    _write_part(file, _LAST if start else _WHOLE, content[start:])
+    file.write(bytes(-len(content) % 4))
+
+
+def _aligned_magic(content: bytes) -> Iterator[int]:
+    place = content.find(MAGIC)
+    while place >= 0:
+        if place % 4 == 0:
+            yield place
+        place = content.find(MAGIC, place + 1)
+
+
+def _write_part(file: BinaryIO, flag: int, part: bytes) -> None:
+    file.write(MAGIC + _WORD.pack(flag << _LENGTH_BITS | len(part)) + part)
+
+
+def read_record(file: BinaryIO) -> bytes:
+    """The record that starts where the file stands; raises InputError if there is none."""
+    parts = []
+    flag = _FIRST
+    while flag in (_FIRST, _MIDDLE):
+        head = file.read(8)
+        if len(head) < 8 or not head.startswith(MAGIC):
+            raise InputError("no record starts there")
+        (word,) = _WORD.unpack_from(head, 4)
+        flag, length = word >> _LENGTH_BITS, word % (1 << _LENGTH_BITS)
+        part = file.read(length + -length % 4)[:length]
+        if len(part) < length:
+            raise InputError("the record is cut off")
+        parts.append(part)
+    return MAGIC.join(parts)
+
+
+class PackedImages:
+    """The pictures of a list, in its order, in one file.
+
+    `labels` is (N,) int64. Raises InputError when pack, index and list do not belong together.
+    """
+
+    def __init__(self, path: PathLike, listing: Listing):
+        self.path = Path(path)
+        self.labels = listing.labels
+        self._paths = listing.paths
+        self._offsets = _read_index(index_file(self.path))
+        if len(self._offsets) != len(self.labels):
+            raise InputError(
+                f"{self.path}: holds {len(self._offsets)} pictures, the list {len(self.labels)}; "
+                "pack them anew"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """Pack and path of a picture, for messages."""
+        return f"{self.path}: {self._paths[index].decode(errors='replace')}"
+
+    def read(self, index: int) -> bytes:
+        """A picture's file as it was packed; raises InputError for a damaged pack."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offsets[index])
+                content = read_record(file)
+            _, label, number, _ = _PICTURE.unpack_from(content)
+        except (InputError, OSError, struct.error) as error:
+            raise InputError(f"{self.name(index)}: cannot be read: {error}") from error
+        if (number, label) != (index, self.labels[index]):
+            raise InputError(
+                f"{self.name(index)}: picture {number} of class {label:g} stands there, expected "
+                f"{index} of {self.labels[index]}; pack them anew"
+            )
+        return content[_PICTURE.size :]
+
+
+def pack_file(listing: Path) -> Path:
+    """Where the pack of a list lies."""
+    return listing.with_suffix(".rec")
+
+
+def index_file(pack: Path) -> Path:
+    """The file of offsets beside a pack, as `mx.recordio.MXIndexedRecordIO` names it."""
+    return pack.with_suffix(".idx")
+
+
+def _read_index(path: Path) -> np.ndarray:
+    try:
+        found = np.array(path.read_bytes().split(), np.int64).reshape(-1, 2)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        raise InputError(f"{path}: is not the index of a pack; pack the pictures anew") from None
+    return found[:, 1]
+
+
+def write_pack(
+    images: "ImageList", path: PathLike, on_picture: Callable[[int], None] = lambda done: None
+) -> None:
+    """Pack images (`labels`, `read(index)`) in their order, the index last.
+
+    `on_picture` is given the number of pictures packed so far. Raises InputError for pictures that
+    cannot be read and when nothing can be written.
+    """
+    path = Path(path)
+    index = index_file(path)
+    remove_parts(path.parent, path.name)
+    index.unlink(missing_ok=True)  # without its index a pack is not used
+    offsets = []
+    with atomic_write(path) as file:
+        for number, label in enumerate(images.labels.tolist()):
+            offsets.append(file.tell())
+            write_record(file, _PICTURE.pack(0, label, number, 0) + images.read(number))
+            on_picture(number + 1)
+    with atomic_write(index) as file:
+        file.writelines(b"%d\t%d\n" % line for line in enumerate(offsets))

@@ -1,0 +1,119 @@
+"""`rnw prepare`, and the scripts that are the same."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.data.miniature import make_ilsvrc12, make_places365
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+@pytest.fixture(scope="module")
+def ilsvrc(tmp_path_factory):
+    return make_ilsvrc12(tmp_path_factory.mktemp("ilsvrc")).folder
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    return make_places365(tmp_path_factory.mktemp("places"), "256").folder
+
+
+def _tool(name, *arguments):
+    done = subprocess.run(
+        [sys.executable, TOOLS / name, *arguments], capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_prepares(rnw, ilsvrc):
+    code, out, err = rnw("prepare", "ilsvrc-cls", ilsvrc, "--subset", "--pack")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"read {ilsvrc}/ILSVRC2012_devkit_t12.tar.gz",
+        f"extract {ilsvrc}/ILSVRC2012_img_train.tar to data/ilsvrc12/ILSVRC2012_train",
+        f"extract {ilsvrc}/ILSVRC2012_img_val.tar to data/ilsvrc12/ILSVRC2012_val",
+        "write data/ilsvrc12/train.lst and data/ilsvrc12/val.lst",
+        "pack the pictures of train in data/ilsvrc12/train.rec",
+        "pack the pictures of val in data/ilsvrc12/val.rec",
+        "data/ilsvrc12/train.lst: 24 pictures of 4 classes",
+        "data/ilsvrc12/val.lst: 12 pictures of 4 classes",
+    ]
+    code, again, err = rnw("prepare", "ilsvrc-cls", ilsvrc, "--subset", "--pack")
+    assert (code, err) == (0, "")
+    assert again.splitlines() == out.splitlines()[-2:]
+    assert rnw("prepare", "ilsvrc-cls", ilsvrc, "--dry-run") == (0, "nothing to do\n", "")
+
+
+def test_a_dry_run_writes_nothing(rnw, ilsvrc):
+    code, out, err = rnw("prepare", "ilsvrc-cls", ilsvrc, "--dry-run", "--split", "val")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"check the md5 of {ilsvrc}/ILSVRC2012_devkit_t12.tar.gz",
+        f"read {ilsvrc}/ILSVRC2012_devkit_t12.tar.gz",
+        f"check the md5 of {ilsvrc}/ILSVRC2012_img_val.tar",
+        f"extract {ilsvrc}/ILSVRC2012_img_val.tar to data/ilsvrc12/ILSVRC2012_val",
+        "write data/ilsvrc12/val.lst",
+        "this would be done",
+    ]
+    assert list(Path().iterdir()) == []
+
+
+def test_a_dry_run_says_what_is_missing(refused, ilsvrc):
+    err = refused("prepare", "places365-cls", ilsvrc, "--dry-run")
+    assert "missing in" in err
+    assert "train_large_places365standard.tar or train_256_places365standard.tar or" in err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [((), "expected md5 fa75699e90414af021442c21a62c3abf"), (("--no-md5",), "expected 1281167 of")],
+)
+def test_a_miniature_is_not_the_official_data_set(rnw, ilsvrc, options, wording):
+    code, _, err = rnw("prepare", "ilsvrc-cls", ilsvrc, *options)
+    assert code == 2
+    assert err.startswith("Error: ")
+    assert wording in err
+    assert not Path("data").exists()
+
+
+def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
+    make_ilsvrc12(Path("archives"), train=800)
+    command = [sys.executable, TOOLS / "prepare_ilsvrc12.py", "archives", "--subset"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not Path("data/ilsvrc12/.ILSVRC2012_train.part").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert not Path("data/ilsvrc12/train.lst").exists()
+    code, out, _ = rnw("prepare", "ilsvrc-cls", "archives", "--subset")
+    assert code == 0
+    assert "train.lst: 3200 pictures of 4 classes" in out
+
+
+@pytest.mark.parametrize(
+    ("tool", "dataset", "root"),
+    [
+        ("prepare_ilsvrc12.py", "ilsvrc-cls", "data/ilsvrc12"),
+        ("prepare_places365.py", "places365-cls", "data/places365"),
+    ],
+)
+def test_the_scripts_are_the_same(rnw, request, tool, dataset, root):
+    source = request.getfixturevalue("ilsvrc" if dataset == "ilsvrc-cls" else "places")
+    assert _tool(tool, "--help") == rnw("prepare", dataset, "--help")
+    assert _tool(tool, "absent") == rnw("prepare", dataset, "absent")
+    code, _, err = _tool(tool, source, "--subset")
+    assert (code, err) == (0, "")
+    by_tool = {path: path.read_bytes() for path in Path(root).glob("*.*")}
+    assert {path.name for path in by_tool} >= {"train.lst", "val.lst", "classes.txt"}
+    rnw("prepare", dataset, source, "--subset", "--output", "other")
+    for path, content in by_tool.items():
+        assert (Path("other") / path.name).read_bytes() == content

@@ -1,0 +1,485 @@
+"""From archives and folders in their official forms to lists."""
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from gluoncv.data.imagenet.classification import ImageNet1kAttr
+
+from rnw.cli import prepare
+from rnw.data.catalog import DATASETS
+from rnw.data.ilsvrc12 import ILSVRC12, read_devkit
+from rnw.data.places365 import PLACES365, class_of, read_file_lists
+from rnw.data.places365_names import PLACES365_NAMES
+from rnw.data.prepare import PUBLICATIONS, Preparation
+from rnw.data.readers import ImageList, read_ilsvrc12, read_places365
+from rnw.data.recordio import PackedImages
+from rnw.errors import InputError
+from tests.data import miniature
+
+OUTPUT = Path("data")
+TRAIN, VAL, DEVKIT = (
+    "ILSVRC2012_img_train.tar",
+    "ILSVRC2012_img_val.tar",
+    "ILSVRC2012_devkit_t12.tar.gz",
+)
+
+
+@pytest.fixture(scope="module")
+def ilsvrc(tmp_path_factory):
+    return miniature.make_ilsvrc12(tmp_path_factory.mktemp("ilsvrc"))
+
+
+@pytest.fixture(scope="module", params=["large", "256", "easyformat"])
+def places(request, tmp_path_factory):
+    return miniature.make_places365(tmp_path_factory.mktemp("places"), request.param)
+
+
+@pytest.fixture
+def extracted(ilsvrc):
+    """The pictures and the kit of the miniature in folders, as tar would leave them."""
+    folder = Path("extracted")
+    for name, content in ilsvrc.train.items():
+        _write(folder / "train" / name, content)
+    for name, content in ilsvrc.val.items():
+        _write(folder / "val" / name, content)
+    with tarfile.open(ilsvrc.folder / DEVKIT) as tar:
+        tar.extractall(folder)
+    return folder
+
+
+def _write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _prepare(source, publication=ILSVRC12, subset=True, **options):
+    for step in Preparation(publication, [source], OUTPUT, subset=subset, **options).plan():
+        step.run()
+
+
+def _copy(ilsvrc, *names):
+    """A folder with some of the archives of the miniature."""
+    folder = Path("archives")
+    folder.mkdir()
+    for name in names:
+        shutil.copy(ilsvrc.folder / name, folder)
+    return folder
+
+
+def _official(made):
+    """The miniature as if it were what is published: its own counts and checksums."""
+
+    def with_md5(row):
+        archive = made.folder / row.archive
+        return row._replace(md5=hashlib.md5(archive.read_bytes()).hexdigest())
+
+    return dataclasses.replace(
+        ILSVRC12,
+        classes=len(made.classes),
+        images={"train": len(made.train), "val": len(made.val)},
+        forms={s: tuple(map(with_md5, forms)) for s, forms in ILSVRC12.forms.items()},
+        annotations=with_md5(ILSVRC12.annotations),
+    )
+
+
+def _tree(folder=OUTPUT):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _expected_lists(ilsvrc, val_folders=False):
+    """The lists that the miniature must give, written out."""
+    train = [
+        f"{index}\t{ilsvrc.classes.index(path.split('/')[0])}\tILSVRC2012_train/{path}\n"
+        for index, path in enumerate(sorted(ilsvrc.train))
+    ]
+    val = [
+        f"{index}\t{label}\tILSVRC2012_val/"
+        + f"{ilsvrc.classes[label]}/" * val_folders
+        + f"ILSVRC2012_val_{index + 1:08d}.JPEG\n"
+        for index, label in enumerate(ilsvrc.val_labels)
+    ]
+    return {
+        "train.lst": "".join(train).encode(),
+        "val.lst": "".join(val).encode(),
+        "classes.txt": "".join(f"{name}\n" for name in ilsvrc.classes).encode(),
+    }
+
+
+def test_the_tables_are_those_published():
+    assert tuple(PUBLICATIONS) == prepare.DATASETS
+    for name, row in PUBLICATIONS.items():
+        assert row.classes == DATASETS[name].classes
+    categories = [f"/{name[0]}/{name} {label}" for label, name in enumerate(PLACES365_NAMES)]
+    md5 = hashlib.md5("\n".join(categories).encode()).hexdigest()
+    assert md5 == "06c963b85866bd0649f97cb43dd16673"  # of categories_places365.txt
+
+
+def test_classes_without_annotations_have_the_published_order():
+    assert list(PLACES365_NAMES) == sorted(PLACES365_NAMES)
+    assert ImageNet1kAttr().synset == sorted(ImageNet1kAttr().synset)
+    assert [class_of(f"{n[0]}/{n}") for n in PLACES365_NAMES] == list(PLACES365_NAMES)
+    assert [class_of(n.replace("/", "-")) for n in PLACES365_NAMES] == list(PLACES365_NAMES)
+
+
+def test_the_devkit_is_read(ilsvrc):
+    found = read_devkit(ilsvrc.folder / DEVKIT)
+    assert found.classes == ("n01440764", "n02100735", "n02119789", "n03000134")
+    assert found.train == dict.fromkeys(found.classes, 6)
+    assert [found.classes.index(name) for name in found.val.values()] == ilsvrc.val_labels
+    assert next(iter(found.val)) == "ILSVRC2012_val_00000001"
+
+
+def test_archives(ilsvrc):
+    _prepare(ilsvrc.folder)
+    pictures = {f"ILSVRC2012_train/{name}": content for name, content in ilsvrc.train.items()}
+    pictures.update({f"ILSVRC2012_val/{name}": content for name, content in ilsvrc.val.items()})
+    assert _tree() == {**pictures, **_expected_lists(ilsvrc)}
+
+
+def test_archives_with_their_checksums_and_counts(ilsvrc):
+    _prepare(ilsvrc.folder, _official(ilsvrc), subset=False)
+    assert _tree().items() >= _expected_lists(ilsvrc).items()
+
+
+def test_extracted_folders_are_linked(ilsvrc, extracted):
+    _prepare(extracted, _official(ilsvrc), subset=False)
+    assert (OUTPUT / "ILSVRC2012_train").resolve() == (extracted / "train").resolve()
+    assert (OUTPUT / "ILSVRC2012_val").is_symlink()
+    lists = {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.is_file()}
+    assert lists == _expected_lists(ilsvrc)
+
+
+@pytest.mark.parametrize("with_devkit", [True, False])
+def test_class_folders_of_validation_pictures(ilsvrc, extracted, with_devkit):
+    for name, label in zip(ilsvrc.val, ilsvrc.val_labels):
+        _write(extracted / "val" / ilsvrc.classes[label] / name, ilsvrc.val[name])
+        (extracted / "val" / name).unlink()
+    if not with_devkit:
+        shutil.rmtree(extracted / "ILSVRC2012_devkit_t12")
+    _prepare(extracted, _official(ilsvrc), subset=False)
+    lists = {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.is_file()}
+    assert lists == _expected_lists(ilsvrc, val_folders=True)
+
+
+def test_folders_that_are_in_place_already(ilsvrc, extracted):
+    extracted.rename(OUTPUT)
+    (OUTPUT / "train").rename(OUTPUT / "ILSVRC2012_train")
+    (OUTPUT / "val").rename(OUTPUT / "ILSVRC2012_val")
+    steps = Preparation(_official(ilsvrc), [], OUTPUT).plan()
+    assert [step.text.split()[0] for step in steps] == ["read", "write"]
+    for step in steps:
+        step.run()
+    assert _tree().items() >= _expected_lists(ilsvrc).items()
+
+
+def test_places(places):
+    _prepare(places.folder, PLACES365)
+    images = {split: read_places365(OUTPUT, split) for split in ("train", "val")}
+    assert [images["train"].read(k) for k in range(20)] == list(places.train.values())
+    assert images["train"].labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5 + [3] * 5
+    assert [images["val"].read(k) for k in range(8)] == list(places.val.values())
+    assert images["val"].labels.tolist() == places.val_labels
+    assert (OUTPUT / "classes.txt").read_text().split() == list(places.classes)
+
+
+def test_places_in_folders():
+    made = miniature.make_places365(Path("archives"), "256")
+    for archive in made.folder.iterdir():
+        with tarfile.open(archive) as tar:
+            tar.extractall("extracted")
+    _prepare(Path("extracted"), PLACES365)
+    assert (OUTPUT / "data_256").resolve() == Path("extracted/data_256").resolve()
+    assert read_places365(OUTPUT, "train").name(6) == (
+        "data/data_256/a/apartment_building/outdoor/00000002.jpg"
+    )
+    assert read_places365(OUTPUT, "val").labels.tolist() == made.val_labels
+
+
+@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0"])
+def test_damaged_places_lists_are_named(line):
+    made = miniature.make_places365(Path("archives"))
+    lists = made.folder / "filelist_places365-standard.tar"
+    miniature.write_tar(lists, [("categories_places365.txt", f"/a/alley 0\n{line}".encode())])
+    with pytest.raises(InputError, match=rf"line 2 of categories_places365\.txt is '{line}'"):
+        _prepare(made.folder, PLACES365)
+
+
+def test_places_lists_with_an_unknown_label_are_named():
+    made = miniature.make_places365(Path("archives"))
+    lists = made.folder / "filelist_places365-standard.tar"
+    miniature.write_file_lists(lists, made.train, made.val, [0, 4])
+    with pytest.raises(InputError, match=r"categories_places365\.txt has no label 4"):
+        _prepare(made.folder, PLACES365)
+
+
+def test_places_file_lists_are_read(places):
+    found = read_file_lists(places.folder / "filelist_places365-standard.tar")
+    assert found.classes == ("airfield", "apartment_building/outdoor", "field/wild", "field_road")
+    assert found.train == dict.fromkeys(found.classes, 5)
+    assert [found.classes.index(name) for name in found.val.values()] == places.val_labels
+
+
+def test_a_pack_holds_the_pictures_of_the_list(ilsvrc):
+    _prepare(ilsvrc.folder)
+    listed = read_ilsvrc12(OUTPUT, "train")
+    _prepare(ilsvrc.folder, pack=True)
+    packed = read_ilsvrc12(OUTPUT, "train")
+    assert (type(listed), type(packed)) == (ImageList, PackedImages)
+    assert len(packed) == len(listed) == 24
+    assert packed.labels.tolist() == listed.labels.tolist()
+    assert [packed.read(k) for k in range(24)] == [listed.read(k) for k in range(24)]
+    assert listed.name(0) == "data/ILSVRC2012_train/n01440764/n01440764_1.JPEG"
+    assert packed.name(0) == "data/train.rec: ILSVRC2012_train/n01440764/n01440764_1.JPEG"
+
+
+def test_what_is_done_is_not_done_again(ilsvrc):
+    _prepare(ilsvrc.folder, pack=True)
+    assert Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, pack=True).plan() == []
+    before = _tree()
+    (OUTPUT / "val.lst").write_text("spoilt")
+    _prepare(ilsvrc.folder, pack=True, overwrite=True)
+    assert _tree() == before
+
+
+def test_a_list_made_anew_leaves_no_old_pack(ilsvrc):
+    _prepare(ilsvrc.folder, pack=True)
+    _prepare(ilsvrc.folder, overwrite=True)
+    assert isinstance(read_ilsvrc12(OUTPUT, "val"), ImageList)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rnw.data.prepare import PUBLICATIONS, Preparation
+told = 0
+def kill(done, total):
+    global told
+    told += 1
+    if told == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+preparation = Preparation(
+    PUBLICATIONS["ilsvrc-cls"], [Path(sys.argv[1])], Path("data"), subset=True, pack=True
+)
+for step in preparation.plan():
+    step.run(kill)
+"""
+
+
+@pytest.mark.parametrize("calls", [1, 10, 24, 30, 36, 40, 70, 72])
+def test_goes_on_after_it_was_killed(ilsvrc, calls):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(ilsvrc.folder), str(calls)],
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == -signal.SIGKILL
+    extracted = 24 + 12
+    assert (OUTPUT / "train.lst").exists() == (OUTPUT / "val.lst").exists() == (calls > extracted)
+    assert not (OUTPUT / "val.idx").exists()
+    if calls <= extracted:
+        assert not (OUTPUT / "ILSVRC2012_val").exists()
+    before = {path: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.JPEG")}
+    assert len(before) == min(calls, extracted)
+    _prepare(ilsvrc.folder, pack=True)
+    lists = _expected_lists(ilsvrc)
+    assert _tree().items() >= lists.items()
+    assert not [path for path in OUTPUT.rglob("*") if path.name.startswith(".")]
+    after = {path.name: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.JPEG")}
+    assert all(after[path.name] == when for path, when in before.items())
+    for split, pictures in (("train", ilsvrc.train), ("val", ilsvrc.val)):
+        images = read_ilsvrc12(OUTPUT, split)
+        assert isinstance(images, PackedImages)
+        assert [images.read(k) for k in range(len(images))] == [
+            pictures[name] for name in sorted(pictures)
+        ]
+
+
+def test_a_file_cut_short_is_extracted_again(ilsvrc):
+    name = next(iter(ilsvrc.train))
+    _write(OUTPUT / ".ILSVRC2012_train.part" / name, ilsvrc.train[name][:50])
+    _prepare(ilsvrc.folder)
+    assert (OUTPUT / "ILSVRC2012_train" / name).read_bytes() == ilsvrc.train[name]
+
+
+def test_a_plan_does_nothing(ilsvrc):
+    steps = Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, pack=True).plan()
+    assert [step.text.split()[0] for step in steps] == [
+        *("check", "read", "check", "extract", "check", "extract", "write", "pack", "pack")
+    ]
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "wording"),
+    [
+        ((), rf"pictures of train \({TRAIN} or .*pictures of val \({VAL} or .*val/"),
+        (
+            (VAL, DEVKIT),
+            rf"^missing in archives, data: the pictures of train \({TRAIN} .*train/\)$",
+        ),
+        ((TRAIN, VAL), rf"^missing in .*: {DEVKIT}, which tells the classes of archives/{VAL}$"),
+    ],
+)
+def test_what_is_missing_is_named(ilsvrc, there, wording):
+    with pytest.raises(InputError, match=wording):
+        Preparation(ILSVRC12, [_copy(ilsvrc, *there)], OUTPUT).plan()
+
+
+def test_a_missing_folder_is_named():
+    with pytest.raises(InputError, match=r"^absent: no such directory"):
+        Preparation(ILSVRC12, [Path("absent")], OUTPUT).plan()
+
+
+def test_one_split_alone(ilsvrc):
+    _prepare(_copy(ilsvrc, VAL, DEVKIT), splits=("val",))
+    assert (OUTPUT / "val.lst").read_bytes() == _expected_lists(ilsvrc)["val.lst"]
+    assert not (OUTPUT / "train.lst").exists()
+
+
+@pytest.mark.parametrize("name", [TRAIN, VAL, DEVKIT])
+def test_a_wrong_md5_is_named(ilsvrc, name):
+    folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    publication = _official(ilsvrc)
+    with pytest.raises(InputError, match=rf"{name}: damaged .*expected md5 \w+, found \w+; down"):
+        _prepare(folder, publication, subset=False)
+    assert not (OUTPUT / "train.lst").exists()
+
+
+@pytest.mark.parametrize("size", [0, 300, 5000, 20000])
+@pytest.mark.parametrize("name", [TRAIN, VAL, DEVKIT])
+def test_a_truncated_archive_is_named(ilsvrc, name, size):
+    folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
+    size = min(size, (folder / name).stat().st_size - 300)
+    os.truncate(folder / name, size)
+    with pytest.raises(InputError, match=f"{name}: truncated, or not the official file"):
+        _prepare(folder)
+    assert not (OUTPUT / "train.lst").exists()
+
+
+def test_an_archive_cut_between_two_members_is_noticed(ilsvrc):
+    folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
+    with tarfile.open(folder / VAL) as tar:
+        os.truncate(folder / VAL, tar.getmembers()[-1].offset)
+    with pytest.raises(InputError, match=r"ILSVRC2012_val: 1 classes are not complete, first n"):
+        _prepare(folder, _official(ilsvrc), subset=False, md5=False)
+
+
+@pytest.mark.parametrize("name", ["../outside.JPEG", "/tmp/outside.JPEG", "a/../../b.JPEG"])
+def test_members_that_would_lie_elsewhere_are_refused(ilsvrc, name):
+    folder = _copy(ilsvrc, TRAIN, DEVKIT)
+    miniature.write_tar(folder / VAL, [(name, b"x")])
+    with pytest.raises(InputError, match=f"{VAL}: .*{name} is no file below the archive"):
+        _prepare(folder)
+    assert not Path("outside.JPEG").exists()
+
+
+def test_the_devkit_of_another_year_is_named(ilsvrc):
+    folder = _copy(ilsvrc, TRAIN, VAL)
+    with tarfile.open(ilsvrc.folder / DEVKIT) as tar:
+        meta = tar.extractfile("ILSVRC2012_devkit_t12/data/meta.mat").read()
+    members = [("data/ILSVRC2010_validation_ground_truth.txt", b"1\n"), ("data/meta.mat", meta)]
+    miniature.write_tar(folder / DEVKIT, members, "w:gz")
+    wording = "holds no ILSVRC2012_validation_ground_truth.txt, only ILSVRC2010_validation_ground_"
+    with pytest.raises(InputError, match=wording):
+        _prepare(folder)
+    members = [("data/meta.mat", meta.replace(b"ILSVRC2012_ID", b"ILSVRC2010_ID"))]
+    miniature.write_tar(folder / DEVKIT, members, "w:gz")
+    with pytest.raises(
+        InputError, match=r"meta\.mat cannot be read .*expected that of ILSVRC 2012"
+    ):
+        _prepare(folder)
+    assert not OUTPUT.exists()  # noticed before anything is extracted
+
+
+@pytest.mark.parametrize("lines", [11, 13])
+def test_a_ground_truth_of_the_wrong_length_is_named(ilsvrc, lines):
+    folder = _copy(ilsvrc, TRAIN, VAL)
+    miniature.write_devkit(folder / DEVKIT, [1] * lines, train=6)
+    with pytest.raises(InputError, match=f"tells of {lines} pictures of 4 .*val, expected 12 of 4"):
+        _prepare(folder, _official(ilsvrc), subset=False, md5=False)
+
+
+@pytest.mark.parametrize("line", ["5", "0", "n01440764"])
+def test_a_ground_truth_with_an_unknown_number_is_named(ilsvrc, line):
+    folder = _copy(ilsvrc, TRAIN, VAL)
+    miniature.write_devkit(folder / DEVKIT, [1, 2, line], train=6)
+    with pytest.raises(InputError, match=f"line 3 of ILSVRC2012_val.* is '{line}', expected"):
+        _prepare(folder)
+
+
+def test_a_subset_without_the_truth_of_a_picture_is_named(ilsvrc):
+    folder = _copy(ilsvrc, TRAIN, VAL)
+    miniature.write_devkit(folder / DEVKIT, [1] * 11, train=6)
+    with pytest.raises(InputError, match=r"val_00000012\.JPEG: no class is known for it"):
+        _prepare(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wording"),
+    [
+        ("train/n99999999/n99999999_1.JPEG", b"x", "n99999999_1.JPEG: no class is known"),
+        ("train/n01440764_1.JPEG", b"x", "ILSVRC2012_train/n01440764_1.JPEG: no class is known"),
+        ("train/n01440764/notes.txt", b"x", r"notes\.txt: empty or no JPEG file"),
+        ("val/ILSVRC2012_val_00000001.JPEG", b"", r"val_00000001\.JPEG: empty or no JPEG file"),
+        ("val/n03000134/ILSVRC2012_val_00000001.JPEG", b"x", r"wrong folder, its class is n02119"),
+    ],
+)
+def test_strange_files_are_named(extracted, name, content, wording):
+    _write(extracted / name, content)
+    with pytest.raises(InputError, match=wording):
+        _prepare(extracted)
+    assert not (OUTPUT / "train.lst").exists()
+
+
+def test_a_missing_picture_is_counted(ilsvrc, extracted):
+    (extracted / "train/n02100735/n02100735_1.JPEG").unlink()
+    (extracted / "train/n02100735/.hidden").write_bytes(b"passed over")
+    wording = "ILSVRC2012_train: 1 classes are not complete, first n02100735: expected 6 .*found 5"
+    with pytest.raises(InputError, match=wording):
+        _prepare(extracted, _official(ilsvrc), subset=False)
+    _prepare(extracted)
+    assert len(read_ilsvrc12(OUTPUT, "train")) == 23
+
+
+def test_counts_are_checked_without_annotations(ilsvrc, extracted):
+    shutil.rmtree(extracted / "ILSVRC2012_devkit_t12")
+    wording = "expected 1281167 pictures of 1000 classes, found 24 of 4"
+    with pytest.raises(InputError, match=wording):
+        _prepare(extracted, subset=False, splits=("train",))
+
+
+def test_a_subset_of_the_classes(ilsvrc, extracted):
+    shutil.rmtree(extracted / "train/n02100735")
+    _prepare(extracted)
+    train, val = (read_ilsvrc12(OUTPUT, split) for split in ("train", "val"))
+    assert (OUTPUT / "classes.txt").read_text().split() == ["n01440764", "n02119789", "n03000134"]
+    assert Counter(train.labels.tolist()) == {0: 6, 1: 6, 2: 6}
+    kept = {0: 0, 2: 1, 3: 2}
+    assert val.labels.tolist() == [kept[k] for k in ilsvrc.val_labels if k in kept]
+
+
+def test_splits_of_a_subset_one_after_the_other(extracted):
+    shutil.rmtree(extracted / "train/n01440764")
+    _prepare(extracted, splits=("train",))
+    _prepare(extracted, splits=("val",))
+    assert Counter(read_ilsvrc12(OUTPUT, "val").labels.tolist()) == {0: 3, 1: 3, 2: 3}
+    (OUTPUT / "train.lst").unlink()
+    shutil.rmtree(extracted / "train/n03000134")
+    with pytest.raises(InputError, match=r"val\.lst: made for 3 classes, not for the 2 found now"):
+        _prepare(extracted, splits=("train",))
