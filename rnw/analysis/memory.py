@@ -2,21 +2,31 @@
 
 import resource
 import sys
+from pathlib import Path
 from typing import Any, Sequence
 
 from rnw.runtime import import_mxnet
+
+LINUX_STATUS = Path("/proc/self/status")
 
 
 def used_memory_mb(contexts: Sequence[Any]) -> float:
     """Largest memory so far, in units of 10^6 bytes: of the process, or of its GPUs together.
 
     contexts: of MXNet, all of one kind.
-
     MXNet returns nothing to a GPU before it ends, so that what is taken is the largest.
     """
     if contexts[0].device_type == "gpu":
         memory_info = import_mxnet().context.gpu_memory_info
         infos = [memory_info(context.device_id) for context in contexts]
         return sum(total - free for free, total in infos) / 1e6
+    return _peak_of_process() / 1e6
+
+
+def _peak_of_process() -> int:
+    """In bytes. `getrusage` of Linux includes what the parent had when it started this process."""
+    if LINUX_STATUS.exists():
+        lines = dict(line.split(":", 1) for line in LINUX_STATUS.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 from rnw.training.signals import SIGNALS
 
@@ -24,7 +25,10 @@ def main() -> None:
     command = sys.argv[1:]
     try:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=partial(_die_with, os.getpid()),
         )
     except OSError as error:
         sys.stderr.write(f"{command[0]}: cannot be run: {error.strerror}\n")
@@ -37,10 +41,12 @@ def main() -> None:
     sys.exit(status if status >= 0 else 128 - status)
 
 
-def _die_with_parent() -> None:
-    """Have Linux kill this process when the guard is killed."""
+def _die_with(guard: int) -> None:
+    """Have Linux kill this process when the guard is killed, or has been."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != guard:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _obey(group: int) -> None:

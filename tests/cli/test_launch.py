@@ -139,7 +139,7 @@ def test_training_over_ssh(ssh, tmp_path):
     status, output = run_job(*TRAIN, *FEW, "--kvstore", "dist_device_sync", options=options)
     assert status == 0, output
     assert Path("out", f"{LABEL}_ep-0001.params").exists()
-    assert "worker 0 | epoch 1/1: loss" in output
+    assert "worker 0 | epoch 1/1, lr " in output
 
 
 def test_failure_over_ssh_names_the_machine(ssh, tmp_path):
