@@ -2,7 +2,6 @@
 
 import resource
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -11,6 +10,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import mxnet as mx
 
 from rnw.analysis.cost import count_multiply_adds
+from rnw.analysis.memory import peak_memory_mb
 from rnw.errors import InputError
 from rnw.networks.classifier import Network, get_network
 from rnw.runtime import leave_threads_to_mxnet
@@ -50,7 +50,7 @@ def bench_inference(
     forward = _forward(net, batch, size, context)
     for _ in range(WARM_UP):
         _seconds(forward)
-    peak = _peak_memory_mb()
+    peak = peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
     multiply = _matrix_product(context)
     for _ in range(WARM_UP):
         _seconds(multiply)
@@ -105,8 +105,3 @@ def _seconds(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run().wait_to_read()
     return time.perf_counter() - start
-
-
-def _peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
