@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -43,16 +43,12 @@ class ConversionSpeed(NamedTuple):
 
 
 def bench_conversion(
-    name: str,
-    to: str,
-    *,
-    classes: Optional[int] = None,
-    repetitions: int = 5,
-    folder: Optional[PathLike] = None,
+    name: str, to: str, *, repetitions: int = 5, folder: Optional[PathLike] = None, **options: Any
 ) -> ConversionSpeed:
     """Convert a file of network `name` to format `to`, in turn with copying and listing it.
 
     folder: where the files are made for the time being; default the system's temporary folder.
+    options: of the network, as `rnw.get_network` takes them.
 
     Raises InputError for an unknown network or format, and when a step fails.
     """
@@ -60,7 +56,7 @@ def bench_conversion(
         raise InputError("repetitions must be at least 1")
     if to not in FORMATS:
         raise InputError(f"unknown format {to!r}: expected one of {', '.join(FORMATS)}")
-    config = configure(name, classes)
+    config = configure(name, **options)
     with TemporaryDirectory(dir=folder) as made:
         source = Path(made, f"bench_rna-{name}_cls{config.classes}_ep-0001.params")
         _write_source(source, config)

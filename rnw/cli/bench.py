@@ -60,15 +60,15 @@ def inference(
 @click.option("--repetitions", type=int, default=5, show_default=True)
 @click.option("--folder", type=FILE, help="Where to make the files, two to three times the size.")
 @json_option
-def convert(
-    network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool
-) -> None:
+def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
     """Compare converting a full-size weights file with a plain copy of it; time `weights show`."""
     result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
     if as_json:
         print_json(result._asdict())
         return
     click.echo(f"{network}, {result.classes} classes, {result.file_mb:.0f} MB, to {to}")
-    click.echo(f"copy {result.copy:.2f} s, convert {result.convert:.2f} s, ratio {result.ratio:.2f}")
+    click.echo(
+        f"copy {result.copy:.2f} s, convert {result.convert:.2f} s, ratio {result.ratio:.2f}"
+    )
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
     click.echo(f"show {result.show:.2f} s")

@@ -31,8 +31,8 @@ class Inspection:
     """A weights file.
 
     `fits` are the networks whose parameters have just these names and shapes: Model A, A1 and A2
-    cannot be told apart by them. `network` is the one that the file name says, None when the name
-    is no label or does not fit the content; `problem` says which.
+    cannot be told apart by them, nor D and F. `network` is the one that the file name says, None
+    when the name is no label or does not fit the content; `problem` says which.
     """
 
     path: Path
@@ -166,9 +166,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        return not (
-            self.only_first or self.only_second or self.shapes or self.types or self.values
-        )
+        return not (self.only_first or self.only_second or self.shapes or self.types or self.values)
 
 
 def compare(first: PathLike, second: PathLike, tolerance: float = 0.0) -> Comparison:

@@ -105,7 +105,11 @@ def verify(path: PathLike) -> ReleasedFile:
     by_content = next((row for row in RELEASED.values() if row.md5 == found), None)
     by_name = RELEASED.get(path.name)
     if by_name is not None and by_name is not by_content:
-        actual = f"that of {by_content.name}" if by_content else _condition(path)
+        actual = (
+            f"that of {by_content.name}"
+            if by_content
+            else f"of no released file; {_condition(path)}"
+        )
         raise InputError(
             f"{path}: damaged or not the released file: expected md5 {by_name.md5}, found {found} "
             f"({actual}); download it again"
@@ -119,9 +123,9 @@ def verify(path: PathLike) -> ReleasedFile:
 
 
 def _condition(path: Path) -> str:
-    """What can be said of a file that nobody knows."""
+    """What can be said of a file that is not in the table."""
     try:
-        return f"of no released file, but whole: {len(read_arrays(path))} arrays"
+        return f"a whole .params file of {len(read_arrays(path))} arrays"
     except InputError as error:
         return str(error)
 

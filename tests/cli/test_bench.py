@@ -104,3 +104,17 @@ def test_refused_usage(rnw, options, wording):
     code, out, err = rnw("bench", "inference", NETWORK, *options)
     assert (code, out) == (2, "")
     assert wording in err
+
+
+@pytest.mark.slow
+def test_convert(rnw):
+    code, out, err = rnw("bench", "convert", "--network", NETWORK, "--repetitions", "1", "--json")
+    assert (code, err) == (0, "")
+    measured = json.loads(out)
+    assert (measured["network"], measured["classes"]) == (NETWORK, 1000)
+    assert 255 < measured["file_mb"] < 256
+    assert 10 < measured["peak_memory_mb"] < 255
+
+
+def test_convert_refuses_unknown_networks(refused):
+    assert "unknown network 'model_z'" in refused("bench", "convert", "--network", "model_z")
