@@ -16,9 +16,12 @@ from rnw.analysis.memory import peak_memory_mb
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.zoo import CLASSIFICATION_PREFIX
 from rnw.weights.convert import FORMATS
+from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
 
+_TARGET = "converted.safetensors"  # a name that every format with a choice of containers takes
 _CONVERT = "import sys; from rnw.weights.convert import convert; convert(*sys.argv[1:])"
 
 
@@ -28,7 +31,8 @@ class ConversionSpeed(NamedTuple):
     `convert` and `show` are whole processes, from the start of Python to the end; `copy` ends, as
     a conversion does, when the file is on the disk. `ratio` is convert over copy, round by round.
     `peak_memory_mb` is the largest resident memory of a conversion, mapped parts of the file and
-    Python itself included.
+    Python itself included; where the system counts for a new process what its parent had, it is at
+    least the peak of the process that calls.
     """
 
     network: str
@@ -58,7 +62,8 @@ def bench_conversion(
         raise InputError(f"unknown format {to!r}: expected one of {', '.join(FORMATS)}")
     config = configure(name, **options)
     with TemporaryDirectory(dir=folder) as made:
-        source = Path(made, f"bench_rna-{name}_cls{config.classes}_ep-0001.params")
+        short = config.spec.name.replace(CLASSIFICATION_PREFIX, "")
+        source = Path(made, ModelLabel("bench", short, config.classes).params_file(1))
         _write_source(source, config)
         rounds = [_Round.measure(source, Path(made), to) for _ in range(1 + repetitions)]
         size = source.stat().st_size
@@ -94,7 +99,7 @@ class _Round(NamedTuple):
 
     @classmethod
     def measure(cls, source: Path, folder: Path, to: str) -> "_Round":
-        copied, converted = folder / "copy", folder / "converted"
+        copied, converted = folder / "copy", folder / _TARGET
         start = time.perf_counter()
         _copy(source, copied)
         copy = time.perf_counter() - start
