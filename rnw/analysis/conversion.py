@@ -54,19 +54,24 @@ def bench_conversion(
     folder: where the files are made for the time being; default the system's temporary folder.
     options: of the network, as `rnw.get_network` takes them.
 
-    Raises InputError for an unknown network or format, and when a step fails.
+    Raises InputError for an unknown network or format, a folder that cannot be written, and when a
+    conversion fails.
     """
     if repetitions < 1:
         raise InputError("repetitions must be at least 1")
     if to not in FORMATS:
         raise InputError(f"unknown format {to!r}: expected one of {', '.join(FORMATS)}")
     config = configure(name, **options)
-    with TemporaryDirectory(dir=folder) as made:
-        short = config.spec.name.replace(CLASSIFICATION_PREFIX, "")
-        source = Path(made, ModelLabel("bench", short, config.classes).params_file(1))
-        _write_source(source, config)
-        rounds = [_Round.measure(source, Path(made), to) for _ in range(1 + repetitions)]
-        size = source.stat().st_size
+    try:
+        with TemporaryDirectory(dir=folder) as made:
+            short = config.spec.name.replace(CLASSIFICATION_PREFIX, "")
+            source = Path(made, ModelLabel("bench", short, config.classes).params_file(1))
+            _write_source(source, config)
+            rounds = [_Round.measure(source, Path(made), to) for _ in range(1 + repetitions)]
+            size = source.stat().st_size
+    except OSError as error:
+        where = folder or "the temporary folder"
+        raise InputError(f"{where}: cannot be written: {error.strerror}") from error
     del rounds[0]  # warm-up
     return ConversionSpeed(
         network=name,

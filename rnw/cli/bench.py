@@ -58,7 +58,7 @@ def inference(
 @click.option("--network", default="model_a1", show_default=True)
 @click.option("--to", type=click.Choice(list(FORMATS)), default="gluon", show_default=True)
 @click.option("--repetitions", type=int, default=5, show_default=True)
-@click.option("--folder", type=FILE, help="Where to make the files, two to three times the size.")
+@click.option("--folder", type=FILE, help="Where to make the files, three times the size.")
 @json_option
 def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
     """Compare converting a full-size weights file with a plain copy of it; time `weights show`."""

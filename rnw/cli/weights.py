@@ -59,9 +59,8 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
     click.echo(
         f"{file}: {found.size / 1e6:.1f} MB, {len(found.entries)} arrays, {found.values:,} values"
     )
-    click.echo(
-        f"format of MXNet {', '.join(found.versions)}, saved from {', '.join(found.devices)}"
-    )
+    devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
+    click.echo(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
     click.echo(f"fits {_fits_text(found.fits)}")
     if found.network:
         click.echo(f"named {describe(found.network)}, stride {found.network.stride}")

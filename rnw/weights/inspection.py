@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rnw.networks.layout import (
     NetworkConfig,
     configure,
 )
-from rnw.networks.zoo import LEVELS, NetworkSpec, find_network, network_names
+from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import network_of, read_parameters
 from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
 
@@ -95,16 +95,16 @@ def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
     return fits
 
 
-def _candidates(names: Mapping[str, Shape]) -> Iterator[NetworkSpec]:
+def _candidates(names: Mapping[str, Shape]) -> List[NetworkSpec]:
     """The networks of the table with as many units on each level, or that structure itself."""
     firsts = filter(None, map(_FIRST_OF_UNIT.fullmatch, names))
     counts = Counter(int(match[1]) for match in firsts)
     units = tuple(counts[level] for level in range(1, LEVELS + 1))
     known = [spec for spec in map(find_network, network_names()) if spec.units == units]
-    if known or not all(units[1:]):
-        return iter(known)
+    if known or not all(units[1:]) or sum(units) > MAX_UNITS:
+        return known
     structure = "-".join(map(str, units))
-    return iter([replace(find_network(f"224-{structure}"), name=f"<size>-{structure}")])
+    return [replace(find_network(f"224-{structure}"), name=f"<size>-{structure}")]
 
 
 class Statistics(NamedTuple):

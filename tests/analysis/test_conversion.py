@@ -28,3 +28,8 @@ def test_refuses(to, repetitions, wording, tmp_path):
     with pytest.raises(InputError, match=wording):
         bench_conversion("a1", to, repetitions=repetitions, folder=tmp_path, **NARROW)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_a_folder_that_is_not_there():
+    with pytest.raises(InputError, match=r"^absent: cannot be written: No such file"):
+        bench_conversion("a1", "gluon", folder="absent", **NARROW)

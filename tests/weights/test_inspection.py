@@ -70,6 +70,12 @@ def test_what_is_not_whole_fits_nothing(change):
     assert fitting_networks({}) == []
 
 
+def test_more_units_than_any_network_may_have_fit_nothing():
+    shapes = _shapes("a1", 9)
+    shapes.update({f"bn5b{i}_branch2a_gamma": (512,) for i in range(100, 1200)})
+    assert fitting_networks(shapes) == []
+
+
 @pytest.mark.parametrize("path", sorted(golden_folder().glob("*.params")), ids=lambda p: p.stem)
 def test_reference_files(path):
     found = inspect(path)
