@@ -22,14 +22,20 @@ from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
 
 _TARGET = "converted.safetensors"  # a name that every format with a choice of containers takes
-_CONVERT = "import sys; from rnw.weights.convert import convert; convert(*sys.argv[1:])"
+_CONVERT = """
+import sys, time
+from rnw.weights.convert import convert
+start = time.perf_counter()
+convert(*sys.argv[1:])
+print(time.perf_counter() - start)
+"""
 
 
 class ConversionSpeed(NamedTuple):
     """Medians over the rounds, seconds and units of 10^6 bytes.
 
-    `convert` and `show` are whole processes, from the start of Python to the end; `copy` ends, as
-    a conversion does, when the file is on the disk. `ratio` is convert over copy, round by round.
+    `copy` and `convert` end when the file is on the disk; `ratio` is convert over copy, round by
+    round. `show` is a whole process, from the start of Python to the end.
     `peak_memory_mb` is the largest resident memory of a conversion, mapped parts of the file and
     Python itself included; where the system counts for a new process what its parent had, it is at
     least the peak of the process that calls.
@@ -108,11 +114,13 @@ class _Round(NamedTuple):
         start = time.perf_counter()
         _copy(source, copied)
         copy = time.perf_counter() - start
-        convert, peak = _run("-c", _CONVERT, str(source), str(converted), to)
-        show, _ = _run("-m", "rnw", "weights", "show", str(source))
+        seconds, peak = _run("-c", _CONVERT, str(source), str(converted), to)
+        start = time.perf_counter()
+        _run("-m", "rnw", "weights", "show", str(source))
+        show = time.perf_counter() - start
         copied.unlink()
         converted.unlink()
-        return cls(copy, convert, show, peak)
+        return cls(copy, float(seconds), show, peak)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -121,13 +129,11 @@ def _copy(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _run(*arguments: str) -> Tuple[float, float]:
-    """Seconds and peak memory of a Python process of its own."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = status  # waited for
-    if status:
+def _run(*arguments: str) -> Tuple[bytes, float]:
+    """What a Python process of its own prints, and its peak memory."""
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
+        printed = process.stdout.read()
+        _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
         raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")
-    return seconds, peak_memory_mb(usage)
+    return printed, peak_memory_mb(usage)
