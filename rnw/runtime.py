@@ -6,7 +6,6 @@ on a GPU needs CUDA 11 libraries that pip puts where the loader does not look.
 
 import builtins
 import ctypes
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -91,7 +90,9 @@ def leave_threads_to_mxnet() -> None:
 
 def mxnet_builds() -> List[str]:
     """Names of the installed MXNet distributions: `mxnet`, `mxnet-cu112`."""
-    names = {dist.metadata["Name"] or "" for dist in importlib.metadata.distributions()}
+    from importlib import metadata  # takes time that commands without MXNet need not spend
+
+    names = {dist.metadata["Name"] or "" for dist in metadata.distributions()}
     return sorted(name for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower()))
 
 
@@ -216,10 +217,12 @@ def _diagnose_python() -> Finding:
 
 
 def _diagnose_packages() -> Iterator[Finding]:
+    from importlib import metadata  # as above
+
     for package in ("numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn"):
         try:
-            yield Finding(package, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, metadata.version(package))
+        except metadata.PackageNotFoundError:
             yield Finding(package, "not installed", f"{INSTALL_CPU} (or {INSTALL_GPU})")
 
 

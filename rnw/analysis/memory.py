@@ -20,13 +20,17 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
         memory_info = import_mxnet().context.gpu_memory_info
         infos = [memory_info(context.device_id) for context in contexts]
         return sum(total - free for free, total in infos) / 1e6
-    return _peak_of_process() / 1e6
+    return _peak_of_process_mb()
 
 
-def _peak_of_process() -> int:
-    """In bytes. `getrusage` of Linux includes what the parent had when it started this process."""
+def _peak_of_process_mb() -> float:
+    """`getrusage` of Linux includes what the parent had when it started this process."""
     if LINUX_STATUS.exists():
         lines = dict(line.split(":", 1) for line in LINUX_STATUS.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+    return peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def peak_memory_mb(usage: "resource.struct_rusage") -> float:
+    """Largest resident memory of a process that has ended, or so far, in units of 10^6 bytes."""
+    return usage.ru_maxrss / 1e6 if sys.platform == "darwin" else usage.ru_maxrss * 1024 / 1e6

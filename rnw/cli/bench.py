@@ -1,11 +1,14 @@
 """`rnw bench`: speed, as ratios to a reference measured in the same run."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional
 
 import click
 
-from rnw.cli.common import device_options, json_option, print_json
+from rnw.analysis.conversion import bench_conversion
+from rnw.cli.common import FILE, device_options, json_option, print_json
 from rnw.runtime import make_contexts
+from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
     from rnw.analysis.training_speed import TrainingSpeed
@@ -52,6 +55,26 @@ def inference(
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
+
+
+@command.command()
+@click.option("--network", default="model_a1", show_default=True)
+@click.option("--to", type=click.Choice(list(FORMATS)), default="gluon", show_default=True)
+@click.option("--repetitions", type=int, default=5, show_default=True)
+@click.option("--folder", type=FILE, help="Where to make the files, three times the size.")
+@json_option
+def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
+    """Compare converting a full-size weights file with a plain copy of it; time `weights show`."""
+    result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(f"{network}, {result.classes} classes, {result.file_mb:.0f} MB, to {to}")
+    click.echo(
+        f"copy {result.copy:.2f} s, convert {result.convert:.2f} s, ratio {result.ratio:.2f}"
+    )
+    click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
+    click.echo(f"show {result.show:.2f} s")
 
 
 @command.command()

@@ -1,10 +1,25 @@
-"""`rnw weights`: the published files."""
+"""`rnw weights`: the published files, and what is in a weights file."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Dict, Iterator, List
 
 import click
 
 from rnw.cli.common import FILE, json_option, print_json
+from rnw.networks.layout import NetworkConfig
+from rnw.weights.convert import describe
+from rnw.weights.inspection import (
+    Comparison,
+    Inspection,
+    Statistics,
+    compare,
+    inspect,
+    statistics,
+    type_name,
+)
+from rnw.weights.ndarray_file import Entry
 from rnw.weights.released import RELEASED, verify
 
 
@@ -29,3 +44,124 @@ def verify_command(file: Path) -> None:
     """Check FILE against the released checksums."""
     row = verify(file)
     click.echo(f"{file}: the released {row.name} ({row.published})")
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option("--stats", is_flag=True, help="Read the values too: smallest, largest, mean, NaN.")
+@json_option
+def show(file: Path, stats: bool, as_json: bool) -> None:
+    """List what is in FILE and which network it fits."""
+    found = inspect(file)
+    if as_json:
+        print_json(_inspection_json(found, stats))
+        return
+    click.echo(
+        f"{file}: {found.size / 1e6:.1f} MB, {len(found.entries)} arrays, {found.values:,} values"
+    )
+    devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
+    click.echo(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
+    click.echo(f"fits {_fits_text(found.fits)}")
+    if found.network:
+        click.echo(f"named {describe(found.network)}, stride {found.network.stride}")
+    else:
+        click.echo(found.problem)
+    width = max((len(entry.name) for entry in found.entries), default=0)
+    for entry in found.entries:
+        shape = "x".join(map(str, entry.array.shape)) or "scalar"
+        numbers = _statistics_text(statistics(entry.array)) if stats else ""
+        line = f"{entry.name:{width}}  {type_name(entry.array.dtype):8}  {shape:16}  {numbers}"
+        click.echo(line.rstrip())
+
+
+def _fits_text(fits: List[NetworkConfig]) -> str:
+    if not fits:
+        return "no network of the paper"
+    return describe(replace(fits[0], name=", ".join(config.name for config in fits)))
+
+
+def _statistics_text(found: Statistics) -> str:
+    parts = []
+    if found.mean is not None:
+        parts.append(f"{found.minimum:11.4g} to {found.maximum:11.4g}, mean {found.mean:11.4g}")
+    parts += [f"{found.nans} NaN"] * bool(found.nans)
+    parts += [f"{found.infinities} infinite"] * bool(found.infinities)
+    return ", ".join(parts)
+
+
+def _inspection_json(found: Inspection, stats: bool) -> Dict[str, Any]:
+    return {
+        "file": str(found.path),
+        "size": found.size,
+        "values": found.values,
+        "versions": found.versions,
+        "devices": found.devices,
+        "fits": [_network_json(config) for config in found.fits],
+        "network": found.network and _network_json(found.network),
+        "problem": found.problem or None,
+        "arrays": [_entry_json(entry, stats) for entry in found.entries],
+    }
+
+
+def _network_json(config: NetworkConfig) -> Dict[str, Any]:
+    names = ("name", "classes", "width", "classifier", "stride")
+    return {name: getattr(config, name) for name in names}
+
+
+def _entry_json(entry: Entry, stats: bool) -> Dict[str, Any]:
+    return {
+        "name": entry.name,
+        "dtype": type_name(entry.array.dtype),
+        "shape": entry.array.shape,
+        "offset": entry.offset,
+        "device": entry.device,
+        "version": entry.version,
+        **(statistics(entry.array)._asdict() if stats else {}),
+    }
+
+
+@command.command()
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Largest absolute difference of two values that does not count.",
+)
+@json_option
+@click.pass_context
+def diff(ctx: click.Context, first: Path, second: Path, tolerance: float, as_json: bool) -> None:
+    """Compare the weights in FIRST and SECOND, whatever their kind.
+
+    The exit status is 0 when they are equal, 1 when they differ and 2 when one cannot be read.
+    """
+    found = compare(first, second, tolerance)
+    if as_json:
+        print_json(_comparison_json(found))
+    else:
+        for line in _comparison_text(found, first, second):
+            click.echo(line)
+    ctx.exit(0 if found.equal else 1)
+
+
+def _comparison_text(found: Comparison, first: Path, second: Path) -> Iterator[str]:
+    for path, names in ((first, found.only_first), (second, found.only_second)):
+        yield from (f"{name}: only in {path}" for name in names)
+    for what, differences in (("shape", found.shapes), ("type", found.types)):
+        yield from (f"{name}: {what} {a} and {b}" for name, (a, b) in differences.items())
+    for value in found.values:
+        yield (
+            f"{value.name}: up to {value.largest:.4g} apart ({value.relative:.2g} of the largest), "
+            f"{value.count} of {value.size} values"
+        )
+    differing = {*found.shapes, *found.types, *(value.name for value in found.values)}
+    yield f"{len(differing)} of {found.arrays} arrays in both files differ"
+
+
+def _comparison_json(found: Comparison) -> Dict[str, Any]:
+    values = [value._asdict() for value in found.values]
+    for value in values:
+        value.update({k: None for k in ("largest", "relative") if math.isinf(value[k])})
+    return {**vars(found), "values": values, "equal": found.equal}

@@ -3,20 +3,23 @@
 Reads every version that MXNet 0.8 to 1.9 wrote and writes that of 1.9. All numbers are little
 endian::
 
-    file    magic 0x112 (u64), 0 (u64), count (u64), arrays, count (u64), names
+    file    magic 0x112 (u64), reserved (u64), count (u64), arrays, count (u64), names
     name    length (u64), bytes
     array   0.8:   rank (u32), dimensions (u32 each), body
             0.11:  0xF993FAC8 (u32), rank (u32), dimensions (i64 each), body
-            1.x:   0xF993FAC9 or 0xF993FACA (u32), storage (i32, 0 is dense), as 0.11 from the rank
+            0.12:  0xF993FAC9 (u32), storage (i32, 0 is dense), as 0.11 from the rank
+            1.5:   0xF993FACA (u32), as 0.12 from the storage: saved under `np_shape`
     body    device type and number (i32 each), element type (i32), values
 
-An array of rank 0 has no body (it was never filled), except under 0xF993FACA: that is a scalar.
+An array of rank 0 has no body (it was never filled), except in version 1.5: that is a scalar.
+MXNet also writes scalars as version 0.12, though it cannot read them; `list_arrays` does.
 """
 
 import math
+import mmap
 import struct
 from pathlib import Path
-from typing import Dict, Mapping, Tuple
+from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -25,23 +28,49 @@ from rnw.files import PathLike, atomic_write
 
 FILE_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-MAX_RANK = 32
-MAX_VALUES = 1 << 58
+OLDEST = "0.8"
+VERSIONS = {MAGIC_V1: "0.11", MAGIC_V2: "0.12", MAGIC_V3: "1.5"}  # first release that wrote it
+STORAGES = {0: "dense", 1: "row_sparse", 2: "csr"}
 DENSE = 0
+DEVICES = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
 CPU = 1
 
-# index in the file: element type (mshadow's type flags)
+# Far above any real file; they bound what a hostile one can make us allocate.
+MAX_RANK = 32  # NumPy's own
+MAX_VALUES = 1 << 58
+MAX_ARRAYS = 100_000
+MAX_NAME = 4096
+
+BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # as MXNet's `asnumpy` gives it
+
+# index in the file: element type (mshadow's type flags that MXNet 1.9 can hold)
 ELEMENT_TYPES = {
-    0: "<f4",
-    1: "<f8",
-    2: "<f2",
-    3: "u1",
-    4: "<i4",
-    5: "i1",
-    6: "<i8",
-    7: "?",
+    0: np.dtype("<f4"),
+    1: np.dtype("<f8"),
+    2: np.dtype("<f2"),
+    3: np.dtype("u1"),
+    4: np.dtype("<i4"),
+    5: np.dtype("i1"),
+    6: np.dtype("<i8"),
+    7: np.dtype("?"),
+    12: BFLOAT16,
 }
-_TYPE_FLAGS = {np.dtype(name): flag for flag, name in ELEMENT_TYPES.items()}
+_TYPE_FLAGS = {dtype: flag for flag, dtype in ELEMENT_TYPES.items()}
+_WINDOW = 1 << 20  # values
+
+
+class Entry(NamedTuple):
+    """One array of a file: a read-only memory map, and how it is stored.
+
+    `version` is the first MXNet that wrote this layout, `device` where the array was ('gpu(3)'),
+    `offset` the byte where its values start; an array that was never filled has no device.
+    """
+
+    name: str
+    array: np.ndarray
+    version: str
+    device: Optional[str]
+    offset: int
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -50,47 +79,114 @@ def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
     Raises InputError, with the offset in bytes, for a file that is missing, truncated, foreign or
     holds sparse arrays.
     """
-    return _Reader(path).read()
+    return {entry.name: entry.array for entry in list_arrays(path)}
 
 
-def write_arrays(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as MXNet 1.9 does; the file appears whole or not at all.
+def list_arrays(path: PathLike) -> List[Entry]:
+    """The arrays as `read_arrays` gives them, each with how it is stored. Reads no values.
+
+    Raises InputError as `read_arrays` does.
+    """
+    reader = _Reader(path)
+    try:
+        return reader.read()
+    except InputError:
+        if not reader.ambiguous:
+            raise
+    return _Reader(path, scalars=True).read()
+
+
+def write_arrays(
+    path: PathLike,
+    arrays: Union[Mapping[str, np.ndarray], Sequence[np.ndarray]],
+    *,
+    np_shape: Optional[bool] = None,
+) -> None:
+    """Write arrays, named or a plain list, as MXNet 1.9 does; the file appears whole or not at all.
+
+    np_shape: write as under `mx.util.np_shape`, which is also needed to load such a file; by
+    default only where a scalar or an array without values asks for it.
 
     Raises InputError for an element type that the format does not have.
     """
+    named = isinstance(arrays, Mapping)
+    entries = dict(arrays if named else enumerate(arrays))
+    if np_shape is None:  # for all or none: a file of both kinds MXNet does not read
+        np_shape = not all(array.size and array.ndim for array in entries.values())
+    for name, array in entries.items():
+        if array.dtype.newbyteorder("<") not in _TYPE_FLAGS:
+            raise InputError(f"{path}: {name} has type {array.dtype}, which MXNet cannot store")
+        if not np_shape and not array.ndim:
+            raise InputError(f"{path}: {name} is a scalar, which needs np_shape")
     with atomic_write(path) as file:
-        file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(arrays)))
-        plain = all(array.size and array.ndim for array in arrays.values())
-        magic = MAGIC_V2 if plain else MAGIC_V3  # a file of both kinds MXNet does not read
-        for name, array in arrays.items():
-            if array.dtype not in _TYPE_FLAGS:
-                raise InputError(f"{path}: {name} has type {array.dtype}, which MXNet cannot store")
-            file.write(struct.pack("<IiI", magic, DENSE, array.ndim))
-            file.write(struct.pack(f"<{array.ndim}q", *array.shape))
-            file.write(struct.pack("<iii", CPU, 0, _TYPE_FLAGS[array.dtype]))
-            file.write(array.tobytes())
-        file.write(struct.pack("<Q", len(arrays)))
-        for name in arrays:
+        file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(entries)))
+        for array in entries.values():
+            _write_array(file, array, MAGIC_V3 if np_shape else MAGIC_V2)
+        file.write(struct.pack("<Q", len(entries) if named else 0))
+        for name in entries if named else ():
             encoded = name.encode()
             file.write(struct.pack("<Q", len(encoded)) + encoded)
 
 
-class _Reader:
-    """Walks through a file; every length is checked against what is left of it."""
+def _write_array(file: BinaryIO, array: np.ndarray, magic: int) -> None:
+    dtype = array.dtype.newbyteorder("<")
+    file.write(struct.pack("<IiI", magic, DENSE, array.ndim))
+    file.write(struct.pack(f"<{array.ndim}q", *array.shape))
+    file.write(struct.pack("<iii", CPU, 0, _TYPE_FLAGS[dtype]))
+    for window in windows(array):
+        file.write(window.astype(dtype, copy=False))
 
-    def __init__(self, path: PathLike):
+
+def windows(array: np.ndarray) -> Iterator[np.ndarray]:
+    """The values in C order as contiguous vectors of at most 2**20, whatever the memory layout.
+
+    Pages of a memory map are given back behind each, so that a whole file can be gone through in
+    little memory.
+    """
+    values = array.reshape(-1) if array.flags.c_contiguous else array.flat
+    mapping = _mapping(array)
+    for start in range(0, array.size, _WINDOW):
+        yield values[start : start + _WINDOW]
+        if hasattr(mapping, "madvise"):  # not on Windows
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping(array: np.ndarray) -> Optional[mmap.mmap]:
+    """What maps the file that `array` lies in, if nothing can be changed through it."""
+    if not isinstance(array, np.memmap) or array.mode != "r":
+        return None
+    owner = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner
+
+
+class _Reader:
+    """Walks through a file; every length is checked against what is left of it.
+
+    `scalars` tells how to take version 0.12 and rank 0, which MXNet writes for a scalar but reads
+    as an array that was never filled; `ambiguous` whether the file has such an array.
+    """
+
+    def __init__(self, path: PathLike, scalars: bool = False):
         self.path = Path(path)
+        self.scalars = scalars
+        self.ambiguous = False
         if not self.path.is_file():
             raise InputError(f"{path}: no such file")
         if self.path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; download or copy it again")
-        self.buffer = np.memmap(self.path, np.uint8, mode="r")
-        self.offset = 0
+        try:
+            self.buffer = np.memmap(self.path, np.uint8, mode="r")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        self.start = self.offset = 0  # of the field that was read last, and behind it
 
     def fail(self, problem: str) -> InputError:
-        return InputError(f"{self.path}: {problem} at byte {self.offset} of {self.buffer.size}")
+        return InputError(f"{self.path}: {problem} at byte {self.start} of {self.buffer.size}")
 
     def take(self, size: int, what: str) -> np.ndarray:
+        self.start = self.offset
         left = self.buffer.size - self.offset
         if size > left:
             raise self.fail(
@@ -98,82 +194,110 @@ class _Reader:
                 "download?)"
             )
         self.offset += size
-        return self.buffer[self.offset - size : self.offset]
+        return self.buffer[self.start : self.offset]
 
     def number(self, kind: str, what: str) -> int:
-        return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what).tobytes())[0]
+        return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what))[0]
 
-    def read(self) -> Dict[str, np.ndarray]:
-        start = self.buffer[:64].tobytes()
-        if len(start) < 8 or struct.unpack("<Q", start[:8])[0] != FILE_MAGIC:
+    def read(self) -> List[Entry]:
+        start = self.buffer[:512].tobytes()
+        if start[:8] != struct.pack("<Q", FILE_MAGIC):
             raise InputError(
                 f"{self.path}: not a .params file of MXNet: expected it to start with the bytes "
-                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')}{_guess(start)}"
+                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')} at byte 0{_guess(start)}"
             )
-        self.offset = 8
-        self.take(8, "the header")
-        arrays = [self.array(i) for i in range(self.count(4, "arrays"))]
+        self.take(16, "the header")
+        entries = [self.array(i) for i in range(self.count(4, "arrays"))]
         names = [self.name() for _ in range(self.count(8, "names"))]
-        if names and len(names) != len(arrays):
-            raise self.fail(f"{len(arrays)} arrays but {len(names)} names")
+        if names and len(names) != len(entries):
+            raise self.fail(f"{len(entries)} arrays but {len(names)} names")
+        self.start = self.offset
         if self.offset != self.buffer.size:
             raise self.fail(f"{self.buffer.size - self.offset} bytes too many after the last name")
         if len(set(names)) != len(names):
             raise self.fail("some names occur twice, before the end")
-        return dict(zip(names or (str(i) for i in range(len(arrays))), arrays))
+        return [entry._replace(name=name) for entry, name in zip(entries, names)] or entries
 
     def count(self, least_size: int, what: str) -> int:
         number = self.number("Q", f"the number of {what}")
         if number * least_size > self.buffer.size - self.offset:
             raise self.fail(f"{number} {what} announced, more than the file can hold,")
+        if number > MAX_ARRAYS:
+            raise self.fail(f"{number} {what} announced, at most {MAX_ARRAYS} are supported,")
         return number
 
     def name(self) -> str:
         length = self.number("Q", "the length of a name")
+        if length > MAX_NAME:
+            raise self.fail(f"a name of {length} bytes, at most {MAX_NAME} are supported,")
         try:
             return self.take(length, "a name").tobytes().decode()
         except UnicodeDecodeError:
-            raise self.fail("a name that is not UTF-8 ends") from None
+            raise self.fail("a name that is not UTF-8") from None
 
-    def array(self, index: int) -> np.ndarray:
+    def array(self, index: int) -> Entry:
         what = f"array {index}"
         first = self.number("I", what)
+        version = VERSIONS.get(first, OLDEST)
         if first in (MAGIC_V2, MAGIC_V3):
-            storage = self.number("i", what)
-            if storage != DENSE:
-                raise self.fail(f"{what} is sparse, which is not supported,")
-        if first in (MAGIC_V1, MAGIC_V2, MAGIC_V3):
-            shape = self.shape(self.number("I", what), "q", what)
-        else:
-            shape = self.shape(first, "I", what)
-        if not shape and first != MAGIC_V3:
-            return np.zeros((0,), np.float32)
-        self.take(8, what)  # the device it was saved from
+            self.storage(what)
+        rank = first if version == OLDEST else self.number("I", what)
+        shape = self.shape(rank, "I" if version == OLDEST else "q", what)
+        if not shape and not self.is_scalar(first):
+            return Entry(str(index), np.zeros((0,), np.float32), version, None, self.offset)
+        device, number = self.number("i", what), self.number("i", what)
         flag = self.number("i", what)
         if flag not in ELEMENT_TYPES:
             raise self.fail(f"{what} has the unknown element type {flag}")
-        dtype = np.dtype(ELEMENT_TYPES[flag])
+        dtype = ELEMENT_TYPES[flag]
         size = dtype.itemsize * math.prod(shape)
-        return self.take(size, f"{what} of shape {shape}").view(dtype).reshape(shape)
+        array = self.take(size, f"{what} of shape {shape}").view(dtype).reshape(shape)
+        place = f"{DEVICES.get(device, f'device type {device}')}({number})"
+        return Entry(str(index), array, version, place, self.start)
 
-    def shape(self, rank: int, kind: str, what: str) -> Tuple[int, ...]:
+    def storage(self, what: str) -> None:
+        storage = self.number("i", what)
+        if storage not in STORAGES:
+            raise self.fail(f"{what} has the unknown storage type {storage}")
+        if storage != DENSE:
+            raise self.fail(f"{what} is sparse ({STORAGES[storage]}), which is not supported,")
+
+    def is_scalar(self, first: int) -> bool:
+        if first == MAGIC_V2:
+            self.ambiguous = True
+            return self.scalars
+        return first == MAGIC_V3
+
+    def shape(self, rank: int, kind: str, what: str) -> Sequence[int]:
         if rank > MAX_RANK:
             raise self.fail(f"{what} has {rank} dimensions, at most {MAX_RANK} are possible,")
-        shape = tuple(self.number(kind, what) for _ in range(rank))
+        dimensions = self.take(rank * struct.calcsize(kind), f"the shape of {what}")
+        shape = struct.unpack(f"<{rank}{kind}", dimensions)
         values = math.prod(dimension for dimension in shape if dimension)
         if any(dimension < 0 for dimension in shape) or values > MAX_VALUES:
             raise self.fail(f"{what} has the impossible shape {shape}")
         return shape
 
 
+# how a file starts that people take for weights: what it is and what to do
+_FOREIGN = {
+    b"version https://git-lfs": "a Git LFS pointer, fetch the file itself",
+    b"PK\x03\x04": "a zip archive, a NumPy .npz or a PyTorch file",
+    b"\x1f\x8b": "a gzip file, unpack it first",
+    b"\x80": "a Python pickle, perhaps an old PyTorch file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy .npy file",
+    b"{": "JSON text, perhaps the graph beside the weights",
+    bytes(8): "filled with zeros, download it again",
+}
+
+
 def _guess(start: bytes) -> str:
-    text = start.lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
         return "; this is a web page saved under that name, download the file itself"
-    if text.startswith(b"version https://git-lfs"):
-        return "; this is a Git LFS pointer, fetch the file itself"
-    if start.startswith(b"PK\x03\x04"):
-        return "; this is a zip archive or a PyTorch file"
-    if start.startswith(b"\x1f\x8b"):
-        return "; this is a gzip file, unpack it first"
-    return ""
+    if start[8:9] == b"{":
+        return "; this is probably a safetensors file"
+    kinds = (kind for first, kind in _FOREIGN.items() if start.startswith(first))
+    kind = next(kinds, None)
+    return f"; this is {kind}" if kind else ""

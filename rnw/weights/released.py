@@ -6,6 +6,7 @@ from typing import Dict, Tuple
 
 from rnw.errors import InputError
 from rnw.files import PathLike, md5
+from rnw.weights.ndarray_file import read_arrays
 
 
 @dataclass(frozen=True)
@@ -94,21 +95,33 @@ def verify(path: PathLike) -> ReleasedFile:
     """The row of the released file that `path` holds, found by its MD5.
 
     Raises InputError when the content is none of the released files, or another one than the file
-    name says.
+    name says; it tells whether the file can be read at all.
     """
     path = Path(path)
     found = md5(path)
     by_content = next((row for row in RELEASED.values() if row.md5 == found), None)
     by_name = RELEASED.get(path.name)
     if by_name is not None and by_name is not by_content:
-        actual = f"that of {by_content.name}" if by_content else "of no released file"
+        actual = (
+            f"that of {by_content.name}"
+            if by_content
+            else f"of no released file; {_condition(path)}"
+        )
         raise InputError(
             f"{path}: damaged or not the released file: expected md5 {by_name.md5}, found {found} "
             f"({actual}); download it again"
         )
     if by_content is None:
         raise InputError(
-            f"{path}: md5 {found} is none of the {len(RELEASED)} released files; "
-            "`rnw weights` lists them"
+            f"{path}: md5 {found} is none of the {len(RELEASED)} released files, which "
+            f"`rnw weights` lists ({_condition(path)})"
         )
     return by_content
+
+
+def _condition(path: Path) -> str:
+    """What can be said of a file that is not in the table."""
+    try:
+        return f"a whole .params file of {len(read_arrays(path))} arrays"
+    except InputError as error:
+        return str(error)

@@ -3,11 +3,16 @@
 import contextlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import mxnet as mx
 import pytest
 
+import rnw as rnw_package
 from rnw.analysis import speed
 from rnw.analysis.cost import count_multiply_adds
 from rnw.cli import main
@@ -104,3 +109,24 @@ def test_refused_usage(rnw, options, wording):
     code, out, err = rnw("bench", "inference", NETWORK, *options)
     assert (code, out) == (2, "")
     assert wording in err
+
+
+@pytest.mark.slow
+def test_convert():
+    options = ("--network", NETWORK, "--repetitions", "1")
+    done = subprocess.run(  # a small process: its memory would be counted for the one it measures
+        [sys.executable, "-m", "rnw", "bench", "convert", *options, "--json"],
+        env={**os.environ, "PYTHONPATH": str(Path(rnw_package.__file__).parents[1])},
+        check=True,
+        capture_output=True,
+    )
+    measured = json.loads(done.stdout)
+    assert (measured["network"], measured["classes"]) == (NETWORK, 1000)
+    assert 255 < measured["file_mb"] < 256
+    assert 10 < measured["peak_memory_mb"] < 150
+    assert 0.05 < measured["show"] < 60
+    assert 0 < measured["ratio"] < 60
+
+
+def test_convert_refuses_unknown_networks(refused):
+    assert "unknown network 'model_z'" in refused("bench", "convert", "--network", "model_z")

@@ -5,9 +5,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rnw.weights.ndarray_file import read_arrays, write_arrays
 from rnw.weights.released import RELEASED
+from tests.golden_cases import golden_folder
 
 A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 FILES = {  # name: (MD5, published scores), from the original's README
@@ -77,3 +80,99 @@ def test_verify_refuses_what_is_no_file(refused):
 def _folder(name):
     Path(name).mkdir()
     return name
+
+
+CHECKPOINTS = sorted(golden_folder().glob("*.params"))
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+def test_show(path, rnw):
+    code, out, err = rnw("weights", "show", path)
+    assert (code, err) == (0, "")
+    head, stored, fits, named, *rows = out.splitlines()
+    arrays = read_arrays(path)
+    assert head.startswith(f"{path}: ")
+    assert f", {len(arrays)} arrays, " in head
+    assert stored == "format of MXNet 0.8, saved from cpu(0)"
+    network = named[len("named ") :].split(" (")[0]
+    assert network in fits[len("fits ") :].split(" (")[0].split(", ")
+    expected = [(n, a.dtype.name, "x".join(map(str, a.shape))) for n, a in arrays.items()]
+    assert [tuple(row.split()) for row in rows] == expected
+
+
+def test_show_statistics_of_a_foreign_network(rnw):
+    write_arrays("x.params", {"w": np.float32([[1, 2], [np.nan, -3]]), "none": np.zeros((0,))})
+    code, out, err = rnw("weights", "show", "x.params", "--stats")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2] == "fits no network of the paper"
+    assert " ".join(out.splitlines()[4].split()) == "w float32 2x2 -3 to 2, mean 0, 1 NaN"
+    assert out.splitlines()[5].split() == ["none", "float64", "0"]
+
+
+def test_show_json(rnw):
+    write_arrays("x.params", {"a": np.float32([1, np.inf]), "b": np.int8([3])})
+    code, out, _ = rnw("weights", "show", "x.params", "--stats", "--json")
+    shown = json.loads(out)
+    assert (code, out.count("\n"), shown["size"]) == (0, 1, Path("x.params").stat().st_size)
+    assert [(row["name"], row["dtype"], row["shape"]) for row in shown["arrays"]] == [
+        ("a", "float32", [2]),
+        ("b", "int8", [1]),
+    ]
+    content = Path("x.params").read_bytes()
+    assert content[shown["arrays"][1]["offset"]] == 3
+    assert [(row["maximum"], row["infinities"]) for row in shown["arrays"]] == [(1, 1), (3, 0)]
+    assert "Infinity" not in out
+
+
+def test_show_without_arrays(rnw):
+    write_arrays("x.params", {})
+    assert rnw("weights", "show", "x.params")[0] == 0
+
+
+@pytest.fixture
+def files():
+    a = np.float32([[1, 2], [3, 4]])
+    write_arrays("a.params", {"arg:x": a, "arg:y": a, "arg:z": a, "aux:only_moving_mean": a})
+    write_arrays("b.params", {"unit.x": a, "y": a + np.float32(0.5), "z": a[:1]})
+    write_arrays("c.params", {"x": a, "y": a + np.float32(np.nan), "z": a.astype("f8")})
+    write_arrays("same.params", {"z": a, "y": a, "x": a, "only_moving_mean": a})
+
+
+def test_diff(rnw, files):
+    code, out, err = rnw("weights", "diff", "a.params", "b.params")
+    assert (code, err) == (1, "")
+    assert out.splitlines() == [
+        "only_moving_mean: only in a.params",
+        "z: shape (2, 2) and (1, 2)",
+        "y: up to 0.5 apart (0.11 of the largest), 4 of 4 values",
+        "2 of 3 arrays in both files differ",
+    ]
+    code, out, _ = rnw("weights", "diff", "b.params", "a.params", "--tolerance", "0.5")
+    assert (code, out.splitlines()[2:]) == (1, ["1 of 3 arrays in both files differ"])
+
+
+def test_diff_of_equal_files(rnw, files):
+    expected = (0, "0 of 4 arrays in both files differ\n", "")
+    assert rnw("weights", "diff", "a.params", "same.params") == expected
+
+
+def test_diff_json(rnw, files):
+    code, out, _ = rnw("weights", "diff", "a.params", "c.params", "--json")
+    assert code == 1
+    assert json.loads(out) == {
+        "arrays": 3,
+        "only_first": ["only_moving_mean"],
+        "only_second": [],
+        "shapes": {},
+        "types": {"z": ["float32", "float64"]},
+        "values": [{"name": "y", "largest": None, "relative": None, "count": 4, "size": 4}],
+        "equal": False,
+    }
+
+
+def test_files_that_cannot_be_read_are_refused(refused, files):
+    Path("page.params").write_text("<!DOCTYPE html>")
+    assert "web page" in refused("weights", "show", "page.params")
+    assert "web page" in refused("weights", "diff", "a.params", "page.params")
+    assert "absent: no such file" in refused("weights", "diff", "absent", "a.params")
+    assert "at least 0" in refused("weights", "diff", "a.params", "b.params", "--tolerance", "-1")

@@ -1,5 +1,6 @@
 """The `.params` container against MXNet's own reader and writer, and broken and foreign files."""
 
+import resource
 import struct
 from pathlib import Path
 
@@ -8,7 +9,15 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.weights.ndarray_file import ELEMENT_TYPES, read_arrays, write_arrays
+from rnw.weights import ndarray_file
+from rnw.weights.ndarray_file import (
+    BFLOAT16,
+    ELEMENT_TYPES,
+    list_arrays,
+    read_arrays,
+    windows,
+    write_arrays,
+)
 from tests.golden_cases import golden_folder
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool"]
@@ -44,17 +53,23 @@ def test_mxnets_files_are_read_and_written_byte_for_byte(dtype):
     assert Path("ours.params").read_bytes() == Path("mxnet.params").read_bytes()
 
 
-@pytest.mark.parametrize("dtype", ELEMENT_TYPES.values())
+@pytest.mark.parametrize("dtype", ELEMENT_TYPES.values(), ids=str)
 def test_mxnet_reads_every_type_that_is_written(dtype):
-    arrays = {"a": _values((2, 3), dtype)}
+    bits = _values((2, 3), dtype="u2" if dtype == BFLOAT16 else dtype)
+    arrays = {"a": bits.view(dtype)}
     write_arrays("a.params", arrays)
-    _assert_same(_numpy(mx.nd.load("a.params")), arrays)
+    loaded = mx.nd.load("a.params")
+    _assert_same(_numpy(loaded), arrays)
+    mx.nd.save("mxnet.params", loaded)
+    assert Path("a.params").read_bytes() == Path("mxnet.params").read_bytes()
 
 
 def test_a_list_without_names_is_numbered():
     arrays = [_values((2, 3), "float32"), _values((4,), "int32")]
     mx.nd.save("list.params", [mx.nd.array(array, dtype=array.dtype) for array in arrays])
     _assert_same(read_arrays("list.params"), {"0": arrays[0], "1": arrays[1]})
+    write_arrays("ours.params", arrays)
+    assert Path("ours.params").read_bytes() == Path("list.params").read_bytes()
 
 
 @pytest.mark.parametrize("shapes", [[()], [(0,)], [(2, 0, 3)], [(), (2, 0), (2, 3)]], ids=str)
@@ -70,15 +85,89 @@ def test_scalars_and_empty_arrays(shapes):
     assert Path("ours.params").read_bytes() == Path("mxnet.params").read_bytes()
 
 
+@pytest.mark.parametrize("np_shape", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3), (0,), (2, 0, 3)], ids=str)
+def test_np_shape_chooses_the_version(np_shape, shape):
+    arrays = {"a": _values(shape, "float32")}
+    with mx.util.np_shape(np_shape):
+        mx.nd.save("mxnet.params", {"a": mx.nd.array(arrays["a"])})
+    write_arrays("ours.params", arrays, np_shape=np_shape)
+    assert Path("ours.params").read_bytes() == Path("mxnet.params").read_bytes()
+    assert [entry.version for entry in list_arrays("ours.params")] == [
+        "1.5" if np_shape else "0.12"
+    ]
+    with mx.util.np_shape(np_shape):
+        _assert_same(_numpy(mx.nd.load("ours.params")), arrays)
+
+
+@pytest.mark.parametrize("others", [{}, {"b": (2, 3)}, {"z": ()}], ids=str)
+def test_scalars_that_mxnet_writes_but_cannot_read(others):
+    shapes = {"a": (), **others, "last": ()}
+    arrays = {name: np.asarray(_values(shape, "float32")) for name, shape in shapes.items()}
+    mx.nd.save("mxnet.params", {name: mx.nd.array(array) for name, array in arrays.items()})
+    with pytest.raises((mx.MXNetError, UnicodeDecodeError)):
+        mx.nd.load("mxnet.params")
+    _assert_same(read_arrays("mxnet.params"), arrays)
+    with pytest.raises(InputError, match=r"^ours\.params: a is a scalar"):
+        write_arrays("ours.params", arrays, np_shape=False)
+
+
 def test_no_arrays():
-    write_arrays("none.params", {})
+    mx.nd.save("none.params", {})
     assert read_arrays("none.params") == {}
+    for nothing in ({}, []):
+        write_arrays("ours.params", nothing)
+        assert Path("ours.params").read_bytes() == Path("none.params").read_bytes()
 
 
-def test_transposed_arrays_are_written_in_their_own_order():
-    arrays = {"a": _values((3, 4), "float32").T, "b": _values((4, 6), "float32")[:, ::2]}
+def test_transposed_and_big_endian_arrays_are_written_in_their_own_order(monkeypatch):
+    monkeypatch.setattr(ndarray_file, "_WINDOW", 5)
+    values = _values((4, 6), "float32")
+    arrays = {"T": values.T, "step": values[:, ::2], "big": values.astype(">f4"), "f": values}
     write_arrays("a.params", arrays)
-    _assert_same(read_arrays("a.params"), arrays)
+    expected = {name: array.astype("<f4") for name, array in arrays.items()}
+    _assert_same(read_arrays("a.params"), expected)
+    write_arrays("again.params", read_arrays("a.params"))
+    assert Path("again.params").read_bytes() == Path("a.params").read_bytes()
+
+
+def test_windows_of_a_map_leave_nothing_in_memory():
+    values = np.arange(3 << 20, dtype=np.float32)
+    write_arrays("a.params", {"a": values})
+    mapped = read_arrays("a.params")["a"]
+    before = _resident_bytes()
+    parts = [window.sum(dtype=np.float64) for window in windows(mapped)]
+    assert len(parts) == 3
+    assert sum(parts) == values.sum(dtype=np.float64)
+    assert _resident_bytes() - before < values.nbytes / 2
+    assert mapped.sum(dtype=np.float64) == values.sum(dtype=np.float64)
+
+
+def _resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_private_maps_keep_their_changes():
+    write_arrays("a.params", {"a": np.zeros((2 << 20,), np.float32)})
+    private = np.memmap("a.params", np.float32, mode="c", offset=48, shape=(2 << 20,))
+    private[:] = 1
+    private.flags.writeable = False
+    assert sum(window.sum() for window in windows(private)) == 2 << 20
+    assert private.sum() == 2 << 20
+
+
+def test_listing_tells_how_arrays_are_stored():
+    one = np.ones((2,), np.float32)
+    arrays = [_array("0.8", one, (2, 3)), _array(V1, one, (3, 0)), _array(V2, one, (9, 0))]
+    Path("a.params").write_bytes(_file([*arrays, _header("0.8", ())], [b"a", b"b", b"c", b"d"]))
+    found = [entry._replace(array=entry.array.tolist()) for entry in list_arrays("a.params")]
+    starts = [24 + sum(map(len, arrays[: i + 1])) - one.nbytes for i in range(3)]
+    assert found == [
+        ("a", [1, 1], "0.8", "gpu(3)", starts[0]),
+        ("b", [1, 1], "0.11", "cpu_pinned(0)", starts[1]),
+        ("c", [1, 1], "0.12", "device type 9(0)", starts[2]),
+        ("d", [], "0.8", None, starts[2] + one.nbytes + 4),
+    ]
 
 
 @pytest.mark.parametrize("path", sorted(golden_folder().glob("*.params")), ids=lambda p: p.stem)
@@ -154,13 +243,30 @@ BROKEN = {
     "dimension beside 0": (_file([_header(V3, (0, 1 << 62)) + bytes(12)], [b"a"]), "shape"),
     "negative dimension": (_file([_header(V2, (2, -3)) + bytes(36)], [b"a"]), "impossible shape"),
     "two negative dimensions": (_file([_header(V2, (-2, -3)) + bytes(36)], []), "impossible shape"),
-    "type 12": (_file([_header(V2, (1,)) + struct.pack("<iiif", 1, 0, 12, 0)], []), "type 12"),
+    "type 8": (_file([_header(V2, (1,)) + struct.pack("<iiif", 1, 0, 8, 0)], []), "type 8"),
     "type -1": (_file([_header(V2, (1,)) + struct.pack("<iiif", 1, 0, -1, 0)], []), "type -1"),
     "more names": (_file([_array(V2, ONE)], [b"a", b"b"]), "1 arrays but 2 names"),
     "fewer names": (_file([_array(V2, ONE)] * 2, [b"a"]), "2 arrays but 1 names"),
     "one name twice": (_file([_array(V2, ONE)] * 2, [b"a", b"a"]), "occur twice"),
     "no UTF-8": (_file([_array(V2, ONE)], [b"\xff"]), "not UTF-8"),
     "more at the end": (_file([_array(V2, ONE)], [b"a"]) + bytes(3), "3 bytes too many"),
+    "storage": (_file([struct.pack("<IiI", V2, 3, 0)], []), "unknown storage type 3"),
+    "long name": (_file([_array(V2, ONE)], [b"a" * 4097]), "a name of 4097 bytes"),
+    "arrays": (_file([_header("0.8", ())] * 100_001, []), "100001 arrays announced, at most"),
+}
+OFFSETS = {  # of the field that is wrong
+    "array count": 16,
+    "name count": 60,
+    "name length": 68,
+    "rank": 32,
+    "rank of 0.8": 24,
+    "dimension": 36,
+    "type 8": 52,
+    "storage": 28,
+    "long name": 68,
+    "no UTF-8": 76,
+    "more at the end": 77,
+    "arrays": 16,
 }
 
 
@@ -172,11 +278,21 @@ def test_broken_files_are_refused(case):
         read_arrays("broken.params")
 
 
+@pytest.mark.parametrize("case", OFFSETS)
+def test_errors_tell_where(case):
+    Path("broken.params").write_bytes(BROKEN[case][0])
+    with pytest.raises(InputError, match=rf" at byte {OFFSETS[case]} of "):
+        read_arrays("broken.params")
+
+
 @pytest.mark.parametrize("storage", ["row_sparse", "csr"])
 def test_sparse_arrays_are_refused(storage):
     dense = mx.nd.array([[0, 0], [1, 2]])
     mx.nd.save("sparse.params", {"a": dense, "b": dense.tostype(storage)})
-    with pytest.raises(InputError, match=r"^sparse\.params: array 1 is sparse.* at byte \d+"):
+    with pytest.raises(
+        InputError,
+        match=rf"^sparse\.params: array 1 is sparse .{storage}.*not supported.* at byte \d+",
+    ):
         read_arrays("sparse.params")
 
 
@@ -186,7 +302,14 @@ FOREIGN = {
     "archive.zip": (b"PK\x03\x04" + bytes(40), "zip archive"),
     "archive.gz": (b"\x1f\x8b\x08" + bytes(40), "gzip file"),
     "image.png": (b"\x89PNG\r\n\x1a\n" + bytes(40), "89 50 4e 47 0d 0a 1a 0a"),
-    "short": (b"\x12\x01", "found 12 01"),
+    "model.safetensors": (struct.pack("<Q", 9) + b'{"a": {}}', "safetensors"),
+    "model.npy": (b"\x93NUMPY\x01\x00" + bytes(40), "NumPy .npy file"),
+    "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "HDF5"),
+    "model.pkl": (b"\x80\x02}" + bytes(40), "pickle"),
+    "symbol.json": (b'{"nodes": []}', "JSON"),
+    "page.params": (b"\xef\xbb\xbf<html><body>404</body></html>", "web page"),
+    "hole": (bytes(4096), "filled with zeros"),
+    "short": (b"\x12\x01", "found 12 01 at byte 0"),
     "empty": (b"", "empty"),
 }
 
@@ -205,7 +328,7 @@ def test_what_is_no_file_is_refused(name):
         read_arrays(name)
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "U3", "O", ">f4", "int16", "uint16", "uint32"])
+@pytest.mark.parametrize("dtype", ["complex64", "U3", "O", ">i2", "int16", "uint16", "uint32"])
 def test_types_that_mxnet_does_not_have_are_not_written(dtype, tmp_path):
     with pytest.raises(InputError, match=r"^new\.params: b has type"):
         write_arrays("new.params", {"a": ONE, "b": np.ones((2,), dtype)})

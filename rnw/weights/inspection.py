@@ -1,0 +1,227 @@
+"""What is in a weights file: its arrays, the network that it fits, how it differs from another."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.layout import (
+    LINEAR,
+    SEGMENTATION_CLASSIFIERS,
+    NetworkConfig,
+    configure,
+)
+from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
+from rnw.weights.convert import network_of, read_parameters
+from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
+
+Shape = Tuple[int, ...]
+
+_CLASSIFIER = re.compile(r"linear\d+_weight")
+_FIRST_OF_UNIT = re.compile(r"bn(\d)[ab]\d*_branch2a_gamma")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A weights file.
+
+    `fits` are the networks whose parameters have just these names and shapes: Model A, A1 and A2
+    cannot be told apart by them, nor D and F. `network` is the one that the file name says, None
+    when the name is no label or does not fit the content; `problem` says which.
+    """
+
+    path: Path
+    size: int  # bytes
+    entries: List[Entry]
+    fits: List[NetworkConfig]
+    network: Optional[NetworkConfig]
+    problem: str
+
+    @property
+    def values(self) -> int:
+        return sum(entry.array.size for entry in self.entries)
+
+    @property
+    def versions(self) -> List[str]:
+        return sorted({entry.version for entry in self.entries}, key=lambda v: int(v.split(".")[1]))
+
+    @property
+    def devices(self) -> List[str]:
+        return sorted({entry.device for entry in self.entries if entry.device})
+
+
+def inspect(path: PathLike) -> Inspection:
+    """List a `.params` file and find the network that it is for. Reads no values.
+
+    Raises InputError for a file that cannot be read.
+    """
+    path = Path(path)
+    entries = list_arrays(path)
+    parameters = read_parameters(path)
+    network, problem = None, ""
+    try:
+        network = network_of(path, parameters)
+    except InputError as error:
+        problem = str(error)
+    fits = fitting_networks({name: array.shape for name, array in parameters.items()})
+    return Inspection(path, path.stat().st_size, entries, fits, network, problem)
+
+
+def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
+    """The networks of the paper, at any width and number of classes, with just these parameters.
+
+    When none of the table has, the one of that structure, called `<size>-...`: the input size
+    leaves no trace in the parameters.
+    """
+    found = {name: tuple(shape) for name, shape in shapes.items()}
+    classes = next((s[0] for name, s in found.items() if s and _CLASSIFIER.fullmatch(name)), None)
+    channels = found.get("bn7_gamma") or (4096,)
+    kinds = (LINEAR, *SEGMENTATION_CLASSIFIERS) if classes else (LINEAR,)
+    fits = []
+    for spec in _candidates(found):
+        for kind in kinds:
+            options = {"classifier": kind, "head": "logits" if classes else "features"}
+            try:
+                config = configure(spec, classes, width=channels[0] / 4096, **options)
+            except InputError:  # no network has that width
+                continue
+            if {p.name: p.shape for p in config.parameters()} == found:
+                fits.append(config)
+    return fits
+
+
+def _candidates(names: Mapping[str, Shape]) -> List[NetworkSpec]:
+    """The networks of the table with as many units on each level, or that structure itself."""
+    firsts = filter(None, map(_FIRST_OF_UNIT.fullmatch, names))
+    counts = Counter(int(match[1]) for match in firsts)
+    units = tuple(counts[level] for level in range(1, LEVELS + 1))
+    known = [spec for spec in map(find_network, network_names()) if spec.units == units]
+    if known or not all(units[1:]) or sum(units) > MAX_UNITS:
+        return known
+    structure = "-".join(map(str, units))
+    return [replace(find_network(f"224-{structure}"), name=f"<size>-{structure}")]
+
+
+class Statistics(NamedTuple):
+    """Of the finite values of one array (None when it has none), and how many are not finite."""
+
+    minimum: Optional[float]
+    maximum: Optional[float]
+    mean: Optional[float]
+    nans: int
+    infinities: int
+
+
+def statistics(array: np.ndarray) -> Statistics:
+    """Statistics of one array of a file, computed piece by piece in float64."""
+    least, most, total, count, nans = np.inf, -np.inf, 0.0, 0, 0
+    for window in windows(array):
+        numbers = _numbers(window)
+        finite = numbers[np.isfinite(numbers)]
+        nans += int(np.isnan(numbers).sum())
+        if finite.size:
+            least, most = min(least, finite.min()), max(most, finite.max())
+            total, count = total + finite.sum(), count + finite.size
+    infinities = array.size - count - nans
+    if not count:
+        return Statistics(None, None, None, nans, infinities)
+    return Statistics(float(least), float(most), float(total / count), nans, infinities)
+
+
+def _numbers(window: np.ndarray) -> np.ndarray:
+    if window.dtype == BFLOAT16:  # the upper half of a float32
+        window = (window["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+    return window.astype(np.float64)
+
+
+class ValueDifference(NamedTuple):
+    """How far two arrays of one name and shape are apart.
+
+    `count` values of `size` differ. `largest` is the largest absolute difference (infinite where
+    only one side is NaN), `relative` the same over the largest finite magnitude in either array.
+    """
+
+    name: str
+    largest: float
+    relative: float
+    count: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two weights files, by the original's names, the largest first."""
+
+    arrays: int  # names in both
+    only_first: List[str]
+    only_second: List[str]
+    shapes: Dict[str, Tuple[Shape, Shape]]
+    types: Dict[str, Tuple[str, str]]
+    values: List[ValueDifference]
+
+    @property
+    def equal(self) -> bool:
+        return not (self.only_first or self.only_second or self.shapes or self.types or self.values)
+
+
+def compare(first: PathLike, second: PathLike, tolerance: float = 0.0) -> Comparison:
+    """Compare two weights files, of whatever kind, name by name.
+
+    tolerance: absolute differences of values up to it do not count. NaN equals NaN.
+
+    Raises InputError for a file that cannot be read and a tolerance below 0.
+    """
+    if not tolerance >= 0:
+        raise InputError(f"tolerance {tolerance}: expected at least 0")
+    ours, theirs = read_parameters(first), read_parameters(second)
+    both = {name: (array, theirs[name]) for name, array in ours.items() if name in theirs}
+    alike = {name: (a, b) for name, (a, b) in both.items() if a.shape == b.shape}
+    differences = [_difference(name, a, b, tolerance) for name, (a, b) in alike.items()]
+    return Comparison(
+        len(both),
+        [name for name in ours if name not in theirs],
+        [name for name in theirs if name not in ours],
+        {name: (a.shape, b.shape) for name, (a, b) in both.items() if a.shape != b.shape},
+        {
+            name: (type_name(a.dtype), type_name(b.dtype))
+            for name, (a, b) in both.items()
+            if a.dtype != b.dtype
+        },
+        sorted((d for d in differences if d.count), key=lambda d: -d.largest),
+    )
+
+
+def type_name(dtype: np.dtype) -> str:
+    """'float32', 'bfloat16' and so on."""
+    return "bfloat16" if dtype == BFLOAT16 else dtype.name
+
+
+def _difference(name: str, a: np.ndarray, b: np.ndarray, tolerance: float) -> ValueDifference:
+    largest = magnitude = 0.0
+    count = 0
+    for left, right in zip(windows(a), windows(b)):
+        apart, scale = _distances(left, right)
+        exceeding = apart[apart > tolerance]
+        count += exceeding.size
+        largest = max(largest, exceeding.max(initial=0.0))
+        magnitude = max(magnitude, scale)
+    relative = largest / magnitude if magnitude else float(largest)
+    return ValueDifference(name, float(largest), float(relative), count, a.size)
+
+
+def _distances(left: np.ndarray, right: np.ndarray) -> Tuple[np.ndarray, float]:
+    """Absolute differences of two windows, and the largest finite magnitude in them."""
+    a, b = _numbers(left), _numbers(right)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        apart = np.abs(a - b)
+    apart[np.isnan(apart)] = np.inf
+    apart[(a == b) | (np.isnan(a) & np.isnan(b))] = 0
+    if left.dtype.kind == right.dtype.kind == "i":  # float64 would take 2**53 + 1 for 2**53
+        apart = np.where(left == right, 0, np.maximum(apart, 1))
+    magnitudes = (np.abs(x[np.isfinite(x)]).max(initial=0) for x in (a, b))
+    return apart, max(magnitudes)
