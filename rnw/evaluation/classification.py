@@ -10,7 +10,13 @@ import numpy as np
 from rnw.data.catalog import CLASSES_FILE, Dataset, find_dataset, read_examples
 from rnw.data.readers import read_image
 from rnw.errors import InputError
-from rnw.evaluation.baselines import Baseline, baseline_of, load_baseline
+from rnw.evaluation.baselines import (
+    Baseline,
+    baseline_of,
+    download_weights,
+    find_baseline,
+    load_baseline,
+)
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
 from rnw.evaluation.predictions import Kept, fingerprint
 from rnw.evaluation.protocols import Protocol
@@ -98,19 +104,20 @@ class Prediction(NamedTuple):
 
 
 def load_model(
-    path: PathLike, contexts: Sequence[mx.Context], baseline: Optional[Baseline] = None
+    path: Optional[PathLike], contexts: Sequence[mx.Context], baseline: Optional[str] = None
 ) -> Model:
     """The classifier in a weights file; data set and protocol come from the file's name.
 
     A released file is tested as published. A file of gluoncv's is known by its name, as
-    `resnet101_v1-d988c13d.params`, or by `baseline`.
+    `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
+    downloads it.
 
     Raises InputError for a file that cannot be read, is no classifier or is for an unknown data
     set.
     """
-    baseline = baseline or baseline_of(path)
-    if baseline is not None:
-        return _load_baseline(baseline, path, contexts)
+    row = find_baseline(baseline) if baseline else baseline_of(path)
+    if row is not None:
+        return _load_baseline(row, path or download_weights(row), contexts)
     released = RELEASED.get(Path(path).name)
     label = parse_label(path)
     dataset = find_dataset(label.dataset)

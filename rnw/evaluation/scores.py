@@ -1,6 +1,6 @@
 """Scores of a classifier's probabilities: top-k accuracy, its error, cross-entropy."""
 
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -12,6 +12,10 @@ class Accuracy(NamedTuple):
     top5: float
     top1_standard_error: float
     top5_standard_error: float
+
+    def by_k(self) -> List[Tuple[int, float, float]]:
+        """(k, accuracy, standard error) for top-1 and top-5."""
+        return [(1, self.top1, self.top1_standard_error), (5, self.top5, self.top5_standard_error)]
 
 
 class ClassAccuracy(NamedTuple):
