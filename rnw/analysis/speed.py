@@ -11,7 +11,7 @@ import mxnet as mx
 from rnw.analysis.cost import count_multiply_adds
 from rnw.analysis.memory import used_memory_mb
 from rnw.errors import InputError
-from rnw.networks.classifier import Network, get_network
+from rnw.networks.classifier import get_network
 from rnw.runtime import leave_threads_to_mxnet
 
 REFERENCE_SIZE = 4096  # of the square float32 matrices

@@ -111,6 +111,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "by_scale": {scale: scores._asdict() for scale, scores in result.scales.items()},
         "published": result.published,
         "numbering": result.numbering,
+        "subset": result.subset,
     }
     if per_class:
         fields["per_class"] = [row._asdict() for row in result.classes]
@@ -119,6 +120,8 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
 
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
+    if result.subset:
+        click.echo(f"labels of a subset of {result.subset} classes: for networks trained on it")
     click.echo(str(result.protocol))
     for scale, scores in result.scales.items():
         if len(result.scales) > 1:
@@ -129,7 +132,9 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
         )
     if result.published:
         click.echo(f"published: {result.published}")
+    if per_class:
+        click.echo(" top-1  top-5 images label  class")
     for row in result.classes if per_class else ():
-        click.echo(f"{row.top1:6.2f} {row.top5:6.2f}  {row.images:5}  {row.label:4}  {row.name}")
+        click.echo(f"{row.top1:6.2f} {row.top5:6.2f}  {row.images:6} {row.label:5}  {row.name}")
     if saved:
         click.echo(f"{saved} and {saved.with_suffix('.txt')}, by {result.numbering}")

@@ -60,7 +60,7 @@ def load_baseline(baseline: Baseline, path: PathLike, contexts: List[Any]) -> An
     try:
         net.load_parameters(str(path), ctx=contexts)
     except Exception as error:  # MXNet's own, AssertionError, ValueError
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1].partition(", which contains")[0]
         raise InputError(f"{path}: no weights of gluoncv's {baseline.name}: {reason}") from error
     return net
 
@@ -77,6 +77,6 @@ def download_weights(baseline: Baseline) -> Path:
             return Path(get_model_file(baseline.name))
     except Exception as error:  # of requests, of the file system, of a wrong checksum
         raise InputError(
-            f"{baseline.name}: gluoncv cannot download its weights ({type(error).__name__}: "
-            f"{error}); connect to the network, or give a file with --weights"
+            f"{baseline.name}: gluoncv cannot download its weights ({type(error).__name__}); "
+            "connect to the network, or give a file with --weights"
         ) from error

@@ -45,7 +45,8 @@ class Evaluation(NamedTuple):
     `accuracy` is that of the probabilities averaged over the scales; `scales` has each scale's
     alone, the largest first, `classes` those of each class. `published` is the published protocol
     and score of a released file tested as published; `numbering` is what a submission numbers
-    classes by.
+    classes by; `subset` is the number of classes if the data was prepared with fewer than the
+    official ones, whose labels only a network trained on it knows.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class Evaluation(NamedTuple):
     classes: List[ClassAccuracy]
     published: Optional[str] = None
     numbering: Optional[str] = None
+    subset: Optional[int] = None
 
     @property
     def top1(self) -> float:
@@ -190,6 +192,7 @@ def evaluate(
     if save is not None:
         write_predictions(save, probabilities, examples, numbering)
     labels, best = examples.labels, top_classes(probabilities)
+    prepared = _prepared_classes(dataset, root)
     return Evaluation(
         dataset.name,
         split,
@@ -197,9 +200,10 @@ def evaluate(
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
-        class_accuracies(best, labels, _class_names(dataset, root)),
+        class_accuracies(best, labels, prepared or dataset.class_names()),
         _published(model),
         numbering.description if numbering else None,
+        len(prepared) or None,
     )
 
 
@@ -274,11 +278,11 @@ def _published(model: Model) -> Optional[str]:
     return released.published
 
 
-def _class_names(dataset: Dataset, root: Path) -> Sequence[str]:
-    """Names by label: those prepared for a subset of the classes, else the data set's own."""
+def _prepared_classes(dataset: Dataset, root: Path) -> Sequence[str]:
+    """Names by label if data was prepared for a subset of the classes, else none."""
     path = root / CLASSES_FILE
-    prepared = path.read_text(encoding="utf-8").splitlines() if path.is_file() else ()
-    return prepared if 0 < len(prepared) < dataset.classes else dataset.class_names()
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return names if len(names) < dataset.classes else []
 
 
 def make_validator(

@@ -57,7 +57,7 @@ def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:
     try:
         with np.load(path) as arrays:
             probabilities, found = arrays["probabilities"], json.loads(str(arrays["origin"]))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
         ) from error

@@ -18,8 +18,8 @@ class Published:
     title: str
     network: Optional[str]
     depth: Optional[int]
-    top1: float
-    top5: float
+    top1_error: float
+    top5_error: float
     speed: Optional[float] = None
     errors_source: str = REMEMBERED
     speed_source: str = REMEMBERED

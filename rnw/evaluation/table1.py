@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 
@@ -62,8 +62,8 @@ class Row(NamedTuple):
             fields["ours"] = {
                 "images": self.evaluation.images,
                 "protocol": str(self.evaluation.protocol),
-                "top1": 100 - accuracy.top1,
-                "top5": 100 - accuracy.top5,
+                "top1_error": 100 - accuracy.top1,
+                "top5_error": 100 - accuracy.top5,
                 "top1_standard_error": accuracy.top1_standard_error,
                 "top5_standard_error": accuracy.top5_standard_error,
             }
@@ -89,7 +89,7 @@ def fill_table(
     speed: measure it on the first device, ten images of the test crop at a time.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
-    before are not computed again. Raises InputError for unknown networks, a missing folder, weights
+    before are not computed again. `on_row` is told each row for which something was found. Raises InputError for unknown networks, a missing folder, weights
     that cannot be used, and missing data when there are weights.
     """
     rows = [Row(row, _find_weights(weights_folder, row.network)) for row in _choose(networks)]
@@ -108,7 +108,8 @@ def fill_table(
         if speed and row.published.network:
             row = _measure(row, contexts[0])
         filled.append(row)
-        on_row(row)
+        if row.evaluation or row.speed:
+            on_row(row)
     return filled
 
 
@@ -180,28 +181,33 @@ def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any
 
 def as_markdown(rows: Sequence[Row], device: str) -> str:
     """The table as Markdown, with what must be known to read it."""
-    lines = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
-    images = {row.evaluation.images for row in rows if row.evaluation}
-    ours = f"Ours: errors in per cent with their standard error, on {_join(images)} images; "
-    ours = ours if images else "Ours: no weights were found; "
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + (
-        f"\n{ours}speed on {device}, {SPEED_BATCH} images of the test crop at a time, random "
-        "weights. The paper's speed: the same on a GTX 980 with cuDNN 4.\n"
-        f"\n{REMEMBERED_MARK} remembered by readers of the paper, not checked against it; unmarked "
-        "numbers are from the README of the original code.\n"
+    cells = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    return table + "".join(f"\n{note}\n" for note in _notes(rows, device))
+
+
+def _notes(rows: Sequence[Row], device: str) -> Iterator[str]:
+    tested = sorted({row.evaluation.images for row in rows if row.evaluation})
+    if tested:
+        images = " or ".join(f"{number:,}" for number in tested)
+        yield f"Our errors are in per cent with their standard error, on {images} images."
+    if any(row.speed for row in rows):
+        yield (
+            f"Our speed is on {device}, {SPEED_BATCH} images of the test crop at a time, with "
+            "random weights; the paper's is the same on a GTX 980 with cuDNN 4."
+        )
+    yield (
+        f"{REMEMBERED_MARK} remembered by readers of the paper, not checked against it; the "
+        "paper's other errors are from the README of the original code."
     )
-
-
-def _join(numbers: Iterable[int]) -> str:
-    return " or ".join(f"{number:,}" for number in sorted(numbers))
 
 
 def _cells(row: Row) -> Sequence[str]:
     paper, found = row.published, row.evaluation
-    errors = [(paper.top1, "-"), (paper.top5, "-")]
+    errors = [(paper.top1_error, "-"), (paper.top5_error, "-")]
     if found:
         ours = [f"{100 - value:.2f} ± {error:.2f}" for _, value, error in found.accuracy.by_k()]
-        errors = list(zip((paper.top1, paper.top5), ours))
+        errors = list(zip((paper.top1_error, paper.top5_error), ours))
     (top1, our_top1), (top5, our_top5) = errors
     return (
         paper.title,
