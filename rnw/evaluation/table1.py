@@ -89,8 +89,10 @@ def fill_table(
     speed: measure it on the first device, ten images of the test crop at a time.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
-    before are not computed again. `on_row` is told each row for which something was found. Raises InputError for unknown networks, a missing folder, weights
-    that cannot be used, and missing data when there are weights.
+    before are not computed again. `on_row` is told each row for which something was found.
+
+    Raises InputError for unknown networks, a missing folder, weights that cannot be used, and
+    missing data when there are weights.
     """
     rows = [Row(row, _find_weights(weights_folder, row.network)) for row in _choose(networks)]
     if any(row.weights for row in rows):

@@ -12,7 +12,7 @@ LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 
 def _scores(rnw, weights, *options):
     """Computed, not read from predictions that an evaluation before has kept."""
-    fresh = ("--predictions", f"kept/{'_'.join(map(str, options))}")
+    fresh = ("--predictions", "kept", "--overwrite")
     code, out, err = rnw("eval-cls", "--weights", weights, "--json", *fresh, *options)
     assert (code, err, out.count("\n")) == (0, "", 1)
     return json.loads(out)
