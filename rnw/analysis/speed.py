@@ -11,7 +11,7 @@ import mxnet as mx
 from rnw.analysis.cost import count_multiply_adds
 from rnw.analysis.memory import used_memory_mb
 from rnw.errors import InputError
-from rnw.networks.classifier import Network, get_network
+from rnw.networks.classifier import get_network
 from rnw.runtime import leave_threads_to_mxnet
 
 REFERENCE_SIZE = 4096  # of the square float32 matrices
@@ -72,7 +72,7 @@ def bench_inference(
     )
 
 
-def _forward(net: Network, batch: int, size: int, context: Any) -> Callable[[], Any]:
+def _forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
     net.initialize(ctx=context)
     net.hybridize(static_alloc=True, static_shape=True)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
@@ -93,8 +93,13 @@ def _speed_with_own_threads(name: str, batch: int, size: int) -> float:
         return pool.submit(_plain_speed, name, batch, size).result()
 
 
-def _plain_speed(name: str, batch: int, size: int, repetitions: int = 3) -> float:
-    forward = _forward(get_network(name), batch, size, mx.cpu())
+def _plain_speed(name: str, batch: int, size: int) -> float:
+    return measure_speed(get_network(name), batch, size, mx.cpu())
+
+
+def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
+    """Images/s of a network, which it initialises, on (batch, 3, size, size) float32; a median."""
+    forward = _forward(net, batch, size, context)
     for _ in range(WARM_UP):
         _seconds(forward)
     return batch / statistics.median(_seconds(forward) for _ in range(repetitions))

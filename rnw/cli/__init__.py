@@ -21,6 +21,7 @@ COMMANDS = {
     "plot": "plot",
     "predict": "predict",
     "prepare": "prepare",
+    "table1": "table1",
     "train-cls": "train_cls",
     "weights": "weights",
 }

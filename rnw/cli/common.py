@@ -1,11 +1,13 @@
 """Options and output that several commands share."""
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import click
 
+INTERRUPTED = 130  # the status of what Ctrl-C ended
 FILE = click.Path(path_type=Path)
 
 
@@ -19,6 +21,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 data_root_option = click.option(
     "--data-root", type=FILE, help="Where the data set lies, if not under data/."
 )
+
+
+@contextlib.contextmanager
+def exit_when_interrupted() -> Iterator[None]:
+    """End at Ctrl-C a command that goes on where it stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nstopped; the same command goes on", err=True)
+        raise SystemExit(INTERRUPTED) from None
 
 
 def print_json(value: Mapping[str, Any]) -> None:

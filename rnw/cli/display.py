@@ -1,12 +1,17 @@
-"""What a training command shows of its run."""
+"""What a command shows of a training run or an evaluation."""
 
 import shutil
 import sys
 import time
+from typing import TYPE_CHECKING, TextIO, Union
 
 import click
 
 from rnw.training.progress import Progress, Validated
+
+if TYPE_CHECKING:
+    from rnw.evaluation.classification import Tested
+    from rnw.evaluation.table1 import Row
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 BAR = "%(label)s [%(bar)s]%(info)s"
@@ -17,10 +22,11 @@ SECONDS_BETWEEN_LINES = 60
 class Display:
     """A line for each epoch that is done, and what is seen of the epoch under way.
 
-    That is a bar on a terminal, elsewhere a line a minute.
+    That is a bar on a terminal, elsewhere a line a minute; on standard error if `err`.
     """
 
-    def __init__(self):
+    def __init__(self, err: bool = False):
+        self._err = err
         self._bar = None
         self._last_line = time.monotonic()
 
@@ -30,8 +36,8 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
 
-    def on_step(self, progress: Progress) -> None:
-        if sys.stdout.isatty():
+    def on_step(self, progress: "Union[Progress, Tested]") -> None:
+        if self._stream.isatty():
             self._show_bar(progress)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._write(str(progress))
@@ -42,16 +48,27 @@ class Display:
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
 
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self._err else sys.stdout
+
+    def on_row(self, row: "Row") -> None:
+        self._write(str(row))
+
     def _write(self, line: str) -> None:
         self._remove_bar()
-        click.echo(line)
+        click.echo(line, err=self._err)
         self._last_line = time.monotonic()
 
-    def _show_bar(self, progress: Progress) -> None:
+    def _show_bar(self, progress: "Union[Progress, Tested]") -> None:
         """One line, as wide as the terminal; a resumed epoch starts further on."""
         if self._bar is None:
             self._bar = click.progressbar(
-                length=progress.steps, width=0, show_eta=False, bar_template=BAR
+                length=progress.steps,
+                width=0,
+                show_eta=False,
+                bar_template=BAR,
+                file=self._stream,
             )
         columns = shutil.get_terminal_size().columns
         self._bar.label = progress.short()[: max(columns - BESIDE_LABEL, 0)]
@@ -59,5 +76,5 @@ class Display:
 
     def _remove_bar(self) -> None:
         if self._bar is not None:
-            click.echo(CLEAR_LINE, nl=False)
+            click.echo(CLEAR_LINE, nl=False, err=self._err)
             self._bar = None

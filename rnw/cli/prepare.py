@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE
+from rnw.cli.common import FILE, exit_when_interrupted
 
 if TYPE_CHECKING:
     from rnw.data.prepare import Step
 
 DATASETS = ("ilsvrc-cls", "places365-cls")
-INTERRUPTED = 130
 SECONDS = 1  # between two lines of progress
 
 
@@ -69,12 +68,8 @@ def command(
 
 
 def _run(step: "Step") -> None:
-    with _Progress() as progress:
-        try:
-            step.run(progress.show)
-        except KeyboardInterrupt:
-            click.echo("\nstopped; the same command goes on", err=True)
-            raise SystemExit(INTERRUPTED) from None
+    with _Progress() as progress, exit_when_interrupted():
+        step.run(progress.show)
 
 
 class _Progress:

@@ -11,6 +11,7 @@ from rnw.data.readers import Examples
 from rnw.errors import InputError
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
 
 
 def _imagenet_names() -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, Optional
 
 import numpy as np
 
@@ -33,6 +33,24 @@ def read_devkit(source: Path) -> Annotations:
             )
         val[f"ILSVRC2012_val_{number:08d}"] = name
     return Annotations(tuple(sorted(images)), images, val)
+
+
+def read_class_numbers(source: Path) -> Dict[str, int]:
+    """ILSVRC2012_ID of each class, by WordNet id, from the development kit.
+
+    Raises InputError for files that are missing or of another form.
+    """
+    synsets = _read_synsets(source)
+    return dict(zip(synsets["WNID"].tolist(), map(int, synsets["ILSVRC2012_ID"])))
+
+
+def find_devkit(root: Path) -> Optional[Path]:
+    """The development kit in a folder, its archive or what it holds; None when there is none."""
+    files = ILSVRC12.annotations
+    if (root / files.archive).is_file():
+        return root / files.archive
+    folders = (root / files.extracted, root)
+    return next((folder for folder in folders if (folder / files.probe).is_file()), None)
 
 
 def _read_synsets(source: Path) -> Any:

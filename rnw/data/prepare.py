@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.data.archives import OnProgress, check_md5, extract, partial_folder
+from rnw.data.catalog import CLASSES_FILE
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
 from rnw.data.lists import read_list, write_list
@@ -22,7 +23,6 @@ from rnw.errors import InputError
 from rnw.files import write_text
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
-CLASSES_FILE = "classes.txt"
 
 
 class Step(NamedTuple):

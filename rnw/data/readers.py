@@ -1,5 +1,6 @@
 """Decoding: image files, lists and packs of them, and data sets that fit into memory."""
 
+import io
 import os
 from pathlib import Path
 from typing import NamedTuple, Sequence, Union
@@ -28,16 +29,28 @@ def read_image(path: PathLike) -> np.ndarray:
 
     Raises InputError for a file that is missing or no image.
     """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
+    return decode_image(content, str(path))
+
+
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """Decode the content of an image file to (H, W, 3) uint8 RGB.
+
+    Raises InputError that names it when it is no image.
+    """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             if image.mode.startswith("I;16"):  # which `convert` would clip to white
                 return _to_rgb((np.array(image) >> 8).astype(np.uint8))
             return np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image: {error}") from error
+        raise InputError(f"{name}: cannot be read as an image: {error}") from error
 
 
 def read_digits(root: Path, split: str) -> Examples:

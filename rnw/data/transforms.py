@@ -48,6 +48,25 @@ def center_crop(image: np.ndarray, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
 
 
+def three_crops(image: np.ndarray, size: int) -> np.ndarray:
+    """(3, size, size, 3): both ends and the middle of an image along its longer side."""
+    height, width = image.shape[:2]
+    top, left = (int(np.ceil((side - size) / 2)) for side in (height, width))
+    if height > width:
+        corners = [(y, left) for y in (0, top, height - size)]
+    else:
+        corners = [(top, x) for x in (0, left, width - size)]
+    return np.stack([image[y : y + size, x : x + size] for y, x in corners])
+
+
+def five_crops(image: np.ndarray, size: int) -> np.ndarray:
+    """(5, size, size, 3): the four corners and the middle of an image."""
+    bottom, right = (side - size for side in image.shape[:2])
+    corners = [(y, x) for y in (0, bottom) for x in (0, right)]
+    crops = [image[y : y + size, x : x + size] for y, x in corners]
+    return np.stack([*crops, center_crop(image, size)])
+
+
 def normalize(images: np.ndarray) -> np.ndarray:
     """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet."""
     scaled = images.astype(np.float32) / np.float32(255)

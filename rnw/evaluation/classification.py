@@ -1,45 +1,101 @@
 """Top-1 and top-5 of a classification network, and what it sees in a picture."""
 
+import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
-from mxnet.gluon.utils import split_and_load
 
-from rnw.data import transforms
-from rnw.data.catalog import Dataset, find_dataset, read_examples
+from rnw.data.catalog import CLASSES_FILE, Dataset, find_dataset, read_examples
 from rnw.data.readers import read_image
 from rnw.errors import InputError
-from rnw.files import PathLike
+from rnw.evaluation.baselines import (
+    Baseline,
+    baseline_of,
+    download_weights,
+    find_baseline,
+    load_baseline,
+)
+from rnw.evaluation.inference import Model, picture_reader, predict_batches
+from rnw.evaluation.predictions import Kept, fingerprint
+from rnw.evaluation.protocols import Protocol
+from rnw.evaluation.scores import (
+    Accuracy,
+    ClassAccuracy,
+    accuracy,
+    class_accuracies,
+    cross_entropy,
+    top_accuracy,
+    top_classes,
+)
+from rnw.evaluation.submission import check_free, find_numbering, write_predictions
+from rnw.files import PathLike, md5
 from rnw.networks.classifier import Network
 from rnw.weights import load_network
 from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED
+from rnw.weights.released import RELEASED, ReleasedFile
 
-
-class Model(NamedTuple):
-    """A trained network with the protocol it is tested by.
-
-    `in_training`: the network has the softmax head, takes labels and gives probabilities.
-    """
-
-    net: Network
-    dataset: Dataset
-    contexts: List[mx.Context]
-    crop: int
-    interpolation: str
-    in_training: bool = False
+BASELINE_DATASET = "ilsvrc-cls"
 
 
 class Evaluation(NamedTuple):
-    """Accuracies in per cent over all images of a split."""
+    """Accuracies over all images of a split.
+
+    `accuracy` is that of the probabilities averaged over the scales; `scales` has each scale's
+    alone, the largest first, `classes` those of each class. `published` is the published protocol
+    and score of a released file tested as published; `numbering` is what a submission numbers
+    classes by; `subset` is the number of classes if the data was prepared with fewer than the
+    official ones, whose labels only a network trained on it knows.
+    """
 
     dataset: str
     split: str
     images: int
+    protocol: Protocol
+    accuracy: Accuracy
+    scales: Dict[int, Accuracy]
+    classes: List[ClassAccuracy]
+    published: Optional[str] = None
+    numbering: Optional[str] = None
+    subset: Optional[int] = None
+
+    @property
+    def top1(self) -> float:
+        """Top-1 accuracy in per cent."""
+        return self.accuracy.top1
+
+    @property
+    def top5(self) -> float:
+        """Top-5 accuracy in per cent."""
+        return self.accuracy.top5
+
+
+class Tested(NamedTuple):
+    """How far an evaluation is: `step` of `steps` images over all scales.
+
+    `top1` and `top5` are the accuracies in per cent so far at the present `scale`.
+    """
+
+    scale: int
+    step: int
+    steps: int
     top1: float
     top5: float
+    images_per_second: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.step}/{self.steps} images, scale {self.scale}: top-1 {self.top1:.2f} %, "
+            f"top-5 {self.top5:.2f} %, {self.images_per_second:.1f} images/s"
+        )
+
+    def short(self) -> str:
+        """The same in so few words that a bar fits beside them."""
+        return f"{self.scale}: {self.top1:.2f} {self.top5:.2f} {self.images_per_second:.0f} img/s"
+
+
+Hook = Callable[[Tested], None]
 
 
 class Prediction(NamedTuple):
@@ -49,12 +105,21 @@ class Prediction(NamedTuple):
     classes: List[Tuple[int, str, float]]
 
 
-def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
+def load_model(
+    path: Optional[PathLike], contexts: Sequence[mx.Context], baseline: Optional[str] = None
+) -> Model:
     """The classifier in a weights file; data set and protocol come from the file's name.
 
-    A released file is tested as published. Raises InputError for a file that cannot be read, is no
-    classifier or is for an unknown data set.
+    A released file is tested as published. A file of gluoncv's is known by its name, as
+    `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
+    downloads it.
+
+    Raises InputError for a file that cannot be read, is no classifier or is for an unknown data
+    set.
     """
+    row = find_baseline(baseline) if baseline else baseline_of(path)
+    if row is not None:
+        return _load_baseline(row, path or download_weights(row), contexts)
     released = RELEASED.get(Path(path).name)
     label = parse_label(path)
     dataset = find_dataset(label.dataset)
@@ -62,39 +127,162 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
     net.hybridize(static_alloc=True, static_shape=True)
-    model = _own_model(net, dataset, contexts)
+    model = _own_model(net, dataset, contexts)._replace(weights=Path(path))
     if released is None:
         return model
-    return model._replace(crop=released.test_size, interpolation=released.interpolation)
+    return model._replace(protocol=_released_protocol(released))
+
+
+def _released_protocol(released: ReleasedFile) -> Protocol:
+    return Protocol((released.test_size,), interpolation=released.interpolation)
+
+
+def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Context]) -> Model:
+    net = load_baseline(baseline, path, list(contexts))
+    net.hybridize(static_alloc=True, static_shape=True)
+    return Model(
+        net,
+        find_dataset(BASELINE_DATASET),
+        list(contexts),
+        baseline.protocol,
+        weights=Path(path),
+        fixed_size=baseline.fixed_size,
+    )
 
 
 def _own_model(net: Network, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
     """A network trained here with its protocol."""
     crop = int(net.config.spec.size * dataset.test_scale)
-    return Model(net, dataset, list(contexts), crop, "adaptive")
+    return Model(net, dataset, list(contexts), Protocol((crop,)))
 
 
-def evaluate(model: Model, *, data_root: Optional[Path] = None, batch: int = 64) -> Evaluation:
-    """Test a model on its data set's test split, one centre crop per image.
+def evaluate(
+    model: Model,
+    *,
+    data_root: Optional[Path] = None,
+    batch: int = 64,
+    predictions: Optional[Path] = None,
+    save: Optional[Path] = None,
+    devkit: Optional[Path] = None,
+    overwrite: bool = False,
+    on_batch: Hook = lambda tested: None,
+) -> Evaluation:
+    """Test a model by its protocol on its data set's test split.
 
-    Raises InputError when data is missing, naming it, and for another number of classes.
+    batch: crops that go through the network at a time.
+    predictions: a folder where the probabilities of each scale are kept while they are computed;
+        those that are there are not computed again.
+    save: an .npz file for the averaged probabilities, with the ILSVRC submission beside it.
+    devkit: the development kit that tells the numbers of classes in the submission.
+    overwrite: compute kept predictions anew and replace saved ones.
+
+    Raises InputError when data is missing, naming it, for another number of classes, and for
+    predictions kept of another evaluation.
     """
-    split = model.dataset.test_split
-    examples = read_examples(model.dataset, split, data_root)
-    probabilities = _probabilities(model, examples.images, batch)
-    classes = probabilities.shape[1]
-    if classes != model.dataset.classes:
-        raise InputError(
-            f"the network is for {classes} classes, {model.dataset.title} has "
-            f"{model.dataset.classes}"
-        )
+    if save is not None:
+        check_free(save, overwrite)
+    dataset, split = model.dataset, model.dataset.test_split
+    examples = read_examples(dataset, split, data_root)
+    root = data_root or dataset.root or Path()
+    numbering = find_numbering(dataset, root, devkit) if save is not None else None
+    kept = _open_kept(model, examples, predictions, overwrite)
+    _fill(model, examples, kept, batch, on_batch)
+    by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
+    probabilities = np.mean(list(by_scale.values()), axis=0)
+    if save is not None:
+        write_predictions(save, probabilities, examples, numbering)
+    labels, best = examples.labels, top_classes(probabilities)
+    prepared = _prepared_classes(dataset, root)
     return Evaluation(
-        model.dataset.name,
+        dataset.name,
         split,
-        len(examples.labels),
-        top_accuracy(probabilities, examples.labels, 1),
-        top_accuracy(probabilities, examples.labels, 5),
+        len(labels),
+        model.protocol,
+        accuracy(best, labels),
+        {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
+        class_accuracies(best, labels, prepared or dataset.class_names()),
+        _published(model),
+        numbering.description if numbering else None,
+        len(prepared) or None,
     )
+
+
+def _open_kept(
+    model: Model, examples: Any, folder: Optional[Path], overwrite: bool
+) -> Dict[int, Kept]:
+    """The predictions kept for each scale."""
+    if folder is None:
+        return {scale: Kept(None, {}) for scale in model.protocol.scales}
+    origin = {
+        "weights": md5(model.weights),
+        "images": fingerprint(examples),
+        "interpolation": model.protocol.interpolation,
+    }
+    kind = model.protocol.crops + "_flip" * model.protocol.flipped
+    split = model.dataset.test_split
+    return {
+        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, overwrite)
+        for scale in model.protocol.scales
+    }
+
+
+def _fill(model: Model, examples: Any, kept: Dict[int, Kept], batch: int, on_batch: Hook) -> None:
+    """Compute what is missing of the predictions, scale by scale."""
+    read = picture_reader(examples)
+    speedometer = _Speedometer(len(examples.labels) * len(kept), kept)
+    for scale, predictions in kept.items():
+        best = [top_classes(predictions.all())] if predictions.done else []
+        missing = range(predictions.done, len(examples.labels))
+        try:
+            for rows in predict_batches(model, read, missing, scale, batch):
+                _check_classes(rows.shape[1], model.dataset)
+                predictions.append(rows)
+                best.append(top_classes(rows))
+                so_far = accuracy(np.concatenate(best), examples.labels[: predictions.done])
+                on_batch(speedometer.tested(scale, so_far))
+        finally:
+            predictions.save()
+
+
+class _Speedometer:
+    """Tells how far an evaluation is, and how fast it goes since it was begun or taken up."""
+
+    def __init__(self, steps: int, kept: Dict[int, Kept]):
+        self._steps = steps
+        self._kept = kept
+        self._before = self._done()
+        self._start = time.monotonic()
+
+    def _done(self) -> int:
+        return sum(predictions.done for predictions in self._kept.values())
+
+    def tested(self, scale: int, so_far: Accuracy) -> Tested:
+        done = self._done()
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        speed = (done - self._before) / seconds
+        return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
+
+
+def _check_classes(classes: int, dataset: Dataset) -> None:
+    if classes != dataset.classes:
+        raise InputError(
+            f"the network is for {classes} classes, {dataset.title} has {dataset.classes}"
+        )
+
+
+def _published(model: Model) -> Optional[str]:
+    """Protocol and score of a released file, if that is what the model is tested by."""
+    released = RELEASED.get(model.weights.name) if model.weights else None
+    if released is None or model.protocol != _released_protocol(released):
+        return None
+    return released.published
+
+
+def _prepared_classes(dataset: Dataset, root: Path) -> Sequence[str]:
+    """Names by label if data was prepared for a subset of the classes, else none."""
+    path = root / CLASSES_FILE
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return names if len(names) < dataset.classes else []
 
 
 def make_validator(
@@ -111,10 +299,11 @@ def make_validator(
     """
     dataset = find_dataset(name)
     examples = read_examples(dataset, dataset.test_split, data_root)
+    read = picture_reader(examples)
 
     def validate(net: Network) -> Dict[str, float]:
         model = _own_model(net, dataset, contexts)._replace(in_training=True)
-        probabilities = _probabilities(model, examples.images, batch)
+        probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
             "loss": cross_entropy(probabilities, examples.labels),
             "top-1": top_accuracy(probabilities, examples.labels, 1) / 100,
@@ -131,48 +320,20 @@ def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Pr
     """
     images = [read_image(path) for path in paths]
     names = model.dataset.class_names()
-    probabilities = _probabilities(model, images, batch=1)
+    probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
     predictions = []
-    for path, row in zip(paths, probabilities):
-        best = np.argsort(-row, kind="stable")[:top]
+    for path, row, best in zip(paths, probabilities, top_classes(probabilities, top)):
         classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
         predictions.append(Prediction(str(path), classes))
     return predictions
 
 
-def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries."""
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return 100.0 * float(np.mean((best == labels[:, None]).any(axis=1)))
-
-
-def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability."""
-    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
-
-
-def prepare(image: np.ndarray, model: Model) -> np.ndarray:
-    """The centre crop (crop, crop, 3) uint8 that the network sees of an image."""
-    scaled = transforms.scale_shorter_side(image, model.crop, model.interpolation)
-    return transforms.center_crop(scaled, model.crop)
-
-
-def _probabilities(model: Model, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
-    batches = _forward(model, images, batch)
-    return np.concatenate([part.asnumpy() for parts in batches for part in parts])
-
-
-def _forward(model: Model, images: Sequence[np.ndarray], batch: int) -> Iterator[List[Any]]:
-    for start in range(0, len(images), batch):
-        crops = np.stack([prepare(image, model) for image in images[start : start + batch]])
-        contexts = model.contexts[: len(crops)]
-        data = transforms.normalize(crops)
-        parts = split_and_load(data, contexts, even_split=False)
-        yield [_forward_part(model, part) for part in parts]
-
-
-def _forward_part(model: Model, part: mx.nd.NDArray) -> mx.nd.NDArray:
-    if model.in_training:
-        return model.net(part, mx.nd.zeros(len(part), ctx=part.context))
-    return mx.nd.softmax(model.net(part))
+def _average_scales(
+    model: Model, read: Callable[[int], np.ndarray], images: int, batch: int
+) -> np.ndarray:
+    """Probabilities (images, classes), the mean over the scales of the protocol."""
+    by_scale = [
+        np.concatenate(list(predict_batches(model, read, range(images), scale, batch)))
+        for scale in model.protocol.scales
+    ]
+    return np.mean(by_scale, axis=0)

@@ -11,14 +11,23 @@ LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 
 
 def _scores(rnw, weights, *options):
-    code, out, err = rnw("eval-cls", "--weights", weights, "--json", *options)
+    """Computed, not read from predictions that an evaluation before has kept."""
+    fresh = ("--predictions", "kept", "--overwrite")
+    code, out, err = rnw("eval-cls", "--weights", weights, "--json", *fresh, *options)
     assert (code, err, out.count("\n")) == (0, "", 1)
     return json.loads(out)
 
 
 def test_json(rnw, checkpoint):
     scores = _scores(rnw, checkpoint)
-    assert set(scores) == {"dataset", "split", "images", "top1", "top5"}
+    assert {"dataset", "split", "images", "top1", "top5"} <= set(scores)
+    assert scores["by_scale"] == {
+        "28": {key: scores[key] for key in scores if key.startswith("top")}
+    }
+    assert (scores["scales"], scores["crops"], scores["flip"]) == ([28], "center", False)
+    assert scores["top1_standard_error"] == pytest.approx(
+        (scores["top1"] * (100 - scores["top1"]) / 359) ** 0.5
+    )
     assert (scores["dataset"], scores["split"], scores["images"]) == ("digits", "test", 359)
     assert 5 <= scores["top1"] < scores["top5"] <= 100
     correct = scores["top1"] * 359 / 100
@@ -27,7 +36,7 @@ def test_json(rnw, checkpoint):
 
 def test_text_says_the_same(rnw, checkpoint):
     scores = _scores(rnw, checkpoint)
-    code, out, err = rnw("eval-cls", "--weights", checkpoint)
+    code, out, err = rnw("eval-cls", "--weights", checkpoint, "--predictions", "other")
     assert (code, err) == (0, "")
     assert out.startswith("digits test, 359 images\n")
     found = re.findall(r"top-([15]) accuracy (\d+\.\d\d) %, error (\d+\.\d\d) %", out)
@@ -110,3 +119,32 @@ def test_refuses_options(rnw, options):
     code, out, err = rnw("eval-cls", *options)
     assert (code, out) == (2, "")
     assert ("'--batch'" if options else "'--weights'") in err
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("--scales", "224;320"), "'224;320': expected crop sizes such as 224,320"),
+        (("--three-crops", "--ten-crops"), "cannot be used together"),
+    ],
+)
+def test_refuses_protocols(rnw, options, wording):
+    code, out, err = rnw("eval-cls", "--weights", "x.params", *options)
+    assert (code, out) == (2, "")
+    assert wording in err
+
+
+def test_predictions_are_kept_beside_the_weights(rnw, checkpoint):
+    mine = Path("w") / checkpoint.name
+    mine.parent.mkdir()
+    mine.write_bytes(checkpoint.read_bytes())
+    first = rnw("eval-cls", "--weights", mine, "--scales", "28,32")
+    folder = mine.with_suffix("")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(kept) == ["test_28_center.npz", "test_32_center.npz"]
+    (folder / "test_32_center.npz").write_bytes(kept["test_28_center.npz"])  # it is believed
+    code, out, _ = rnw("eval-cls", "--weights", mine, "--scales", "28,32")
+    assert code == 0
+    assert out != first[1]
+    again = rnw("eval-cls", "--weights", mine, "--scales", "28,32", "--overwrite")
+    assert again == first

@@ -12,14 +12,14 @@ from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification import (
-    Model,
-    cross_entropy,
     evaluate,
     load_model,
     make_validator,
     predict,
-    top_accuracy,
 )
+from rnw.evaluation.inference import Model
+from rnw.evaluation.protocols import Protocol
+from rnw.evaluation.scores import cross_entropy, top_accuracy
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -141,7 +141,7 @@ def test_unreadable_pictures_are_refused(path, tiny):
 def test_protocols(file, name, crop, pooling, interpolation, fill):
     save_params(fill(get_network(name, width=NARROW)), file)
     model = load_model(file, [mx.cpu()])
-    assert (model.crop, model.interpolation) == (crop, interpolation)
+    assert model.protocol == Protocol((crop,), interpolation=interpolation)
     assert (model.net.config.pooling, model.dataset.name) == (pooling, "ilsvrc-cls")
 
 
@@ -208,11 +208,7 @@ def _stand_in(classes, seed):
     return forward
 
 
-def _is_supported(case):
-    return not case["flip"] and not case["three_crops"] and len(case["scales"]) == 1
-
-
-CASES = [case for case in golden_json("classification_eval") if _is_supported(case)]
+CASES = golden_json("classification_eval")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
@@ -232,15 +228,20 @@ def test_the_originals_evaluation(case):
         recipe="",
     )
     net = _stand_in(classes, case["network_seed"])
-    crop = case["scales"][0]
-    model = Model(net, dataset, [mx.cpu()], crop, case["interpolation"])
+    protocol = Protocol((), "three" if case["three_crops"] else "center", case["flip"])
+    protocol = protocol._replace(interpolation=case["interpolation"]).with_scales(case["scales"])
+    model = Model(net, dataset, [mx.cpu()], protocol)
     expected = golden_arrays(f"classification_eval_{case['case']}")
     result = evaluate(model, batch=case["batch"])
-    assert [[result.top1, result.top5]] == expected["top1_top5"].tolist()
+    rows = list(result.scales.values()) + [result.accuracy] * (len(case["scales"]) > 1)
+    assert [[row.top1, row.top5] for row in rows] == expected["top1_top5"].tolist()
+    assert expected["labels"].tolist() == labels.tolist()
     paths = [_save(f"{index}.png", image) for index, image in enumerate(images)]
-    for prediction, row in zip(predict(model, paths, top=classes), expected[f"scale{crop}"]):
-        found = [p for _, _, p in sorted(prediction.classes)]
-        np.testing.assert_allclose(found, row, rtol=0, atol=1e-5)
+    for scale in case["scales"]:
+        predictions = predict(model.tested_by([scale]), paths, top=classes)
+        for prediction, row in zip(predictions, expected[f"scale{scale}"]):
+            found = [p for _, _, p in sorted(prediction.classes)]
+            np.testing.assert_allclose(found, row, rtol=0, atol=1e-5)
 
 
 def test_cross_entropy():
@@ -262,5 +263,5 @@ def test_validation_takes_the_network_as_it_stands(tiny, fill):
 
 
 def test_validation_says_at_once_that_data_is_missing():
-    with pytest.raises(InputError, match="ILSVRC2012_val: no such directory"):
+    with pytest.raises(InputError, match=r"^data/ilsvrc12/val\.lst: no such list"):
         make_validator("ilsvrc-cls", [mx.cpu()])

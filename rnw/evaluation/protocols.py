@@ -1,0 +1,62 @@
+"""Test protocols of a classifier: scales, crops and flips whose softmax outputs are averaged."""
+
+from fractions import Fraction
+from typing import Callable, Dict, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from rnw.data import transforms
+from rnw.errors import InputError
+
+
+class Crops(NamedTuple):
+    """How crops are cut from an image whose shorter side is `enlarged` times the crop.
+
+    `cut` takes (H, W, 3) and the crop's size, and gives (`count`, size, size, 3). `flip`: their
+    mirror images always count as well.
+    """
+
+    count: int
+    cut: Callable[[np.ndarray, int], np.ndarray]
+    enlarged: Fraction = Fraction(1)
+    flip: bool = False
+
+
+CROPS: Dict[str, Crops] = {
+    "center": Crops(1, lambda image, size: transforms.center_crop(image, size)[None]),
+    "three": Crops(3, transforms.three_crops),  # the original's
+    "ten": Crops(5, transforms.five_crops, Fraction(8, 7), flip=True),  # VGG's: 224 out of 256
+}
+
+
+class Protocol(NamedTuple):
+    """Crop sizes, kind of crops (a key of CROPS), flips, and how images are resampled."""
+
+    scales: Tuple[int, ...]
+    crops: str = "center"
+    flip: bool = False
+    interpolation: str = "adaptive"
+
+    @property
+    def flipped(self) -> bool:
+        """Whether mirror images count."""
+        return self.flip or CROPS[self.crops].flip
+
+    def __str__(self) -> str:
+        scales = ", ".join(map(str, self.scales))
+        plural = "" if self.crops == "center" else "s"
+        flip = ", flip" * self.flip
+        return f"{self.crops} crop{plural} of {scales}{flip}, {self.interpolation} interpolation"
+
+    def with_scales(self, scales: Sequence[int]) -> "Protocol":
+        """The protocol at other crop sizes, the largest first."""
+        if not scales or min(scales) < 1:
+            raise InputError(f"crop sizes {scales}: expected at least one, each at least 1")
+        return self._replace(scales=tuple(sorted(set(scales), reverse=True)))
+
+    def cut(self, image: np.ndarray, scale: int) -> np.ndarray:
+        """The crops (C, scale, scale, 3) uint8 of an image (H, W, 3) uint8."""
+        kind = CROPS[self.crops]
+        shorter_side = int(np.ceil(scale * kind.enlarged))
+        scaled = transforms.scale_shorter_side(image, shorter_side, self.interpolation)
+        return kind.cut(scaled, scale)

@@ -1,0 +1,71 @@
+"""Scores of a classifier's probabilities: top-k accuracy, its error, cross-entropy."""
+
+from typing import List, NamedTuple, Tuple
+
+import numpy as np
+
+
+class Accuracy(NamedTuple):
+    """Top-1 and top-5 accuracy in per cent, and their binomial standard errors."""
+
+    top1: float
+    top5: float
+    top1_standard_error: float
+    top5_standard_error: float
+
+    def by_k(self) -> List[Tuple[int, float, float]]:
+        """(k, accuracy, standard error) for top-1 and top-5."""
+        return [(1, self.top1, self.top1_standard_error), (5, self.top5, self.top5_standard_error)]
+
+
+class ClassAccuracy(NamedTuple):
+    """Accuracies in per cent over the images of one class."""
+
+    label: int
+    name: str
+    images: int
+    top1: float
+    top5: float
+
+
+def top_classes(probabilities: np.ndarray, k: int = 5) -> np.ndarray:
+    """The `k` most probable classes (N, k) of each row of (N, classes), best first."""
+    return np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+
+
+def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries."""
+    return _hits(top_classes(probabilities, k), labels)
+
+
+def _hits(best: np.ndarray, labels: np.ndarray) -> float:
+    return 100.0 * float(np.mean((best == labels[:, None]).any(axis=1)))
+
+
+def accuracy(best: np.ndarray, labels: np.ndarray) -> Accuracy:
+    """Scores of the five most probable classes (N, 5), best first."""
+    top1, top5 = _hits(best[:, :1], labels), _hits(best, labels)
+    errors = (binomial_error(value, len(labels)) for value in (top1, top5))
+    return Accuracy(top1, top5, *errors)
+
+
+def binomial_error(per_cent: float, count: int) -> float:
+    """The standard error of a rate in per cent that was found on `count` examples."""
+    return float(np.sqrt(per_cent * (100 - per_cent) / count))
+
+
+def class_accuracies(best: np.ndarray, labels: np.ndarray, names: List[str]) -> List[ClassAccuracy]:
+    """Scores of (N, 5) class by class, for those that have images."""
+    rows = []
+    for label in np.unique(labels).tolist():
+        of_class = labels == label
+        scores = accuracy(best[of_class], labels[of_class])
+        name = names[label] if label < len(names) else str(label)
+        rows.append(ClassAccuracy(label, name, int(of_class.sum()), scores.top1, scores.top5))
+    return rows
+
+
+def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability."""
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())

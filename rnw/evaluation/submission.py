@@ -1,0 +1,73 @@
+"""Predictions as files: an .npz of all probabilities, and the text that ILSVRC's server takes."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from rnw.data.catalog import Dataset
+from rnw.data.ilsvrc12 import find_devkit, read_class_numbers
+from rnw.errors import InputError
+from rnw.evaluation.predictions import picture_name
+from rnw.evaluation.scores import top_classes
+from rnw.files import atomic_write, write_text
+
+
+class Numbering(NamedTuple):
+    """The number (classes,) that a submission gives to each class, and where it is from."""
+
+    numbers: np.ndarray
+    description: str
+
+
+def find_numbering(dataset: Dataset, root: Path, devkit: Optional[Path] = None) -> Numbering:
+    """ILSVRC2012_ID of each class, from a development kit (archive or folder).
+
+    Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
+    classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.
+    """
+    source = devkit or find_devkit(root)
+    if source is not None:
+        numbers = read_class_numbers(source)
+        if len(numbers) == dataset.classes:
+            by_label = [numbers[wnid] for wnid in sorted(numbers)]
+            return Numbering(np.array(by_label), f"ILSVRC2012_ID of {source}")
+        if devkit is not None:
+            raise InputError(
+                f"{devkit}: is for {len(numbers)} classes, {dataset.title} has {dataset.classes}"
+            )
+    return Numbering(np.arange(dataset.classes) + 1, "labels from 1, not ILSVRC2012_ID")
+
+
+def submission_file(path: Path) -> Path:
+    """The submission beside an .npz file of predictions."""
+    return path.with_suffix(".txt")
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises InputError when predictions cannot be written to `path` and beside it."""
+    if path.suffix != ".npz":
+        raise InputError(f"{path}: expected a name that ends in .npz")
+    for file in (path, submission_file(path)):
+        if file.exists() and not overwrite:
+            raise InputError(f"{file}: exists; choose another name or --overwrite it")
+
+
+def write_predictions(
+    path: Path,
+    probabilities: np.ndarray,
+    examples: Any,
+    numbering: Numbering,
+) -> None:
+    """Write `path` and the submission beside it.
+
+    The .npz has `probabilities` (N, classes) float32, `labels` (N,) and `images` (N,), file names.
+    The text has a line for each image, in order: the numbers of its five most probable classes,
+    best first.
+    """
+    images = np.array([picture_name(examples, index) for index in range(len(probabilities))])
+    with atomic_write(path) as file:
+        np.savez(file, probabilities=probabilities, labels=examples.labels, images=images)
+    best = numbering.numbers[top_classes(probabilities)]
+    lines = (" ".join(map(str, row)) for row in best.tolist())
+    write_text(submission_file(path), "".join(f"{line}\n" for line in lines))

@@ -1,0 +1,176 @@
+"""Predictions kept of an evaluation, and those saved for others."""
+
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.data.catalog import DATASETS, Dataset
+from rnw.data.ilsvrc12 import read_devkit
+from rnw.data.readers import Examples
+from rnw.errors import InputError
+from rnw.evaluation.classification import evaluate
+from rnw.evaluation.inference import Model
+from rnw.evaluation.protocols import Protocol
+from rnw.evaluation.submission import find_numbering
+from tests.data.miniature import SYNSETS, make_ilsvrc12
+from tests.data.test_transforms import picture
+
+IMAGES = [picture(40 + k, 50, k) for k in range(10)]
+LABELS = np.arange(10) % 4
+
+
+class _Network:
+    """Four classes by the red of four rows; counts the crops that it sees."""
+
+    def __init__(self):
+        self.crops = 0
+
+    def __call__(self, data):
+        self.crops += len(data)
+        return data[:, 0, :4, 0]
+
+
+def _model(scales=(32,), labels=LABELS, **options):
+    dataset = Dataset(
+        "pictures",
+        "Pictures",
+        None,
+        4,
+        lambda: "abcd",
+        lambda root, split: Examples(IMAGES, labels),
+        "train",
+        "test",
+        recipe="",
+    )
+    weights = Path("weights.params")
+    if not weights.exists():
+        weights.write_bytes(b"some weights")
+    protocol = Protocol(scales, **options)
+    return Model(_Network(), dataset, [mx.cpu()], protocol, weights=weights)
+
+
+def _evaluate(model, **options):
+    return evaluate(model, predictions=Path("kept"), batch=2, **options)
+
+
+def _stop_after(batches):
+    seen = []
+
+    def stop(tested):
+        seen.append(tested)
+        if len(seen) == batches:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_an_interrupted_evaluation_goes_on():
+    expected = evaluate(_model((40, 32)))
+    first = _model((40, 32))
+    with pytest.raises(KeyboardInterrupt):
+        _evaluate(first, on_batch=_stop_after(7))
+    assert sorted(path.name for path in Path("kept").iterdir()) == [
+        "test_32_center.npz",
+        "test_40_center.npz",
+    ]
+    again, told = _model((40, 32)), []
+    assert _evaluate(again, on_batch=told.append) == expected
+    assert (first.net.crops, again.net.crops) == (14, 6)
+    assert [(tested.scale, tested.step, tested.steps) for tested in told] == [
+        (32, 16, 20),
+        (32, 18, 20),
+        (32, 20, 20),
+    ]
+    assert told[-1].top1 == expected.scales[32].top1
+
+
+def test_an_extended_evaluation_computes_what_is_new():
+    _evaluate(_model((32,)))
+    extended = _model((40, 32))
+    assert _evaluate(extended) == evaluate(_model((40, 32)))
+    assert extended.net.crops == 10
+    other = _model((32,), flip=True)
+    assert _evaluate(other) == evaluate(_model((32,), flip=True))
+    assert other.net.crops == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "wording"),
+    [
+        (lambda: Path("weights.params").write_bytes(b"other weights"), "weights"),
+        (lambda: _model(labels=LABELS[::-1]), "images"),
+        (lambda: _model(interpolation="cubic"), "interpolation adaptive, now cubic"),
+    ],
+)
+def test_predictions_of_another_evaluation_are_refused(change, wording):
+    _evaluate(_model())
+    before = Path("kept/test_32_center.npz").read_bytes()
+    changed = change()
+    changed = changed if isinstance(changed, Model) else _model()
+    with pytest.raises(InputError, match=f"test_32_center.npz: .* another evaluation: {wording}"):
+        _evaluate(changed)
+    assert Path("kept/test_32_center.npz").read_bytes() == before
+    _evaluate(changed, overwrite=True)
+    assert changed.net.crops == 10
+    _evaluate(changed)
+    assert changed.net.crops == 10
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
+def test_damaged_predictions_are_refused(content):
+    _evaluate(_model())
+    Path("kept/test_32_center.npz").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"test_32_center\.npz: cannot be read as kept predictions"
+    ):
+        _evaluate(_model())
+
+
+def test_saved_predictions():
+    result = evaluate(_model((40, 32)), save=Path("saved/p.npz"))
+    with np.load("saved/p.npz") as arrays:
+        saved = dict(arrays)
+    assert saved["labels"].tolist() == LABELS.tolist()
+    assert saved["images"].tolist() == [str(index) for index in range(10)]
+    probabilities = saved["probabilities"]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert 100 * np.mean(probabilities.argmax(axis=1) == LABELS) == pytest.approx(result.top1)
+    lines = Path("saved/p.txt").read_text().splitlines()
+    expected = [" ".join(str(k + 1) for k in np.argsort(-row)) for row in probabilities]
+    assert lines == expected
+    assert result.numbering == "labels from 1, not ILSVRC2012_ID"
+
+
+@pytest.mark.parametrize("there", ["p.npz", "p.txt"])
+def test_saved_predictions_are_not_lost(there):
+    Path(there).write_text("precious")
+    with pytest.raises(InputError, match=f"^{there}: exists"):
+        evaluate(_model(), save=Path("p.npz"))
+    assert Path(there).read_text() == "precious"
+    evaluate(_model(), save=Path("p.npz"), overwrite=True)
+    assert len(Path("p.txt").read_text().splitlines()) == 10
+
+
+def test_a_name_for_saved_predictions_is_that_of_an_archive():
+    with pytest.raises(InputError, match=r"^p\.txt: expected a name that ends in \.npz"):
+        evaluate(_model(), save=Path("p.txt"))
+
+
+def test_submissions_have_the_numbers_of_the_development_kit():
+    made = make_ilsvrc12(Path("archives"))
+    archive = made.folder / "ILSVRC2012_devkit_t12.tar.gz"
+    numbers, source = find_numbering(_model().dataset, Path(), archive)
+    assert source == f"ILSVRC2012_ID of {archive}"
+    assert [SYNSETS[number - 1][0] for number in numbers] == list(made.classes)
+    assert list(read_devkit(archive).classes) == list(made.classes)
+    assert find_numbering(_model().dataset, made.folder)[0].tolist() == numbers.tolist()
+
+
+def test_the_development_kit_of_other_classes_is_refused_if_asked_for():
+    archive = make_ilsvrc12(Path("archives")).folder / "ILSVRC2012_devkit_t12.tar.gz"
+    with pytest.raises(InputError, match=r"is for 4 classes, .* has 1000"):
+        find_numbering(DATASETS["ilsvrc-cls"], Path(), archive)
+    numbers, source = find_numbering(DATASETS["ilsvrc-cls"], archive.parent)
+    assert (numbers.tolist(), source) == (list(range(1, 1001)), "labels from 1, not ILSVRC2012_ID")
