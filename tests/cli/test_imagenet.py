@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 from rnw.data.transforms import normalize
+from rnw.evaluation.classification import make_validator
 from rnw.evaluation.published import TABLE_1
 from rnw.networks.classifier import get_network
-from rnw.weights import save_params
+from rnw.weights import load_params, save_params
 from tests.data.miniature import make_ilsvrc12
 from tests.golden_cases import fill_network
 
@@ -102,7 +103,7 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert np.mean([row["top5"] for row in result["per_class"]]) == pytest.approx(result["top5"])
     assert (result["subset"], result["published"]) == (4, None)
     rnw("prepare", "ilsvrc-cls", archives, "--subset", "--pack")
-    Path("data/ilsvrc12/ILSVRC2012_val").unlink()
+    shutil.rmtree("data/ilsvrc12/ILSVRC2012_val")
     of_pack = json.loads(rnw(*command, "--overwrite")[1])
     assert of_pack == {**result, "numbering": None}
 
@@ -138,6 +139,15 @@ def test_an_interrupt_keeps_what_is_computed(prepared, rnw):
     assert rnw(*command) == expected
     with np.load(kept) as arrays:
         assert len(arrays["probabilities"]) == 12
+
+
+def test_validation_in_training_is_the_same(prepared, rnw):
+    net = fill_network(get_network("model_f", width=1 / 32, head="softmax"))
+    load_params(net, f"weights/{F}")
+    scores = make_validator("ilsvrc-cls", [mx.cpu()])(net)
+    result = json.loads(rnw("eval-cls", "--weights", f"weights/{F}", "--json")[1])
+    assert scores["top-5"] * 100 == pytest.approx(result["top5"])
+    assert scores["top-1"] * 100 == pytest.approx(result["top1"])
 
 
 def test_a_bad_picture_is_named(prepared, refused):
