@@ -48,12 +48,12 @@ class Display:
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
 
+    def on_row(self, row: "Row") -> None:
+        self._write(str(row))
+
     @property
     def _stream(self) -> TextIO:
         return sys.stderr if self._err else sys.stdout
-
-    def on_row(self, row: "Row") -> None:
-        self._write(str(row))
 
     def _write(self, line: str) -> None:
         self._remove_bar()

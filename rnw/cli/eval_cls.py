@@ -30,9 +30,14 @@ def _parse_scales(ctx: click.Context, option: click.Parameter, text: str) -> Tup
 @click.command()
 @click.option("--weights", type=FILE, help="A released file, a checkpoint or a file of gluoncv's.")
 @click.option(
-    "--baseline", metavar="NAME", help="A network of gluoncv's that Table 1 compares with."
+    "--baseline", metavar="NAME", help="resnet50_v1, resnet101_v1, resnet152_v1 or vgg16."
 )
-@click.option("--scales", callback=_parse_scales, metavar="N,...", help="Average crop sizes.")
+@click.option(
+    "--scales",
+    callback=_parse_scales,
+    metavar="N,...",
+    help="Crop sizes to average; default: the protocol's.",
+)
 @click.option("--three-crops", is_flag=True, help="Both ends and the middle of each picture.")
 @click.option("--ten-crops", is_flag=True, help="Corners and middle, out of 8/7 of it, with flips.")
 @click.option("--flip", is_flag=True, help="Average the mirror images as well.")
@@ -82,9 +87,9 @@ def command(
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.classification import evaluate, load_model  # starts MXNet
 
-    model = load_model(weights, contexts, baseline)
     crops = "three" if three_crops else "ten" if ten_crops else None
     with exit_when_interrupted(), Display(err=as_json) as display:
+        model = load_model(weights, contexts, baseline)
         result = evaluate(
             model.tested_by(scales, crops, flip),
             data_root=data_root,
@@ -123,8 +128,8 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     if result.subset:
         click.echo(f"labels of a subset of {result.subset} classes: for networks trained on it")
     click.echo(str(result.protocol))
-    for scale, scores in result.scales.items():
-        if len(result.scales) > 1:
+    if len(result.scales) > 1:
+        for scale, scores in result.scales.items():
             click.echo(f"scale {scale}: top-1 {scores.top1:.2f} %, top-5 {scores.top5:.2f} %")
     for k, value, error in result.accuracy.by_k():
         click.echo(
@@ -134,7 +139,7 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
         click.echo(f"published: {result.published}")
     if per_class:
         click.echo(" top-1  top-5 images label  class")
-    for row in result.classes if per_class else ():
-        click.echo(f"{row.top1:6.2f} {row.top5:6.2f}  {row.images:6} {row.label:5}  {row.name}")
+        for row in result.classes:
+            click.echo(f"{row.top1:6.2f} {row.top5:6.2f} {row.images:6} {row.label:5}  {row.name}")
     if saved:
-        click.echo(f"{saved} and {saved.with_suffix('.txt')}, by {result.numbering}")
+        click.echo(f"{saved} and {saved.with_suffix('.txt')}, numbers: {result.numbering}")

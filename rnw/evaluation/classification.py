@@ -214,7 +214,7 @@ def _open_kept(
     if folder is None:
         return {scale: Kept(None, {}) for scale in model.protocol.scales}
     origin = {
-        "weights": md5(model.weights),
+        "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
         "images": fingerprint(examples),
         "interpolation": model.protocol.interpolation,
     }

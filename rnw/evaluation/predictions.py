@@ -5,6 +5,7 @@ import json
 import time
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
@@ -20,7 +21,8 @@ class Kept:
     """Probabilities (N, classes) float32 of the first `done` images of a split, at one scale.
 
     They are kept in the .npz file `path` (None: only in memory) under `origin`, all they depend on.
-    Raises InputError when there is a file of another origin, unless `overwrite` replaces it.
+    Raises InputError when there is a file of another origin, unless `overwrite` replaces it, and
+    when none can be written there.
     """
 
     def __init__(self, path: Optional[Path], origin: Mapping[str, Any], overwrite: bool = False):
@@ -28,6 +30,8 @@ class Kept:
         self._origin = {key: str(value) for key, value in origin.items()}
         self._parts: List[np.ndarray] = []
         self._saved_at = time.monotonic()
+        if path is not None:
+            _make_folder(path.parent)
         if path is not None and path.exists() and not overwrite:
             self._parts.append(_read(path, self._origin))
         self.done = self._saved = sum(map(len, self._parts))
@@ -51,6 +55,19 @@ class Kept:
                 np.savez(file, probabilities=self.all(), origin=json.dumps(self._origin))
             self._saved = self.done
         self._saved_at = time.monotonic()
+
+
+def _make_folder(folder: Path) -> None:
+    """Find out before anything is computed whether predictions can be kept there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: predictions cannot be kept there: {error.strerror}; choose another folder "
+            "with --predictions"
+        ) from error
 
 
 def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:

@@ -128,6 +128,14 @@ def test_damaged_predictions_are_refused(content):
         _evaluate(_model())
 
 
+def test_a_folder_that_cannot_be_written_is_refused_at_once():
+    Path("kept").write_text("a file")
+    model = _model()
+    with pytest.raises(InputError, match=r"^kept: predictions cannot be kept there"):
+        _evaluate(model)
+    assert model.net.crops == 0
+
+
 def test_saved_predictions():
     result = evaluate(_model((40, 32)), save=Path("saved/p.npz"))
     with np.load("saved/p.npz") as arrays:

@@ -1,4 +1,4 @@
-"""Evaluation from the archives of a miniature ImageNet to a submission and Table 1."""
+"""Evaluation from the archives of a miniature ImageNet to a submission."""
 
 import json
 import os
@@ -15,41 +15,11 @@ import pytest
 from PIL import Image
 
 from rnw.data.transforms import normalize
-from rnw.evaluation.published import TABLE_1
+from rnw.evaluation.classification import make_validator
 from rnw.networks.classifier import get_network
-from rnw.weights import save_params
-from tests.data.miniature import make_ilsvrc12
+from rnw.weights import load_params
+from tests.cli.conftest import A1, F, narrow_network
 from tests.golden_cases import fill_network
-
-A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
-F = "ilsvrc-cls_rna-f_cls1000_ep-0003.params"
-
-
-def _network(name):
-    """A narrow network that takes all pictures for one of the four classes, or of two more."""
-    net = fill_network(get_network(name, width=1 / 32))
-    bias = net.collect_params()["linear1000_bias"]
-    favoured = np.zeros(1000, np.float32)
-    favoured[:6] = 5
-    bias.set_data(bias.data() + mx.nd.array(favoured))
-    return net
-
-
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("imagenet")
-    make_ilsvrc12(folder)
-    (folder / "weights").mkdir()
-    save_params(_network("model_a1"), folder / "weights" / A1)
-    save_params(_network("model_f"), folder / "weights" / F)
-    return folder
-
-
-@pytest.fixture
-def prepared(archives, rnw):
-    """The prepared data in data/ilsvrc12, weights in weights/."""
-    shutil.copytree(archives / "weights", "weights")
-    assert rnw("prepare", "ilsvrc-cls", archives, "--subset")[0] == 0
 
 
 def _views(path, scale):
@@ -75,7 +45,7 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     result = json.loads(out)
     lines = [line.split("\t") for line in Path("data/ilsvrc12/val.lst").read_text().splitlines()]
     labels = np.array([int(label) for _, label, _ in lines])
-    net = _network("model_a1")
+    net = narrow_network("model_a1")
     expected = np.mean(
         [
             [
@@ -102,7 +72,7 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert np.mean([row["top5"] for row in result["per_class"]]) == pytest.approx(result["top5"])
     assert (result["subset"], result["published"]) == (4, None)
     rnw("prepare", "ilsvrc-cls", archives, "--subset", "--pack")
-    Path("data/ilsvrc12/ILSVRC2012_val").unlink()
+    shutil.rmtree("data/ilsvrc12/ILSVRC2012_val")
     of_pack = json.loads(rnw(*command, "--overwrite")[1])
     assert of_pack == {**result, "numbering": None}
 
@@ -140,67 +110,20 @@ def test_an_interrupt_keeps_what_is_computed(prepared, rnw):
         assert len(arrays["probabilities"]) == 12
 
 
+def test_validation_in_training_is_the_same(prepared, rnw):
+    net = fill_network(get_network("model_f", width=1 / 32, head="softmax"))
+    load_params(net, f"weights/{F}")
+    scores = make_validator("ilsvrc-cls", [mx.cpu()])(net)
+    result = json.loads(rnw("eval-cls", "--weights", f"weights/{F}", "--json")[1])
+    assert scores["top-5"] * 100 == pytest.approx(result["top5"])
+    assert scores["top-1"] * 100 == pytest.approx(result["top1"])
+
+
 def test_a_bad_picture_is_named(prepared, refused):
     picture = sorted(Path("data/ilsvrc12/ILSVRC2012_val").iterdir())[3]
     picture.write_bytes(b"no picture")
     message = refused("eval-cls", "--weights", f"weights/{F}")
     assert f"{picture.name}: cannot be read as an image" in message
-
-
-def test_table_1(prepared, rnw, refused):
-    shutil.copy(f"weights/{F}", f"weights/{F.replace('0003', '0001')}")
-    Path("weights/voc_rna-a1_cls21_s8_ep-0001.params").write_bytes(b"not used")
-    command = ("table1", "--weights-dir", "weights", "--no-speed")
-    code, out, err = rnw(*command)
-    assert code == 0
-    assert err.count("\n") == 2  # what was tested
-    assert out == Path("table1/table1.md").read_text()
-    rows = [line.strip("| ").split(" | ") for line in out.splitlines() if line.startswith("|")]
-    assert [row[0] for row in rows[2:]] == [row.title for row in TABLE_1]
-    found = {row[0]: row[1:] for row in rows[2:]}
-    a1, f = found["Model A1"], found["Model F, 56-1-1-1-1-9-1-1"]
-    assert (a1[0], a1[1], a1[3], a1[5:]) == ("38", "19.54", "4.75", ["-", "-"])
-    assert (f[0], f[1], f[3], f[5:]) == ("34", "25.2†", "7.8†", ["113.2†", "-"])
-    content = {
-        row["network"]: row for row in json.loads(Path("table1/table1.json").read_text())["rows"]
-    }
-    for name, cells, weights in (("model_a1", a1, A1), ("model_f", f, F)):
-        row = content[name]
-        _, evaluated, _ = rnw("eval-cls", "--weights", f"weights/{weights}", "--json")
-        assert row["weights"] == f"weights/{weights}"
-        assert row["ours"]["top5_error"] == pytest.approx(100 - json.loads(evaluated)["top5"])
-        assert cells[4].split(" ± ")[0] == f"{row['ours']['top5_error']:.2f}"
-    others = [row for row in rows[2:] if row[0] not in ("Model A1", "Model F, 56-1-1-1-1-9-1-1")]
-    assert {cell for row in others for cell in row[3::2]} == {"-"}
-    assert "on 12 images" in out
-    assert "Our speed" not in out
-    assert "table1/table1.md: exists" in refused(*command)
-
-
-def test_table_1_measures_speed(rnw):
-    Path("empty").mkdir()
-    code, out, err = rnw("table1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json")
-    assert (code, err.count("\n")) == (0, 1)
-    (row,) = json.loads(out)["rows"]
-    assert row["our_speed"]["size"] == 320
-    assert 0.05 < row["our_speed"]["images_per_second"] < 10000
-    assert row["weights"] is None
-    assert "ours" not in row
-
-
-@pytest.mark.parametrize(
-    ("options", "wording"),
-    [
-        (("--weights-dir", "absent"), "absent: no such directory"),
-        (("--weights-dir", ".", "--only", "model_x"), "model_x: not in Table 1"),
-    ],
-)
-def test_table_1_refuses(refused, options, wording):
-    assert wording in refused("table1", *options)
-
-
-def test_table_1_says_that_data_is_missing(refused, archives):
-    assert "val.lst: no such list" in refused("table1", "--weights-dir", archives / "weights")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,66 @@
+"""Table 1 on a miniature ImageNet."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rnw.evaluation.published import TABLE_1
+from tests.cli.conftest import A1, F
+
+
+def test_table_1(prepared, rnw, refused):
+    shutil.copy(f"weights/{F}", f"weights/{F.replace('0003', '0001')}")
+    Path("weights/voc_rna-a1_cls21_s8_ep-0001.params").write_bytes(b"not used")
+    command = ("table1", "--weights-dir", "weights", "--no-speed")
+    code, out, err = rnw(*command)
+    assert code == 0
+    assert err.count("\n") == 2  # what was tested
+    assert out == Path("table1/table1.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in out.splitlines() if line.startswith("|")]
+    assert [row[0] for row in rows[2:]] == [row.title for row in TABLE_1]
+    found = {row[0]: row[1:] for row in rows[2:]}
+    a1, f = found["Model A1"], found["Model F, 56-1-1-1-1-9-1-1"]
+    assert (a1[0], a1[1], a1[3], a1[5:]) == ("38", "19.54", "4.75", ["-", "-"])
+    assert (f[0], f[1], f[3], f[5:]) == ("34", "25.2†", "7.8†", ["113.2†", "-"])
+    content = {
+        row["network"]: row for row in json.loads(Path("table1/table1.json").read_text())["rows"]
+    }
+    for name, cells, weights in (("model_a1", a1, A1), ("model_f", f, F)):
+        row = content[name]
+        _, evaluated, _ = rnw("eval-cls", "--weights", f"weights/{weights}", "--json")
+        assert row["weights"] == f"weights/{weights}"
+        assert row["ours"]["top5_error"] == pytest.approx(100 - json.loads(evaluated)["top5"])
+        assert cells[4].split(" ± ")[0] == f"{row['ours']['top5_error']:.2f}"
+    others = [row for row in rows[2:] if row[0] not in ("Model A1", "Model F, 56-1-1-1-1-9-1-1")]
+    assert {cell for row in others for cell in row[3::2]} == {"-"}
+    assert "on 12 images" in out
+    assert "Our speed" not in out
+    assert "table1/table1.md: exists" in refused(*command)
+
+
+def test_table_1_measures_speed(rnw):
+    Path("empty").mkdir()
+    code, out, err = rnw("table1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json")
+    assert (code, err.count("\n")) == (0, 1)
+    (row,) = json.loads(out)["rows"]
+    assert row["our_speed"]["size"] == 320
+    assert 0.05 < row["our_speed"]["images_per_second"] < 10000
+    assert row["weights"] is None
+    assert "ours" not in row
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("--weights-dir", "absent"), "absent: no such directory"),
+        (("--weights-dir", ".", "--only", "model_x"), "model_x: not in Table 1"),
+    ],
+)
+def test_table_1_refuses(refused, options, wording):
+    assert wording in refused("table1", *options)
+
+
+def test_table_1_says_that_data_is_missing(refused, archives):
+    assert "val.lst: no such list" in refused("table1", "--weights-dir", archives / "weights")
