@@ -1,7 +1,9 @@
-"""Decoding: image files, and data sets that fit into memory."""
+"""Decoding: image files, lists of them, and data sets that fit into memory."""
 
+import io
+import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Sequence, Union
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -25,16 +27,38 @@ def read_image(path: PathLike) -> np.ndarray:
 
     Raises InputError for a file that is missing or no image.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
+    return decode(read_file(path), str(path))
+
+
+def read_file(path: PathLike) -> bytes:
+    """An image file as it is; raises InputError for one that is missing or cannot be read."""
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I;16"):  # which `convert` would clip to white
-                return _to_rgb((np.array(image) >> 8).astype(np.uint8))
-            return np.array(image.convert("RGB"))
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
+
+
+def decode(content: bytes, name: str) -> np.ndarray:
+    """Decode an image file's content to (H, W, 3) uint8 RGB; of an animation, the first frame.
+
+    Raises InputError, naming it, for what is no image.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode.startswith("I"):  # 16 bits, which `convert` would clip to white
+                return _to_rgb(np.clip(np.array(image) >> 8, 0, 255).astype(np.uint8))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{name}: cannot be read as an image: {_nature(content)}") from None
+    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
+        raise InputError(f"{name}: cannot be read as an image: {error}") from error
+
+
+def _nature(content: bytes) -> str:
+    return f"it starts with {content[:16]!r}" if content else "it is empty"
 
 
 def read_digits(root: Path, split: str) -> Examples:
@@ -54,6 +78,29 @@ def read_digits(root: Path, split: str) -> Examples:
 
 def _to_rgb(grey: np.ndarray) -> np.ndarray:
     return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+class ImageList:
+    """The pictures of a list, in its order, each in its own file under `root`.
+
+    `paths` are relative to `root`; `labels` is (N,) int64.
+    """
+
+    def __init__(self, root: PathLike, paths: Sequence[Union[str, bytes]], labels: np.ndarray):
+        self.root = Path(root)
+        self.labels = labels
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """Path of a picture, for messages."""
+        return str(self.root / os.fsdecode(self._paths[index]))
+
+    def read(self, index: int) -> bytes:
+        """A picture's file as it is; raises InputError when it cannot be read."""
+        return read_file(self.name(index))
 
 
 def read_ilsvrc12(root: Path, split: str) -> Examples:
