@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
-from rnw.data.loader import Loader
+from rnw.data.loader import Loader, Loading
 from rnw.data.readers import ImageList
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
@@ -117,7 +117,7 @@ def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -
 
 
 def _loader_rate(listed: ImageList, size: int, workers: int) -> float:
-    loader = Loader(listed, BATCH, 0, augmentation=Augmentation(size), workers=workers)
+    loader = Loader(listed, BATCH, 0, size=size, loading=Loading(workers=workers))
     with contextlib.closing(loader.epoch(0)) as batches:
         next(batches)  # the processes have started
         start = time.perf_counter()

@@ -1,8 +1,11 @@
 """Options and output that several commands share."""
 
+import contextlib
 import json
+import logging
+import sys
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import click
 
@@ -24,3 +27,20 @@ data_root_option = click.option(
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one object on one line."""
     click.echo(json.dumps(value))
+
+
+@contextlib.contextmanager
+def show_warnings() -> Iterator[None]:
+    """Show on standard error what the package warns of, one line each."""
+    handler = _Warnings(logging.WARNING)
+    logging.getLogger("rnw").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("rnw").removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        over_bar = "\r\033[K" if sys.stderr.isatty() else ""
+        click.echo(f"{over_bar}{record.getMessage()}", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, data_root_option, device_options
+from rnw.cli.common import FILE, data_root_option, device_options, show_warnings
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, find_recipe
 from rnw.training.signals import RunStoppedError
@@ -37,6 +37,12 @@ CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 @click.option(
     "--keep-every", type=click.IntRange(1), metavar="N", help="With --keep: and each N-th epoch."
 )
+@click.option(
+    "--workers", type=click.IntRange(0), metavar="N", help="Read pictures by N processes."
+)
+@click.option("--prefetcher", type=click.Choice(["process", "thread"]), default="process")
+@click.option("--decoder", default="opencv", show_default=True, help="opencv, or the exact pillow.")
+@click.option("--skip-bad-images", is_flag=True, help="Go on without pictures that are damaged.")
 @data_root_option
 @device_options
 def command(
@@ -51,6 +57,10 @@ def command(
     checkpoint_every: Optional[int],
     keep: Optional[int],
     keep_every: Optional[int],
+    workers: Optional[int],
+    prefetcher: str,
+    decoder: str,
+    skip_bad_images: bool,
     data_root: Optional[Path],
     gpus: Optional[str],
     cpus: Optional[int],
@@ -58,9 +68,10 @@ def command(
     """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
+    from rnw.data.loader import Loading  # needs an extra
     from rnw.training.run import Checkpointing, train  # starts MXNet
 
-    with _Display() as display, _exit_when_stopped():
+    with _Display() as display, _exit_when_stopped(), show_warnings():
         path = train(
             resolved,
             contexts,
@@ -71,6 +82,7 @@ def command(
             resume=resume,
             weights=weights,
             checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
+            loading=Loading(decoder, workers, prefetcher == "thread", skip_bad_images),
             on_step=display.on_step,
             on_epoch=display.on_epoch,
             on_warm_start=lambda transfer: click.echo(f"{weights}: {transfer}"),

@@ -5,7 +5,6 @@ from typing import Callable, Dict, NamedTuple
 import numpy as np
 
 from rnw.data import opencv, readers, transforms
-from rnw.errors import InputError
 
 
 class Decoder(NamedTuple):
@@ -47,10 +46,3 @@ class Augmentation(NamedTuple):
             image, self.size, random, self.interpolation, decoder.resize
         )
         decoder.recolor(crop, random, out)
-
-
-def make_augmentation(size: int, decoder: str) -> Augmentation:
-    """The training transform by `decoder`; raises InputError for an unknown one."""
-    if decoder not in DECODERS:
-        raise InputError(f"unknown decoder {decoder!r}: expected one of {', '.join(DECODERS)}")
-    return Augmentation(size, decoder)

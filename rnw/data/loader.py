@@ -6,11 +6,12 @@ from typing import Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from rnw.data.augmentation import Augmentation
+from rnw.data.augmentation import DECODERS, Augmentation
 from rnw.data.prefetch import Filled, Pictures, prepare
 from rnw.data.readers import Examples, ImageList
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
+from rnw.runtime import cpu_cores
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +23,33 @@ class Batch(NamedTuple):
     labels: np.ndarray
 
 
+class Loading(NamedTuple):
+    """How pictures in files become batches.
+
+    decoder: a row of `rnw.data.augmentation.DECODERS`. workers: how many processes (or threads)
+    make batches ahead, with 0 the caller makes them; with None one less than there are cores.
+    skip_bad: a picture that cannot be read, or that ends the process reading it, is warned of and
+    gives way to the next one of the list.
+    """
+
+    decoder: str = "opencv"
+    workers: Optional[int] = None
+    threads: bool = False
+    skip_bad: bool = False
+
+
+BY_PROCESSES = Loading()
+
+
 class Loader:
     """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
 
-    Examples in memory are taken as they are; pictures in files go through `augmentation`, made
-    ahead by `workers` processes (or threads), or by the caller when there are none. Example i has
-    random numbers of its own in each epoch, so that neither workers nor timing change a batch.
-    Of each batch, the worker that `part` (rank, workers) names reads its own equal part, in order.
+    Examples in memory are taken as they are, pictures in files augmented to (size, size), where
+    picture i has random numbers of its own in each epoch: neither workers nor timing change a
+    batch. Of each batch, the worker that `part` (rank, workers) names reads its own equal part, in
+    order. `skipped` tells what was wrong with bad pictures, by name.
 
-    With `skip_bad`, a picture that cannot be read, or that ends the process reading it, is warned
-    of and gives way to the next one of the list; `skipped` tells by name what was wrong.
-
-    Raises InputError when there are fewer examples than a batch needs.
+    Raises InputError when there are fewer examples than a batch needs, and for an unknown decoder.
     """
 
     def __init__(
@@ -43,10 +59,8 @@ class Loader:
         seed: int,
         part: Tuple[int, int] = (0, 1),
         *,
-        augmentation: Optional[Augmentation] = None,
-        workers: int = 0,
-        threads: bool = False,
-        skip_bad: bool = False,
+        size: int = 224,
+        loading: Loading = BY_PROCESSES,
     ):
         if not 1 <= batch <= len(examples.labels):
             raise InputError(
@@ -57,9 +71,15 @@ class Loader:
         self._batch = batch
         self._seed = seed
         self._rank, self._parts = part
-        self._workers, self._threads = workers, threads
-        if not isinstance(examples, Examples):
-            self._pictures = Pictures(examples, augmentation, seed, skip_bad, deadly={})
+        if loading.workers is None:
+            loading = loading._replace(workers=max(1, cpu_cores() - 1))
+        if loading.decoder not in DECODERS:
+            expected = ", ".join(DECODERS)
+            raise InputError(f"unknown decoder {loading.decoder!r}: expected one of {expected}")
+        self._loading = loading
+        self.decoder = None if isinstance(examples, Examples) else loading.decoder
+        augmentation = Augmentation(size, loading.decoder)
+        self._pictures = Pictures(examples, augmentation, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
         self.batches_per_epoch = len(examples.labels) // batch
 
@@ -75,9 +95,8 @@ class Loader:
             for indices in chosen:
                 yield self._labelled(normalize(self._examples.images[indices]), indices)
             return
-        ready = prepare(
-            self._pictures, number, chosen, chosen.shape[1], self._workers, self._threads
-        )
+        workers, threads = self._loading.workers, self._loading.threads
+        ready = prepare(self._pictures, number, chosen, workers, threads)
         with contextlib.closing(ready):
             for indices, (data, filled) in zip(chosen, ready):
                 yield self._labelled(data, self._shown(indices, filled))

@@ -89,16 +89,16 @@ Prepared = Tuple[np.ndarray, Filled]
 def prepare(
     pictures: Pictures,
     epoch: int,
-    batches: Iterable[np.ndarray],
-    size: int,
+    batches: np.ndarray,
     workers: int,
     threads: bool,
 ) -> Iterator[Prepared]:
-    """Each batch of `size` indices as data (N, 3, H, W) float32.
+    """Each row of indices (batches, N) as data (N, 3, H, W) float32.
 
     `workers` threads or processes make it ahead; without any, the caller when he asks for it.
     Raises InputError for a picture that cannot be read or that ends a process.
     """
+    size = batches.shape[1]
     if workers == 0:
         for indices in batches:
             data = np.empty(pictures.batch_shape(size), np.float32)

@@ -13,10 +13,11 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import find_dataset, read_examples
-from rnw.data.loader import Loader
+from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
 from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
 from rnw.training.checkpoints import claim_folder, prune_checkpoints, save_checkpoint
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import make_optimizer
@@ -90,6 +91,7 @@ def train(
     resume: bool = False,
     weights: Optional[Path] = None,
     checkpointing: Checkpointing = EACH_EPOCH,
+    loading: Loading = BY_PROCESSES,
     on_step: Hook = _ignore,
     on_epoch: Hook = _ignore,
     on_warm_start: Callable[[Transfer], None] = _ignore,
@@ -101,14 +103,14 @@ def train(
     are called after each step and each epoch. A new run starts from `weights` where they fit (see
     `rnw.weights.warm_start`), and tells the last hook what it took.
 
-    Raises InputError for data that is missing, devices that do not divide the batch, a folder that
-    holds an earlier run, a state of other settings, weights of another network, and a loss that is
-    not finite.
+    Raises InputError for data that is missing or cannot be read, devices that do not divide the
+    batch, a folder that holds an earlier run, a state of other settings, weights of another
+    network, and a loss that is not finite.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     check_devices(recipe.batch, len(contexts))
     label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
-    run = _Run(recipe, contexts, folder, label, seed, data_root, checkpointing)
+    run = _Run(recipe, contexts, folder, label, seed, data_root, checkpointing, loading)
     run.on_step, run.on_epoch = on_step, on_epoch
     state = find_state(label, folder) if resume else None
     if state is not None:
@@ -133,15 +135,16 @@ class _Run:
     on_step: Hook
     on_epoch: Hook
 
-    def __init__(self, recipe, contexts, folder, label, seed, data_root, checkpointing):
+    def __init__(self, recipe, contexts, folder, label, seed, data_root, checkpointing, loading):
         self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
         self.seed, self.checkpointing = seed, checkpointing
-        self.loader = _loader(recipe, seed, data_root)
+        self.loader = _loader(recipe, seed, data_root, loading)
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
             **json.loads(recipe.to_json()),
             "devices": len(self.contexts),
             "seed": seed,
+            "decoder": self.loader.decoder,
         }
         self.epoch = 0
         self.history: List[Scores] = []
@@ -196,6 +199,8 @@ class _Run:
             self._train_epoch(stop)
             self._finish_epoch()
             self._stop_if_asked(stop)
+        if self.loader.skipped:
+            logger.warning("%d bad images were skipped", len(self.loader.skipped))
         return self.folder / self.label.params_file(self.epoch)
 
     def _train_epoch(self, stop: StopRequest) -> None:
@@ -267,13 +272,14 @@ class _Run:
             raise RunStoppedError(stop.received)
 
 
-def _loader(recipe: Recipe, seed: int, data_root: Optional[Path]) -> Loader:
+def _loader(recipe: Recipe, seed: int, data_root: Optional[Path], loading: Loading) -> Loader:
     dataset = find_dataset(recipe.dataset)
     examples = read_examples(dataset, dataset.train_split, data_root)
     classes = int(examples.labels.max()) + 1
     if classes > recipe.classes:
         raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
-    return Loader(examples, recipe.batch, seed)
+    size = configure(recipe.network).spec.size
+    return Loader(examples, recipe.batch, seed, size=size, loading=loading)
 
 
 def _mean(history: Sequence[Scores]) -> Scores:
@@ -293,7 +299,8 @@ def _scores(outputs: Sequence[DeviceOutput]) -> Scores:
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Send what this module logs to a file, each step included."""
+    """Send what the package logs to a file, each step included."""
+    logger = logging.getLogger("rnw")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level
