@@ -200,7 +200,7 @@ class _Run:
             self._finish_epoch()
             self._stop_if_asked(stop)
         if self.loader.skipped:
-            logger.warning("%d bad images were skipped", len(self.loader.skipped))
+            logger.warning("bad images skipped: %d", len(self.loader.skipped))
         return self.folder / self.label.params_file(self.epoch)
 
     def _train_epoch(self, stop: StopRequest) -> None:

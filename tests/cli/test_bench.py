@@ -8,10 +8,11 @@ import re
 import mxnet as mx
 import pytest
 
-from rnw.analysis import speed
+from rnw.analysis import speed, throughput
 from rnw.analysis.cost import count_multiply_adds
 from rnw.cli import main
 from rnw.networks.layout import configure
+from rnw.runtime import cpu_cores
 
 NETWORK = "28-1-1-1-1-1-1-1"
 SMALL = (NETWORK, "--batch", "1", "--size", "28", "--repetitions", "1")
@@ -104,3 +105,34 @@ def test_refused_usage(rnw, options, wording):
     code, out, err = rnw("bench", "inference", NETWORK, *options)
     assert (code, out) == (2, "")
     assert wording in err
+
+
+FEW = ("--images", "2", "--size", "32", "--repetitions", "1")
+
+
+def test_data(rnw, monkeypatch):
+    monkeypatch.setattr(throughput, "LOADED", 2)
+    code, out, err = rnw("bench", "data", *FEW)
+    assert (code, err) == (0, "")
+    number = r"\d+(\.\d+)?"
+    expected = (
+        r"2 JPEGs of 500x375, augmented to 32x32, images/s on one core:",
+        rf"plain transcription {number}",
+        rf"pillow {number}, ratio {number}, the same arrays",
+        rf"opencv {number}, ratio {number}, {number} grey levels away on average",
+        rf"loader {number} images/s with one process, {number} with two, ratio {number}",
+    )
+    assert re.fullmatch("\n".join(expected[: 5 if cpu_cores() > 1 else 4]) + "\n", out)
+
+
+def test_data_json(rnw, monkeypatch):
+    monkeypatch.setattr(throughput, "LOADED", 2)
+    code, out, err = rnw("bench", "data", *FEW, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert set(found) == set(throughput.DataSpeed._fields)
+    assert found["identical"] is True
+
+
+def test_data_refused(refused):
+    assert "must be at least 1" in refused("bench", "data", "--images", "0")
