@@ -127,3 +127,35 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
         share = again.parts["activations"] / first.parts["activations"]
         parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
     return "; ".join(parts)
+
+
+@command.command()
+@click.option("--images", type=int, default=64, show_default=True)
+@click.option("--size", type=int, default=224, show_default=True)
+@click.option("--repetitions", type=int, default=5, show_default=True)
+@json_option
+def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
+    """Decode and augment pictures for training, on one core, and load them by two processes.
+
+    The yardstick is a plain transcription of the original's transform.
+    """
+    from rnw.analysis.throughput import bench_data  # needs an extra
+
+    result = bench_data(images, size, repetitions=repetitions)
+    if as_json:
+        print_json(result._asdict())
+        return
+    same = "the same arrays" if result.identical else "OTHER ARRAYS"
+    click.echo(f"{images} JPEGs of 500x375, augmented to {size}x{size}, images/s on one core:")
+    click.echo(f"plain transcription {result.yardstick:.0f}")
+    click.echo(f"pillow {result.reference:.0f}, ratio {result.reference_ratio:.2f}, {same}")
+    click.echo(
+        f"opencv {result.fast:.0f}, ratio {result.fast_ratio:.2f}, {result.difference:.2f} grey "
+        "levels away on average"
+    )
+    if result.loader is not None:
+        one, two = result.loader
+        click.echo(
+            f"loader {one:.0f} images/s with one process, {two:.0f} with two, "
+            f"ratio {result.scaling:.2f}"
+        )

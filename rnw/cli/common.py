@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import logging
+import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
@@ -36,3 +38,20 @@ def exit_when_interrupted() -> Iterator[None]:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one object on one line."""
     click.echo(json.dumps(value))
+
+
+@contextlib.contextmanager
+def show_warnings() -> Iterator[None]:
+    """Show on standard error what the package warns of, one line each."""
+    handler = _Warnings(logging.WARNING)
+    logging.getLogger("rnw").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("rnw").removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        over_bar = "\r\033[K" if sys.stderr.isatty() else ""
+        click.echo(f"{over_bar}{record.getMessage()}", err=True)

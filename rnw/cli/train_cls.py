@@ -6,7 +6,7 @@ from typing import Iterator, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, data_root_option, device_options
+from rnw.cli.common import FILE, data_root_option, device_options, show_warnings
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, find_recipe
@@ -42,6 +42,12 @@ DEFAULT_DATASET = "ilsvrc-cls"
     "--val-every", type=click.IntRange(1), metavar="N", help="Test each N epochs; keep the best."
 )
 @click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard as well.")
+@click.option(
+    "--workers", type=click.IntRange(0), metavar="N", help="Read pictures by N processes."
+)
+@click.option("--prefetcher", type=click.Choice(["process", "thread"]), default="process")
+@click.option("--decoder", default="opencv", show_default=True, help="opencv, or the exact pillow.")
+@click.option("--skip-bad-images", is_flag=True, help="Go on without pictures that are damaged.")
 @data_root_option
 @device_options
 def command(
@@ -60,6 +66,10 @@ def command(
     keep_every: Optional[int],
     val_every: Optional[int],
     tensorboard: bool,
+    workers: Optional[int],
+    prefetcher: str,
+    decoder: str,
+    skip_bad_images: bool,
     data_root: Optional[Path],
     gpus: Optional[str],
     cpus: Optional[int],
@@ -69,6 +79,7 @@ def command(
         overrides = (*overrides, f"kvstore={kvstore}")
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
+    from rnw.data.loader import Loading  # needs an extra
     from rnw.evaluation.classification import make_validator  # starts MXNet
     from rnw.training.run import Checkpointing, Validation, train
 
@@ -76,7 +87,7 @@ def command(
     if val_every is not None:
         score = make_validator(resolved.dataset, contexts, data_root=data_root)
         validation = Validation(score, val_every)
-    with Display() as display, _exit_when_stopped():
+    with Display() as display, _exit_when_stopped(), show_warnings():
         path = train(
             resolved,
             contexts,
@@ -90,6 +101,7 @@ def command(
             checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
             validation=validation,
             tensorboard=tensorboard,
+            loading=Loading(decoder, workers, prefetcher == "thread", skip_bad_images),
             on_step=display.on_step,
             on_epoch=display.on_epoch,
             on_validation=display.on_validation,

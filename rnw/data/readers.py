@@ -29,28 +29,38 @@ def read_image(path: PathLike) -> np.ndarray:
 
     Raises InputError for a file that is missing or no image.
     """
+    return decode(read_file(path), str(path))
+
+
+def read_file(path: PathLike) -> bytes:
+    """An image file as it is; raises InputError for one that is missing or cannot be read."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
-    return decode_image(content, str(path))
 
 
-def decode_image(content: bytes, name: str) -> np.ndarray:
-    """Decode the content of an image file to (H, W, 3) uint8 RGB.
+def decode(content: bytes, name: str) -> np.ndarray:
+    """Decode an image file's content to (H, W, 3) uint8 RGB; of an animation, the first frame.
 
-    Raises InputError that names it when it is no image.
+    Raises InputError, naming it, for what is no image.
     """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
     try:
         with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith("I;16"):  # which `convert` would clip to white
-                return _to_rgb((np.array(image) >> 8).astype(np.uint8))
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if image.mode.startswith("I"):  # 16 bits, which `convert` would clip to white
+                return _to_rgb(np.clip(np.array(image) >> 8, 0, 255).astype(np.uint8))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{name}: cannot be read as an image: {_nature(content)}") from None
+    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         raise InputError(f"{name}: cannot be read as an image: {error}") from error
+
+
+def _nature(content: bytes) -> str:
+    return f"it starts with {content[:16]!r}" if content else "it is empty"
 
 
 def read_digits(root: Path, split: str) -> Examples:

@@ -1,12 +1,31 @@
-"""The paper's image transforms (sections 4 and 6), on (H, W, 3) uint8 arrays."""
+"""The paper's image transforms (sections 4 and 6), on (H, W, 3) uint8 arrays.
 
-from typing import Tuple
+Those of training draw from a `RandomState` that is passed in, as the original draws from NumPy's
+global one: the same seed gives the original's array, bit for bit.
+"""
+
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
-MEAN = np.float32([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
-DEVIATION = np.float32([0.229, 0.224, 0.225])
+EXACT_MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
+EXACT_DEVIATION = np.array([0.229, 0.224, 0.225])
+MEAN, DEVIATION = np.float32(EXACT_MEAN), np.float32(EXACT_DEVIATION)
+
+AREA = (0.08, 1.0)  # of the image, that a training crop covers
+ASPECT = (3 / 4, 4 / 3)
+CROP_TRIES = 10
+JITTER = 0.4
+JITTERS = ("brightness", "contrast", "saturation")
+LIGHTING = 0.1
+EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])  # of ImageNet's RGB covariance
+EIGENVECTORS = np.array(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.814], [-0.5836, -0.6948, 0.4203]]
+)
+GREY = (0.299, 0.587, 0.114)
+
+Resize = Callable[[np.ndarray, int, int, str], np.ndarray]
 
 
 def interpolation(
@@ -27,36 +46,50 @@ def interpolation(
 
 
 def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive") -> np.ndarray:
-    """Resample to (height, width, 3) uint8."""
+    """Resample to (height, width, 3) uint8: rows first, as Pillow did; 13 chooses the order."""
     how = interpolation(image.shape[:2], (height, width), choice)
-    return np.array(Image.fromarray(image).resize((width, height), how))
+    across = Image.fromarray(image).resize((width, image.shape[0]), how)
+    return np.array(across.resize((width, height), how))
 
 
-def scale_shorter_side(image: np.ndarray, size: int, choice: str = "adaptive") -> np.ndarray:
+def scale_shorter_side(
+    image: np.ndarray, size: int, choice: str = "adaptive", resize: Resize = resize
+) -> np.ndarray:
     """Resample so that the shorter side has `size` pixels, keeping the aspect."""
     height, width = image.shape[:2]
-    if min(height, width) == size:
+    return _scale(image, size, min(height, width), choice, resize)
+
+
+def scale_longer_side(
+    image: np.ndarray, size: int, choice: str = "adaptive", resize: Resize = resize
+) -> np.ndarray:
+    """Resample so that the longer side has `size` pixels, keeping the aspect."""
+    height, width = image.shape[:2]
+    return _scale(image, size, max(height, width), choice, resize)
+
+
+def _scale(image: np.ndarray, size: int, side: int, choice: str, resize: Resize) -> np.ndarray:
+    if side == size:
         return image
-    if width <= height:
-        return resize(image, int(np.round(size * height / width)), size, choice)
-    return resize(image, size, int(np.round(size * width / height)), choice)
+    height, width = (int(np.round(size * other / side)) for other in image.shape[:2])
+    return resize(image, height, width, choice)
 
 
 def center_crop(image: np.ndarray, size: int) -> np.ndarray:
     """The (size, size, 3) middle of an image at least that large."""
-    top, left = (int(np.ceil((side - size) / 2)) for side in image.shape[:2])
+    top, left = (_middle(side, size) for side in image.shape[:2])
     return image[top : top + size, left : left + size]
 
 
 def three_crops(image: np.ndarray, size: int) -> np.ndarray:
-    """(3, size, size, 3): both ends and the middle of an image along its longer side."""
+    """Crops (3, size, size, 3) at both ends and in the middle of an image's longer side."""
     height, width = image.shape[:2]
-    top, left = (int(np.ceil((side - size) / 2)) for side in (height, width))
+    tops, lefts = [_middle(height, size)] * 3, [_middle(width, size)] * 3
     if height > width:
-        corners = [(y, left) for y in (0, top, height - size)]
+        tops = [0, tops[1], height - size]
     else:
-        corners = [(top, x) for x in (0, left, width - size)]
-    return np.stack([image[y : y + size, x : x + size] for y, x in corners])
+        lefts = [0, lefts[1], width - size]
+    return np.stack([image[y : y + size, x : x + size] for y, x in zip(tops, lefts)])
 
 
 def five_crops(image: np.ndarray, size: int) -> np.ndarray:
@@ -67,7 +100,107 @@ def five_crops(image: np.ndarray, size: int) -> np.ndarray:
     return np.stack([*crops, center_crop(image, size)])
 
 
+def _middle(side: int, size: int) -> int:
+    return int(np.ceil((side - size) / 2))
+
+
 def normalize(images: np.ndarray) -> np.ndarray:
     """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet."""
     scaled = images.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(np.moveaxis((scaled - MEAN) / DEVIATION, -1, -3))
+
+
+class Box(NamedTuple):
+    """A crop, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The pixels of the crop, not copied."""
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def draw_box(height: int, width: int, random: np.random.RandomState) -> Optional[Box]:
+    """A crop of random area, aspect and place; None when none of ten fits into the image."""
+    for _ in range(CROP_TRIES):
+        area = random.uniform(*AREA) * (height * width)
+        aspect = random.uniform(*ASPECT)
+        sides = [int(np.round(np.sqrt(area / aspect))), int(np.round(np.sqrt(area * aspect)))]
+        if random.randint(2) == 0:
+            sides.reverse()
+        if 0 < sides[0] <= height and 0 < sides[1] <= width:
+            top = random.randint(height - sides[0] + 1)
+            return Box(top, random.randint(width - sides[1] + 1), *sides)
+    return None
+
+
+def random_sized_crop(
+    image: np.ndarray,
+    size: int,
+    random: np.random.RandomState,
+    choice: str = "adaptive",
+    resize: Resize = resize,
+) -> np.ndarray:
+    """A random crop, resampled to (size, size, 3) uint8; the middle when none was found."""
+    box = draw_box(*image.shape[:2], random)
+    if box is None:
+        return center_crop(scale_shorter_side(image, size, choice, resize), size)
+    return resize(box.cut(image), size, size, choice)
+
+
+def draw_jitter(random: np.random.RandomState) -> List[Tuple[str, float]]:
+    """Brightness, contrast and saturation in random order, each with its factor."""
+    return [(JITTERS[k], 1 + random.uniform(-JITTER, JITTER)) for k in random.permutation(3)]
+
+
+def draw_lighting(random: np.random.RandomState) -> np.ndarray:
+    """A shift (3,) float32 of RGB along the principal components of ImageNet's colours."""
+    return (EIGENVECTORS * random.normal(0, LIGHTING, 3) * EIGENVALUES).sum(1).astype(np.float32)
+
+
+def draw_flip(random: np.random.RandomState) -> bool:
+    """Whether to mirror an image."""
+    return random.randint(2) == 0
+
+
+def color_jitter(planes: np.ndarray, random: np.random.RandomState) -> None:
+    """Change brightness, contrast and saturation of (3, H, W) float32, in place."""
+    for kind, factor in draw_jitter(random):
+        if kind == "brightness":
+            planes *= factor
+        else:
+            grey = _grey(planes)
+            other = grey.mean() if kind == "contrast" else grey
+            planes *= factor
+            planes += other * (1 - factor)
+
+
+def _grey(planes: np.ndarray) -> np.ndarray:
+    """Luma (H, W) float32 of (3, H, W), summed in float64."""
+    total = np.multiply(planes[0], GREY[0], dtype=np.float64)
+    for plane, weight in zip(planes[1:], GREY[1:]):
+        total += np.multiply(plane, weight, dtype=np.float64)
+    return total.astype(np.float32)
+
+
+def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
+    """Shift the colours of (3, H, W) float32 in place, and divide them by 1.1 as the original."""
+    planes += draw_lighting(random)[:, None, None]
+    planes /= 1 + LIGHTING
+
+
+def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
+    """Jitter, lighting, flip and normalisation of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
+    planes = image.transpose(2, 0, 1).astype(np.float32, order="C")
+    planes *= np.float32(1 / 255)
+    color_jitter(planes, random)
+    lighting(planes, random)
+    np.clip(planes, 0, 1, out=planes)
+    if draw_flip(random):
+        planes = planes[:, :, ::-1]
+    for channel, plane in enumerate(planes):
+        exact = np.subtract(plane, EXACT_MEAN[channel], dtype=np.float64)
+        np.divide(exact, EXACT_DEVIATION[channel], out=out[channel], casting="same_kind")

@@ -12,7 +12,7 @@ import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.data.catalog import Dataset
-from rnw.data.readers import Examples, decode_image
+from rnw.data.readers import Examples, decode
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.protocols import CROPS, Protocol
@@ -56,7 +56,7 @@ def picture_reader(examples: Any) -> Callable[[int], np.ndarray]:
     """A function from the index of a picture to its pixels (H, W, 3) uint8."""
     if isinstance(examples, Examples):
         return lambda index: examples.images[index]
-    return lambda index: decode_image(examples.read(index), examples.name(index))
+    return lambda index: decode(examples.read(index), examples.name(index))
 
 
 def predict_batches(

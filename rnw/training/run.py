@@ -12,10 +12,11 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import find_dataset, read_examples
-from rnw.data.loader import Loader
+from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
 from rnw.networks.classifier import Network, get_network
+from rnw.networks.layout import configure
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
@@ -64,6 +65,7 @@ def train(
     checkpointing: Checkpointing = EACH_EPOCH,
     validation: Optional[Validation] = None,
     tensorboard: bool = False,
+    loading: Loading = BY_PROCESSES,
     on_step: Hook = ignore,
     on_epoch: Hook = ignore,
     on_validation: Callable[[Validated], None] = ignore,
@@ -79,9 +81,10 @@ def train(
     `rnw.weights.warm_start`), and tells the last hook what it took. `recompute` saves memory (see
     `Trainer`). Of several workers, only the first one validates, writes and calls the hooks.
 
-    Raises InputError for data that is missing, devices that do not divide the batch, a folder that
-    holds an earlier run, a state of other settings, weights of another network, a loss that is not
-    finite, metrics that cannot be read, and a package that is missing, and see `open_kvstore`.
+    Raises InputError for data that is missing or cannot be read, devices that do not divide the
+    batch, a folder that holds an earlier run, a state of other settings, weights of another
+    network, a loss that is not finite, metrics that cannot be read, and a package that is missing,
+    and see `open_kvstore`.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     kvstore = open_kvstore(recipe.kvstore)
@@ -89,7 +92,9 @@ def train(
     check_devices(recipe.batch, kvstore.workers * len(contexts))
     label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
     metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
-    run = _Run(recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics)
+    run = _Run(
+        recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics, loading
+    )
     if first:
         run.validation = validation
         run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
@@ -125,17 +130,29 @@ class _Run:
     on_validation: Callable[[Validated], None] = staticmethod(ignore)
 
     def __init__(
-        self, recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics
+        self,
+        recipe,
+        contexts,
+        kvstore,
+        folder,
+        label,
+        seed,
+        data_root,
+        checkpointing,
+        metrics,
+        loading,
     ):
         self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
         self.kvstore, self.seed, self.checkpointing = kvstore, seed, checkpointing
         self.metrics = metrics
-        self.loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers))
+        part = (kvstore.rank, kvstore.workers)
+        self.loader = _loader(recipe, seed, data_root, part, loading)
         self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
         self.settings = {
             **json.loads(recipe.to_json()),
             "devices": kvstore.workers * len(self.contexts),
             "seed": seed,
+            "decoder": self.loader.decoder,
         }
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
@@ -211,6 +228,8 @@ class _Run:
             self._train_epoch()
             self._finish_epoch()
             self._stop_if_asked()
+        if self.loader.skipped:
+            logger.warning("bad images skipped: %d", len(self.loader.skipped))
         return self.folder / self.label.params_file(self.epoch)
 
     def _train_epoch(self) -> None:
@@ -324,13 +343,16 @@ def _check_all_alike(
         )
 
 
-def _loader(recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int]) -> Loader:
+def _loader(
+    recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int], loading: Loading
+) -> Loader:
     dataset = find_dataset(recipe.dataset)
     examples = read_examples(dataset, dataset.train_split, data_root)
     classes = int(examples.labels.max()) + 1
     if classes > recipe.classes:
         raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
-    return Loader(examples, recipe.batch, seed, part)
+    size = configure(recipe.network).spec.size
+    return Loader(examples, recipe.batch, seed, part, size=size, loading=loading)
 
 
 def _mean(history: Sequence[Scores]) -> Scores:
@@ -338,10 +360,11 @@ def _mean(history: Sequence[Scores]) -> Scores:
 
 
 def _scores(outputs: Sequence[DeviceOutput]) -> Scores:
+    classes = outputs[0].probabilities.shape[1]
     metrics = {
         "loss": mx.metric.CrossEntropy(),
         "top-1": mx.metric.Accuracy(),
-        "top-5": mx.metric.TopKAccuracy(top_k=5),
+        "top-5": mx.metric.TopKAccuracy(top_k=min(5, classes)),
     }
     for metric in metrics.values():
         metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
@@ -350,7 +373,8 @@ def _scores(outputs: Sequence[DeviceOutput]) -> Scores:
 
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Send what this module logs to a file, each step included."""
+    """Send what the package logs to a file, each step included."""
+    logger = logging.getLogger("rnw")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level

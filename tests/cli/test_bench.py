@@ -13,10 +13,11 @@ import mxnet as mx
 import pytest
 
 import rnw as rnw_package
-from rnw.analysis import speed
+from rnw.analysis import speed, throughput
 from rnw.analysis.cost import count_multiply_adds
 from rnw.cli import main
 from rnw.networks.layout import configure
+from rnw.runtime import cpu_cores
 
 NETWORK = "28-1-1-1-1-1-1-1"
 SMALL = (NETWORK, "--batch", "1", "--size", "28", "--repetitions", "1")
@@ -130,3 +131,34 @@ def test_convert():
 
 def test_convert_refuses_unknown_networks(refused):
     assert "unknown network 'model_z'" in refused("bench", "convert", "--network", "model_z")
+
+
+FEW = ("--images", "2", "--size", "32", "--repetitions", "1")
+
+
+def test_data(rnw, monkeypatch):
+    monkeypatch.setattr(throughput, "LOADED", 2)
+    code, out, err = rnw("bench", "data", *FEW)
+    assert (code, err) == (0, "")
+    number = r"\d+(\.\d+)?"
+    expected = (
+        r"2 JPEGs of 500x375, augmented to 32x32, images/s on one core:",
+        rf"plain transcription {number}",
+        rf"pillow {number}, ratio {number}, the same arrays",
+        rf"opencv {number}, ratio {number}, {number} grey levels away on average",
+        rf"loader {number} images/s with one process, {number} with two, ratio {number}",
+    )
+    assert re.fullmatch("\n".join(expected[: 5 if cpu_cores() > 1 else 4]) + "\n", out)
+
+
+def test_data_json(rnw, monkeypatch):
+    monkeypatch.setattr(throughput, "LOADED", 2)
+    code, out, err = rnw("bench", "data", *FEW, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert set(found) == set(throughput.DataSpeed._fields)
+    assert found["identical"] is True
+
+
+def test_data_refused(refused):
+    assert "must be at least 1" in refused("bench", "data", "--images", "0")

@@ -1,5 +1,7 @@
 """Image transforms against the original's arrays and by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,11 +10,33 @@ from rnw.data import transforms
 from tests.golden_cases import golden_arrays, golden_json
 
 GOLDEN = golden_json("transforms", {"pictures": []})
+CASES = golden_arrays("transforms") if GOLDEN["pictures"] else {}
+CASE = re.compile(
+    r"(?P<choice>adaptive|cubic)_(?P<index>\d+)_(?P<kind>[a-z_]+?)(_seed(?P<seed>\d+))?"
+)
+
+
+def _train(image, size, random, choice):
+    out = np.empty((3, size, size), np.float32)
+    transforms.recolor(transforms.random_sized_crop(image, size, random, choice), random, out)
+    return np.moveaxis(out, 0, -1)
+
+
 KINDS = {
-    "scale_shorter": transforms.scale_shorter_side,
-    "center": lambda image, size, choice: transforms.center_crop(
+    "scale_shorter": lambda image, size, _, choice: transforms.scale_shorter_side(
+        image, size, choice
+    ),
+    "scale_longer": lambda image, size, _, choice: transforms.scale_longer_side(
+        image, size, choice
+    ),
+    "center": lambda image, size, _, choice: transforms.center_crop(
         transforms.scale_shorter_side(image, size, choice), size
     ),
+    "three": lambda image, size, _, choice: transforms.three_crops(
+        transforms.scale_shorter_side(image, size, choice), size
+    ),
+    "crop": transforms.random_sized_crop,
+    "train": _train,
 }
 
 
@@ -33,17 +57,20 @@ def picture(height, width, seed):
 @pytest.mark.parametrize("index", range(len(GOLDEN["pictures"])))
 def test_pictures_are_those_of_the_reference_data(index):
     image = picture(**GOLDEN["pictures"][index])
-    expected = golden_arrays("transforms")[f"picture{index}_sum"]
+    expected = CASES[f"picture{index}_sum"]
     assert [image.sum(), *image[0, ::5].ravel()[:20]] == expected.tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("choice", ["adaptive", "cubic"])
-@pytest.mark.parametrize("index", range(len(GOLDEN["pictures"])))
-def test_transforms_are_the_originals(index, choice, kind):
-    image = picture(**GOLDEN["pictures"][index])
-    expected = golden_arrays("transforms")[f"{choice}_{index}_{kind}"]
-    np.testing.assert_array_equal(KINDS[kind](image, GOLDEN["size"], choice), expected)
+@pytest.mark.parametrize("case", [name for name in CASES if not name.endswith("_sum")])
+def test_transforms_are_the_originals(case):
+    match = CASE.fullmatch(case)
+    image = picture(**GOLDEN["pictures"][int(match["index"])])
+    random = np.random.RandomState(int(match["seed"])) if match["seed"] else None
+    found = KINDS[match["kind"]](image, GOLDEN["size"], random, match["choice"])
+    if CASES[case].dtype == np.uint8:
+        np.testing.assert_array_equal(found, CASES[case])
+    else:
+        np.testing.assert_allclose(found, CASES[case], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +90,8 @@ def test_interpolation(target, choice, expected):
     assert transforms.interpolation((20, 30), target, choice) == expected
     image = picture(20, 30, 1)
     found = transforms.resize(image, *target, choice)
-    by_hand = np.array(Image.fromarray(image).resize(target[::-1], expected))
+    across = Image.fromarray(image).resize((target[1], 20), expected)
+    by_hand = np.array(across.resize(target[::-1], expected))
     np.testing.assert_array_equal(found, by_hand)
 
 
@@ -116,3 +144,51 @@ def test_batches_are_normalized_image_by_image():
     assert found.shape == (2, 3, 5, 7)
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found[1], transforms.normalize(images[1]))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((60, 60), 30), ((58, 51), 48), ((300, 250), 224)])
+def test_rows_are_resampled_first(shape, size):
+    image = picture(*shape, 1)
+    across = transforms.resize(image, shape[0], size, "cubic")
+    found = transforms.resize(image, size, size, "cubic")
+    np.testing.assert_array_equal(found, transforms.resize(across, size, size, "cubic"))
+
+
+def test_the_middle_is_taken_when_no_crop_fits():
+    image = picture(8, 100, 1)
+    random = np.random.RandomState(0)
+    assert transforms.draw_box(8, 100, np.random.RandomState(0)) is None
+    found = transforms.random_sized_crop(image, 4, random)
+    expected = transforms.center_crop(transforms.scale_shorter_side(image, 4), 4)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (375, 500)])
+def test_boxes_lie_within_the_image(height, width):
+    random = np.random.RandomState(0)
+    boxes = [transforms.draw_box(height, width, random) for _ in range(300)]
+    for box in filter(None, boxes):
+        assert 0 <= box.top < box.top + box.height <= height
+        assert 0 <= box.left < box.left + box.width <= width
+    assert any(boxes)
+
+
+def test_crops_cover_between_8_and_100_per_cent():
+    random = np.random.RandomState(0)
+    boxes = [box for box in (transforms.draw_box(375, 500, random) for _ in range(2000)) if box]
+    areas = np.array([box.height * box.width / (375 * 500) for box in boxes])
+    aspects = np.array([box.width / box.height for box in boxes])
+    assert 0.079 < areas.min() < 0.09
+    assert 0.9 < areas.max() <= 1
+    assert 0.74 < aspects.min() < 0.8
+    assert 1.25 < aspects.max() < 1.35
+
+
+def test_recoloring_stays_within_black_and_white():
+    low = (0 - transforms.EXACT_MEAN) / transforms.EXACT_DEVIATION
+    high = (1 - transforms.EXACT_MEAN) / transforms.EXACT_DEVIATION
+    out = np.empty((3, 20, 30), np.float32)
+    for seed in range(20):
+        transforms.recolor(picture(20, 30, seed), np.random.RandomState(seed), out)
+        assert (out >= low[:, None, None] - 1e-6).all()
+        assert (out <= high[:, None, None] + 1e-6).all()

@@ -1,0 +1,204 @@
+"""Speed of the training transform beside a plain transcription of the original's, in the same run.
+
+Rates are by processor time, so that other programs on the machine hardly change them; only the
+loader, which works in processes of its own, is timed by the clock.
+"""
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from rnw.data import transforms
+from rnw.data.augmentation import Augmentation
+from rnw.data.loader import Loader, Loading
+from rnw.data.readers import ImageList
+from rnw.errors import InputError
+from rnw.runtime import cpu_cores
+
+SHAPE = (375, 500)  # usual in ILSVRC
+QUALITY = 90
+BATCH = 32
+LOADED = 20  # batches of a loader that are timed
+
+
+class DataSpeed(NamedTuple):
+    """Images/s, medians over the repetitions; ratios to the yardstick, repetition by repetition.
+
+    `identical`: whether the reference path gave the yardstick's arrays bit for bit. `difference`:
+    of the fast path from it, the mean in grey levels (of 255). `loader` is the best rate of the
+    fast path with one and with two processes, `scaling` their ratio; none on a single core.
+    """
+
+    images: int
+    size: int
+    yardstick: float
+    reference: float
+    fast: float
+    reference_ratio: float
+    fast_ratio: float
+    identical: bool
+    difference: float
+    loader: Optional[List[float]]
+    scaling: Optional[float]
+
+
+def bench_data(images: int = 64, size: int = 224, *, repetitions: int = 5) -> DataSpeed:
+    """Decode and augment `images` JPEGs of 500x375 for training at `size`."""
+    if min(images, size, repetitions) < 1:
+        raise InputError("images, size and repetitions must be at least 1")
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        names = make_pictures(Path(folder), images)
+        contents = [(Path(folder) / name).read_bytes() for name in names]
+        chains = {
+            "yardstick": lambda content, random, out: _plain_chain(content, size, random, out),
+            "reference": _chain(Augmentation(size, "pillow")),
+            "fast": _chain(Augmentation(size, "opencv")),
+        }
+        results = {name: _results(chain, contents, size) for name, chain in chains.items()}
+        rounds = [_rates(chains, contents, size) for _ in range(repetitions)]
+        loader = _loader_rates(Path(folder), names, size, repetitions) if cpu_cores() > 1 else None
+    levels = 255 * transforms.EXACT_DEVIATION[:, None, None]
+    return DataSpeed(
+        images,
+        size,
+        **{name: statistics.median(rates[name] for rates in rounds) for name in chains},
+        reference_ratio=statistics.median(r["reference"] / r["yardstick"] for r in rounds),
+        fast_ratio=statistics.median(r["fast"] / r["yardstick"] for r in rounds),
+        identical=np.array_equal(results["reference"], results["yardstick"]),
+        difference=float(np.mean(np.abs(results["fast"] - results["reference"]) * levels)),
+        loader=loader,
+        scaling=loader[1] / loader[0] if loader else None,
+    )
+
+
+Chain = Callable[[bytes, np.random.RandomState, np.ndarray], None]
+
+
+def _chain(augmentation: Augmentation) -> Chain:
+    return lambda content, random, out: augmentation(content, "picture", random, out)
+
+
+def _results(chain: Chain, contents: List[bytes], size: int) -> np.ndarray:
+    out = np.empty((len(contents), 3, size, size), np.float32)
+    for index, content in enumerate(contents):
+        chain(content, np.random.RandomState([0, 0, index]), out[index])
+    return out
+
+
+def _rates(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[str, float]:
+    """Images per second of processor time of each chain, one after the other."""
+    rates = {}
+    out = np.empty((3, size, size), np.float32)
+    random = np.random.RandomState()
+    for name, chain in chains.items():
+        start = time.process_time()
+        for index, content in enumerate(contents):
+            random.seed([0, 0, index])
+            chain(content, random, out)
+        rates[name] = len(contents) / (time.process_time() - start)
+    return rates
+
+
+def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -> List[float]:
+    """The best rates with one and with two processes, measured in turn."""
+    count = BATCH * LOADED
+    repeated = [names[index % len(names)] for index in range(count)]
+    listed = ImageList(folder, repeated, np.zeros(count, np.int64))
+    rounds = [[_loader_rate(listed, size, n) for n in (1, 2)] for _ in range(repetitions)]
+    return [max(rates) for rates in zip(*rounds)]
+
+
+def _loader_rate(listed: ImageList, size: int, workers: int) -> float:
+    loader = Loader(listed, BATCH, 0, size=size, loading=Loading(workers=workers))
+    with contextlib.closing(loader.epoch(0)) as batches:
+        next(batches)  # the processes have started
+        start = time.perf_counter()
+        done = sum(len(labels) for _, labels in batches)
+        return done / (time.perf_counter() - start)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def make_pictures(folder: Path, count: int) -> List[str]:
+    """Write `count` JPEGs of about 100 kB into a folder; their names.
+
+    Their noise falls with frequency as that of photographs, and there are some edges in it.
+    """
+    names = [f"{index}.jpg" for index in range(count)]
+    for index, name in enumerate(names):
+        _natural_picture(np.random.RandomState(index)).save(folder / name, quality=QUALITY)
+    return names
+
+
+def _natural_picture(random: np.random.RandomState) -> Image.Image:
+    height, width = SHAPE
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    frequency[0, 0] = 1
+    waves = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
+    noise = np.fft.irfft2(waves, s=SHAPE)
+    noise /= noise.std(axis=(1, 2), keepdims=True)
+    colours = 118 + 40 * noise[:1] + 14 * noise
+    image = Image.fromarray(np.clip(np.moveaxis(colours, 0, -1), 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):
+        left, top = random.randint(0, width), random.randint(0, height)
+        across, down = random.randint(20, 160, 2)
+        colour = tuple(random.randint(0, 256, 3).tolist())
+        draw.ellipse([left, top, left + across, top + down], fill=colour)
+    return image
+
+
+def _plain_chain(content: bytes, size: int, random: np.random.RandomState, out: np.ndarray) -> None:
+    """The original's training transform, step by step as it was written, with Pillow and NumPy."""
+    image = np.array(Image.open(io.BytesIO(content)).convert("RGB"), np.uint8)
+    data = _plain_crop(image, size, random).astype(np.float32)
+    data *= np.float32(1 / 255)
+    for step in random.permutation(3):
+        factor = 1 + random.uniform(-0.4, 0.4)
+        grey = np.zeros((size, size, 1), np.float32)
+        grey[:, :, 0] = (data * np.array(transforms.GREY).reshape(1, 1, 3)).sum(2)
+        other = (0, grey.mean(), grey)[step]
+        data *= factor
+        data += other * (1 - factor)
+    weights = random.normal(0, 0.1, 3).reshape(1, 3)
+    shift = transforms.EIGENVECTORS * weights * transforms.EIGENVALUES.reshape(1, 3)
+    data += shift.sum(1).astype(np.float32).reshape(1, 1, 3)
+    data /= 1 + 0.1
+    data = np.minimum(1, np.maximum(0, data, out=data), out=data)
+    if random.randint(2) == 0:
+        data = data[:, ::-1]
+    data = data.astype(np.float64)
+    data -= transforms.EXACT_MEAN.reshape(1, 1, 3)
+    data /= transforms.EXACT_DEVIATION.reshape(1, 1, 3)
+    out[:] = data.transpose(2, 0, 1)
+
+
+def _plain_crop(image: np.ndarray, size: int, random: np.random.RandomState) -> np.ndarray:
+    while True:
+        area = random.uniform(0.08, 1) * (image.shape[0] * image.shape[1])
+        aspect = random.uniform(3 / 4, 4 / 3)
+        height = int(np.round(np.sqrt(area / aspect)))
+        width = int(np.round(np.sqrt(area * aspect)))
+        if random.randint(2) == 0:
+            height, width = width, height
+        if height <= image.shape[0] and width <= image.shape[1]:
+            top = random.randint(image.shape[0] - height + 1)
+            left = random.randint(image.shape[1] - width + 1)
+            crop = image[top : top + height, left : left + width]
+            return transforms.resize(crop, size, size)

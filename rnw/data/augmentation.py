@@ -1,0 +1,48 @@
+"""TABLE of decoders, and the training transform from an image file's bytes to a network's input."""
+
+from typing import Callable, Dict, NamedTuple
+
+import numpy as np
+
+from rnw.data import opencv, readers, transforms
+
+
+class Decoder(NamedTuple):
+    """How images are decoded, resampled and coloured.
+
+    decode: content and name of a file to (H, W, 3) uint8 RGB.
+    resize: an image, height, width and choice of interpolation to (height, width, 3) uint8.
+    recolor: the random changes of colour, flip and normalisation, into (3, H, W) float32.
+    """
+
+    decode: Callable[[bytes, str], np.ndarray]
+    resize: transforms.Resize
+    recolor: Callable[[np.ndarray, np.random.RandomState, np.ndarray], None]
+
+
+DECODERS: Dict[str, Decoder] = {
+    "pillow": Decoder(readers.decode, transforms.resize, transforms.recolor),  # the original's
+    "opencv": Decoder(opencv.decode, opencv.resize, opencv.recolor),  # the fast one
+}
+
+
+class Augmentation(NamedTuple):
+    """Random crop, colours and flip for training at (size, size), by a row of `DECODERS`."""
+
+    size: int
+    decoder: str = "opencv"
+    interpolation: str = "adaptive"
+
+    def __call__(
+        self, content: bytes, name: str, random: np.random.RandomState, out: np.ndarray
+    ) -> None:
+        """Make an image file's content into `out`, (3, size, size) float32.
+
+        Raises InputError, naming it, for what is no image.
+        """
+        decoder = DECODERS[self.decoder]
+        image = decoder.decode(content, name)
+        crop = transforms.random_sized_crop(
+            image, self.size, random, self.interpolation, decoder.resize
+        )
+        decoder.recolor(crop, random, out)
