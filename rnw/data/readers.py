@@ -102,10 +102,7 @@ class ImageList:
 
     def read(self, index: int) -> bytes:
         """A picture's file as it is; raises InputError when it cannot be read."""
-        try:
-            return Path(self.name(index)).read_bytes()
-        except OSError as error:
-            raise InputError(f"{self.name(index)}: cannot be read: {error.strerror}") from error
+        return read_file(self.name(index))
 
 
 def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedImages]:
