@@ -43,6 +43,7 @@ def test_commands_are_those_documented():
         "plot",
         "predict",
         "prepare",
+        "table1",
         "train-cls",
         "weights",
     }
