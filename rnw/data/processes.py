@@ -31,6 +31,11 @@ LENT = 2  # batches of the memory that a caller may hold: the one before, and th
 SLOTS = 3 + LENT  # and those that are being made
 NOTHING = -1  # is being read
 _START = "import sys; sys.path[:] = {}; from rnw.data.processes import main; main({}, {}, {})"
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # keeps memory for the next picture: to get it anew
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),  # each time takes a fifth of the time (glibc)
+}
 _FOR_CALLER_ALONE = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -110,17 +115,19 @@ class Processes:
             return
         if isinstance(reply, Exception):
             raise reply
+        worker.has_answered = True
         self._parts[worker.tasks.popleft()[0]].append(reply)
 
     def _bury(self, worker: "_Worker") -> None:
         """Put another in the place of one that died, if pictures may be skipped."""
+        cause = worker.end()
         index = int(self._memory.reading[worker.number])
-        if index == NOTHING:
-            raise InputError(f"a process that was to read pictures died ({worker.end()})")
-        name = self._pictures.images.name(index)
-        self._pictures.deadly[index] = f"{name}: the process reading it died ({worker.end()})"
-        if not self._pictures.skip_bad:
-            raise InputError(self._pictures.deadly[index])
+        error = f"a process that was to read pictures died ({cause})"
+        if index != NOTHING:
+            error = f"{self._pictures.images.name(index)}: the process reading it died ({cause})"
+            self._pictures.deadly[index] = error
+        if not self._pictures.skip_bad or (index == NOTHING and not worker.has_answered):
+            raise InputError(error)
         worker.stop()
         successor = _Worker(worker.number, self._file)
         self._workers[worker.number] = successor
@@ -137,7 +144,7 @@ class _Worker:
     """A process as the caller sees it, with the tasks that it has not answered."""
 
     def __init__(self, number: int, memory: int):
-        self.number = number
+        self.number, self.has_answered = number, False
         self.tasks: Deque[Any] = deque()
         self.connection, theirs = Pipe()
         command = _START.format(sys.path, theirs.fileno(), memory, number)
@@ -146,7 +153,7 @@ class _Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", command],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                env={**_ENVIRONMENT, **os.environ},
                 pass_fds=(theirs.fileno(), memory),
             )
         finally:

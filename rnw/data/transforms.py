@@ -46,7 +46,7 @@ def interpolation(
 
 
 def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive") -> np.ndarray:
-    """Resample to (height, width, 3) uint8: rows first, as Pillow did; 13 chooses the order."""
+    """Resample to (height, width, 3) uint8, along rows first, as Pillow always did before 13."""
     how = interpolation(image.shape[:2], (height, width), choice)
     across = Image.fromarray(image).resize((width, image.shape[0]), how)
     return np.array(across.resize((width, height), how))

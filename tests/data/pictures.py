@@ -68,6 +68,7 @@ BAD = {
     "empty.jpg": b"",
     "page.jpg": b"<!DOCTYPE html><html></html>",
     "zeros.jpg": bytes(1000),
+    "huge.jpg": JPEG[: JPEG.index(b"\xff\xc0") + 5] + b"\xff" * 4 + JPEG[-20:],
     "mark_only.jpg": b"\xff\xd8\xff\xd9",
 }
 

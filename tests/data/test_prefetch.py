@@ -252,10 +252,22 @@ def test_signals_are_left_to_the_caller(images, expected, number):
 def test_a_process_that_is_killed_while_idle_ends_the_epoch(images):
     batches = _loader(images, 1, workers=1).epoch(0)
     next(batches)
-    time.sleep(0.5)
+    time.sleep(1)
     os.kill(_children()[0], signal.SIGKILL)
     with pytest.raises(InputError, match=r"died \(SIGKILL\)"):
         list(batches)
+
+
+@needs_proc
+def test_a_process_that_is_killed_while_idle_is_replaced(images):
+    expected = _joined(_loader(images, 1, workers=0).epoch(0))
+    loader = _loader(images, 1, workers=1, skip_bad=True)
+    batches = loader.epoch(0)
+    first = next(batches)
+    time.sleep(1)
+    os.kill(_children()[0], signal.SIGKILL)
+    _assert_equal(_joined([first, *batches]), expected)
+    assert loader.skipped == {}
 
 
 READ_ON = """
