@@ -13,6 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from rnw.analysis.cost import count_parameters
 from rnw.analysis.memory import used_memory_mb
+from rnw.analysis.training_memory import kvstore_copies
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
@@ -187,6 +188,6 @@ def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> D
         "parameters": weights * devices,
         "gradients": weights * devices,
         "momentum": weights,
-        "kvstore": weights * (1 if devices == 1 else 1 + devices),  # it sums copies of gradients
+        "kvstore": weights * kvstore_copies(devices),
     }
     return {**parts, "activations": peak - sum(parts.values())}

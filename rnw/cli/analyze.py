@@ -1,0 +1,59 @@
+"""`rnw analyze`: what the paper learns about networks."""
+
+from typing import TYPE_CHECKING, Optional, Sequence
+
+import click
+
+from rnw.cli.common import json_option, print_json
+
+if TYPE_CHECKING:
+    from rnw.analysis.cost import DetailedCost
+
+
+@click.group()
+def command() -> None:
+    """Analyse networks and recipes."""
+
+
+@command.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--size", type=int, help="Side of the input in pixels; default: the training size.")
+@click.option("--classes", type=int, help="Default: 1000, for segmentation 21.")
+@json_option
+def cost(names: Sequence[str], size: Optional[int], classes: Optional[int], as_json: bool) -> None:
+    """Parameters, multiply-adds and memory of networks by level, receptive field and depth.
+
+    NAME is as `rnw networks` lists it, any <size>-<n1>-...-<n7>, or fcn_ before a letter.
+    """
+    from rnw.analysis.cost import detailed_cost
+    from rnw.networks.layout import configure
+
+    configs = [configure(name, classes) for name in names]
+    rows = [detailed_cost(config, size) for config in configs]
+    if as_json:
+        networks = [
+            {**row._asdict(), "levels": [level._asdict() for level in row.levels]} for row in rows
+        ]
+        print_json({"networks": networks})
+        return
+    for row in rows:
+        _show_cost(row)
+
+
+def _show_cost(row: "DetailedCost") -> None:
+    click.echo(
+        f"{row.name} at {row.size}x{row.size}: depth {row.depth}, receptive field "
+        f"{row.receptive_field} pixels"
+    )
+    click.echo(f"{'level':10}  map    parameters  G multiply-adds  training MB  inference MB")
+    total = (row.parameters, row.multiply_adds, row.training_bytes, row.inference_bytes)
+    lines = [(level.level, level.output_size, *level[2:]) for level in row.levels]
+    for name, side, parameters, multiply_adds, training, inference in [*lines, ("all", "", *total)]:
+        click.echo(
+            f"{name:10} {side:>4}  {parameters:12,}  {multiply_adds / 1e9:15.2f}"
+            f"  {training / 1e6:11.1f}  {inference / 1e6:12.1f}"
+        )
+    click.echo(
+        "of one image: maps that training keeps, and the most at one time in inference; at one "
+        f"time {row.gradient_bytes / 1e6:.1f} MB of gradients"
+    )
