@@ -1,10 +1,15 @@
-"""How much memory a process has taken on its devices."""
+"""How much memory a process has taken on its devices, and how much is left."""
 
+import os
+import re
 import resource
 import sys
+from pathlib import Path
 from typing import Any, Sequence
 
 from rnw.runtime import import_mxnet
+
+_MEMORY_INFO = Path("/proc/meminfo")  # of Linux
 
 
 def used_memory_mb(contexts: Sequence[Any]) -> float:
@@ -20,3 +25,17 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
         return sum(total - free for free, total in infos) / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def free_memory(contexts: Sequence[Any]) -> int:
+    """Bytes that are free on each GPU, or in the main memory.
+
+    contexts: of MXNet, all of one kind.
+    """
+    if contexts[0].device_type == "gpu":
+        memory_info = import_mxnet().context.gpu_memory_info
+        return min(memory_info(context.device_id)[0] for context in contexts)
+    if _MEMORY_INFO.exists():
+        found = re.search(r"MemAvailable:\s+(\d+) kB", _MEMORY_INFO.read_text())
+        return int(found[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

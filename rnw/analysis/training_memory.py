@@ -6,6 +6,7 @@ from typing import Dict, List, NamedTuple
 from rnw.analysis.cost import FLOAT_BYTES, count_parameters
 from rnw.analysis.liveness import Liveness, liveness
 from rnw.networks.layout import NetworkConfig
+from rnw.training.recipes import Recipe, recipe_network
 from rnw.training.recompute_plan import first_recorded
 
 # On a CPU, in units of the largest parameter, measured on Model A1 and E: what oneDNN reorders in
@@ -28,9 +29,17 @@ class TrainingMemory(NamedTuple):
     def per_device(self) -> int:
         return sum(self.device.values())
 
+    def __str__(self) -> str:
+        return f"{_in_gb(self.device)} on each device, {_in_gb(self.main)} in the main memory"
+
     def on_cpus(self, devices: int) -> int:
         """Bytes of one process with so many CPU devices."""
         return devices * self.per_device + sum(self.main.values())
+
+
+def _in_gb(parts: Dict[str, int]) -> str:
+    shares = ", ".join(f"{name} {size / 1e9:.3g}" for name, size in parts.items())
+    return f"{sum(parts.values()) / 1e9:.3g} GB ({shares})"
 
 
 def training_memory(
@@ -73,3 +82,16 @@ def _recomputing(rows: List[Liveness], first: int) -> int:
     inputs = [sum(row.input for row in rows[: place + 1]) for place in range(first + 1)]
     again = (inputs[place] + rows[place].kept + rows[place].backward for place in range(1, first))
     return max(inputs[first] + recorded, *again)
+
+
+def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
+    """The memory of a recipe's steps, without and with recomputing.
+
+    Raises InputError for an unknown network and options that do not fit it.
+    """
+    config = recipe_network(recipe)
+    share = -(-recipe.batch // devices)
+    return {
+        recompute: training_memory(config, share, config.spec.size, devices, recompute=recompute)
+        for recompute in (False, True)
+    }

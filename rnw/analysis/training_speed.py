@@ -9,7 +9,7 @@ import os
 import statistics
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from rnw.analysis.cost import count_parameters
 from rnw.analysis.memory import used_memory_mb
@@ -79,6 +79,30 @@ def bench_training(
     finally:
         for worker in workers:
             worker.stop()
+
+
+def time_step(
+    config: NetworkConfig,
+    batch: int,
+    size: int,
+    contexts: Sequence[Any],
+    *,
+    recompute: bool = False,
+    repetitions: int = 3,
+) -> float:
+    """Median seconds of the trainer's step on (batch, 3, size, size) float32, in a new process.
+
+    contexts: of MXNet, all of one kind. Raises InputError when the process dies, as for memory.
+    """
+    numbers = ",".join(str(context.device_id) for context in contexts)
+    on_gpus = contexts[0].device_type == "gpu"
+    devices = (numbers, None) if on_gpus else (None, len(contexts))
+    variant = Variant(RECOMPUTING if recompute else OURS, *devices)
+    worker = _Worker(config, batch, size, variant)
+    try:
+        return statistics.median(worker.step() for _ in range(repetitions))
+    finally:
+        worker.stop()
 
 
 def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:

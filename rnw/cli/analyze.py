@@ -1,5 +1,6 @@
 """`rnw analyze`: what the paper learns about networks."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Optional, Sequence
 
 import click
@@ -57,3 +58,35 @@ def _show_cost(row: "DetailedCost") -> None:
         "of one image: maps that training keeps, and the most at one time in inference; at one "
         f"time {row.gradient_bytes / 1e6:.1f} MB of gradients"
     )
+
+
+@command.command()
+@click.option("--devices", type=click.IntRange(1), default=4, show_default=True)
+@json_option
+def recipes(devices: int, as_json: bool) -> None:
+    """Training recipes and the memory that each of so many devices needs.
+
+    It is that of parameters, gradients and maps, without and with `train-cls --recompute`; what
+    CUDA and cuDNN take comes on top.
+    """
+    from rnw.analysis.training_memory import recipe_memory
+    from rnw.training.recipes import RECIPES
+
+    memory = {
+        name: [memory.per_device for memory in recipe_memory(recipe, devices).values()]
+        for name, recipe in RECIPES.items()
+    }
+    if as_json:
+        keys = ("bytes_per_device", "recomputing_bytes_per_device")
+        rows = [{**asdict(RECIPES[name]), **dict(zip(keys, pair))} for name, pair in memory.items()]
+        print_json({"devices": devices, "recipes": rows})
+        return
+    click.echo(
+        f"{'recipe':20} {'data set':13}  batch  epochs  rate  GB a device  recomputing  from"
+    )
+    for name, (kept, again) in memory.items():
+        row = RECIPES[name]
+        click.echo(
+            f"{name:20} {row.dataset:13}  {row.batch:5}  {row.epochs:6}  {row.base_lr:4}"
+            f"  {kept / 1e9:11.3g}  {again / 1e9:11.3g}  {row.starts_from or '-'}"
+        )

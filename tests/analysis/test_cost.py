@@ -174,7 +174,7 @@ def test_receptive_field_is_what_gradients_reach(fourth):
         cells = net(image)
         middle = cells.shape[2] // 2
         cell = cells[:, :, middle, middle].sum()
-    cell.backward()
+    cell.backward(train_mode=False)
     seen = np.abs(image.grad.asnumpy()).sum(axis=(0, 1)) > 0
     for axis in (0, 1):
         (places,) = np.nonzero(seen.any(axis=axis))

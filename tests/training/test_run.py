@@ -144,8 +144,13 @@ def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
 def test_warm_start(tmp_path):
     source = _train(tmp_path / "source")
     transfers = []
+
+    def told(path, transfer):
+        assert path == source
+        transfers.append(transfer)
+
     still = (*SHORT, "base_lr=0", "lr_floor=0", "epochs=1")
-    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=transfers.append)
+    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=told)
     assert (transfers[0].reinitialised, transfers[0].left) == ([], [])
     expected, found = read_parameters(source), read_parameters(last)
     for name in expected:
