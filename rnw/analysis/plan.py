@@ -5,7 +5,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from rnw.analysis.memory import free_memory
 from rnw.analysis.training_memory import TrainingMemory, recipe_memory, training_memory
-from rnw.analysis.training_speed import WARM_UP, time_step
+from rnw.analysis.training_speed import WARM_UP, measure_step
 from rnw.data.catalog import count_training_images, find_dataset
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig
@@ -129,7 +129,7 @@ def _measure(
 
     def seconds(batch: int) -> float:
         images = batch * len(contexts)
-        return time_step(
+        measured = measure_step(
             config,
             images,
             config.spec.size,
@@ -137,6 +137,7 @@ def _measure(
             recompute=recompute,
             repetitions=REPETITIONS,
         )
+        return measured.seconds_per_step
 
     fitting = [b for b in _halves(wanted) if _fits(config, b, contexts, recompute)]
     if not fitting:

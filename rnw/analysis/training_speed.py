@@ -81,7 +81,7 @@ def bench_training(
             worker.stop()
 
 
-def time_step(
+def measure_step(
     config: NetworkConfig,
     batch: int,
     size: int,
@@ -89,8 +89,8 @@ def time_step(
     *,
     recompute: bool = False,
     repetitions: int = 3,
-) -> float:
-    """Median seconds of the trainer's step on (batch, 3, size, size) float32, in a new process.
+) -> TrainingSpeed:
+    """Time and memory of the trainer's step on (batch, 3, size, size) float32, in a new process.
 
     contexts: of MXNet, all of one kind. Raises InputError when the process dies, as for memory.
     """
@@ -100,7 +100,8 @@ def time_step(
     variant = Variant(RECOMPUTING if recompute else OURS, *devices)
     worker = _Worker(config, batch, size, variant)
     try:
-        return statistics.median(worker.step() for _ in range(repetitions))
+        seconds = [worker.step() for _ in range(repetitions)]
+        return _result(worker, batch, seconds, seconds)
     finally:
         worker.stop()
 

@@ -1,7 +1,7 @@
 """`rnw analyze`: what the paper learns about networks."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 import click
 
@@ -20,25 +20,42 @@ def command() -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--size", type=int, help="Side of the input in pixels; default: the training size.")
 @click.option("--classes", type=int, help="Default: 1000, for segmentation 21.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Of a training step."
+)
 @json_option
-def cost(names: Sequence[str], size: Optional[int], classes: Optional[int], as_json: bool) -> None:
+def cost(
+    names: Sequence[str], size: Optional[int], classes: Optional[int], batch: int, as_json: bool
+) -> None:
     """Parameters, multiply-adds and memory of networks by level, receptive field and depth.
 
     NAME is as `rnw networks` lists it, any <size>-<n1>-...-<n7>, or fcn_ before a letter.
     """
     from rnw.analysis.cost import detailed_cost
+    from rnw.analysis.training_memory import training_memory
     from rnw.networks.layout import configure
 
-    configs = [configure(name, classes) for name in names]
-    rows = [detailed_cost(config, size) for config in configs]
+    rows = []
+    for name in names:
+        config = configure(name, classes)
+        row = detailed_cost(config, size)
+        steps = (training_memory(config, batch, row.size, recompute=r) for r in (False, True))
+        rows.append((row, *(step.on_cpus(1) for step in steps)))
     if as_json:
-        networks = [
-            {**row._asdict(), "levels": [level._asdict() for level in row.levels]} for row in rows
-        ]
-        print_json({"networks": networks})
+        print_json({"batch": batch, "networks": [_cost_record(*row) for row in rows]})
         return
-    for row in rows:
+    for row, step, recomputing in rows:
         _show_cost(row)
+        click.echo(
+            f"a training step of batch {batch} on one CPU device: {step / 1e6:.0f} MB, "
+            f"{recomputing / 1e6:.0f} MB with --recompute"
+        )
+
+
+def _cost_record(row: "DetailedCost", step: int, recomputing: int) -> Dict[str, Any]:
+    levels = [level._asdict() for level in row.levels]
+    memory = {"step_bytes": step, "recomputing_step_bytes": recomputing}
+    return {**row._asdict(), "levels": levels, **memory}
 
 
 def _show_cost(row: "DetailedCost") -> None:
@@ -55,8 +72,8 @@ def _show_cost(row: "DetailedCost") -> None:
             f"  {training / 1e6:11.1f}  {inference / 1e6:12.1f}"
         )
     click.echo(
-        "of one image: maps that training keeps, and the most at one time in inference; at one "
-        f"time {row.gradient_bytes / 1e6:.1f} MB of gradients"
+        "memory of one image: maps that training keeps, and the most at one time in inference; "
+        f"gradients of maps at one time: {row.gradient_bytes / 1e6:.1f} MB"
     )
 
 
