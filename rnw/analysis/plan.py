@@ -31,12 +31,12 @@ class Measured(NamedTuple):
         return self.seconds * self.scale
 
     def __str__(self) -> str:
-        text = f"{self.seconds_per_step:.3g} s a step: "
+        text = f"{_figure(self.seconds_per_step)} s a step, measured"
         if self.scale == 1:
-            return f"{text}measured"
+            return text
         return (
-            f"{text}measured {self.seconds:.3g} s with {self.batch} images a device, times "
-            f"{self.scale:g} by multiply-adds"
+            f"{text} with a batch of {self.batch} on each device ({_figure(self.seconds)} s), "
+            f"times {self.scale:g} by multiply-adds"
         )
 
 
@@ -79,8 +79,12 @@ class Plan(NamedTuple):
             lines.append(f"{'with' if recompute else 'without'} --recompute: {memory}")
         how = "with" if self.recompute else "without"
         lines.append(f"{self.measured}, {how} --recompute")
-        lines.append(f"{self.days:.3g} days, if images are read as fast")
+        lines.append(f"{_figure(self.days)} days, if images are read as fast")
         return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def plan_training(
@@ -94,8 +98,8 @@ def plan_training(
     """Plan `rnw.training.run.train` with the same arguments; takes a few steps, writes nothing.
 
     Where there is no data, the published number of images counts. The step is measured with the
-    batch of the recipe, or where that would take more than a minute or memory than is free with a
-    smaller one.
+    batch of the recipe, or with a smaller one where that would take more than a minute, or more
+    memory than is free.
 
     Raises InputError for a recipe that cannot be trained on these devices.
     """

@@ -10,7 +10,6 @@ from rnw.analysis import plan
 from rnw.analysis.memory import free_memory
 from rnw.analysis.plan import plan_training
 from rnw.analysis.training_memory import recipe_memory
-from rnw.data.lists import write_list
 from rnw.errors import InputError
 from rnw.training.recipes import find_recipe
 
@@ -35,20 +34,16 @@ def test_steps_of_published_images_and_days_of_a_measured_step():
     assert list(Path().iterdir()) == []
 
 
-def test_images_of_a_list_that_is_there(tmp_path):
-    root = tmp_path / "data"
-    root.mkdir()
-    write_list(root / "train.lst", [(0, f"{number}.JPEG") for number in range(25)])
-    assert _plan(data_root=root).steps_per_epoch == 3
-    assert _plan(recipe="places365_a2", data_root=tmp_path).steps_per_epoch == 1_803_460 // 8
-
-
-def test_a_smaller_batch_where_time_is_short(monkeypatch):
+def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
     monkeypatch.setattr(plan, "SECONDS", 0)
-    planned = _plan("batch=24")
+    weights = tmp_path / "a.params"
+    weights.touch()
+    planned = _plan("batch=24", recipe="a_to_a1", weights=weights)
     assert (planned.measured.batch, planned.measured.scale) == (1, 12)
     assert planned.measured.seconds_per_step == 12 * planned.measured.seconds
-    assert "with 1 images a device, times 12 by multiply-adds" in str(planned)
+    assert "measured with a batch of 1 on each device" in str(planned)
+    assert "times 12 by multiply-adds" in str(planned)
+    assert f"starts from {weights}\n" in str(planned)
 
 
 def test_refuses_what_does_not_fit(monkeypatch):
@@ -59,16 +54,6 @@ def test_refuses_what_does_not_fit(monkeypatch):
 
 def test_free_memory_is_that_of_this_machine():
     assert 0 < free_memory(TWO) <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_a_fine_tuning_tells_its_weights(tmp_path):
-    name = "models/ilsvrc-cls_rna-a_cls1000_ep-0001.params"
-    planned = _plan(recipe="a_to_a1")
-    assert planned.weights == Path(name)
-    assert f"starts from {name}, which is not there\n" in str(planned)
-    given = tmp_path / "given.params"
-    given.touch()
-    assert f"starts from {given}\n" in str(_plan(recipe="a_to_a1", weights=given))
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_dry_run(rnw):
         "starts from models/ilsvrc-cls_rna-a_cls1000_ep-0001.params, which is not there",
         f"without --recompute: {memory}",
         f"with --recompute: {memory}",
-        r"\d\S* s a step: measured, with --recompute",
+        r"\d\S* s a step, measured, with --recompute",
         r"\d\S* days, if images are read as fast",
     )
     assert len(shown) == len(expected)
