@@ -9,10 +9,11 @@ import os
 import statistics
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from rnw.analysis.cost import count_parameters
 from rnw.analysis.memory import used_memory_mb
+from rnw.analysis.training_memory import kvstore_copies
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
@@ -78,6 +79,31 @@ def bench_training(
     finally:
         for worker in workers:
             worker.stop()
+
+
+def measure_step(
+    config: NetworkConfig,
+    batch: int,
+    size: int,
+    contexts: Sequence[Any],
+    *,
+    recompute: bool = False,
+    repetitions: int = 3,
+) -> TrainingSpeed:
+    """Time and memory of the trainer's step on (batch, 3, size, size) float32, in a new process.
+
+    contexts: of MXNet, all of one kind. Raises InputError when the process dies, as for memory.
+    """
+    numbers = ",".join(str(context.device_id) for context in contexts)
+    on_gpus = contexts[0].device_type == "gpu"
+    devices = (numbers, None) if on_gpus else (None, len(contexts))
+    variant = Variant(RECOMPUTING if recompute else OURS, *devices)
+    worker = _Worker(config, batch, size, variant)
+    try:
+        seconds = [worker.step() for _ in range(repetitions)]
+        return _result(worker, batch, seconds, seconds)
+    finally:
+        worker.stop()
 
 
 def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
@@ -187,6 +213,6 @@ def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> D
         "parameters": weights * devices,
         "gradients": weights * devices,
         "momentum": weights,
-        "kvstore": weights * (1 if devices == 1 else 1 + devices),  # it sums copies of gradients
+        "kvstore": weights * kvstore_copies(devices),
     }
     return {**parts, "activations": peak - sum(parts.values())}

@@ -11,6 +11,7 @@ from rnw.errors import InputError
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU
 
 COMMANDS = {
+    "analyze": "analyze",
     "bench": "bench",
     "convert": "convert",
     "doctor": "doctor",

@@ -28,8 +28,9 @@ DEFAULT_DATASET = "ilsvrc-cls"
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run.")
-@click.option("--weights", type=FILE, help="Start from this file where it fits.")
+@click.option("--weights", type=FILE, help="Start from this file, not the recipe's.")
 @click.option("--recompute", is_flag=True, help="Less memory, more time.")
+@click.option("--dry-run", is_flag=True, help="Print steps, memory and days; write nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), metavar="N", help="Save each N steps as well."
@@ -60,6 +61,7 @@ def command(
     overwrite: bool,
     weights: Optional[Path],
     recompute: bool,
+    dry_run: bool,
     resume: bool,
     checkpoint_every: Optional[int],
     keep: Optional[int],
@@ -79,6 +81,14 @@ def command(
         overrides = (*overrides, f"kvstore={kvstore}")
     resolved = _resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
+    if dry_run:
+        from rnw.analysis.plan import plan_training
+
+        plan = plan_training(
+            resolved, contexts, data_root=data_root, weights=weights, recompute=recompute
+        )
+        click.echo(f"{plan}")
+        return
     from rnw.data.loader import Loading  # needs an extra
     from rnw.evaluation.classification import make_validator  # starts MXNet
     from rnw.training.run import Checkpointing, Validation, train
@@ -105,7 +115,7 @@ def command(
             on_step=display.on_step,
             on_epoch=display.on_epoch,
             on_validation=display.on_validation,
-            on_warm_start=lambda transfer: click.echo(f"{weights}: {transfer}"),
+            on_warm_start=lambda source, transfer: click.echo(f"{source}: {transfer}"),
         )
     click.echo(f"{path}")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
 from rnw.data import readers
+from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.readers import Examples
 from rnw.errors import InputError
@@ -25,7 +27,7 @@ class Dataset:
     """A classification data set, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
-    times the training crop.
+    times the training crop. `published` is the number of training images as published.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Dataset:
     test_split: str
     recipe: str
     test_scale: Fraction = Fraction(1)
+    published: Optional[int] = None  # None: embedded, so that they can always be counted
 
 
 DATASETS: Dict[str, Dataset] = {
@@ -54,6 +57,7 @@ DATASETS: Dict[str, Dataset] = {
             "val",
             recipe="model_a",
             test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
+            published=ILSVRC12.images["train"],
         ),
         Dataset(
             "places365-cls",
@@ -66,6 +70,7 @@ DATASETS: Dict[str, Dataset] = {
             "val",
             recipe="places365_a2",
             test_scale=Fraction(10, 7),  # as ILSVRC
+            published=PLACES365.images["train"],
         ),
         Dataset(
             "digits",
@@ -95,3 +100,14 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
     Raises InputError that says what is missing.
     """
     return dataset.read(root or dataset.root or Path(), split)
+
+
+def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
+    """As many as the list under `root` has, or where there is none as are published.
+
+    Raises InputError for a list that cannot be read.
+    """
+    listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
+    if dataset.published is not None and not listing.is_file():
+        return dataset.published
+    return len(read_examples(dataset, dataset.train_split, root).labels)

@@ -73,7 +73,7 @@ class Validated(NamedTuple):
 Hook = Callable[[Progress], None]
 
 
-def ignore(event: Any) -> None:
+def ignore(*events: Any) -> None:
     """A hook that does nothing."""
 
 

@@ -3,10 +3,15 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Tuple
+from pathlib import Path
+from typing import Any, Dict, Iterable, Optional, Tuple
 
 from rnw.errors import InputError
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
+from rnw.weights.labels import ModelLabel
+
+MODELS = Path("models")  # where the original expects released files
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,8 @@ class Recipe:
     """How a classification network is trained.
 
     `base_lr` follows `schedule` ('fixed', 'linear' down to `lr_floor`, or 'step' with a tenth at
-    each of `lr_steps` updates); `batch` counts images over all devices.
+    each of `lr_steps` updates); `batch` counts images over all devices. A fine-tuning starts from
+    the released file `starts_from`, and `suffix` tells its checkpoints from those of others.
     """
 
     name: str
@@ -33,6 +39,8 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     kvstore: str = "local"
+    starts_from: str = ""
+    suffix: str = ""
 
     def to_json(self) -> str:
         """The recipe as a JSON object, one field a line."""
@@ -46,6 +54,7 @@ def _from_scratch(network: str, source: str) -> Recipe:
 
 _README = "README of the original, 'Train a new Model A from scratch'"
 _SECTION = "section 4.1 of the paper, with the settings of Model A"
+_RELEASED_A = "ilsvrc-cls_rna-a_cls1000_ep-0001.params"
 
 RECIPES: Dict[str, Recipe] = {
     recipe.name: recipe
@@ -56,13 +65,38 @@ RECIPES: Dict[str, Recipe] = {
         ),
         Recipe(
             "places365_a2",
-            "README of the original: A2, tuned from A for 45k iterations (6.4 epochs) on Places",
+            "ours: Model A's settings; 64 epochs of Places365 are its 450k iterations",
+            "places365-cls",
+            "model_a2",
+            365,
+            batch=256,
+            epochs=64,
+            base_lr=0.1,
+        ),
+        Recipe(
+            "a_to_a1",
+            "README of the original, 'Tune a Model A1 from our released Model A' (45k iterations)",
+            "ilsvrc-cls",
+            "model_a1",
+            1000,
+            batch=256,
+            epochs=9,
+            base_lr=0.01,
+            starts_from=_RELEASED_A,
+            suffix="from-a",
+        ),
+        Recipe(
+            "a_to_a2",
+            "README of the original: A2, tuned from A for 45k iterations (6.4 epochs) on Places; "
+            "the rate is that of A1",
             "places365-cls",
             "model_a2",
             365,
             batch=256,
             epochs=6,
             base_lr=0.01,
+            starts_from=_RELEASED_A,
+            suffix="from-a",
         ),
         Recipe(
             "digits",
@@ -117,6 +151,28 @@ def _check(recipe: Recipe) -> None:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
 
 
-def label_network(recipe: Recipe) -> str:
-    """The recipe's network as model labels write it: `a1` for `model_a1`."""
-    return find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")
+def model_label(recipe: Recipe) -> ModelLabel:
+    """The label of what the recipe trains."""
+    network = find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")
+    return ModelLabel(recipe.dataset, network, recipe.classes, suffix=recipe.suffix)
+
+
+def recipe_network(recipe: Recipe) -> NetworkConfig:
+    """The network that the recipe trains; raises InputError as `configure` does."""
+    return configure(recipe.network, recipe.classes, width=recipe.width, head="softmax")
+
+
+def starting_weights(recipe: Recipe, weights: Optional[Path] = None) -> Optional[Path]:
+    """What a new run starts from: `weights`, else the file in `models/` that the recipe names.
+
+    None for a recipe that starts from scratch. Raises InputError for a file that is not there.
+    """
+    if weights is not None or not recipe.starts_from:
+        return weights
+    path = MODELS / recipe.starts_from
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there, and recipe {recipe.name} starts from it: put the released file "
+            "there (`rnw weights` lists them), or pass other weights of the family with --weights"
+        )
+    return path

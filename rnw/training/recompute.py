@@ -14,7 +14,8 @@ import mxnet as mx
 from mxnet.gluon import Block
 
 from rnw.networks.classifier import Network
-from rnw.networks.layout import NetworkConfig, parameter_kind
+from rnw.networks.layout import parameter_kind
+from rnw.training.recompute_plan import first_recorded
 
 Arrays = List[mx.nd.NDArray]
 
@@ -50,25 +51,6 @@ def recompute_gradients(
         gradients = _gradients_again(net.blocks[place], arguments, gradients)
     mx.autograd.backward(beginnings, gradients)
     return outputs
-
-
-def first_recorded(config: NetworkConfig, size: int) -> int:
-    """The place in `config.layers` from which all is recorded as usual, for inputs of `size`.
-
-    The peak is where the largest block is computed again, its values and their gradients at hand.
-    The last blocks are kept as far as they fit below it, which saves time at no cost in memory.
-    """
-    sizes = [size]
-    for layer in config.layers:
-        sizes.append(layer.output_size(sizes[-1]))
-    values = [layer.activations(side) for layer, side in zip(config.layers, sizes)]
-    inputs = [0] + [b.channels * side**2 for b, side in zip(config.layers[:-2], sizes[1:])]
-    last = len(inputs) - 1
-    for place in range(2, last):
-        kept = sum(inputs[: place + 1]) + sum(values[place:]) + max(values[place:])
-        if kept <= max(sum(inputs[: i + 1]) + 2 * values[i] for i in range(1, place)):
-            return place
-    return last
 
 
 def _extras(blocks: Sequence[Block], masks: Arrays) -> List[Arrays]:

@@ -15,8 +15,7 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
-from rnw.networks.classifier import Network, get_network
-from rnw.networks.layout import configure
+from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
@@ -30,13 +29,12 @@ from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.metrics import Metrics, Start, open_metrics
 from rnw.training.optimizers import make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
-from rnw.training.recipes import Recipe, label_network
+from rnw.training.recipes import Recipe, model_label, recipe_network, starting_weights
 from rnw.training.schedules import make_schedule
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.state import Position, State, find_state, save_state, state_file
 from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_parameters
 from rnw.weights import Transfer, warm_start
-from rnw.weights.labels import ModelLabel
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +67,7 @@ def train(
     on_step: Hook = ignore,
     on_epoch: Hook = ignore,
     on_validation: Callable[[Validated], None] = ignore,
-    on_warm_start: Callable[[Transfer], None] = ignore,
+    on_warm_start: Callable[[Path, Transfer], None] = ignore,
 ) -> Path:
     """Train as `recipe` says; the path of the last checkpoint.
 
@@ -77,9 +75,10 @@ def train(
     (see `rnw.training.metrics`; the same for TensorBoard where wanted), and the state from which
     `resume` goes on exactly where the run was (or starts, when there is none). With `validation`
     `<label>.best.json` names the checkpoint of the highest top-1. The hooks are called after each
-    step, epoch and validation. A new run starts from `weights` where they fit (see
-    `rnw.weights.warm_start`), and tells the last hook what it took. `recompute` saves memory (see
-    `Trainer`). Of several workers, only the first one validates, writes and calls the hooks.
+    step, epoch and validation. A new run starts from `weights`, or those that the recipe names,
+    where they fit (see `rnw.weights.warm_start`), and tells the last hook what it took from which
+    file. `recompute` saves memory (see `Trainer`). Of several workers, only the first one
+    validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
     batch, a folder that holds an earlier run, a state of other settings, weights of another
@@ -90,20 +89,21 @@ def train(
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
     check_devices(recipe.batch, kvstore.workers * len(contexts))
-    label = ModelLabel(recipe.dataset, label_network(recipe), recipe.classes)
+    label = model_label(recipe)
     metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
+    state = find_state(label, folder) if resume else None
+    weights = starting_weights(recipe, weights) if state is None else None
     run = _Run(
         recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics, loading
     )
     if first:
         run.validation = validation
         run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
-    state = find_state(label, folder) if resume else None
     _check_all_alike(kvstore, state, folder, len(contexts), seed)
     if state is not None:
         state.check_settings(run.settings)
     run.initialize()
-    transfer = warm_start(run.net, weights) if weights is not None and state is None else None
+    transfer = None if weights is None else warm_start(run.net, weights)
     run.prepare(state, recompute)
     if state is None and first:
         claim_folder(label, folder, overwrite)
@@ -115,7 +115,7 @@ def train(
     with reports, log, StopRequest() as kvstore.stop:
         if transfer is not None and first:
             logger.info("from %s: %s", weights, transfer)
-            on_warm_start(transfer)
+            on_warm_start(weights, transfer)
         path = run.go()
     kvstore.finish()
     return path
@@ -147,7 +147,7 @@ class _Run:
         self.metrics = metrics
         part = (kvstore.rank, kvstore.workers)
         self.loader = _loader(recipe, seed, data_root, part, loading)
-        self.net = get_network(recipe.network, recipe.classes, width=recipe.width, head="softmax")
+        self.net = Network(recipe_network(recipe))
         self.settings = {
             **json.loads(recipe.to_json()),
             "devices": kvstore.workers * len(self.contexts),
@@ -351,7 +351,7 @@ def _loader(
     classes = int(examples.labels.max()) + 1
     if classes > recipe.classes:
         raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
-    size = configure(recipe.network).spec.size
+    size = recipe_network(recipe).spec.size
     return Loader(examples, recipe.batch, seed, part, size=size, loading=loading)
 
 

@@ -3,12 +3,30 @@
 import json
 from math import prod
 
+import mxnet as mx
+import numpy as np
 import pytest
 
-from rnw.analysis.cost import cost, count_multiply_adds, count_parameters, table
+from rnw.analysis.cost import (
+    cost,
+    count_multiply_adds,
+    count_parameters,
+    depth,
+    detailed_cost,
+    receptive_field,
+    table,
+)
+from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.networks.symbols import to_symbol
+from rnw.networks.zoo import STRIDE, NetworkSpec, network_names
+from tests.golden_cases import (
+    fill_network,
+    golden_names,
+    golden_rows,
+    network_of_case,
+)
 
 PAPER = {  # name: (parameters, multiply-adds in 10^9 at the training size)
     "model_a": (109_167_912, 49.5),
@@ -105,3 +123,64 @@ def test_moving_averages_are_not_learnt():
     gammas = sum(prod(p.shape) for n, p in net.collect_params().items() if n.endswith("_gamma"))
     every = sum(prod(p.shape) for p in net.collect_params().values())
     assert count_parameters(net.config) == every - 2 * gammas
+
+
+@pytest.mark.parametrize("case", golden_names("params_"))
+def test_parameters_by_level_add_up_to_the_originals(case):
+    name, options = network_of_case(case)
+    shapes = [shape.split("x") for _, kind, shape in golden_rows(f"params_{case}") if kind == "arg"]
+    expected = sum(prod(map(int, shape)) for shape in shapes)
+    row = detailed_cost(configure(name, **options), 97)
+    assert row.parameters == sum(level.parameters for level in row.levels) == expected
+
+
+def test_levels_of_a_network_at_another_size():
+    config = configure("model_a1")
+    row = detailed_cost(config, 320)
+    names = ["stem", *(f"B{level}" for level in range(2, 8)), "classifier"]
+    assert [level.level for level in row.levels] == names
+    assert [level.output_size for level in row.levels] == [320, 160, 80, 40, 20, 10, 10, 10]
+    assert row.multiply_adds == count_multiply_adds(config, 320)
+    assert row.multiply_adds == sum(level.multiply_adds for level in row.levels)
+    assert row.training_bytes == sum(level.training_bytes for level in row.levels)
+    assert row.inference_bytes == max(level.inference_bytes for level in row.levels)
+    assert row.training_bytes == pytest.approx(
+        detailed_cost(config).training_bytes * (320 / 224) ** 2, rel=1e-3
+    )
+
+
+def test_a_pooling_belongs_to_the_level_it_leads_to():
+    sizes = {level.level: level.output_size for level in detailed_cost(configure("a")).levels}
+    assert list(sizes.values()) == [224, 112, 56, 28, 14, 7, 7, 7]
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_depth_is_the_papers(name):
+    config = configure(name)
+    assert depth(config) == config.spec.depth
+    assert depth(configure(name, classifier="2 conv")) == config.spec.depth + 1
+
+
+@pytest.mark.parametrize("fourth", [None, STRIDE], ids=["as it is", "dilated"])
+def test_receptive_field_is_what_gradients_reach(fourth):
+    entered = (STRIDE, STRIDE, STRIDE, fourth, None)
+    spec = NetworkSpec("reference", 64, (1, 1, 1, 1, 1, 1, 1), entered)
+    net = fill_network(get_network(spec, width=1 / 8, stride=8, head="features"))
+    field = receptive_field(net.config)
+    size = field + 64
+    image = mx.nd.random.normal(shape=(1, 3, size, size))
+    image.attach_grad()
+    with mx.autograd.record(train_mode=False):  # batch statistics see everything
+        cells = net(image)
+        middle = cells.shape[2] // 2
+        cell = cells[:, :, middle, middle].sum()
+    cell.backward(train_mode=False)
+    seen = np.abs(image.grad.asnumpy()).sum(axis=(0, 1)) > 0
+    for axis in (0, 1):
+        (places,) = np.nonzero(seen.any(axis=axis))
+        assert places[-1] - places[0] + 1 == field
+
+
+def test_refuses_a_size_below_1():
+    with pytest.raises(InputError, match="size is 0, expected at least 1"):
+        detailed_cost(configure("model_a"), 0)

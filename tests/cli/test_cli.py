@@ -9,7 +9,7 @@ import pytest
 from rnw import __version__
 from rnw.cli import COMMANDS
 
-SUBCOMMANDS = (("bench", "inference"), ("weights", "verify"))
+SUBCOMMANDS = (("analyze", "cost"), ("bench", "inference"), ("weights", "verify"))
 MISSING = """
 import rnw, sys
 class Missing:
@@ -33,6 +33,7 @@ def _process(*arguments, without=None):
 
 def test_commands_are_those_documented():
     assert set(COMMANDS) == {
+        "analyze",
         "bench",
         "convert",
         "doctor",

@@ -129,6 +129,29 @@ def test_validation_and_reports(rnw):
     assert len(list(Path("out", "tensorboard", LABEL).iterdir())) == 1
 
 
+def test_dry_run(rnw):
+    few = ("--set", "batch=8", "--set", "network=28-1-1-1-1-1-1-1", "--set", "width=0.03125")
+    options = ("--cpus", 2, "--recompute", "--dry-run")
+    code, out, err = rnw("train-cls", "--recipe", "a_to_a1", *few, *options)
+    assert (code, err) == (0, "")
+    recipe, shown = out[: out.index("}") + 1], out[out.index("}") + 2 :].splitlines()
+    assert json.loads(recipe)["starts_from"] == "ilsvrc-cls_rna-a_cls1000_ep-0001.params"
+    memory = r"\d\S* GB \(.*\) on each device, \d\S* GB \(.*\) in the main memory"
+    expected = (
+        "4 images of 28x28 on each of 2 devices",
+        "1,281,167 images: 160,145 steps an epoch, 1,441,305 in all",
+        "starts from models/ilsvrc-cls_rna-a_cls1000_ep-0001.params, which is not there",
+        f"without --recompute: {memory}",
+        f"with --recompute: {memory}",
+        r"\d\S* s a step, measured, with --recompute",
+        r"\d\S* days, if images are read as fast",
+    )
+    assert len(shown) == len(expected)
+    for line, pattern in zip(shown, expected):
+        assert re.fullmatch(pattern, line)
+    assert list(Path().iterdir()) == []
+
+
 def _visible(shown):
     """The lines that are left on a terminal: what was written last on each, without controls."""
     lines = shown.replace("\r\n", "\n").rstrip("\n").split("\n")
@@ -176,6 +199,8 @@ def _read_terminal(descriptor):
         ("", "data/ilsvrc12/train.lst: no such list"),
         ("--data-root elsewhere", "elsewhere/train.lst: no such list"),
         ("--recipe model_f", "data/ilsvrc12/train.lst: no such list"),
+        ("--recipe a_to_a1", "models/ilsvrc-cls_rna-a_cls1000_ep-0001.params: not there"),
+        ("--dataset digits --dry-run --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--recipe digits --dataset ilsvrc-cls --set classes=1000", "train.lst: no such list"),
         ("--dataset digits --set dataset=ilsvrc-cls", "train.lst: no such list"),
     ],

@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnw.data.catalog import DATASETS, find_dataset, read_examples
+from rnw.data.catalog import (
+    DATASETS,
+    count_training_images,
+    find_dataset,
+    read_examples,
+)
+from rnw.data.lists import write_list
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
 
@@ -47,3 +53,12 @@ def test_missing_data_is_named(root, split):
     path = (root or Path("data/ilsvrc12")) / f"{split}.lst"
     with pytest.raises(InputError, match=f"^{re.escape(str(path))}: no such list"):
         read_examples(find_dataset("ilsvrc-cls"), split, root)
+
+
+def test_training_images_are_counted_where_there_is_a_list(tmp_path):
+    ilsvrc, places = find_dataset("ilsvrc-cls"), find_dataset("places365-cls")
+    assert count_training_images(ilsvrc) == 1_281_167
+    assert count_training_images(places, tmp_path) == 1_803_460
+    write_list(tmp_path / "train.lst", [(0, f"{number}.JPEG") for number in range(25)])
+    assert count_training_images(ilsvrc, tmp_path) == 25
+    assert count_training_images(find_dataset("digits")) == 1438

@@ -9,7 +9,7 @@ from rnw.networks.layout import configure
 from rnw.training.dropout import draw_masks
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import make_optimizer
-from rnw.training.recompute import first_recorded
+from rnw.training.recompute_plan import first_recorded
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, trained_parameters
 

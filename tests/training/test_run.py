@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -144,8 +145,13 @@ def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
 def test_warm_start(tmp_path):
     source = _train(tmp_path / "source")
     transfers = []
+
+    def told(path, transfer):
+        assert path == source
+        transfers.append(transfer)
+
     still = (*SHORT, "base_lr=0", "lr_floor=0", "epochs=1")
-    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=transfers.append)
+    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=told)
     assert (transfers[0].reinitialised, transfers[0].left) == ([], [])
     expected, found = read_parameters(source), read_parameters(last)
     for name in expected:
@@ -153,6 +159,24 @@ def test_warm_start(tmp_path):
             np.testing.assert_array_equal(found[name], expected[name])
     log = (tmp_path / "run" / f"{LABEL}.log").read_text()
     assert f"from {source}: {len(expected)} entries taken\n" in log
+
+
+def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fine = (*SHORT, "starts_from=x_rna-a_cls10_ep-0001.params", "suffix=from-x", "epochs=1")
+    with pytest.raises(InputError, match=r"models/x_rna-a_cls10_ep-0001.params: not there"):
+        _train(tmp_path / "missing", overrides=fine)
+    assert not (tmp_path / "missing").exists()
+    source = _train(tmp_path / "source")
+    given = _train(tmp_path / "given", overrides=fine, weights=source)
+    assert given.name == f"{LABEL}_from-x_ep-0001.params"
+    Path("models").mkdir()
+    source.rename("models/x_rna-a_cls10_ep-0001.params")
+    assert _train(tmp_path / "found", overrides=fine).read_bytes() == given.read_bytes()
+    Path("models/x_rna-a_cls10_ep-0001.params").unlink()
+    assert (
+        _train(tmp_path / "found", overrides=fine, resume=True) == tmp_path / "found" / given.name
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""Which feature maps are alive at one time: what training keeps, and what a pass needs at its peak.
+
+The operations of each layer are those of the exported graph, and maps take each other's place as
+MXNet plans it: a ReLU that of the normalised map, a sum that of its last term.
+"""
+
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+from rnw.networks.layout import (
+    Convolution,
+    Layer,
+    LinearClassifier,
+    NetworkConfig,
+    Normalisation,
+    Pooling,
+    ResidualUnit,
+    SegmentationClassifier,
+)
+
+INPUT = "input"
+IMAGE_CHANNELS = 3
+
+
+class Operation(NamedTuple):
+    """A node of the graph, by the names of maps; `values` of its output are for one image.
+
+    `read` is what its backward pass reads, `mask` how many values that needs beside. `in_place`:
+    the output may take the place of the last input.
+    """
+
+    output: str
+    inputs: Tuple[str, ...]
+    values: int
+    read: Tuple[str, ...]
+    mask: int = 0
+    in_place: bool = False
+
+
+class Liveness(NamedTuple):
+    """Values that one image has in a layer.
+
+    `kept` is what the backward pass reads and the output, without the input; `forward` the most
+    maps at one time when nothing is kept, `backward` the most gradients, both with input and
+    output.
+    """
+
+    input: int
+    kept: int
+    forward: int
+    backward: int
+
+
+def liveness(config: NetworkConfig, size: int) -> List[Liveness]:
+    """One row per layer, for (3, size, size) images."""
+    rows, values = [], IMAGE_CHANNELS * size**2
+    for layer in config.layers:
+        operations = list(_operations(layer, size))
+        rows.append(_of_layer(operations, values))
+        size, values = layer.output_size(size), operations[-1].values
+    return rows
+
+
+def _operations(layer: Layer, size: int) -> Iterator[Operation]:
+    """The graph of a layer, from INPUT, a map of `size` cells a side, to its output."""
+    if isinstance(layer, ResidualUnit):
+        yield from _unit(layer, size)
+    elif isinstance(layer, Convolution):
+        yield _convolution(layer, INPUT, size)
+    elif isinstance(layer, Normalisation):
+        yield _normalisation(layer, INPUT, size)
+    elif isinstance(layer, Pooling):
+        yield from _pooling(layer, size)
+    elif isinstance(layer, LinearClassifier):
+        yield Operation(layer.pool, (INPUT,), layer.in_channels, (INPUT,))
+        yield Operation(layer.name, (layer.pool,), layer.classes, (layer.pool,))
+    elif isinstance(layer, SegmentationClassifier):
+        top = INPUT
+        for convolution in layer.convolutions:
+            yield _convolution(convolution, top, size)
+            top = convolution.name
+
+
+def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
+    shortcut = top = INPUT
+    for position, stage in enumerate(unit.stages):
+        normalised = _normalisation(stage.normalisation, top, size)
+        yield normalised
+        top = normalised.output
+        if position == 0 and unit.projection is not None:
+            yield _convolution(unit.projection, top, size)
+            shortcut = unit.projection.name
+        if stage.dropout:
+            values, name = normalised.values, stage.dropout_name
+            yield Operation(name, (top,), values, (), mask=values, in_place=True)
+            top = name
+        yield _convolution(stage.convolution, top, size)
+        top, size = stage.convolution.name, stage.convolution.output_size(size)
+    values = unit.channels * size**2
+    yield Operation(unit.name, (shortcut, top), values, (), in_place=True)
+
+
+def _convolution(layer: Convolution, source: str, size: int) -> Operation:
+    return Operation(layer.name, (source,), layer.activations(size), (source,))
+
+
+def _normalisation(layer: Normalisation, source: str, size: int) -> Operation:
+    return Operation(layer.relu, (source,), layer.channels * size**2, (source, layer.relu))
+
+
+def _pooling(layer: Pooling, size: int) -> Iterator[Operation]:
+    values = layer.activations(size)
+    if layer.dilation in (None, 1):
+        yield Operation(layer.name, (INPUT,), values, (INPUT, layer.name))
+        return
+    top = INPUT
+    for axis in ("columns", "rows"):
+        padded, before, behind, outer = (f"{axis}_{part}" for part in ("pad", "a", "b", "c"))
+        yield Operation(padded, (top,), layer.channels * size * (size + 2 * layer.dilation), ())
+        yield Operation(before, (padded,), values, ())
+        yield Operation(behind, (padded,), values, ())
+        yield Operation(outer, (before, behind), values, (before, behind))
+        yield Operation(axis, (outer, top), values, (outer, top))
+        top = axis
+
+
+def _of_layer(operations: List[Operation], values: int) -> Liveness:
+    sizes = {INPUT: values, **{operation.output: operation.values for operation in operations}}
+    read = {name for operation in operations for name in operation.read}
+    kept = (read | {operations[-1].output}) - {INPUT}
+    masks = sum(operation.mask for operation in operations)
+    return Liveness(
+        values,
+        masks + sum(sizes[name] for name in kept),
+        _forward_peak(operations, values),
+        _backward_peak(operations, sizes),
+    )
+
+
+def _forward_peak(operations: List[Operation], values: int) -> int:
+    last_use = {name: o for o in operations for name in o.inputs}
+    live, peak = {INPUT: values}, values
+    for operation in operations:
+        dead = [name for name in operation.inputs if last_use[name] is operation]
+        if operation.in_place and operation.inputs[-1] in dead:
+            del live[dead.pop()]
+        live[operation.output] = operation.values
+        peak = max(peak, sum(live.values()))
+        for name in dead:
+            del live[name]
+    return peak
+
+
+def _backward_peak(operations: List[Operation], sizes: Dict[str, int]) -> int:
+    """Where a map has several uses, its gradient is there beside the part that is to be added."""
+    output = operations[-1].output
+    live = {output: sizes[output]}
+    peak = live[output]
+    for operation in reversed(operations):
+        if operation.in_place:  # all inputs share the gradient; the first is done with it last
+            gradient = live.pop(operation.output)
+            live.update(dict.fromkeys(operation.inputs, 0))
+            live[operation.inputs[0]] = gradient
+            continue
+        parts = sum(sizes[name] for name in operation.inputs)
+        peak = max(peak, sum(live.values()) + parts)
+        del live[operation.output]
+        live.update({name: sizes[name] for name in operation.inputs})
+    return peak

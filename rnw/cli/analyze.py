@@ -1,0 +1,109 @@
+"""`rnw analyze`: what the paper learns about networks."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
+
+import click
+
+from rnw.cli.common import json_option, print_json
+
+if TYPE_CHECKING:
+    from rnw.analysis.cost import DetailedCost
+
+
+@click.group()
+def command() -> None:
+    """Analyse networks and recipes."""
+
+
+@command.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--size", type=int, help="Side of the input in pixels; default: the training size.")
+@click.option("--classes", type=int, help="Default: 1000, for segmentation 21.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Of a training step."
+)
+@json_option
+def cost(
+    names: Sequence[str], size: Optional[int], classes: Optional[int], batch: int, as_json: bool
+) -> None:
+    """Parameters, multiply-adds and memory of networks by level, receptive field and depth.
+
+    NAME is as `rnw networks` lists it, any <size>-<n1>-...-<n7>, or fcn_ before a letter.
+    """
+    from rnw.analysis.cost import detailed_cost
+    from rnw.analysis.training_memory import training_memory
+    from rnw.networks.layout import configure
+
+    rows = []
+    for name in names:
+        config = configure(name, classes)
+        row = detailed_cost(config, size)
+        steps = (training_memory(config, batch, row.size, recompute=r) for r in (False, True))
+        rows.append((row, *(step.on_cpus(1) for step in steps)))
+    if as_json:
+        print_json({"batch": batch, "networks": [_cost_record(*row) for row in rows]})
+        return
+    for row, step, recomputing in rows:
+        _show_cost(row)
+        click.echo(
+            f"a training step of batch {batch} on one CPU device: {step / 1e6:.0f} MB, "
+            f"{recomputing / 1e6:.0f} MB with --recompute"
+        )
+
+
+def _cost_record(row: "DetailedCost", step: int, recomputing: int) -> Dict[str, Any]:
+    levels = [level._asdict() for level in row.levels]
+    memory = {"step_bytes": step, "recomputing_step_bytes": recomputing}
+    return {**row._asdict(), "levels": levels, **memory}
+
+
+def _show_cost(row: "DetailedCost") -> None:
+    click.echo(
+        f"{row.name} at {row.size}x{row.size}: depth {row.depth}, receptive field "
+        f"{row.receptive_field} pixels"
+    )
+    click.echo(f"{'level':10}  map    parameters  G multiply-adds  training MB  inference MB")
+    total = (row.parameters, row.multiply_adds, row.training_bytes, row.inference_bytes)
+    lines = [(level.level, level.output_size, *level[2:]) for level in row.levels]
+    for name, side, parameters, multiply_adds, training, inference in [*lines, ("all", "", *total)]:
+        click.echo(
+            f"{name:10} {side:>4}  {parameters:12,}  {multiply_adds / 1e9:15.2f}"
+            f"  {training / 1e6:11.1f}  {inference / 1e6:12.1f}"
+        )
+    click.echo(
+        "memory of one image: maps that training keeps, and the most at one time in inference; "
+        f"gradients of maps at one time: {row.gradient_bytes / 1e6:.1f} MB"
+    )
+
+
+@command.command()
+@click.option("--devices", type=click.IntRange(1), default=4, show_default=True)
+@json_option
+def recipes(devices: int, as_json: bool) -> None:
+    """Training recipes and the memory that each of so many devices needs.
+
+    It is that of parameters, gradients and maps, without and with `train-cls --recompute`; what
+    CUDA and cuDNN take comes on top.
+    """
+    from rnw.analysis.training_memory import recipe_memory
+    from rnw.training.recipes import RECIPES
+
+    memory = {
+        name: [memory.per_device for memory in recipe_memory(recipe, devices).values()]
+        for name, recipe in RECIPES.items()
+    }
+    if as_json:
+        keys = ("bytes_per_device", "recomputing_bytes_per_device")
+        rows = [{**asdict(RECIPES[name]), **dict(zip(keys, pair))} for name, pair in memory.items()]
+        print_json({"devices": devices, "recipes": rows})
+        return
+    click.echo(
+        f"{'recipe':20} {'data set':13}  batch  epochs  rate  GB a device  recomputing  from"
+    )
+    for name, (kept, again) in memory.items():
+        row = RECIPES[name]
+        click.echo(
+            f"{name:20} {row.dataset:13}  {row.batch:5}  {row.epochs:6}  {row.base_lr:4}"
+            f"  {kept / 1e9:11.3g}  {again / 1e9:11.3g}  {row.starts_from or '-'}"
+        )

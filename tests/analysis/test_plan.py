@@ -1,0 +1,70 @@
+"""What a run will take, told before it starts."""
+
+import os
+from pathlib import Path
+
+import mxnet as mx
+import pytest
+
+from rnw.analysis import plan
+from rnw.analysis.memory import free_memory
+from rnw.analysis.plan import plan_training
+from rnw.analysis.training_memory import recipe_memory
+from rnw.errors import InputError
+from rnw.training.recipes import find_recipe
+
+TINY = ("network=28-1-1-1-1-1-1-1", "width=0.0625", "batch=8")
+TWO = [mx.cpu(0), mx.cpu(1)]
+
+
+def _plan(*overrides, recipe="model_a", **options):
+    return plan_training(find_recipe(recipe, [*TINY, *overrides]), TWO, **options)
+
+
+def test_steps_of_published_images_and_days_of_a_measured_step():
+    planned = _plan()
+    assert (planned.images, planned.steps_per_epoch) == (1_281_167, 160_145)
+    assert planned.steps == 90 * 160_145
+    assert (planned.devices, planned.size, planned.weights) == (2, 28, None)
+    assert planned.memory == recipe_memory(planned.recipe, 2)
+    measured = planned.measured
+    assert (measured.batch, measured.scale) == (4, 1)
+    assert 0 < measured.seconds_per_step == measured.seconds < 10
+    assert planned.days == pytest.approx(planned.steps * measured.seconds / 86_400)
+    assert list(Path().iterdir()) == []
+
+
+def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
+    monkeypatch.setattr(plan, "SECONDS", 0)
+    weights = tmp_path / "a.params"
+    weights.touch()
+    planned = _plan("batch=24", recipe="a_to_a1", weights=weights)
+    assert (planned.measured.batch, planned.measured.scale) == (1, 12)
+    assert planned.measured.seconds_per_step == 12 * planned.measured.seconds
+    assert "measured with a batch of 1 on each device" in str(planned)
+    assert "times 12 by multiply-adds" in str(planned)
+    assert f"starts from {weights}\n" in str(planned)
+
+
+def test_refuses_what_does_not_fit(monkeypatch):
+    monkeypatch.setattr(plan, "USABLE", 0)
+    with pytest.raises(InputError, match=r"not even one image a device fits into the \d+\.\d GB"):
+        _plan()
+
+
+def test_free_memory_is_that_of_this_machine():
+    assert 0 < free_memory(TWO) <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    ("override", "wording"),
+    [
+        ("batch=7", "a batch of 7 cannot be cut into 2"),
+        ("kvstore=dist_sync", "expected kvstore local or device, found 'dist_sync'"),
+        ("network=model_z", "unknown network"),
+        ("dataset=mnist", "unknown data set"),
+    ],
+)
+def test_refused(override, wording):
+    with pytest.raises(InputError, match=wording):
+        _plan(override)
