@@ -1,8 +1,6 @@
 """Training from pictures in files."""
 
 import logging
-import os
-import signal
 
 import mxnet as mx
 import pytest
@@ -14,6 +12,7 @@ from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from tests.data.pictures import BAD, ODD, good_pictures, write_pictures
+from tests.training.stopping import stop_after
 
 LABEL = "pictures_rna-28-1-1-1-1-1-1-1_cls40"
 SHORT = ("dataset=pictures", "classes=40", "epochs=2", "width=0.03125", "batch=8")
@@ -60,21 +59,9 @@ def test_readers_change_nothing(tmp_path, pictures):
 def test_a_stopped_run_is_resumed(tmp_path, pictures):
     _train(tmp_path / "whole")
     with pytest.raises(RunStoppedError):
-        _train(tmp_path / "parts", on_step=_stop_after(4))
+        _train(tmp_path / "parts", on_step=stop_after(4))
     _train(tmp_path / "parts", resume=True, loading=Loading(workers=0))
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
-
-
-def _stop_after(steps):
-    """A hook that sends Ctrl-C to this process after so many steps."""
-    seen = []
-
-    def hook(progress):
-        seen.append(progress)
-        if len(seen) == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return hook
 
 
 def test_the_decoder_cannot_change_on_the_way(tmp_path, pictures):

@@ -1,7 +1,6 @@
 """A run that is stopped or killed ends as one that never was."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from rnw.evaluation.classification import make_validator
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Checkpointing, Validation, train
 from rnw.training.signals import RunStoppedError
+from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
@@ -37,25 +37,13 @@ def _results(folder):
     return {**files, "metrics": metrics}
 
 
-def _stop_after(steps):
-    """A hook that sends Ctrl-C to this process after so many steps."""
-    seen = []
-
-    def hook(progress):
-        seen.append(progress)
-        if len(seen) == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return hook
-
-
 @pytest.mark.parametrize("optimizer", ["torch_nesterov", "sgd"])
 @pytest.mark.parametrize("steps", [1, 4, 5, 7])
 def test_stopped_and_resumed_is_never_stopped(tmp_path, steps, optimizer):
     overrides = (*SHORT, f"optimizer={optimizer}")
     _train(tmp_path / "whole", overrides=overrides)
     with pytest.raises(RunStoppedError, match="SIGINT"):
-        _train(tmp_path / "parts", overrides=overrides, on_step=_stop_after(steps))
+        _train(tmp_path / "parts", overrides=overrides, on_step=stop_after(steps))
     assert _results(tmp_path / "parts") != _results(tmp_path / "whole")
     _train(tmp_path / "parts", overrides=overrides, resume=True)
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
