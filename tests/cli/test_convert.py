@@ -97,7 +97,7 @@ def test_refuses_what_is_no_file(refused, source):
     assert f"{source}: no such file" in refused("convert", source, "target", "--to", "module")
 
 
-@pytest.mark.parametrize("options", [(), ("--to", "onnx")])
+@pytest.mark.parametrize("options", [(), ("--to", "torch")])
 def test_format_must_be_named(rnw, options):
     code, out, err = rnw("convert", RELEASED, "target", *options)
     assert (code, out) == (2, "")
