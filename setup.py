@@ -26,6 +26,7 @@ CUDA_11 = [
     "nvidia-nccl-cu11",
     "nvidia-nvtx-cu11",
 ]
+ONNX = ["onnx", "onnxruntime"]
 
 setup(
     name="rnw",
@@ -40,7 +41,8 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
-        "dev": ["pytest", "ruff"],
+        "onnx": ONNX,
+        "dev": ["pytest", "ruff", "safetensors", *ONNX],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

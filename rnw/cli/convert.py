@@ -6,25 +6,30 @@ from typing import Any, Optional
 import click
 
 from rnw.cli.common import FILE
-from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS, STRIDES
+from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FORMATS, GraphOptions, convert
 from rnw.weights.surgery import Surgery
 
-STRIDE = click.Choice([str(stride) for stride in STRIDES])
-LIST = "; ".join(f"{name}, {row.help}" for name, row in FORMATS.items())
+LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 
 
-@click.command(epilog=f"Formats: {LIST}.")
+@click.command(epilog=f"\b\nFormats:\n{LIST}")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@click.option("--to", type=click.Choice(list(FORMATS)), required=True, help="See below.")
+@click.option(
+    "--to", type=click.Choice(list(FORMATS)), required=True, metavar="FORMAT", help="See below."
+)
 @click.option("--network", metavar="NAME", help="Take the weights for this network's.")
-@click.option("--classes", type=click.IntRange(1), help="Put a new classifier in place.")
-@click.option("--fcn", type=click.Choice(list(SEGMENTATION_CLASSIFIERS)), help="And a dilated one.")
+@click.option("--classes", type=click.IntRange(1), help="Another number of classes.")
+@click.option(
+    "--fcn",
+    type=click.Choice(list(SEGMENTATION_CLASSIFIERS)),
+    help="A dilated classifier for maps.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of a new classifier.")
 @click.option("--features", is_flag=True, help="Leave the classifier out.")
 @click.option("--half", is_flag=True, help="Half precision.")
-@click.option("--stride", type=STRIDE, help="ONNX: input pixels per cell of the last map.")
+@click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")
 @click.option("--pooling", type=click.Choice(POOLINGS), help="ONNX: as the released file, or pad.")
 @click.option("--softmax", is_flag=True, help="ONNX: probabilities instead of scores.")
 @click.option("--fold-bn", is_flag=True, help="ONNX: batch normalisations into convolutions.")
@@ -35,7 +40,7 @@ def command(
     to: str,
     network: Optional[str],
     overwrite: bool,
-    stride: Optional[str],
+    stride: Optional[int],
     pooling: Optional[str],
     softmax: bool,
     fold_bn: bool,
@@ -45,7 +50,7 @@ def command(
 
     The PyTorch formats go to .safetensors, or where PyTorch is installed to .pth.
     """
-    graph = GraphOptions(int(stride) if stride else None, pooling, softmax, fold_bn)
+    graph = GraphOptions(stride, pooling, softmax, fold_bn)
     done = convert(
         source,
         target,

@@ -69,7 +69,7 @@ def write_torch(
 
     Raises InputError without PyTorch.
     """
-    torch = require("torch", f"to write {path} (a .safetensors file can be written without)")
+    torch = require("torch", f"to write {path} (it is not for a .safetensors file)")
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
     with atomic_write(path) as file:
         torch.save(tensors if key is None else {key: tensors}, file)
@@ -116,7 +116,10 @@ ONNX = Container((".onnx",), read_onnx, None)  # writing one takes the whole net
 
 
 def container_of(path: PathLike) -> Container:
-    """The kind of the file at `path`, by its content; PARAMS, whose reader explains, if unknown."""
+    """The kind of the file at `path`, by its content; if that is unknown, by its name.
+
+    Where neither tells it is PARAMS, whose reader says what is wrong.
+    """
     path = Path(path)
     if not path.is_file():
         return PARAMS
@@ -128,7 +131,9 @@ def container_of(path: PathLike) -> Container:
         return TORCH
     if start.startswith(b"\x08"):
         return ONNX
-    return SAFETENSORS if start[8:] == b"{" else PARAMS
+    if start[8:] == b"{":
+        return SAFETENSORS
+    return next((c for c in (SAFETENSORS, NPZ, TORCH, ONNX) if path.suffix in c.suffixes), PARAMS)
 
 
 def _holds_npy(path: Path) -> bool:

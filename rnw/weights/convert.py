@@ -14,7 +14,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
-from rnw.networks.layout import is_classifier, parameter_kind
+from rnw.networks.layout import NetworkConfig, is_classifier, parameter_kind
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
 from rnw.weights.containers import (
     NPZ,
@@ -233,7 +233,7 @@ def convert(
     format, an unknown format, and a target that exists when `overwrite` is not set.
     """
     form = find_format(to)
-    form.container(target)
+    form.container(target)  # refuses a name that does not tell the kind of file
     if graph != AS_NAMED and to != ONNX_GRAPH:
         raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
     if Path(target).exists() and not overwrite:
@@ -243,21 +243,22 @@ def convert(
     if found.naming or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
         parameters, done = surgery.replace_classifier(structure_of(source, parameters), parameters)
         notes += done
-        label = _label(source, network, parameters)
-        notes += _misfits(source, to, label, parameters)
+        structure = structure_of(source, parameters)
+        parameters = {
+            p.name: parameters[p.name] for p in structure.parameters()
+        }  # the graph's order
+        label = _label(source, network, structure.classes)
+        notes += _misfits(source, to, label, structure, parameters)
     if to == ONNX_GRAPH:
-        _write_graph(source, target, label, parameters, surgery.half, graph)
+        _write_graph(source, target, label, parameters, surgery, graph)
     else:
         parameters = halve(parameters) if surgery.half else parameters
         notes += listed("left out", write_parameters(target, parameters, to))
     return Conversion(Path(target), notes)
 
 
-def _label(
-    source: PathLike, network: Optional[str], parameters: Mapping[str, np.ndarray]
-) -> Optional[ModelLabel]:
-    """What the file name, overruled by `network` and by the parameters, says; None if nothing."""
-    classes = structure_of(source, parameters).classes
+def _label(source: PathLike, network: Optional[str], classes: int) -> Optional[ModelLabel]:
+    """The label in the file's name, overruled by `network` and `classes`; None without either."""
     try:
         label = label_of(source)
     except InputError:
@@ -266,18 +267,21 @@ def _label(
 
 
 def _misfits(
-    source: PathLike, to: str, label: Optional[ModelLabel], parameters: Mapping[str, np.ndarray]
+    source: PathLike,
+    to: str,
+    label: Optional[ModelLabel],
+    structure: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
 ) -> List[str]:
     """What makes a PyTorch class compute something else than the network of the weights.
 
     Raises InputError where the class cannot take them, or the network that was asked for.
     """
     form = FORMATS[to]
-    config = structure_of(source, parameters)
-    if form.units and config.spec.units != form.units:
+    if form.units and structure.spec.units != form.units:
         raise InputError(
-            f"{source}: has {_joined(config.spec.units)} units on levels 1 to 7, expected "
-            f"{_joined(form.units)}, which {to} is made of"
+            f"{source}: has {_joined(structure.spec.units)} units on levels 1 to 7, expected the "
+            f"{_joined(form.units)} of {to}"
         )
     if label is None:
         return []
@@ -305,19 +309,19 @@ def _write_graph(
     target: PathLike,
     label: Optional[ModelLabel],
     parameters: Mapping[str, np.ndarray],
-    half: bool,
+    surgery: Surgery,
     graph: GraphOptions,
 ) -> None:
     if label is None:
         raise InputError(f"{source}: the file name does not tell the network: pass --network")
     released = RELEASED.get(Path(source).name)
-    config = network_of_label(
-        source,
-        label if graph.stride is None else replace(label, stride=graph.stride),
-        parameters,
-        pooling=graph.pooling or (released.pooling if released else "pad"),
-        head=_head(parameters, graph.softmax),
-    )
+    options = {
+        "pooling": graph.pooling or (released.pooling if released else "pad"),
+        "head": _head(parameters, graph.softmax),
+    }
+    if graph.stride is not None or surgery.fcn:  # whose usual stride is no matter of the label
+        options["stride"] = graph.stride
+    config = network_of_label(source, label, parameters, **options)
     if graph.fold_bn:
         parameters = fold_batch_norms(config, parameters)
-    write_onnx(target, config, halve(parameters) if half else parameters)
+    write_onnx(target, config, halve(parameters) if surgery.half else parameters)

@@ -12,6 +12,7 @@ from rnw.files import PathLike, atomic_write
 from rnw.networks import layout
 from rnw.networks.layout import BN_EPSILON, NetworkConfig
 from rnw.weights.containers import require
+from rnw.weights.safetensors_file import release_pages
 from rnw.weights.surgery import to_half
 
 OPSET, IR_VERSION = 15, 8  # ONNX 1.10 of 2021
@@ -49,7 +50,7 @@ class _Emitter:
         self.parameters = parameters
         self.half = parameters["conv1a_weight"].dtype == np.float16
         self.nodes: List[Any] = []
-        self.used: Dict[str, Any] = {}
+        self.initializers: Dict[str, np.ndarray] = {}
 
     def model(self) -> Any:
         helper, head = self.onnx.helper, self.config.head
@@ -66,12 +67,15 @@ class _Emitter:
             self.config.name,
             [self.value(INPUT, "batch", 3, "height", "width")],
             [self.value(head, *self.output_shape())],
-            list(self.used.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(
+        model = helper.make_model(
             graph, producer_name="rnw", opset_imports=[opset], ir_version=IR_VERSION
         )
+        for name, array in self.initializers.items():  # last, since make_model copies what it gets
+            model.graph.initializer.append(self.onnx.numpy_helper.from_array(array, name))
+            release_pages(array)
+        return model
 
     def output_shape(self) -> List[Any]:
         top = self.config.layers[-1]
@@ -92,9 +96,9 @@ class _Emitter:
         return self.add("Cast", [x], name, to=to)
 
     def parameter(self, name: str) -> str:
-        array = np.asarray(self.parameters[name])
+        array = self.parameters[name]
         array = to_half(name, array) if self.half else array.astype(np.float32, copy=False)
-        self.used[name] = self.onnx.numpy_helper.from_array(array, name)
+        self.initializers[name] = array
         return name
 
     def convolve(self, spec: layout.Convolution, x: str) -> str:
