@@ -1,6 +1,7 @@
 """TABLE of the kinds of files that hold named arrays, told apart by their first bytes."""
 
 import importlib
+import struct
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
-from rnw.weights.ndarray_file import read_arrays, write_arrays
+from rnw.weights.ndarray_file import FILE_MAGIC, read_arrays, write_arrays
 from rnw.weights.safetensors_file import read_safetensors, release_pages, write_safetensors
 
 Arrays = Dict[str, np.ndarray]
@@ -133,6 +134,8 @@ def container_of(path: PathLike) -> Container:
         return ONNX
     if start[8:] == b"{":
         return SAFETENSORS
+    if start[:8] == struct.pack("<Q", FILE_MAGIC):
+        return PARAMS
     return next((c for c in (SAFETENSORS, NPZ, TORCH, ONNX) if path.suffix in c.suffixes), PARAMS)
 
 
