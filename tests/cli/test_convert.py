@@ -1,5 +1,6 @@
 """Conversion of weights files by the command line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,22 @@ def test_features_of_a_named_network(rnw):
     graph = onnx.load("x.onnx").graph
     assert graph.output[0].name == "features"
     assert {node.name for node in graph.node} > {"pool1", "pool5"}
+
+
+def test_the_readme_as_written(rnw):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Without MXNet", 1)[1].split("\n## ", 1)[0]
+    commands = re.findall(r"^rnw (convert .+)$", section, re.MULTILINE)
+    assert len(commands) == 2
+    released = Path(commands[0].split()[1])
+    released.parent.mkdir()
+    released.write_bytes(RELEASED.read_bytes())
+    for command in commands:
+        assert rnw(*command.split())[0] == 0
+    (code,) = (c for c in re.findall(r"```python\n(.+?)```", section, re.DOTALL) if "onnx" in c)
+    names = {}
+    exec(code, names)
+    assert names["scores"].shape == (1, 8)  # of the narrow file that stands for the released one
 
 
 ALONE = """
