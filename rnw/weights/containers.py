@@ -28,7 +28,7 @@ def read_npz(path: PathLike) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever NumPy and zipfile find wrong with it
         raise InputError(f"{path}: not a NumPy archive, or damaged: {error}") from None
 
 
@@ -37,7 +37,7 @@ def write_npz(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+                np.lib.format.write_array(entry, array, allow_pickle=False)
             release_pages(array)
 
 

@@ -141,24 +141,27 @@ def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
 
 
 class _Source(NamedTuple):
+    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything."""
+
     parameters: Dict[str, np.ndarray]
     unknown: Dict[str, np.ndarray]
-    naming: Optional[Naming]
+    foreign: bool
 
 
 def _read(path: PathLike) -> _Source:
-    arrays = container_of(path).read(path)
+    container = container_of(path)
+    arrays = container.read(path)
     naming = find_naming(arrays)
     if naming is None:
         parameters = {_plain_name(key): array for key, array in arrays.items()}
         if len(parameters) != len(arrays):
             raise InputError(f"{path}: two entries stand for the same parameter")
-        return _Source(parameters, {}, None)
+        return _Source(parameters, {}, container is not PARAMS)
     try:
         renamed = rename_to_ours(arrays, naming)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, naming)
+    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True)
 
 
 def _plain_name(key: str) -> str:
@@ -175,7 +178,9 @@ def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: s
     form = find_format(to)
     write = form.container(path).write
     if write is None:
-        raise InputError(f"{path}: a graph is more than its parameters: see write_onnx")
+        raise InputError(
+            f"{path}: a graph is more than parameters: write a {MODULE} file, then convert it"
+        )
     ordered = {name: parameters[name] for name in module_order(parameters)}
     if form.naming is None:
         write(path, {form.key(name): array for name, array in ordered.items()})
@@ -240,7 +245,7 @@ def convert(
         raise InputError(f"{target}: exists already; choose another name, or pass --overwrite")
     found = _read(source)
     parameters, notes = found.parameters, listed("left out", found.unknown)
-    if found.naming or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
+    if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
         parameters, done = surgery.replace_classifier(structure_of(source, parameters), parameters)
         notes += done
         structure = structure_of(source, parameters)

@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 import onnx
 import pytest
+import safetensors.numpy
 
 import rnw
 from rnw.errors import InputError
@@ -180,8 +181,26 @@ def test_a_classifier_becomes_one_for_maps(a1):
     assert net(mx.nd.zeros((1, 3, 32, 32))).shape == (1, 5, 4, 4)
 
 
+def test_what_is_no_network_of_ours_is_refused(a1):
+    convert(a1, "folded.onnx", "onnx", graph=GraphOptions(fold_bn=True))
+    with pytest.raises(InputError, match=r"^folded\.onnx: .*missing bn2a_branch2b1_gamma \(4,\)"):
+        convert("folded.onnx", "x.params", "module")
+    safetensors.numpy.save_file({"encoder.weight": np.ones((2, 2))}, "other.safetensors")
+    with pytest.raises(InputError, match=r"^other\.safetensors: does not fit .*surplus weight"):
+        convert("other.safetensors", "x.params", "module")
+    assert not Path("x.params").exists()
+
+
+def test_impossible_shapes_are_refused_by_the_files_name(a1):
+    parameters = read_parameters(a1)
+    for name, shape in (("linear7_weight", (0, 128)), ("bn7_gamma", (4096 * 17,))):
+        write_parameters("x.params", {**parameters, name: np.zeros(shape, np.float32)}, "module")
+        with pytest.raises(InputError, match=r"^x\.params: "):
+            convert("x.params", "x.npz", "resnet38d")
+
+
 def test_graphs_are_not_written_from_parameters_alone(a1):
-    with pytest.raises(InputError, match="a graph is more than its parameters"):
+    with pytest.raises(InputError, match="a graph is more than parameters"):
         write_parameters("x.onnx", read_parameters(a1), "onnx")
 
 

@@ -65,6 +65,7 @@ def test_initializers_of_a_graph_are_read():
     [
         ("x.safetensors", b"<!DOCTYPE html>", "not a safetensors file, or truncated"),
         ("x.npz", b"<!DOCTYPE html>", "not a NumPy archive, or damaged"),
+        ("x.npz", b"\x93NUMPY\x01\x00\x02\x00{}", "not a NumPy archive, or damaged"),
         ("x.npz", b"PK\x03\x04rest", "not a NumPy archive, or damaged"),
         ("x.onnx", b"<!DOCTYPE html>", "not an ONNX graph, or damaged"),
         ("x.onnx", b"\x08\xff", "not an ONNX graph, or damaged"),
