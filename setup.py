@@ -28,6 +28,7 @@ CUDA_11 = [
     "nvidia-nccl-cu11",
     "nvidia-nvtx-cu11",
 ]
+ONNX = ["onnx", "onnxruntime"]
 
 setup(
     name="rnw",
@@ -43,7 +44,8 @@ setup(
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
         "tensorboard": ["tensorboardX>=2.6"],
-        "dev": ["pytest", "ruff", "tensorboardX>=2.6"],
+        "onnx": ONNX,
+        "dev": ["pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Convert weights between the published format and Gluon's; the same as `rnw convert`."""
+"""Convert weights files from one kind to another; the same as `rnw convert`."""
 
 import sys
 

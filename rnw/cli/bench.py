@@ -59,7 +59,7 @@ def inference(
 
 @command.command()
 @click.option("--network", default="model_a1", show_default=True)
-@click.option("--to", type=click.Choice(list(FORMATS)), default="gluon", show_default=True)
+@click.option("--to", type=click.Choice(list(FORMATS)), default="safetensors", show_default=True)
 @click.option("--repetitions", type=int, default=5, show_default=True)
 @click.option("--folder", type=FILE, help="Where to make the files, three times the size.")
 @json_option

@@ -1,24 +1,65 @@
 """`rnw convert`: from one kind of weights file to another."""
 
 from pathlib import Path
+from typing import Any, Optional
 
 import click
 
 from rnw.cli.common import FILE
-from rnw.weights.convert import FORMATS, convert
+from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
+from rnw.weights.convert import FORMATS, GraphOptions, convert
+from rnw.weights.surgery import Surgery
+
+LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 
 
-@click.command()
+@click.command(epilog=f"\b\nFormats:\n{LIST}")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
 @click.option(
-    "--to",
-    type=click.Choice(FORMATS),
-    required=True,
-    help="module: the published arg:/aux: format; gluon: for load_parameters.",
+    "--to", type=click.Choice(list(FORMATS)), required=True, metavar="FORMAT", help="See below."
 )
+@click.option("--network", metavar="NAME", help="Take the weights for this network's.")
+@click.option("--classes", type=click.IntRange(1), help="Another number of classes.")
+@click.option(
+    "--fcn",
+    type=click.Choice(list(SEGMENTATION_CLASSIFIERS)),
+    help="A dilated classifier for maps.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of a new classifier.")
+@click.option("--features", is_flag=True, help="Leave the classifier out.")
+@click.option("--half", is_flag=True, help="Half precision.")
+@click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")
+@click.option("--pooling", type=click.Choice(POOLINGS), help="ONNX: as the released file, or pad.")
+@click.option("--softmax", is_flag=True, help="ONNX: probabilities instead of scores.")
+@click.option("--fold-bn", is_flag=True, help="ONNX: batch normalisations into convolutions.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
-def command(source: Path, target: Path, to: str, overwrite: bool) -> None:
-    """Convert the weights in SOURCE, whatever their kind, to TARGET."""
-    convert(source, target, to, overwrite=overwrite)
-    click.echo(target)
+def command(
+    source: Path,
+    target: Path,
+    to: str,
+    network: Optional[str],
+    overwrite: bool,
+    stride: Optional[int],
+    pooling: Optional[str],
+    softmax: bool,
+    fold_bn: bool,
+    **surgery: Any,
+) -> None:
+    """Convert the weights in SOURCE, whatever their kind, to TARGET.
+
+    The PyTorch formats go to .safetensors, or where PyTorch is installed to .pth.
+    """
+    graph = GraphOptions(stride, pooling, softmax, fold_bn)
+    done = convert(
+        source,
+        target,
+        to,
+        overwrite=overwrite,
+        network=network,
+        surgery=Surgery(**surgery),
+        graph=graph,
+    )
+    for note in done.notes:
+        click.echo(note, err=True)
+    click.echo(done.target)

@@ -9,7 +9,7 @@ import click
 
 from rnw.cli.common import FILE, json_option, print_json
 from rnw.networks.layout import NetworkConfig
-from rnw.weights.convert import describe
+from rnw.weights.fit import describe
 from rnw.weights.inspection import (
     Comparison,
     Inspection,

@@ -31,6 +31,7 @@ LINEAR = "linear"
 CLASSIFIER_CHANNELS = 512
 CLASSIFIER_DILATION = 12
 SEGMENTATION_DROPOUT = (0.3, 0.5)  # section 5, step 3
+BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
 
 
 Shapes = Dict[str, Tuple[int, ...]]
@@ -229,6 +230,11 @@ class Parameter(NamedTuple):
 def parameter_kind(name: str) -> str:
     """'aux' for a moving average, 'arg' for everything that is learnt."""
     return "aux" if name.endswith(("_moving_mean", "_moving_var")) else "arg"
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a parameter lies above the features."""
+    return name.startswith(("linear", "conv6"))
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
 import numpy as np
 
 from rnw.files import PathLike
-from rnw.networks.layout import Parameter, parameter_kind
-from rnw.weights.convert import (
-    MODULE,
-    check_parameters,
-    is_classifier,
-    network_of,
-    read_parameters,
-    write_parameters,
-)
+from rnw.networks.layout import Parameter, is_classifier, parameter_kind
+from rnw.weights.convert import MODULE, read_parameters, write_parameters
+from rnw.weights.fit import check_parameters, network_of
 
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network

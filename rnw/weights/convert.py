@@ -1,81 +1,52 @@
-"""Names of parameters in the files that MXNet users keep, and from one kind of file to another.
+"""TABLE of the forms in which weights are kept, and from one of them to another.
 
 The published files and Module's have `arg:<name>` and `aux:<name>`; Gluon's `save_parameters`
-writes `<block>.<name>`, `ParameterDict.save` just `<name>`. `<name>` is the original's in all.
+writes `<block>.<name>`, `ParameterDict.save` just `<name>`, as we do elsewhere. `<name>` is the
+original's in all. PyTorch projects have names of their own (`names.py`).
 """
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
-from rnw.networks.layout import (
-    LINEAR,
-    SEGMENTATION_CLASSIFIERS,
-    NetworkConfig,
-    Parameter,
-    configure,
-    parameter_kind,
+from rnw.networks.layout import NetworkConfig, is_classifier, parameter_kind
+from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
+from rnw.weights.containers import (
+    NPZ,
+    ONNX,
+    PARAMS,
+    SAFETENSORS,
+    TORCH,
+    TORCH_CHECKPOINT,
+    Container,
+    container_of,
 )
-from rnw.networks.zoo import find_network
-from rnw.weights.labels import ModelLabel, parse_label
-from rnw.weights.ndarray_file import read_arrays, write_arrays
+from rnw.weights.fit import label_of, network_of_label, structure_of
+from rnw.weights.labels import ModelLabel
+from rnw.weights.names import (
+    RESNET38D,
+    WIDER_RESNET,
+    WRN38,
+    Naming,
+    find_naming,
+    rename_to_ours,
+    rename_to_theirs,
+)
+from rnw.weights.onnx_graph import write_onnx
+from rnw.weights.released import RELEASED
+from rnw.weights.surgery import UNCHANGED, Surgery, fold_batch_norms, halve, listed
 
 MODULE = "module"  # the published files
 GLUON = "gluon"
-FORMATS = (MODULE, GLUON)
+ONNX_GRAPH = "onnx"
 
-Shape = Tuple[int, ...]
-
-_ANOTHER_NETWORK = " (it is probably for another network)"
 _IN_UNIT = re.compile(r"(?:bn|res)(\d[ab]\d*)_branch")
 _IN_PLAIN_BLOCK = re.compile(r"(conv1a|bn7)_")
-
-
-def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
-    """Parameters of a file of any of the three kinds, by the original's names, in file order.
-
-    Raises InputError for a file that cannot be read or names one parameter twice.
-    """
-    arrays = read_arrays(path)
-    named = {_plain_name(key): array for key, array in arrays.items()}
-    if len(named) != len(arrays):
-        raise InputError(f"{path}: two entries stand for the same parameter")
-    return named
-
-
-def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> None:
-    """Write parameters under the original's names as a MODULE or a GLUON file.
-
-    Raises InputError for another format.
-    """
-    if to not in FORMATS:
-        raise InputError(f"unknown format {to!r}: expected one of {', '.join(FORMATS)}")
-    key = _module_key if to == MODULE else _gluon_key
-    write_arrays(path, {key(name): parameters[name] for name in module_order(parameters)})
-
-
-def convert(source: PathLike, target: PathLike, to: str, *, overwrite: bool = False) -> None:
-    """Turn a weights file of either kind into a MODULE or a GLUON one.
-
-    Raises InputError for a file that cannot be read, an unknown format, and a target that exists
-    when `overwrite` is not set.
-    """
-    if Path(target).exists() and not overwrite:
-        raise InputError(f"{target}: exists already; choose another name, or pass --overwrite")
-    write_parameters(target, read_parameters(source), to)
-
-
-def module_order(names: Iterable[str]) -> List[str]:
-    """Everything that is learnt, then the moving averages, each in the order given."""
-    return sorted(names, key=lambda name: parameter_kind(name) == "aux")
-
-
-def _plain_name(key: str) -> str:
-    return key.split(":", 1)[-1].rsplit(".", 1)[-1]
 
 
 def _module_key(name: str) -> str:
@@ -91,113 +62,271 @@ def _gluon_key(name: str) -> str:
     return f"{plain[1] if plain else 'classifier'}.{name}"
 
 
-def network_of(path: PathLike, parameters: Mapping[str, np.ndarray], **options) -> NetworkConfig:
-    """The network that a weights file is for, from its name and the shapes in it.
+@dataclass(frozen=True)
+class Format:
+    """Names of entries and kinds of files; where there are several the file name's end decides.
 
-    The label gives network, classes and stride; the shapes the width and the kind of classifier.
-    `options` are further ones of `configure`.
-
-    Raises InputError when the name is no label or the label does not fit what is in the file.
+    A PyTorch project's has a `naming`, and of the network that its class computes how that
+    down-samples and, if that is fixed, the units on each level.
     """
-    label = parse_label(path)
-    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
+
+    help: str
+    containers: Tuple[Container, ...]
+    key: Callable[[str], str] = str
+    naming: Optional[Naming] = None
+    downsampling: Tuple[Optional[str], ...] = ()
+    units: Optional[Tuple[int, ...]] = None
+
+    def container(self, path: PathLike) -> Container:
+        """The kind of file to write at `path`. Raises InputError when its name does not tell."""
+        if len(self.containers) == 1:
+            return self.containers[0]
+        for container in self.containers:
+            if Path(path).suffix in container.suffixes:
+                return container
+        known = ", ".join(suffix for c in self.containers for suffix in c.suffixes)
+        raise InputError(f"{path}: expected a file name that ends in one of {known}")
+
+
+FORMATS: Dict[str, Format] = {
+    MODULE: Format("the published arg:/aux: file, for Module", (PARAMS,), _module_key),
+    GLUON: Format("for Gluon's load_parameters", (PARAMS,), _gluon_key),
+    "safetensors": Format("the original's names", (SAFETENSORS,)),
+    "npz": Format("the original's names", (NPZ,)),
+    ONNX_GRAPH: Format("a graph, for ONNX Runtime", (ONNX,)),
+    "resnet38d": Format(
+        "PSA, SEAM and their family",
+        (SAFETENSORS, TORCH, NPZ),
+        naming=RESNET38D,
+        downsampling=ALL_STRIDED,
+        units=(0, 3, 3, 6, 3, 1, 1),
+    ),
+    "wider_resnet": Format(
+        "WiderResNet of inplace_abn",
+        (SAFETENSORS, TORCH, NPZ),
+        naming=WIDER_RESNET,
+        downsampling=ALL_POOLED,
+    ),
+    "wider_resnet_a2": Format(
+        "WiderResNetA2 of inplace_abn",
+        (SAFETENSORS, TORCH, NPZ),
+        naming=WIDER_RESNET,
+        downsampling=TOP_STRIDED,
+    ),
+    "wrn38": Format(
+        "WiderResNetA2 of NVIDIA's semantic-segmentation",
+        (SAFETENSORS, TORCH_CHECKPOINT, NPZ),
+        naming=WRN38,
+        downsampling=TOP_STRIDED,
+    ),
+}
+
+
+def find_format(name: str) -> Format:
+    """The row of FORMATS called `name`. Raises InputError for another."""
+    if name not in FORMATS:
+        raise InputError(f"unknown format {name!r}: expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
+    """Parameters of a weights file of any kind, by the original's names, in file order.
+
+    Entries of a PyTorch file that have no such name keep theirs.
+
+    Raises InputError for a file that cannot be read or names one parameter twice.
+    """
+    source = _read(path)
+    return {**source.parameters, **source.unknown}
+
+
+class _Source(NamedTuple):
+    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything."""
+
+    parameters: Dict[str, np.ndarray]
+    unknown: Dict[str, np.ndarray]
+    foreign: bool
+
+
+def _read(path: PathLike) -> _Source:
+    container = container_of(path)
+    arrays = container.read(path)
+    naming = find_naming(arrays)
+    if naming is None:
+        parameters = {_plain_name(key): array for key, array in arrays.items()}
+        if len(parameters) != len(arrays):
+            raise InputError(f"{path}: two entries stand for the same parameter")
+        return _Source(parameters, {}, container is not PARAMS)
     try:
-        config = _configure(label, shapes, options)
+        renamed = rename_to_ours(arrays, naming)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if config.head == "features":
-        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
-    check_parameters(config, config.parameters(), shapes, path)
-    return config
+    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True)
 
 
-def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
-    spec = find_network(label.network)
-    return configure(
-        spec,
-        label.classes,
-        width=_width(shapes),
-        stride=spec.stride if label.stride is None else label.stride,
-        classifier=_kind_of_classifier(shapes),
-        **options,
-    )
+def _plain_name(key: str) -> str:
+    return key.split(":", 1)[-1].rsplit(".", 1)[-1]
 
 
-def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
-    weights = ("conv6a_weight", *_linear(shapes))
-    convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
-    kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
-    return kinds.get(convolutions, LINEAR)
+def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
+    """Write parameters under the original's names in any format but an ONNX graph.
 
+    Returns the names of those that the format has no place for.
 
-def is_classifier(name: str) -> bool:
-    """Whether a parameter lies above the features."""
-    return name.startswith(("linear", "conv6"))
-
-
-def _linear(names: Iterable[str]) -> List[str]:
-    return [n for n in names if n.startswith("linear") and n.endswith("_weight")]
-
-
-def _width(shapes: Mapping[str, Shape]) -> float:
-    """Width of the network, from the widest layer: exact for widths that divide its channels."""
-    channels = shapes.get("bn7_gamma") or (4096,)
-    return channels[0] / 4096
-
-
-def check_parameters(
-    config: NetworkConfig,
-    expected: Iterable[Parameter],
-    found: Mapping[str, Shape],
-    path: PathLike,
-    *,
-    allow_missing: bool = False,
-    ignore_extra: bool = False,
-) -> None:
-    """Raise one InputError that lists all entries that are missing, surplus or misshaped."""
-    shapes = {parameter.name: parameter.shape for parameter in expected}
-    missing = {n: s for n, s in shapes.items() if n not in found}
-    surplus = {n: s for n, s in found.items() if n not in shapes}
-    misshaped = {n: s for n, s in shapes.items() if n in found and tuple(found[n]) != s}
-    cause = _probable_cause(config, missing, surplus, misshaped, found)
-    problems = []
-    if missing and not allow_missing:
-        problems.append("missing " + _listing(missing))
-    if surplus and not ignore_extra:
-        problems.append("surplus " + _listing(surplus))
-    if misshaped:
-        problems.append(
-            "misshaped "
-            + ", ".join(f"{n}: expected {s}, found {tuple(found[n])}" for n, s in misshaped.items())
+    Raises InputError for another format, and for features that it has no place for.
+    """
+    form = find_format(to)
+    write = form.container(path).write
+    if write is None:
+        raise InputError(
+            f"{path}: a graph is more than parameters: write a {MODULE} file, then convert it"
         )
-    if problems:
-        raise InputError(f"{path}: does not fit {describe(config)}{cause}: " + "; ".join(problems))
+    ordered = {name: parameters[name] for name in module_order(parameters)}
+    if form.naming is None:
+        write(path, {form.key(name): array for name, array in ordered.items()})
+        return []
+    renamed = rename_to_theirs(ordered, form.naming)
+    write(path, renamed.entries)
+    return renamed.left
 
 
-def describe(config: NetworkConfig) -> str:
-    """A network in a few words, for messages."""
-    width = "" if config.width == 1 else f", width {config.width:g}"
-    kind = "features only" if config.head == "features" else f"{config.classes} classes"
-    return f"{config.name} ({kind}{width})"
+def module_order(names: Iterable[str]) -> List[str]:
+    """Everything that is learnt, then the moving averages, each in the order given."""
+    return sorted(names, key=lambda name: parameter_kind(name) == "aux")
 
 
-def _listing(shapes: Mapping[str, Shape]) -> str:
-    return ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+@dataclass(frozen=True)
+class GraphOptions:
+    """How an ONNX graph differs from what the weights file's name says; see `get_network`.
+
+    `pooling` is by default the one that a released file is tested with. `fold_bn` works
+    normalisations into the convolutions before them.
+    """
+
+    stride: Optional[int] = None
+    pooling: Optional[str] = None
+    softmax: bool = False
+    fold_bn: bool = False
 
 
-def _probable_cause(config, missing, surplus, misshaped, found) -> str:
-    """What the differences most likely mean, as ' (...)', or nothing."""
-    if not all(is_classifier(n) for n in [*missing, *surplus, *misshaped]):
-        width = "conv1a_weight" in misshaped
-        return " (it is probably of another width)" if width else _ANOTHER_NETWORK
-    weights = [found[name] for name in _linear(found) if found[name]]
-    if config.head == "features":
-        return " (it holds a classifier too: pass ignore_extra=True to leave it)" * bool(surplus)
-    if not weights:
-        return " (it probably holds features only: use head='features')" * bool(missing)
-    causes = []
-    if weights[0][0] != config.classes:
-        causes.append(f"is for {weights[0][0]} classes")
-    if _kind_of_classifier(found) != config.classifier:
-        causes.append("has another kind of classifier")
-    return f" (it {' and '.join(causes)})" if causes else ""
+AS_NAMED = GraphOptions()
+
+
+class Conversion(NamedTuple):
+    """The file written, and what its reader should know of how it came about."""
+
+    target: Path
+    notes: List[str]
+
+
+def convert(
+    source: PathLike,
+    target: PathLike,
+    to: str,
+    *,
+    overwrite: bool = False,
+    network: Optional[str] = None,
+    surgery: Surgery = UNCHANGED,
+    graph: GraphOptions = AS_NAMED,
+) -> Conversion:
+    """Turn a weights file of any kind into one of FORMATS.
+
+    network: take the weights for this network's, whatever the file's name says: A, A1 and A2 have
+        the same parameters, but each needs training of its own to be accurate.
+
+    Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
+    format, an unknown format, and a target that exists when `overwrite` is not set.
+    """
+    form = find_format(to)
+    form.container(target)  # refuses a name that does not tell the kind of file
+    if graph != AS_NAMED and to != ONNX_GRAPH:
+        raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
+    if Path(target).exists() and not overwrite:
+        raise InputError(f"{target}: exists already; choose another name, or pass --overwrite")
+    found = _read(source)
+    parameters, notes = found.parameters, listed("left out", found.unknown)
+    if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
+        parameters, done = surgery.replace_classifier(structure_of(source, parameters), parameters)
+        notes += done
+        structure = structure_of(source, parameters)
+        parameters = {
+            p.name: parameters[p.name] for p in structure.parameters()
+        }  # the graph's order
+        label = _label(source, network, structure.classes)
+        notes += _misfits(source, to, label, structure, parameters)
+    if to == ONNX_GRAPH:
+        _write_graph(source, target, label, parameters, surgery, graph)
+    else:
+        parameters = halve(parameters) if surgery.half else parameters
+        notes += listed("left out", write_parameters(target, parameters, to))
+    return Conversion(Path(target), notes)
+
+
+def _label(source: PathLike, network: Optional[str], classes: int) -> Optional[ModelLabel]:
+    """The label in the file's name, overruled by `network` and `classes`; None without either."""
+    try:
+        label = label_of(source)
+    except InputError:
+        return ModelLabel("", network, classes) if network else None
+    return replace(label, network=network or label.network, classes=classes)
+
+
+def _misfits(
+    source: PathLike,
+    to: str,
+    label: Optional[ModelLabel],
+    structure: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+) -> List[str]:
+    """What makes a PyTorch class compute something else than the network of the weights.
+
+    Raises InputError where the class cannot take them, or the network that was asked for.
+    """
+    form = FORMATS[to]
+    if form.units and structure.spec.units != form.units:
+        raise InputError(
+            f"{source}: has {_joined(structure.spec.units)} units on levels 1 to 7, expected the "
+            f"{_joined(form.units)} of {to}"
+        )
+    if label is None:
+        return []
+    spec = network_of_label(source, label, parameters, head=_head(parameters)).spec
+    if not form.naming or spec.downsampling == form.downsampling:
+        return []
+    return [
+        f"{to} down-samples otherwise than {spec.name}, whose weights these are: they are a start "
+        "for training there, not a finished network"
+    ]
+
+
+def _joined(units: Tuple[int, ...]) -> str:
+    return "-".join(map(str, units))
+
+
+def _head(parameters: Mapping[str, np.ndarray], softmax: bool = False) -> str:
+    if not any(map(is_classifier, parameters)):
+        return "features"
+    return "softmax" if softmax else "logits"
+
+
+def _write_graph(
+    source: PathLike,
+    target: PathLike,
+    label: Optional[ModelLabel],
+    parameters: Mapping[str, np.ndarray],
+    surgery: Surgery,
+    graph: GraphOptions,
+) -> None:
+    if label is None:
+        raise InputError(f"{source}: the file name does not tell the network: pass --network")
+    released = RELEASED.get(Path(source).name)
+    options = {
+        "pooling": graph.pooling or (released.pooling if released else "pad"),
+        "head": _head(parameters, graph.softmax),
+    }
+    if graph.stride is not None or surgery.fcn:  # whose usual stride is no matter of the label
+        options["stride"] = graph.stride
+    config = network_of_label(source, label, parameters, **options)
+    if graph.fold_bn:
+        parameters = fold_batch_norms(config, parameters)
+    write_onnx(target, config, halve(parameters) if surgery.half else parameters)

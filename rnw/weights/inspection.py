@@ -17,7 +17,8 @@ from rnw.networks.layout import (
     configure,
 )
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
-from rnw.weights.convert import network_of, read_parameters
+from rnw.weights.convert import read_parameters
+from rnw.weights.fit import network_of
 from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
 
 Shape = Tuple[int, ...]

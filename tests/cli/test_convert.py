@@ -1,9 +1,13 @@
 """Conversion of weights files by the command line."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
+import onnx
 import pytest
 
 from rnw.networks.classifier import get_network
@@ -97,7 +101,7 @@ def test_refuses_what_is_no_file(refused, source):
     assert f"{source}: no such file" in refused("convert", source, "target", "--to", "module")
 
 
-@pytest.mark.parametrize("options", [(), ("--to", "onnx")])
+@pytest.mark.parametrize("options", [(), ("--to", "torch")])
 def test_format_must_be_named(rnw, options):
     code, out, err = rnw("convert", RELEASED, "target", *options)
     assert (code, out) == (2, "")
@@ -112,3 +116,86 @@ def test_refuses_a_target_that_cannot_be_written(refused, target):
     message = refused("convert", RELEASED, target, "--to", "gluon", "--overwrite")
     assert "taken" in message or "folder" in message
     assert {path.name for path in Path().rglob("*")} == {"taken", "folder"}
+
+
+def test_notes_go_to_the_error_stream(rnw):
+    code, out, err = rnw("convert", RELEASED, "x.npz", "--to", "wider_resnet_a2", "--classes", 5)
+    assert (code, out) == (0, "x.npz\n")
+    assert err.splitlines() == [
+        "initialised with seed 0: linear5_weight, linear5_bias",
+        "wider_resnet_a2 down-samples otherwise than model_a1, whose weights these are: they are a "
+        "start for training there, not a finished network",
+    ]
+
+
+def test_options_reach_the_graph(rnw):
+    options = ("--fcn", "1 conv", "--stride", 16, "--softmax", "--half", "--fold-bn", "--seed", 3)
+    code, out, err = rnw("convert", RELEASED, "x.onnx", "--to", "onnx", "--classes", 4, *options)
+    assert (code, out) == (0, "x.onnx\n")
+    assert err == "initialised with seed 3: linear4_weight, linear4_bias\n"
+    nodes = {node.name: node.op_type for node in onnx.load("x.onnx").graph.node}
+    assert nodes["softmax"] == "Softmax"
+    assert nodes["data_half"] == "Cast"
+    assert nodes["linear4"] == "Conv"
+    assert "bn2a_branch2b1" not in nodes
+
+
+def test_features_of_a_named_network(rnw):
+    options = ("--features", "--network", "a", "--pooling", "full", "--overwrite")
+    code, _, err = rnw("convert", RELEASED, "x.onnx", "--to", "onnx", *options)
+    assert (code, err) == (0, "left out: linear8_bias, linear8_weight\n")
+    graph = onnx.load("x.onnx").graph
+    assert graph.output[0].name == "features"
+    assert {node.name for node in graph.node} > {"pool1", "pool5"}
+
+
+def test_the_readme_as_written(rnw):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Without MXNet", 1)[1].split("\n## ", 1)[0]
+    commands = re.findall(r"^rnw (convert .+)$", section, re.MULTILINE)
+    assert len(commands) == 2
+    released = Path(commands[0].split()[1])
+    released.parent.mkdir()
+    released.write_bytes(RELEASED.read_bytes())
+    for command in commands:
+        assert rnw(*command.split())[0] == 0
+    (code,) = (c for c in re.findall(r"```python\n(.+?)```", section, re.DOTALL) if "onnx" in c)
+    names = {}
+    exec(code, names)
+    assert names["scores"].shape == (1, 8)  # of the narrow file that stands for the released one
+
+
+ALONE = """
+import sys
+sys.modules.update(dict.fromkeys(["mxnet", "torch", "onnx", "safetensors"]))
+from rnw.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "to", "missing"),
+    [
+        ("x.params", "gluon", None),
+        ("x.safetensors", "safetensors", None),
+        ("x.npz", "npz", None),
+        ("x.safetensors", "resnet38d", None),
+        ("x.npz", "wider_resnet", None),
+        ("x.pth", "resnet38d", "torch"),
+        ("x.onnx", "onnx", "onnx"),
+    ],
+)
+def test_numpy_and_click_are_enough(target, to, missing):
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, "convert", RELEASED, target, "--to", to],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if missing is None:
+        assert (done.returncode, done.stdout) == (0, f"{target}\n")
+    else:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"Error: {missing} is needed ")
+        assert done.stderr.endswith(f": pip install {missing}\n")
+    assert Path(target).exists() == (missing is None)

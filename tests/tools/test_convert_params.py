@@ -36,7 +36,7 @@ def test_writes_the_same_file(rnw, to):
         ("foreign", "new", "--to", "gluon"),
         ("truncated", "new", "--to", "module"),
         (RELEASED, "foreign", "--to", "module"),
-        (RELEASED, "new", "--to", "onnx"),
+        (RELEASED, "new", "--to", "torch"),
         (RELEASED, "new"),
     ],
 )

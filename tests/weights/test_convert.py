@@ -10,13 +10,8 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import save_params
-from rnw.weights.convert import (
-    check_parameters,
-    convert,
-    network_of,
-    read_parameters,
-    write_parameters,
-)
+from rnw.weights.convert import convert, read_parameters, write_parameters
+from rnw.weights.fit import check_parameters, network_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 
 NARROW = 1 / 32
@@ -108,8 +103,8 @@ def test_a_file_can_be_converted_in_place(source):
 
 
 def test_unknown_formats_are_refused(source, tmp_path):
-    with pytest.raises(InputError, match="unknown format 'onnx': expected one of module, gluon"):
-        convert(source, "target.params", "onnx")
+    with pytest.raises(InputError, match="unknown format 'torch': expected one of module, gluon"):
+        convert(source, "target.params", "torch")
     assert [path.name for path in tmp_path.iterdir()] == [source]
 
 

@@ -1,0 +1,185 @@
+"""Which network a set of parameters is for, and whether it fits that network."""
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Iterable, Iterator, List, Mapping, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.layout import (
+    LINEAR,
+    SEGMENTATION_CLASSIFIERS,
+    NetworkConfig,
+    Parameter,
+    configure,
+    is_classifier,
+)
+from rnw.networks.zoo import ALL_STRIDED, NetworkSpec, find_network
+from rnw.weights.labels import ModelLabel, parse_label
+
+Shape = Tuple[int, ...]
+
+_OTHER_SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".onnx")
+_UNIT = re.compile(r"(?:bn|res)([1-7])([ab]\d*)_branch")
+_ANOTHER_NETWORK = " (it is probably for another network)"
+
+
+def network_of(path: PathLike, parameters: Mapping[str, np.ndarray], **options) -> NetworkConfig:
+    """The network that a weights file is for, from its name and the shapes in it.
+
+    The label gives network, classes and stride; the shapes the width and the kind of classifier.
+    `options` are further ones of `configure`.
+
+    Raises InputError when the name is no label or the label does not fit what is in the file.
+    """
+    return network_of_label(path, label_of(path), parameters, **options)
+
+
+def label_of(path: PathLike) -> ModelLabel:
+    """The label in the name of a weights file of any kind.
+
+    Raises InputError when the name does not have that form.
+    """
+    path = Path(path)
+    if path.suffix in _OTHER_SUFFIXES:
+        with contextlib.suppress(InputError):
+            return parse_label(path.with_suffix(".params"))
+    return parse_label(path)
+
+
+def network_of_label(
+    path: PathLike, label: ModelLabel, parameters: Mapping[str, np.ndarray], **options
+) -> NetworkConfig:
+    """The network that `label` and the shapes of parameters tell; `path` is for messages.
+
+    Raises InputError when they do not fit each other.
+    """
+    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
+    with _naming(path):
+        config = _configure(label, shapes, options)
+    if config.head == "features":
+        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
+    check_parameters(config, config.parameters(), shapes, path)
+    return config
+
+
+@contextlib.contextmanager
+def _naming(path: PathLike) -> Iterator[None]:
+    """Let an InputError begin with the file that it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
+    spec = find_network(label.network)
+    stride = spec.stride if label.stride is None else label.stride
+    return configure(
+        spec,
+        label.classes,
+        width=_width(shapes),
+        classifier=_kind_of_classifier(shapes),
+        **{"stride": stride, **options},
+    )
+
+
+def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> NetworkConfig:
+    """A network with the units, width and classifier that names and shapes of parameters tell.
+
+    How it down-samples they do not tell. Raises InputError, naming them, for entries that are
+    missing, surplus or misshaped.
+    """
+    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
+    found = {match.groups() for match in map(_UNIT.match, shapes) if match}
+    units = [len({unit for at, unit in found if at == str(level)}) for level in range(1, 8)]
+    units[1:] = [max(1, number) for number in units[1:]]
+    linear = [shapes[name] for name in _linear(shapes)]
+    with _naming(path):
+        config = configure(
+            NetworkSpec("-".join(map(str, (224, *units))), 224, tuple(units), ALL_STRIDED),
+            linear[0][0] if linear and linear[0] else None,
+            width=_width(shapes),
+            classifier=_kind_of_classifier(shapes),
+            head="logits" if linear else "features",
+        )
+    check_parameters(config, config.parameters(), shapes, path)
+    return config
+
+
+def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+    weights = ("conv6a_weight", *_linear(shapes))
+    convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
+    kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
+    return kinds.get(convolutions, LINEAR)
+
+
+def _linear(names: Iterable[str]) -> List[str]:
+    return [n for n in names if n.startswith("linear") and n.endswith("_weight")]
+
+
+def _width(shapes: Mapping[str, Shape]) -> float:
+    """Width of the network, from the widest layer: exact for widths that divide its channels."""
+    channels = shapes.get("bn7_gamma") or (4096,)
+    return channels[0] / 4096
+
+
+def check_parameters(
+    config: NetworkConfig,
+    expected: Iterable[Parameter],
+    found: Mapping[str, Shape],
+    path: PathLike,
+    *,
+    allow_missing: bool = False,
+    ignore_extra: bool = False,
+) -> None:
+    """Raise one InputError that lists all entries that are missing, surplus or misshaped."""
+    shapes = {parameter.name: parameter.shape for parameter in expected}
+    missing = {n: s for n, s in shapes.items() if n not in found}
+    surplus = {n: s for n, s in found.items() if n not in shapes}
+    misshaped = {n: s for n, s in shapes.items() if n in found and tuple(found[n]) != s}
+    cause = _probable_cause(config, missing, surplus, misshaped, found)
+    problems = []
+    if missing and not allow_missing:
+        problems.append("missing " + _listing(missing))
+    if surplus and not ignore_extra:
+        problems.append("surplus " + _listing(surplus))
+    if misshaped:
+        problems.append(
+            "misshaped "
+            + ", ".join(f"{n}: expected {s}, found {tuple(found[n])}" for n, s in misshaped.items())
+        )
+    if problems:
+        raise InputError(f"{path}: does not fit {describe(config)}{cause}: " + "; ".join(problems))
+
+
+def describe(config: NetworkConfig) -> str:
+    """A network in a few words, for messages."""
+    width = "" if config.width == 1 else f", width {config.width:g}"
+    kind = "features only" if config.head == "features" else f"{config.classes} classes"
+    return f"{config.name} ({kind}{width})"
+
+
+def _listing(shapes: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+
+
+def _probable_cause(config, missing, surplus, misshaped, found) -> str:
+    """What the differences most likely mean, as ' (...)', or nothing."""
+    if not all(is_classifier(n) for n in [*missing, *surplus, *misshaped]):
+        width = "conv1a_weight" in misshaped
+        return " (it is probably of another width)" if width else _ANOTHER_NETWORK
+    weights = [found[name] for name in _linear(found) if found[name]]
+    if config.head == "features":
+        return " (it holds a classifier too: pass ignore_extra=True to leave it)" * bool(surplus)
+    if not weights:
+        return " (it probably holds features only: use head='features')" * bool(missing)
+    causes = []
+    if weights[0][0] != config.classes:
+        causes.append(f"is for {weights[0][0]} classes")
+    if _kind_of_classifier(found) != config.classifier:
+        causes.append("has another kind of classifier")
+    return f" (it {' and '.join(causes)})" if causes else ""

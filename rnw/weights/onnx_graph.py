@@ -1,0 +1,168 @@
+"""The paper's networks as ONNX graphs, built from their layout without MXNet.
+
+Nodes and initializers have the original's names. Batch and image size are free: a graph trained at
+one size runs at any other, as the networks do.
+"""
+
+from typing import Any, Dict, List, Mapping
+
+import numpy as np
+
+from rnw.files import PathLike, atomic_write
+from rnw.networks import layout
+from rnw.networks.layout import BN_EPSILON, NetworkConfig
+from rnw.weights.containers import require
+from rnw.weights.safetensors_file import release_pages
+from rnw.weights.surgery import to_half
+
+OPSET, IR_VERSION = 15, 8  # ONNX 1.10 of 2021
+INPUT = "data"
+
+
+def write_onnx(path: PathLike, config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> None:
+    """Write the graph that `onnx_graph` makes; the file appears whole or not at all.
+
+    Raises InputError as that does.
+    """
+    content = onnx_graph(config, parameters).SerializeToString()
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def onnx_graph(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> Any:
+    """An `onnx.ModelProto` of a network, its only input `data` (batch, 3, height, width) float32.
+
+    Its output is named by `config.head` and is float32: 'logits' or 'softmax' (batch, classes), of
+    a segmentation network one such map per image, or 'features'. With weights in half precision
+    everything between is computed in it. Parameters may have been through `fold_batch_norms`.
+
+    Raises InputError without the onnx package and for values beyond half precision.
+    """
+    return _Emitter(config, parameters).model()
+
+
+class _Emitter:
+    """Collects the nodes and initializers of a graph; methods return the name of their output."""
+
+    def __init__(self, config: NetworkConfig, parameters: Mapping[str, np.ndarray]):
+        self.onnx = require("onnx", "to write an ONNX graph")
+        self.config = config
+        self.parameters = parameters
+        self.half = parameters["conv1a_weight"].dtype == np.float16
+        self.nodes: List[Any] = []
+        self.initializers: Dict[str, np.ndarray] = {}
+
+    def model(self) -> Any:
+        helper, head = self.onnx.helper, self.config.head
+        x = self.cast(INPUT, self.onnx.TensorProto.FLOAT16, "data_half") if self.half else INPUT
+        for layer in self.config.layers:
+            x = _EMIT[type(layer)](self, layer, x)
+        if head == "softmax":
+            x = self.add("Softmax", [x], "softmax", axis=1)
+        if self.half:
+            x = self.cast(x, self.onnx.TensorProto.FLOAT, f"{head}_float")
+        self.nodes[-1].output[0] = head
+        graph = helper.make_graph(
+            self.nodes,
+            self.config.name,
+            [self.value(INPUT, "batch", 3, "height", "width")],
+            [self.value(head, *self.output_shape())],
+        )
+        opset = helper.make_opsetid("", OPSET)
+        model = helper.make_model(
+            graph, producer_name="rnw", opset_imports=[opset], ir_version=IR_VERSION
+        )
+        for name, array in self.initializers.items():  # last, since make_model copies what it gets
+            model.graph.initializer.append(self.onnx.numpy_helper.from_array(array, name))
+            release_pages(array)
+        return model
+
+    def output_shape(self) -> List[Any]:
+        top = self.config.layers[-1]
+        if self.config.head == "features":
+            return ["batch", top.channels, "rows", "columns"]
+        maps = ["rows", "columns"] if self.config.segmentation else []
+        return ["batch", self.config.classes, *maps]
+
+    def value(self, name: str, *shape: Any) -> Any:
+        return self.onnx.helper.make_tensor_value_info(name, self.onnx.TensorProto.FLOAT, shape)
+
+    def add(self, operator: str, inputs: List[str], name: str, **attributes: Any) -> str:
+        node = self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes)
+        self.nodes.append(node)
+        return name
+
+    def cast(self, x: str, to: int, name: str) -> str:
+        return self.add("Cast", [x], name, to=to)
+
+    def parameter(self, name: str) -> str:
+        array = self.parameters[name]
+        array = to_half(name, array) if self.half else array.astype(np.float32, copy=False)
+        self.initializers[name] = array
+        return name
+
+    def convolve(self, spec: layout.Convolution, x: str) -> str:
+        operands = [x, self.parameter(f"{spec.name}_weight")]
+        if f"{spec.name}_bias" in self.parameters:
+            operands.append(self.parameter(f"{spec.name}_bias"))
+        return self.add(
+            "Conv",
+            operands,
+            spec.name,
+            kernel_shape=[spec.kernel] * 2,
+            strides=[spec.stride] * 2,
+            dilations=[spec.dilation] * 2,
+            pads=[spec.pad] * 4,
+        )
+
+    def normalise(self, spec: layout.Normalisation, x: str) -> str:
+        if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
+            operands = [self.parameter(name) for name in spec.parameters()]
+            x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=BN_EPSILON)
+        return self.add("Relu", [x], spec.relu)
+
+    def residual_unit(self, unit: layout.ResidualUnit, x: str) -> str:
+        shortcut = top = x
+        for position, stage in enumerate(unit.stages):
+            top = self.normalise(stage.normalisation, top)
+            if position == 0 and unit.projection is not None:
+                shortcut = self.convolve(unit.projection, top)
+            top = self.convolve(stage.convolution, top)
+        return self.add("Add", [shortcut, top], f"res{unit.name}")
+
+    def pool(self, spec: layout.Pooling, x: str) -> str:
+        down = spec.dilation is None
+        dilation = 1 if down else spec.dilation
+        pad = 0 if down and spec.convention != "pad" else dilation
+        return self.add(
+            "MaxPool",
+            [x],
+            spec.name,
+            kernel_shape=[3, 3],
+            strides=[2 if down else 1] * 2,
+            dilations=[dilation] * 2,
+            pads=[pad] * 4,
+            ceil_mode=int(down and spec.convention == "full"),
+        )
+
+    def linear(self, spec: layout.LinearClassifier, x: str) -> str:
+        pooled = self.add("GlobalAveragePool", [x], spec.pool)
+        operands = [self.parameter(name) for name in spec.parameters()]
+        flat = self.add("Flatten", [pooled], f"{spec.pool}_flat")
+        return self.add("Gemm", [flat, *operands], spec.name, transB=1)
+
+    def segmentation(self, spec: layout.SegmentationClassifier, x: str) -> str:
+        *hidden, last = spec.convolutions
+        for convolution in hidden:
+            x = self.add("Relu", [self.convolve(convolution, x)], f"{convolution.name}_relu")
+        return self.convolve(last, x)
+
+
+_EMIT = {
+    layout.Convolution: _Emitter.convolve,
+    layout.Pooling: _Emitter.pool,
+    layout.ResidualUnit: _Emitter.residual_unit,
+    layout.Normalisation: _Emitter.normalise,
+    layout.LinearClassifier: _Emitter.linear,
+    layout.SegmentationClassifier: _Emitter.segmentation,
+}

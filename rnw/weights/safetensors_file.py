@@ -1,0 +1,146 @@
+"""The safetensors container, read and written with NumPy alone.
+
+A header length (u64, little endian), that many bytes of JSON which give each array's element type,
+shape and place, then the values of all arrays without a gap.
+"""
+
+import json
+import math
+import mmap
+import struct
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.files import PathLike, atomic_write
+
+MAX_HEADER = 100_000_000  # as the reference implementation has it
+PORTION = 1 << 18  # values written at once: a memory map is copied fastest through the cache
+ELEMENT_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+_TYPE_NAMES = {np.dtype(dtype): name for name, dtype in ELEMENT_TYPES.items()}
+
+
+def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays one after the other; the file appears whole or not at all.
+
+    Pages of arrays that are mapped from a file are given back as soon as they are written.
+
+    Raises InputError for an element type that the format does not have.
+    """
+    names = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that all are aligned
+    header = _header(path, {name: arrays[name] for name in names})
+    with atomic_write(path) as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for name in names:
+            values = np.ascontiguousarray(arrays[name]).reshape(-1)
+            for start in range(0, values.size, PORTION):
+                file.write(values[start : start + PORTION].tobytes())
+            release_pages(arrays[name])
+
+
+def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:
+    entries, offset = {}, 0
+    for name, array in arrays.items():
+        if array.dtype not in _TYPE_NAMES:
+            raise InputError(f"{path}: {name} has type {array.dtype}, unknown to safetensors")
+        entries[name] = {
+            "dtype": _TYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    return header + b" " * (-len(header) % 8)
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Let the system take back the memory through which a mapped file was read."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
+    """All arrays of the file by name, in the header's order, as read-only memory maps.
+
+    Raises InputError for a file that is truncated, foreign or inconsistent.
+    """
+    try:
+        buffer = np.memmap(Path(path), np.uint8, mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    length = struct.unpack("<Q", buffer[:8].tobytes())[0] if buffer.size >= 8 else MAX_HEADER + 1
+    if length > min(MAX_HEADER, buffer.size - 8):
+        raise InputError(
+            f"{path}: not a safetensors file, or truncated: a header of {length} bytes is announced"
+            f" in a file of {buffer.size}"
+        )
+    values = buffer[8 + length :]
+    entries = _parse(path, buffer[8 : 8 + length].tobytes())
+    arrays, end = {}, 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].offsets):
+        begin, stop = entry.offsets
+        if begin != end or stop - begin != entry.nbytes:
+            raise InputError(
+                f"{path}: {name} of shape {entry.shape} lies at bytes {begin} to {stop}, expected "
+                f"{end} to {end + entry.nbytes}"
+            )
+        if stop > values.size:
+            raise InputError(
+                f"{path}: truncated file: {name} ends at byte {stop} of {values.size} (interrupted "
+                "download?)"
+            )
+        arrays[name] = values[begin:stop].view(entry.dtype).reshape(entry.shape)
+        end = stop
+    if end != values.size:
+        raise InputError(f"{path}: {values.size - end} bytes too many after the last array")
+    return {name: arrays[name] for name in entries}
+
+
+class _Entry:
+    """Type, shape and place of one array, as far as they make sense by themselves."""
+
+    def __init__(self, dtype: str, shape: List[int], data_offsets: Tuple[int, int]):
+        self.dtype = np.dtype(ELEMENT_TYPES[dtype])
+        self.shape = tuple(shape)
+        self.offsets = begin, end = tuple(data_offsets)
+        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)) or begin > end:
+            raise ValueError
+        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
+
+
+def _parse(path: PathLike, header: bytes) -> Dict[str, _Entry]:
+    try:
+        entries = json.loads(header, object_pairs_hook=_without_repetition)
+        entries.pop("__metadata__", None)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a safetensors file: its header is unusable: {error}"
+        ) from None
+    parsed = {}
+    for name, entry in entries.items():
+        try:
+            parsed[name] = _Entry(**entry)
+        except (TypeError, ValueError, KeyError):
+            raise InputError(
+                f"{path}: the header's entry for {name!r} cannot be used: {entry}"
+            ) from None
+    return parsed
+
+
+def _without_repetition(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return dict(pairs)

@@ -1,0 +1,166 @@
+"""From one network's parameters to another's: classifiers, precision, folded normalisations.
+
+Every function takes parameters by the original's names and returns a new mapping of them; arrays
+that do not change are shared with the old one.
+"""
+
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.networks.initial_values import initial_value
+from rnw.networks.layout import (
+    BN_EPSILON,
+    LINEAR,
+    NetworkConfig,
+    ResidualUnit,
+    configure,
+    is_classifier,
+)
+
+Parameters = Mapping[str, np.ndarray]
+
+ONE_CONV = "1 conv"
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """What to change about a set of parameters; by default nothing.
+
+    classes: another number of classes; the new classifier is initialised as for training.
+    fcn: '1 conv' or '2 conv', the segmentation classifier to put in place of the linear one.
+    features: leave the classifier out.
+    half: weights and biases in half precision.
+    seed: of what is initialised.
+    """
+
+    classes: Optional[int] = None
+    fcn: Optional[str] = None
+    features: bool = False
+    half: bool = False
+    seed: int = 0
+
+    def replace_classifier(
+        self, config: NetworkConfig, parameters: Parameters
+    ) -> Tuple[Dict[str, np.ndarray], List[str]]:
+        """Parameters with the classifier asked for, and what was done in a few lines.
+
+        Raises InputError for wishes that contradict each other or do not fit the network.
+        """
+        if self.features:
+            if self.classes or self.fcn:
+                raise InputError("features only have no classifier: leave out classes and fcn")
+            return features_only(parameters), listed("left out", filter(is_classifier, parameters))
+        classes = self.classes or config.classes
+        kept = config.head != "features" and classes == config.classes
+        if (self.fcn or config.classifier) == config.classifier and (kept or not self.classes):
+            return dict(parameters), []
+        if self.fcn == ONE_CONV and config.classifier == LINEAR and kept:
+            return classifier_to_fcn(config, parameters), [
+                f"linear{classes}_weight: in the middle of a 3x3 window, the rest of it zero"
+            ]
+        changed = configure(
+            config.spec, classes, width=config.width, classifier=self.fcn or config.classifier
+        )
+        replaced = new_classifier(changed, parameters, np.random.RandomState(self.seed))
+        return replaced, listed(
+            f"initialised with seed {self.seed}", filter(is_classifier, replaced)
+        )
+
+
+UNCHANGED = Surgery()
+
+
+def listed(what: str, names: Iterable[str]) -> List[str]:
+    """A line that lists `names`, or none."""
+    listing = ", ".join(names)
+    return [f"{what}: {listing}"] * bool(listing)
+
+
+def features_only(parameters: Parameters) -> Dict[str, np.ndarray]:
+    """Everything below the classifier."""
+    return {name: array for name, array in parameters.items() if not is_classifier(name)}
+
+
+def new_classifier(
+    config: NetworkConfig, parameters: Parameters, rng: np.random.RandomState
+) -> Dict[str, np.ndarray]:
+    """The features of `parameters` under the classifier of `config`, as before its training."""
+    replaced = features_only(parameters)
+    shapes = {p.name: p.shape for p in config.parameters() if is_classifier(p.name)}
+    for name, shape in shapes.items():
+        weight = shapes[f"{name.rsplit('_', 1)[0]}_weight"]
+        replaced[name] = initial_value(name, shape, weight, rng)
+    return replaced
+
+
+def classifier_to_fcn(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
+    """A linear classifier as the '1 conv' one: its weights in the middle of the 3x3 window.
+
+    The mean of the score map is the linear classifier's score, since both are linear.
+
+    Raises InputError when `config` has no linear classifier.
+    """
+    if config.classifier != LINEAR or config.head == "features":
+        raise InputError(f"{config.name} has no linear classifier to make a convolution of")
+    name = f"linear{config.classes}_weight"
+    linear = parameters[name]
+    window = np.zeros((*linear.shape, 3, 3), linear.dtype)
+    window[:, :, 1, 1] = linear
+    return {**parameters, name: window}
+
+
+def halve(parameters: Parameters) -> Dict[str, np.ndarray]:
+    """Weights and biases in half precision; batch normalisations, a thousandth of all, as before.
+
+    Raises InputError for a value beyond its range.
+    """
+    return {
+        name: to_half(name, array) if name.endswith(("_weight", "_bias")) else array
+        for name, array in parameters.items()
+    }
+
+
+def to_half(name: str, array: np.ndarray) -> np.ndarray:
+    """One array in half precision.
+
+    Raises InputError for a value beyond its range, +-65504.
+    """
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    if not np.array_equal(np.isfinite(half), np.isfinite(array)):
+        raise InputError(f"{name} has values beyond the range of half precision, 65504")
+    return half
+
+
+def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
+    """Work the normalisations that follow a convolution inside a unit into that convolution.
+
+    Each becomes a factor on the convolution's weight and a `<convolution>_bias`; its own four
+    parameters go. The first of each unit and `bn7` read sums or pooled maps, and stay.
+    """
+    folded = dict(parameters)
+    units = [layer for layer in config.layers if isinstance(layer, ResidualUnit)]
+    for unit in units:
+        for stage, following in zip(unit.stages, unit.stages[1:]):
+            convolution, bn = stage.convolution.name, following.normalisation.bn
+            scale, shift = _scale_and_shift(parameters, bn)
+            weight = parameters[f"{convolution}_weight"]
+            scaled = weight * scale.astype(weight.dtype)[:, None, None, None]
+            folded[f"{convolution}_weight"] = scaled
+            folded[f"{convolution}_bias"] = shift.astype(weight.dtype)
+            for name in following.normalisation.parameters():
+                del folded[name]
+    return folded
+
+
+def _scale_and_shift(parameters: Parameters, bn: str) -> Tuple[np.ndarray, np.ndarray]:
+    """What a normalisation with fixed statistics multiplies by and adds, (C,) float64 each."""
+    gamma, beta, mean, variance = (
+        parameters[f"{bn}_{suffix}"].astype(np.float64)
+        for suffix in ("gamma", "beta", "moving_mean", "moving_var")
+    )
+    scale = gamma / np.sqrt(variance + BN_EPSILON)
+    return scale, beta - mean * scale

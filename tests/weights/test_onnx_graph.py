@@ -1,0 +1,137 @@
+"""ONNX graphs against MXNet and against the original's scores."""
+
+import mxnet as mx
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
+from rnw.networks.zoo import network_names
+from rnw.weights.onnx_graph import onnx_graph, write_onnx
+from rnw.weights.surgery import fold_batch_norms, halve
+from tests.golden_cases import deterministic_weight, golden_arrays, golden_json, network_of_case
+
+NARROW = 1 / 32
+NETWORKS = {
+    **{name: (name, {}) for name in network_names()},
+    **{f"fcn_{letter}": (f"fcn_{letter}", {}) for letter in ("a", "a1", "a2", "f")},
+    "1 conv": ("fcn_a1", {"classifier": "1 conv"}),
+    "A at stride 16": ("model_a", {"stride": 16}),
+    "A at stride 8": ("model_a", {"stride": 8}),
+    "A without padding": ("model_a", {"pooling": "caffe"}),
+    "A rounded up": ("model_a", {"pooling": "full"}),
+    "A rounded up at stride 8": ("fcn_a", {"pooling": "full"}),
+    "features of A1": ("model_a1", {"head": "features"}),
+    "features of A2 at stride 8": ("model_a2", {"head": "features", "stride": 8}),
+}
+SIZES = ((2, 64, 64), (1, 96, 64), (1, 71, 85))
+
+
+def _parameters(config):
+    return {p.name: deterministic_weight(p.name, p.shape) for p in config.parameters()}
+
+
+def _run(config, parameters, data):
+    write_onnx("x.onnx", config, parameters)
+    onnx.checker.check_model("x.onnx", full_check=True)
+    session = onnxruntime.InferenceSession("x.onnx", providers=["CPUExecutionProvider"])
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    assert (taken.name, taken.shape) == ("data", ["batch", 3, "height", "width"])
+    assert (given.name, given.shape[0], given.type) == (config.head, "batch", "tensor(float)")
+    return [session.run(None, {"data": array})[0] for array in data]
+
+
+def _check(found, expected, tolerance=1e-4):
+    assert found.shape == expected.shape
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
+
+
+def _data(sizes=SIZES):
+    stream = np.random.RandomState(0)
+    return [stream.standard_normal((n, 3, h, w)).astype(np.float32) for n, h, w in sizes]
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_every_network_gives_what_mxnet_gives(case, fill):
+    name, options = NETWORKS[case]
+    net = fill(get_network(name, 7, width=NARROW, **options))
+    net.hybridize()
+    config, parameters, data = net.config, _parameters(net.config), _data()
+    expected = [net(mx.nd.array(array)).asnumpy() for array in data]
+    for values in (parameters, fold_batch_norms(config, parameters)):
+        for found, score in zip(_run(config, values, data), expected):
+            _check(found, score)
+
+
+def test_probabilities(fill):
+    for name, axis in (("model_a1", 1), ("fcn_a1", 1)):
+        net = fill(get_network(name, 7, width=NARROW))
+        config = configure(name, 7, width=NARROW, head="softmax")
+        (data,) = _data(SIZES[:1])
+        (found,) = _run(config, _parameters(config), [data])
+        _check(found, mx.nd.softmax(net(mx.nd.array(data)), axis=axis).asnumpy())
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_half_precision(fold, fill):
+    net = fill(get_network("model_a1", 7, width=NARROW))
+    parameters = _parameters(net.config)
+    if fold:
+        parameters = fold_batch_norms(net.config, parameters)
+    graph = onnx_graph(net.config, halve(parameters))
+    assert {t.data_type for t in graph.graph.initializer} == {onnx.TensorProto.FLOAT16}
+    (data,) = _data(SIZES[:1])
+    (found,) = _run(net.config, halve(parameters), [data])
+    assert found.dtype == np.float32
+    _check(found, net(mx.nd.array(data)).asnumpy(), tolerance=5e-3)
+
+
+def test_nodes_and_initializers_have_the_originals_names():
+    config = configure("model_a", 7, width=NARROW)
+    graph = onnx_graph(config, _parameters(config)).graph
+    assert {t.name for t in graph.initializer} == {p.name for p in config.parameters()}
+    nodes = {node.name: node for node in graph.node}
+    assert len(nodes) == len(graph.node)
+    assert {
+        "conv1a",
+        "pool1",
+        "bn2a_branch2a",
+        "res2a_branch2a_relu",
+        "res2a",
+        "relu7",
+        "pool7",
+    } < {*nodes}
+    assert nodes["linear7"].output == ["logits"]
+
+
+def test_what_is_folded_is_gone():
+    config = configure("model_a1", 7, width=NARROW)
+    plain = onnx_graph(config, _parameters(config)).graph
+    folded = onnx_graph(config, fold_batch_norms(config, _parameters(config))).graph
+    counts = [
+        sum(node.op_type == "BatchNormalization" for node in graph.node)
+        for graph in (plain, folded)
+    ]
+    assert counts == [37, 18]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", golden_json("forward_cases"), ids=lambda case: case["case"])
+def test_scores_are_the_originals(case):
+    name, options = network_of_case(case["graph"])
+    config = configure(name, **options)
+    expected = golden_arrays(f"forward_{case['case']}")["scores"]
+    stream = np.random.RandomState(case["input_seed"])
+    data = stream.standard_normal(case["input_shape"]).astype(np.float32)
+    _check(_run(config, _parameters(config), [data])[0], expected)
+
+
+@pytest.mark.slow
+def test_full_width_a2_gives_what_mxnet_gives(fill):
+    (data,) = _data([(1, 96, 96)])
+    config = configure("model_a2")
+    (found,) = _run(config, fold_batch_norms(config, _parameters(config)), [data])
+    _check(found, fill(get_network("model_a2"))(mx.nd.array(data)).asnumpy())

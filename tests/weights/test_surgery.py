@@ -1,0 +1,199 @@
+"""Changed classifiers, half precision and folded normalisations: what is computed stays right."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.errors import InputError
+from rnw.networks.classifier import get_network
+from rnw.networks.layout import BN_EPSILON, ResidualUnit, configure, is_classifier
+from rnw.weights.fit import structure_of
+from rnw.weights.surgery import (
+    Surgery,
+    classifier_to_fcn,
+    features_only,
+    fold_batch_norms,
+    halve,
+    new_classifier,
+    to_half,
+)
+from tests.golden_cases import deterministic_weight
+
+NARROW = 1 / 32
+
+
+def _parameters(config):
+    return {p.name: deterministic_weight(p.name, p.shape) for p in config.parameters()}
+
+
+def _run(config, parameters, data):
+    net = get_network(
+        config.spec,
+        config.classes,
+        width=config.width,
+        stride=config.stride,
+        classifier=config.classifier,
+    )
+    net.initialize()
+    for name, parameter in net.collect_params().items():
+        parameter.set_data(mx.nd.array(parameters[name]))
+    return net(mx.nd.array(data)).asnumpy()
+
+
+@pytest.fixture
+def linear():
+    config = configure("model_a1", 7, width=NARROW)
+    return config, _parameters(config)
+
+
+def test_the_mean_of_the_score_map_is_the_linear_classifiers_score(linear):
+    config, parameters = linear
+    data = np.random.RandomState(1).standard_normal((2, 3, 96, 64)).astype(np.float32)
+    scores = _run(config, parameters, data)
+    convolved = classifier_to_fcn(config, parameters)
+    fcn = configure(config.spec, 7, width=NARROW, classifier="1 conv", stride=32)
+    maps = _run(fcn, convolved, data)
+    assert maps.shape == (2, 7, 3, 2)
+    np.testing.assert_allclose(maps.mean((2, 3)), scores, rtol=0, atol=1e-5 * np.abs(scores).max())
+
+
+@pytest.mark.parametrize("options", [{"head": "features"}, {"classifier": "2 conv"}])
+def test_only_a_linear_classifier_becomes_a_convolution(options):
+    config = configure("model_a1", 7, width=NARROW, **options)
+    with pytest.raises(InputError, match="has no linear classifier"):
+        classifier_to_fcn(config, _parameters(config))
+
+
+SURGERY = {
+    "nothing": ({}, "model_a1", {}, {}, 7, "linear"),
+    "as many classes": ({"classes": 7}, "model_a1", {}, {}, 7, "linear"),
+    "other classes": ({"classes": 5}, "model_a1", {}, {"linear5"}, 5, "linear"),
+    "other classes of maps": (
+        {"classes": 5},
+        "fcn_a1",
+        {},
+        {"conv6a", "linear5"},
+        5,
+        "2 conv",
+    ),
+    "one convolution": ({"fcn": "1 conv"}, "model_a1", {}, {}, 7, "1 conv"),
+    "one new convolution": (
+        {"fcn": "1 conv", "classes": 5},
+        "model_a1",
+        {},
+        {"linear5"},
+        5,
+        "1 conv",
+    ),
+    "two convolutions": ({"fcn": "2 conv"}, "model_a1", {}, {"conv6a", "linear7"}, 7, "2 conv"),
+    "two are there": ({"fcn": "2 conv"}, "fcn_a1", {}, {}, 7, "2 conv"),
+    "two to one": ({"fcn": "1 conv"}, "fcn_a1", {}, {"linear7"}, 7, "1 conv"),
+    "on features": ({"classes": 5}, "model_a1", {"head": "features"}, {"linear5"}, 5, "linear"),
+    "maps on features": (
+        {"classes": 5, "fcn": "1 conv"},
+        "model_a1",
+        {"head": "features"},
+        {"linear5"},
+        5,
+        "1 conv",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SURGERY)
+def test_classifiers_are_replaced(case):
+    wishes, name, options, initialised, classes, classifier = SURGERY[case]
+    config = configure(name, 7, width=NARROW, **options)
+    parameters = _parameters(config)
+    changed, notes = Surgery(**wishes).replace_classifier(config, parameters)
+    found = structure_of("x", changed)
+    assert (found.classes, found.classifier, found.width) == (classes, classifier, NARROW)
+    assert all(changed[name] is array for name, array in features_only(parameters).items())
+    new = {f"{layer}_{what}" for layer in initialised for what in ("weight", "bias")}
+    assert notes == [
+        "initialised with seed 0: " + ", ".join(n for n in changed if n in new)
+    ] * bool(new) + ["linear7_weight: in the middle of a 3x3 window, the rest of it zero"] * (
+        case == "one convolution"
+    )
+
+
+def test_new_classifiers_are_drawn_as_for_training(linear):
+    _, parameters = linear
+    config = configure("fcn_a1", 40, width=1 / 4)
+    features = _parameters(configure("model_a1", width=1 / 4, head="features"))
+    new = new_classifier(config, features, np.random.RandomState(0))
+    assert new["conv6a_weight"].std() == pytest.approx(np.sqrt(2 / (1024 * 9)), rel=0.01)
+    assert not new["conv6a_bias"].any()
+    config = configure("model_a1", 40, width=NARROW)
+    new = new_classifier(config, parameters, np.random.RandomState(0))
+    limit = 1 / np.sqrt(128)
+    for name in ("linear40_weight", "linear40_bias"):
+        assert 0.9 * limit < np.abs(new[name]).max() <= limit
+        assert new[name].dtype == np.float32
+
+
+def test_the_seed_decides(linear):
+    config, parameters = linear
+    draws = [
+        Surgery(classes=5, seed=seed).replace_classifier(config, parameters)[0]["linear5_weight"]
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("wish", [{"classes": 3}, {"fcn": "1 conv"}])
+def test_features_only_have_no_classifier(linear, wish):
+    with pytest.raises(InputError, match="features only"):
+        Surgery(features=True, **wish).replace_classifier(*linear)
+
+
+def test_features_only(linear):
+    changed, notes = Surgery(features=True).replace_classifier(*linear)
+    assert not any(map(is_classifier, changed))
+    assert notes == ["left out: linear7_weight, linear7_bias"]
+
+
+def test_half_precision_leaves_normalisations(linear):
+    _, parameters = linear
+    halved = halve(parameters)
+    for name, array in parameters.items():
+        half = name.endswith(("_weight", "_bias"))
+        assert halved[name].dtype == (np.float16 if half else np.float32), name
+        np.testing.assert_allclose(halved[name], array, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(("value", "refused"), [(65504, False), (65520, True), (np.inf, False)])
+def test_values_beyond_half_precision_are_refused(value, refused):
+    array = np.array([1, -value], np.float32)
+    if refused:
+        with pytest.raises(InputError, match=r"^a has values beyond the range of half"):
+            to_half("a", array)
+    else:
+        np.testing.assert_array_equal(to_half("a", array), array)
+
+
+@pytest.mark.parametrize("name", ["model_a1", "model_c", "fcn_a2"])
+def test_folded_convolutions_give_what_the_normalisation_gave(name):
+    config = configure(name, 7, width=NARROW)
+    parameters = _parameters(config)
+    folded = fold_batch_norms(config, parameters)
+    units = [layer for layer in config.layers if isinstance(layer, ResidualUnit)]
+    inside = [n.normalisation.bn for unit in units for n in unit.stages[1:]]
+    gone = {n for n in parameters if n not in folded}
+    assert gone == {n for bn in inside for n in parameters if n.startswith(f"{bn}_")}
+    for unit in units:
+        for stage, following in zip(unit.stages, unit.stages[1:]):
+            convolution, bn = stage.convolution, following.normalisation.bn
+            patch = np.random.RandomState(0).standard_normal(
+                parameters[f"{convolution.name}_weight"].shape[1:]
+            )
+            x = np.tensordot(parameters[f"{convolution.name}_weight"], patch, 3)
+            mean, variance = (parameters[f"{bn}_moving_{s}"] for s in ("mean", "var"))
+            gamma, beta = parameters[f"{bn}_gamma"], parameters[f"{bn}_beta"]
+            expected = gamma * (x - mean) / np.sqrt(variance + BN_EPSILON) + beta
+            found = np.tensordot(folded[f"{convolution.name}_weight"], patch, 3)
+            found = found + folded[f"{convolution.name}_bias"]
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+            assert folded[f"{convolution.name}_weight"].dtype == np.float32
+    assert len(inside) == sum(len(unit.stages) - 1 for unit in units)
