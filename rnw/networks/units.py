@@ -10,9 +10,8 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import layout
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layout import BN_EPSILON, parameter_kind
 
-BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
 LOWEST = -3.4028234e38  # of float32
 
 
@@ -74,6 +73,8 @@ def normalise(
     F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
     """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
+    if spec.folded:
+        return F.Activation(x, act_type="relu", name=spec.relu)
     suffixes = ("gamma", "beta", "moving_mean", "moving_var")
     normalised = F.BatchNorm(
         x,
