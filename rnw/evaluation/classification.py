@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import mxnet as mx
 import numpy as np
+from mxnet.gluon import HybridBlock
 from mxnet.gluon.utils import split_and_load
 
 from rnw.data import transforms
@@ -14,6 +15,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.classifier import Network
 from rnw.weights import load_network
+from rnw.weights.inference import optimize
 from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
 
@@ -24,7 +26,7 @@ class Model(NamedTuple):
     `in_training`: the network has the softmax head, takes labels and gives probabilities.
     """
 
-    net: Network
+    net: HybridBlock
     dataset: Dataset
     contexts: List[mx.Context]
     crop: int
@@ -61,8 +63,7 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
     net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    net.hybridize(static_alloc=True, static_shape=True)
-    model = _own_model(net, dataset, contexts)
+    model = _own_model(net, dataset, contexts)._replace(net=optimize(net))
     if released is None:
         return model
     return model._replace(crop=released.test_size, interpolation=released.interpolation)
