@@ -18,7 +18,14 @@ from rnw.weights.convert import (
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network
 
-__all__ = ["Transfer", "load_network", "load_params", "parameter_values", "save_params", "warm_start"]
+__all__ = [
+    "Transfer",
+    "load_network",
+    "load_params",
+    "parameter_values",
+    "save_params",
+    "warm_start",
+]
 
 
 def load_params(
