@@ -63,13 +63,14 @@ def load_model(path: PathLike, contexts: Sequence[mx.Context]) -> Model:
     net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    model = _own_model(net, dataset, contexts)._replace(net=optimize(net))
+    net = optimize(net)
+    model = _own_model(net, dataset, contexts)
     if released is None:
         return model
     return model._replace(crop=released.test_size, interpolation=released.interpolation)
 
 
-def _own_model(net: Network, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
+def _own_model(net: HybridBlock, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
     """A network trained here with its protocol."""
     crop = int(net.config.spec.size * dataset.test_scale)
     return Model(net, dataset, list(contexts), crop, "adaptive")

@@ -20,8 +20,8 @@ def optimize(net: Network) -> HybridBlock:
 
     Batch normalisations that follow a convolution are folded into it. On CPUs where MXNet has
     oneDNN, convolutions further take in the ReLU or sum behind them, and the other normalisations
-    their ReLU. Called as `net` is, in float32 and for any batch and size; it knows nothing of later
-    changes to `net`.
+    their ReLU. The copy has the `config` of `net` and is called as that is, in float32 and for any
+    batch and size; it knows nothing of later changes to `net`.
     """
     contexts = next(iter(net.collect_params().values())).list_ctx()
     folded = Network(fold(net.config))
@@ -31,6 +31,7 @@ def optimize(net: Network) -> HybridBlock:
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values[name])
     fast = _fuse(folded) if _can_fuse(contexts) else folded
+    fast.config = net.config
     fast.hybridize(static_alloc=True, static_shape=True)
     return fast
 
