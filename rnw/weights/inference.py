@@ -29,7 +29,7 @@ def optimize(net: Network) -> HybridBlock:
     for name, parameter in folded.collect_params().items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
-        parameter.set_data(values[name])
+        parameter.set_data(values.pop(name))
     fast = _fuse(folded) if _can_fuse(contexts) else folded
     fast.config = net.config
     fast.hybridize(static_alloc=True, static_shape=True)
@@ -47,8 +47,9 @@ def _fuse(net: Network) -> SymbolBlock:
     _merge_normalisations(graph["nodes"])
     symbol = mx.sym.load_json(json.dumps(graph)).get_backend_symbol(FUSION_BACKEND)
     parameters = net.collect_params()
-    inputs = [mx.sym.var(name) for name in symbol.list_inputs() if name not in parameters]
-    return SymbolBlock(symbol, inputs, params=parameters)
+    inputs = [name for name in symbol.list_inputs() if name not in parameters]
+    variables = [mx.sym.var(name, dtype="float32") for name in inputs]
+    return SymbolBlock(symbol, variables, params=parameters)
 
 
 def _merge_normalisations(nodes: List[Dict[str, Any]]) -> None:
@@ -57,8 +58,8 @@ def _merge_normalisations(nodes: List[Dict[str, Any]]) -> None:
     It also keeps MXNet from fusing the stem with the first normalisation of a unit on level 1,
     though the shortcut reads it too, which gives a graph that cannot be run.
     """
-    for node in nodes:
-        read = nodes[node["inputs"][0][0]] if node["op"] == "Activation" else node
-        if read["op"] == "BatchNorm" and read is not node:
-            merged = {key: read[key] for key in ("attrs", "inputs")}
-            node.update(merged, op="_contrib_BatchNormWithReLU")
+    activations = (node for node in nodes if node["op"] == "Activation")
+    for node in activations:
+        source = nodes[node["inputs"][0][0]]
+        if source["op"] == "BatchNorm":
+            node.update(source, op="_contrib_BatchNormWithReLU", name=node["name"])

@@ -1,6 +1,7 @@
 """Networks made fast give the same scores."""
 
 import json
+import warnings
 from collections import Counter
 
 import mxnet as mx
@@ -84,6 +85,13 @@ def test_without_fusion(monkeypatch):
     fast = rnw.optimize(net)
     assert isinstance(fast, Network)
     assert_same(fast, net, (2, 3, 64, 64))
+
+
+def test_warns_of_nothing():
+    net = trained(rnw.get_network("model_c", width=NARROW))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rnw.optimize(net)(mx.nd.ones((1, 3, 64, 64)))
 
 
 def test_leaves_the_network_alone():
