@@ -8,11 +8,12 @@ import importlib
 from rnw import runtime
 
 __version__ = "0.1.0"
-__all__ = ["get_network", "load_params", "save_params"]
+__all__ = ["get_network", "load_params", "optimize", "save_params"]
 
 _PUBLIC = {
     "get_network": "rnw.networks.classifier",
     "load_params": "rnw.weights",
+    "optimize": "rnw.weights.inference",
     "save_params": "rnw.weights",
 }
 

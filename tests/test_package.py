@@ -71,10 +71,11 @@ def test_version_is_that_of_the_distribution():
 def test_public_names_are_those_of_their_modules():
     from rnw.networks.classifier import get_network
     from rnw.weights import load_params, save_params
+    from rnw.weights.inference import optimize
 
-    found = (rnw.get_network, rnw.load_params, rnw.save_params)
-    assert found == (get_network, load_params, save_params)
-    assert sorted(rnw.__all__) == ["get_network", "load_params", "save_params"]
+    found = (rnw.get_network, rnw.load_params, rnw.optimize, rnw.save_params)
+    assert found == (get_network, load_params, optimize, save_params)
+    assert sorted(rnw.__all__) == ["get_network", "load_params", "optimize", "save_params"]
     assert set(rnw.__all__) < set(dir(rnw))
 
 

@@ -4,7 +4,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 
@@ -13,6 +13,7 @@ from rnw.analysis.memory import used_memory_mb
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.runtime import leave_threads_to_mxnet
+from rnw.weights.inference import optimize
 
 REFERENCE_SIZE = 4096  # of the square float32 matrices
 WARM_UP = 2
@@ -22,6 +23,7 @@ class InferenceSpeed(NamedTuple):
     """Medians over the repetitions; GFLOP/s count a multiply-add as two operations.
 
     `ratio` is the network's multiply-add rate over the matrix product's, repetition by repetition.
+    `optimized_gain` is the speed of `rnw.optimize`'s copy over the network's, likewise.
     `thread_gain` is the speed over that of a process with MXNet's own number of threads.
     """
 
@@ -33,6 +35,7 @@ class InferenceSpeed(NamedTuple):
     reference_gflops: float
     ratio: float
     peak_memory_mb: float
+    optimized_gain: float
     thread_gain: Optional[float] = None
 
 
@@ -41,23 +44,25 @@ def bench_inference(
 ) -> InferenceSpeed:
     """Time network `name` on (batch, 3, size, size) float32, in turn with the reference product.
 
-    Peak memory is that of the process before the reference takes its share, in units of 10^6 bytes.
+    So is its copy for inference, `rnw.optimize`. Peak memory is that of the process before both
+    take their share, in units of 10^6 bytes.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
-    net = get_network(name)
-    forward = _forward(net, batch, size, context)
-    for _ in range(WARM_UP):
-        _seconds(forward)
+    net = _hybridized(get_network(name), context)
+    data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
+    _warm_up(lambda: net(data))
     peak = used_memory_mb([context])
-    multiply = _matrix_product(context)
-    for _ in range(WARM_UP):
-        _seconds(multiply)
-    pairs = [(_seconds(forward), _seconds(multiply)) for _ in range(repetitions)]
+    fast = optimize(net)
+    runs = [lambda: net(data), lambda: fast(data), _matrix_product(context)]
+    for run in runs[1:]:
+        _warm_up(run)
+    rounds = [[_seconds(run) for run in runs] for _ in range(repetitions)]
+    plain, optimized, multiply = zip(*rounds)
     work = batch * count_multiply_adds(net.config, size)
-    rates = [work / seconds for seconds, _ in pairs]
-    references = [REFERENCE_SIZE**3 / seconds for _, seconds in pairs]
-    speed = batch / statistics.median(seconds for seconds, _ in pairs)
+    rates = [work / seconds for seconds in plain]
+    references = [REFERENCE_SIZE**3 / seconds for seconds in multiply]
+    speed = batch / statistics.median(plain)
     on_cpu = context.device_type == "cpu"
     return InferenceSpeed(
         network=name,
@@ -66,17 +71,26 @@ def bench_inference(
         images_per_second=speed,
         gflops=2e-9 * statistics.median(rates),
         reference_gflops=2e-9 * statistics.median(references),
-        ratio=statistics.median(rate / other for rate, other in zip(rates, references)),
+        ratio=_median_ratio(rates, references),
         peak_memory_mb=peak,
+        optimized_gain=_median_ratio(plain, optimized),
         thread_gain=speed / _speed_with_own_threads(name, batch, size) if on_cpu else None,
     )
 
 
-def _forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
+def _hybridized(net: Any, context: Any) -> Any:
     net.initialize(ctx=context)
     net.hybridize(static_alloc=True, static_shape=True)
-    data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
-    return lambda: net(data)
+    return net
+
+
+def _warm_up(run: Callable[[], Any]) -> None:
+    for _ in range(WARM_UP):
+        _seconds(run)
+
+
+def _median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    return statistics.median(n / d for n, d in zip(numerators, denominators))
 
 
 def _matrix_product(context: Any) -> Callable[[], Any]:
@@ -99,10 +113,10 @@ def _plain_speed(name: str, batch: int, size: int) -> float:
 
 def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
     """Images/s of a network, which it initialises, on (batch, 3, size, size) float32; a median."""
-    forward = _forward(net, batch, size, context)
-    for _ in range(WARM_UP):
-        _seconds(forward)
-    return batch / statistics.median(_seconds(forward) for _ in range(repetitions))
+    _hybridized(net, context)
+    data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
+    _warm_up(lambda: net(data))
+    return batch / statistics.median(_seconds(lambda: net(data)) for _ in range(repetitions))
 
 
 def _seconds(run: Callable[[], Any]) -> float:

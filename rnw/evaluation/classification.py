@@ -33,6 +33,7 @@ from rnw.evaluation.submission import check_free, find_numbering, write_predicti
 from rnw.files import PathLike, md5
 from rnw.networks.classifier import Network
 from rnw.weights import load_network
+from rnw.weights.inference import optimize
 from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED, ReleasedFile
 
@@ -126,7 +127,7 @@ def load_model(
     net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    net.hybridize(static_alloc=True, static_shape=True)
+    net = optimize(net)
     model = _own_model(net, dataset, contexts)._replace(weights=Path(path))
     if released is None:
         return model
@@ -150,7 +151,7 @@ def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Con
     )
 
 
-def _own_model(net: Network, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
+def _own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
     """A network trained here with its protocol."""
     crop = int(net.config.spec.size * dataset.test_scale)
     return Model(net, dataset, list(contexts), Protocol((crop,)))

@@ -112,13 +112,16 @@ class Pooling(Layer):
 
 @dataclass(frozen=True)
 class Normalisation(Layer):
-    """A batch normalisation and the ReLU behind it."""
+    """A batch normalisation and the ReLU behind it; `folded`, the ReLU alone."""
 
     bn: str
     relu: str
     channels: int
+    folded: bool = False
 
     def parameters(self) -> Shapes:
+        if self.folded:
+            return {}
         suffixes = ("gamma", "beta", "moving_mean", "moving_var")
         return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
 
@@ -304,6 +307,42 @@ def configure(
     )
     _check(config)
     return replace(config, layers=tuple(_lay_out(config)))
+
+
+def foldable(config: NetworkConfig) -> Dict[str, str]:
+    """Convolutions that one normalisation alone reads, with its name.
+
+    These are all but the last of each unit, and the stem where a projection follows it at once.
+    Every other normalisation reads a sum or a pooled map, or what a shortcut reads too.
+    """
+    found = {}
+    stem, follower, *_ = config.layers
+    if isinstance(follower, ResidualUnit) and follower.projection is not None:
+        found[stem.name] = follower.stages[0].normalisation.bn
+    for unit in config.layers:
+        if isinstance(unit, ResidualUnit):
+            for stage, following in zip(unit.stages, unit.stages[1:]):
+                found[stage.convolution.name] = following.normalisation.bn
+    return found
+
+
+def fold(config: NetworkConfig) -> NetworkConfig:
+    """The same network with the normalisations of `foldable` made biases of the convolutions."""
+    pairs = foldable(config)
+
+    def refit(layer: Layer) -> Layer:
+        if isinstance(layer, Convolution):
+            return replace(layer, bias=layer.bias or layer.name in pairs)
+        if isinstance(layer, Normalisation):
+            return replace(layer, folded=layer.bn in pairs.values())
+        if isinstance(layer, Stage):
+            fitted = refit(layer.normalisation), refit(layer.convolution)
+            return replace(layer, normalisation=fitted[0], convolution=fitted[1])
+        if isinstance(layer, ResidualUnit):
+            return replace(layer, stages=tuple(map(refit, layer.stages)))
+        return layer
+
+    return replace(config, layers=tuple(map(refit, config.layers)))
 
 
 def _or(value: Optional[T], default: T) -> T:

@@ -73,6 +73,8 @@ def normalise(
     F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
     """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
+    if spec.folded:
+        return F.Activation(x, act_type="relu", name=spec.relu)
     suffixes = ("gamma", "beta", "moving_mean", "moving_var")
     normalised = F.BatchNorm(
         x,

@@ -1,6 +1,6 @@
 """Sets of trained numbers: published files, Module and Gluon checkpoints."""
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -12,7 +12,14 @@ from rnw.weights.fit import check_parameters, network_of
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network
 
-__all__ = ["Transfer", "load_network", "load_params", "save_params", "warm_start"]
+__all__ = [
+    "Transfer",
+    "load_network",
+    "load_params",
+    "parameter_values",
+    "save_params",
+    "warm_start",
+]
 
 
 def load_params(
@@ -95,9 +102,13 @@ def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
 
     Moving averages are the mean over the network's devices. The file appears whole or not at all.
     """
+    write_parameters(path, parameter_values(net), to)
+
+
+def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
+    """The parameters of `net` by name; moving averages are the mean over its devices."""
     wait_for_statistics()
-    values = {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
-    write_parameters(path, values, to)
+    return {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
 
 
 def wait_for_statistics() -> None:

@@ -15,9 +15,9 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
+from rnw.weights.ndarray_file import windows
 
 MAX_HEADER = 100_000_000  # as the reference implementation has it
-PORTION = 1 << 18  # values written at once: a memory map is copied fastest through the cache
 ELEMENT_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -44,10 +44,8 @@ def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     with atomic_write(path) as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in names:
-            values = np.ascontiguousarray(arrays[name]).reshape(-1)
-            for start in range(0, values.size, PORTION):
-                file.write(values[start : start + PORTION].tobytes())
-            release_pages(arrays[name])
+            for window in windows(arrays[name]):
+                file.write(window)
 
 
 def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:

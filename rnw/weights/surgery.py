@@ -15,8 +15,8 @@ from rnw.networks.layout import (
     BN_EPSILON,
     LINEAR,
     NetworkConfig,
-    ResidualUnit,
     configure,
+    foldable,
     is_classifier,
 )
 
@@ -136,30 +136,25 @@ def to_half(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Work the normalisations that follow a convolution inside a unit into that convolution.
+    """Work the normalisations that alone read a convolution into that convolution.
 
     Each becomes a factor on the convolution's weight and a `<convolution>_bias`; its own four
-    parameters go. The first of each unit and `bn7` read sums or pooled maps, and stay.
+    parameters go. Which they are is told by `layout.foldable`; the others stay.
     """
     folded = dict(parameters)
-    units = [layer for layer in config.layers if isinstance(layer, ResidualUnit)]
-    for unit in units:
-        for stage, following in zip(unit.stages, unit.stages[1:]):
-            convolution, bn = stage.convolution.name, following.normalisation.bn
-            scale, shift = _scale_and_shift(parameters, bn)
-            weight = parameters[f"{convolution}_weight"]
-            scaled = weight * scale.astype(weight.dtype)[:, None, None, None]
-            folded[f"{convolution}_weight"] = scaled
-            folded[f"{convolution}_bias"] = shift.astype(weight.dtype)
-            for name in following.normalisation.parameters():
-                del folded[name]
+    for convolution, bn in foldable(config).items():
+        scale, shift = _scale_and_shift(folded, bn)
+        weight = parameters[f"{convolution}_weight"]
+        scaled = weight * scale[:, None, None, None]
+        folded[f"{convolution}_weight"] = scaled.astype(weight.dtype)
+        folded[f"{convolution}_bias"] = shift.astype(weight.dtype)
     return folded
 
 
-def _scale_and_shift(parameters: Parameters, bn: str) -> Tuple[np.ndarray, np.ndarray]:
-    """What a normalisation with fixed statistics multiplies by and adds, (C,) float64 each."""
+def _scale_and_shift(parameters: Dict[str, np.ndarray], bn: str) -> Tuple[np.ndarray, np.ndarray]:
+    """What normalisation `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
     gamma, beta, mean, variance = (
-        parameters[f"{bn}_{suffix}"].astype(np.float64)
+        parameters.pop(f"{bn}_{suffix}").astype(np.float64)
         for suffix in ("gamma", "beta", "moving_mean", "moving_var")
     )
     scale = gamma / np.sqrt(variance + BN_EPSILON)

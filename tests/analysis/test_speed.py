@@ -42,6 +42,10 @@ def test_a_process_of_its_own_gives_the_gain(measured):
     assert 0.01 < measured.thread_gain < 100
 
 
+def test_gain_of_the_optimized_copy(measured):
+    assert 0.05 < measured.optimized_gain < 20
+
+
 def test_peak_memory_is_that_of_the_process_in_megabytes(measured):
     unit = 1 if sys.platform == "darwin" else 1024
     now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

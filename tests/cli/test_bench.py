@@ -27,6 +27,7 @@ MEASURED = (
     "reference_gflops",
     "ratio",
     "peak_memory_mb",
+    "optimized_gain",
     "thread_gain",
 )
 
@@ -58,6 +59,7 @@ def test_numbers_are_plausible(measured):
     parameters_mb = 4e-6 * 63_884_072
     assert parameters_mb < measured["peak_memory_mb"] < 20_000
     assert 0.01 < measured["thread_gain"] < 100
+    assert 0.05 < measured["optimized_gain"] < 20
     assert 0.001 < measured["ratio"] < 10
 
 
@@ -71,6 +73,7 @@ def test_text(rnw, monkeypatch):
         rf"{number} images/s, {number} GFLOP/s",
         rf"matrix product {number} GFLOP/s, ratio {number}",
         rf"peak memory {number} MB",
+        rf"optimized for inference: {number} times the speed",
         rf"{number} times the speed with MXNet's own number of threads",
     )
     assert re.fullmatch("\n".join(expected) + "\n", out)
