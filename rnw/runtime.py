@@ -19,6 +19,8 @@ from rnw.errors import InputError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 SCRATCH_VARIABLE = "MXNET_CPU_TEMP_COPY"
+SCRATCH_PER_DEVICE = 16
+QUEUE_VARIABLE = "MXNET_CPU_WORKER_NTHREADS"
 LOCAL_WORKERS = "RNW_LOCAL_WORKERS"  # how many workers of a job share this machine
 NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "object", "str")}
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
@@ -72,12 +74,18 @@ def cpu_cores() -> int:
 
 
 def set_threads(contexts: int = 1) -> None:
-    """Give each of `contexts` CPU devices its share of the cores, and one scratch space.
+    """Give each of `contexts` CPU devices its share of the cores, and let none wait for another.
+
+    Operators that have drawn the same scratch space exclude each other on whatever devices they
+    are, so that several devices need many. A second queue each lets updates, which are on the first
+    device, not hold up its backward pass. One device can use neither.
 
     Has an effect only before MXNet is imported. The user's own OMP_NUM_THREADS,
-    MXNET_OMP_MAX_THREADS or MXNET_CPU_TEMP_COPY wins.
+    MXNET_OMP_MAX_THREADS, MXNET_CPU_TEMP_COPY or MXNET_CPU_WORKER_NTHREADS wins.
     """
-    os.environ.setdefault(SCRATCH_VARIABLE, str(contexts))  # MXNet has four, which one cannot use
+    several = contexts > 1
+    os.environ.setdefault(SCRATCH_VARIABLE, str(SCRATCH_PER_DEVICE * contexts if several else 1))
+    os.environ.setdefault(QUEUE_VARIABLE, "2" if several else "1")
     if not any(variable in os.environ for variable in THREAD_VARIABLES):
         os.environ["MXNET_OMP_MAX_THREADS"] = str(max(1, cpu_cores() // contexts))
 
