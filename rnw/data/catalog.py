@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
-from rnw.data import readers
+from rnw.data import readers, shapes
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
@@ -85,6 +85,62 @@ DATASETS: Dict[str, Dataset] = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class SegmentationDataset:
+    """A segmentation data set, named as in model labels.
+
+    read: root and split to the pictures, with the interface of `labelled.LabelledImages`.
+    counts: pictures by split, as published. palette: (R, G, B) of each class in predictions.
+    label_ids: of the classes in the published label maps and in submissions, None where these are
+    the classes themselves. largest: (height, width) of the largest picture. recipe: trains on it
+    by default; test_split: what it is judged on; test_size: longer side there, in pixels.
+    """
+
+    name: str
+    title: str
+    root: Optional[Path]  # None: embedded
+    class_names: Tuple[str, ...]
+    palette: Tuple[Tuple[int, int, int], ...]
+    read: Callable[[Path, str], Any]
+    counts: Mapping[str, int]
+    largest: Tuple[int, int]
+    recipe: str
+    test_size: int
+    train_split: str = "train"
+    test_split: str = "val"
+    label_ids: Optional[Tuple[int, ...]] = None
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+SEGMENTATION: Dict[str, SegmentationDataset] = {
+    row.name: row
+    for row in (
+        SegmentationDataset(
+            "shapes",
+            "drawn shapes",
+            None,
+            shapes.CLASSES,
+            ((128, 128, 128), (230, 80, 60), (70, 130, 230), (90, 190, 90), (240, 190, 60)),
+            shapes.read_shapes,
+            {"train": shapes.TRAINING, "val": shapes.HELD_OUT},
+            (shapes.SIZE, shapes.SIZE),
+            recipe="shapes",
+            test_size=shapes.SIZE,
+        ),
+    )
+}
+
+
+def find_segmentation_dataset(name: str) -> SegmentationDataset:
+    """The segmentation data set called `name`; raises InputError for an unknown one."""
+    if name not in SEGMENTATION:
+        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(SEGMENTATION)}")
+    return SEGMENTATION[name]
 
 
 def find_dataset(name: str) -> Dataset:
