@@ -5,7 +5,6 @@ from functools import partial
 import mxnet as mx
 import numpy as np
 import pytest
-import safetensors.torch
 
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
@@ -18,6 +17,7 @@ from tests.golden_cases import deterministic_weight
 # CI does without: the wheel that pip finds brings 3 GB of CUDA libraries.
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 nn = torch.nn
+load_file = pytest.importorskip("safetensors.torch").load_file  # imports torch
 
 UNITS = {2: 3, 3: 3, 4: 6, 5: 3, 6: 1, 7: 1}
 NARROW = 1 / 32
@@ -154,7 +154,7 @@ NETWORKS = {
         lambda w, k: nn.DataParallel(WiderResnet(w, k, norm=_norm_relu, **A2), device_ids=[]),
     ),
 }
-KINDS = {"safetensors": safetensors.torch.load_file, "pth": torch.load}
+KINDS = {"safetensors": load_file, "pth": torch.load}
 
 
 def _write(letter, classes, width):
