@@ -40,7 +40,8 @@ def test_prepare_train_stop_resume_evaluate_and_submit(archives, rnw):
     code, out, err = rnw(*evaluate, "--cpus", "2", "--save-predictions", "result.npz", "--json")
     assert (code, err) == (0, "")
     result = json.loads(out)
-    labels = [int(line.split("\t")[1]) for line in Path("data/ilsvrc12/val.lst").open()]
+    lines = Path("data/ilsvrc12/val.lst").read_text().splitlines()
+    labels = [int(line.split("\t")[1]) for line in lines]
     with np.load("result.npz") as saved:
         best = np.argsort(-saved["probabilities"], axis=1)
     assert result["top1"] == 100 * np.mean(best[:, 0] == labels)
