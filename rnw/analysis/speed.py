@@ -4,7 +4,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
@@ -57,8 +57,7 @@ def bench_inference(
     runs = [lambda: net(data), lambda: fast(data), _matrix_product(context)]
     for run in runs[1:]:
         _warm_up(run)
-    rounds = [[_seconds(run) for run in runs] for _ in range(repetitions)]
-    plain, optimized, multiply = zip(*rounds)
+    plain, optimized, multiply = in_turn(runs, repetitions)
     work = batch * count_multiply_adds(net.config, size)
     rates = [work / seconds for seconds in plain]
     references = [REFERENCE_SIZE**3 / seconds for seconds in multiply]
@@ -71,9 +70,9 @@ def bench_inference(
         images_per_second=speed,
         gflops=2e-9 * statistics.median(rates),
         reference_gflops=2e-9 * statistics.median(references),
-        ratio=_median_ratio(rates, references),
+        ratio=median_ratio(rates, references),
         peak_memory_mb=peak,
-        optimized_gain=_median_ratio(plain, optimized),
+        optimized_gain=median_ratio(plain, optimized),
         thread_gain=speed / _speed_with_own_threads(name, batch, size) if on_cpu else None,
     )
 
@@ -89,7 +88,8 @@ def _warm_up(run: Callable[[], Any]) -> None:
         _seconds(run)
 
 
-def _median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """Of measurements that were taken in turn."""
     return statistics.median(n / d for n, d in zip(numerators, denominators))
 
 
@@ -113,10 +113,21 @@ def _plain_speed(name: str, batch: int, size: int) -> float:
 
 def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
     """Images/s of a network, which it initialises, on (batch, 3, size, size) float32; a median."""
+    (seconds,) = in_turn([forward(net, batch, size, context)], repetitions)
+    return batch / statistics.median(seconds)
+
+
+def forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
+    """A pass of a network, which it initialises, on (batch, 3, size, size) float32; warmed up."""
     _hybridized(net, context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))
-    return batch / statistics.median(_seconds(lambda: net(data)) for _ in range(repetitions))
+    return lambda: net(data)
+
+
+def in_turn(runs: Sequence[Callable[[], Any]], repetitions: int) -> List[Tuple[float, ...]]:
+    """The seconds of each run, which are called one after the other, `repetitions` times."""
+    return list(zip(*([_seconds(run) for run in runs] for _ in range(repetitions))))
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -1,7 +1,7 @@
 """`rnw bench`: speed, as ratios to a reference measured in the same run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 import click
 
@@ -12,6 +12,7 @@ from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
     from rnw.analysis.training_speed import TrainingSpeed
+    from rnw.evaluation.cost_tables import SpeedRow
 
 
 @click.group()
@@ -160,3 +161,41 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
             f"loader {one:.0f} images/s with one process, {two:.0f} with two, "
             f"ratio {result.scaling:.2f}"
         )
+
+
+@command.command()
+@click.option("--only", "networks", multiple=True, metavar="NETWORK", help="Only this row.")
+@click.option("--batch", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--repetitions", type=click.IntRange(1), default=3, show_default=True)
+@device_options
+@json_option
+def table(
+    networks: Tuple[str, ...],
+    batch: int,
+    repetitions: int,
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Compare the speed of Table 1's networks with ResNet-101's, here and in the paper."""
+    context, *others = make_contexts(gpus, cpus)
+    if others:
+        raise click.UsageError("one device is measured at a time")
+    from rnw.evaluation.cost_tables import compare_speeds  # starts MXNet
+
+    click.echo(f"{'network':<28}{'crop':>6}{'images/s':>10}{'ratio':>8}{'paper':>8}", err=as_json)
+    rows = compare_speeds(
+        context,
+        networks=networks,
+        batch=batch,
+        repetitions=repetitions,
+        on_row=lambda row: click.echo(_speed_line(row), err=as_json),
+    )
+    if as_json:
+        print_json({"rows": [row._asdict() for row in rows]})
+
+
+def _speed_line(row: "SpeedRow") -> str:
+    paper = f"{row.published_ratio:.2f}" if row.published_ratio else "-"
+    figures = f"{row.images_per_second:>10.2f}{row.ratio:>8.2f}{paper:>8}"
+    return f"{row.title:<28}{row.size:>6}{figures}"

@@ -2,7 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import mxnet as mx
 
@@ -94,7 +105,7 @@ def fill_table(
     Raises InputError for unknown networks, a missing folder, weights that cannot be used, and
     missing data when there are weights.
     """
-    rows = [Row(row, _find_weights(weights_folder, row.network)) for row in _choose(networks)]
+    rows = [Row(row, _find_weights(weights_folder, row.network)) for row in choose(networks)]
     if any(row.weights for row in rows):
         dataset = find_dataset(DATASET)
         read_examples(dataset, dataset.test_split, data_root)  # or say now what is missing
@@ -115,7 +126,8 @@ def fill_table(
     return filled
 
 
-def _choose(networks: Sequence[str]) -> Iterable[Published]:
+def choose(networks: Sequence[str]) -> Iterable[Published]:
+    """The rows of these networks, or all; raises InputError for one that is not in the table."""
     if not networks:
         return TABLE_1
     known = [row.network for row in TABLE_1 if row.network]
@@ -150,15 +162,18 @@ def _is_for(path: Path, network: Optional[str]) -> bool:
 
 
 def _measure(row: Row, context: mx.Context) -> Row:
-    name = row.published.network
+    net, size = untrained(row.published.network)
+    return row._replace(speed=measure_speed(net, SPEED_BATCH, size, context), speed_size=size)
+
+
+def untrained(name: str) -> Tuple[Any, int]:
+    """A network of the table without weights, and the side of its test crop in pixels."""
     if name in BASELINES:
         from gluoncv.model_zoo import get_model  # slow to import
 
-        net, size = get_model(name), BASELINES[name].protocol.scales[0]
-    else:
-        net = get_network(name)
-        size = int(net.config.spec.size * find_dataset(DATASET).test_scale)
-    return row._replace(speed=measure_speed(net, SPEED_BATCH, size, context), speed_size=size)
+        return get_model(name), BASELINES[name].protocol.scales[0]
+    net = get_network(name)
+    return net, int(net.config.spec.size * find_dataset(DATASET).test_scale)
 
 
 def check_output(folder: Path, overwrite: bool) -> None:

@@ -165,3 +165,20 @@ def test_data_json(rnw, monkeypatch):
 
 def test_data_refused(refused):
     assert "must be at least 1" in refused("bench", "data", "--images", "0")
+
+
+def test_table_beside_resnet_101(rnw):
+    command = ("bench", "table", "--only", "model_f", "--only", "resnet101_v1", "--batch", "1")
+    code, out, err = rnw(*command, "--repetitions", "1", "--json")
+    assert code == 0
+    assert [line.split(",")[0] for line in err.splitlines()[1:]] == ["Model F", "ResNet-101"]
+    narrow, same = json.loads(out)["rows"]
+    assert (narrow["network"], narrow["size"]) == ("model_f", 80)
+    assert narrow["published_ratio"] == pytest.approx(113.2 / 48.3)
+    assert narrow["images_per_second"] > same["images_per_second"]
+    assert same["published_ratio"] == 1
+    assert 0.5 < same["ratio"] < 2
+
+
+def test_table_refused(refused):
+    assert "vgg99: not in Table 1" in refused("bench", "table", "--only", "vgg99")
