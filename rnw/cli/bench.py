@@ -183,7 +183,6 @@ def table(
         raise click.UsageError("one device is measured at a time")
     from rnw.evaluation.cost_tables import compare_speeds  # starts MXNet
 
-    click.echo(f"{'network':<28}{'crop':>6}{'images/s':>10}{'ratio':>8}{'paper':>8}", err=as_json)
     rows = compare_speeds(
         context,
         networks=networks,
@@ -197,5 +196,5 @@ def table(
 
 def _speed_line(row: "SpeedRow") -> str:
     paper = f"{row.published_ratio:.2f}" if row.published_ratio else "-"
-    figures = f"{row.images_per_second:>10.2f}{row.ratio:>8.2f}{paper:>8}"
-    return f"{row.title:<28}{row.size:>6}{figures}"
+    speed = f"{row.images_per_second:.2f} images/s at {row.size}"
+    return f"{row.title}: {speed}, {row.ratio:.2f} times ResNet-101's (paper: {paper})"
