@@ -137,9 +137,9 @@ def _enclosing_simplices(points: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np
     """
     corner = np.rint(points)
     excess = corner.sum(axis=1, keepdims=True)
-    rank = np.argsort(np.argsort(corner - points, axis=1), axis=1)
+    rank = np.argsort(np.argsort(corner - points, axis=1, kind="stable"), axis=1)
     corner += (rank < -excess).astype(int) - (rank >= points.shape[1] - excess)
-    order = np.argsort(points - corner, axis=1)
+    order = np.argsort(corner - points, axis=1, kind="stable")[:, ::-1]
     rest = np.take_along_axis(points - corner, order, axis=1)
     weights = rest - np.roll(rest, 1, axis=1)
     weights[:, 0] += 1
@@ -171,8 +171,8 @@ def _filter(scatter, blurs, gather, values: np.ndarray) -> np.ndarray:
 
 
 def _features(image: np.ndarray, parameters: CrfParameters) -> np.ndarray:
-    """Place and colour (H W, 5) of each pixel in standard deviations."""
-    places = np.moveaxis(np.indices(image.shape[:2]), 0, 2) / parameters.appearance_position
+    """x, y and colour (H W, 5) of each pixel in standard deviations."""
+    places = np.moveaxis(np.indices(image.shape[:2])[::-1], 0, 2) / parameters.appearance_position
     features = np.concatenate([places, image / parameters.appearance_colour], axis=2)
     return features.reshape(-1, 5)
 
