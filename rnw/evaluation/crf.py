@@ -80,17 +80,17 @@ def exact_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
 
 def lattice_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
     """Messages for (H, W, 3) with the appearance kernel on a permutohedral lattice."""
-    gather, blurs = permutohedral_lattice(_features(image, parameters))
-    ones = np.ones((gather.shape[0], 1), np.float32)
-    scale = 1 / np.sqrt(_filter(gather.T, blurs, gather, ones))
-    scatter = gather.multiply(scale).T.tocsr()
-    gather = gather.multiply(parameters.appearance_weight * scale).tocsr()
+    slicing, blurs = permutohedral_lattice(_features(image, parameters))
+    ones = np.ones((slicing.shape[0], 1), np.float32)
+    scale = 1 / np.sqrt(_filter(slicing.T, blurs, slicing, ones))
+    splat = slicing.multiply(scale).T.tocsr()
+    slicing = slicing.multiply(parameters.appearance_weight * scale).tocsr()
     rows, columns = (kernel.astype(np.float32) for kernel in _smoothness(image, parameters))
     rows *= np.float32(parameters.smoothness_weight)
 
     def messages(beliefs: np.ndarray) -> np.ndarray:
         height, _, classes = beliefs.shape
-        appearance = _filter(scatter, blurs, gather, beliefs.reshape(-1, classes))
+        appearance = _filter(splat, blurs, slicing, beliefs.reshape(-1, classes))
         smoothness = columns @ (rows @ beliefs.reshape(height, -1)).reshape(beliefs.shape)
         return appearance.reshape(beliefs.shape) + smoothness
 
@@ -163,11 +163,11 @@ def _blur(vertices: np.ndarray, step: int) -> sparse.csr_matrix:
     return (sparse.identity(len(vertices), np.float32, "csr") + shift + shift.T).tocsr()
 
 
-def _filter(scatter, blurs, gather, values: np.ndarray) -> np.ndarray:
-    values = scatter @ values
+def _filter(splat, blurs, slicing, values: np.ndarray) -> np.ndarray:
+    values = splat @ values
     for blur in blurs:
         values = blur @ values
-    return gather @ values
+    return slicing @ values
 
 
 def _features(image: np.ndarray, parameters: CrfParameters) -> np.ndarray:
