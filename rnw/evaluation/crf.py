@@ -60,7 +60,9 @@ def mean_field(probabilities: np.ndarray, messages: Messages, iterations: int) -
     beliefs = np.ascontiguousarray(np.moveaxis(probabilities, 0, 2), np.float32)
     unaries = np.log(np.maximum(beliefs, LEAST_PROBABILITY))
     for _ in range(iterations):
-        beliefs = _softmax(unaries + messages(beliefs))
+        beliefs = messages(beliefs)
+        beliefs += unaries
+        _softmax(beliefs)
     return np.ascontiguousarray(np.moveaxis(beliefs, 2, 0))
 
 
@@ -85,14 +87,16 @@ def lattice_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
     scale = 1 / np.sqrt(_filter(slicing.T, blurs, slicing, ones))
     splat = slicing.multiply(scale).T.tocsr()
     slicing = slicing.multiply(parameters.appearance_weight * scale).tocsr()
-    rows, columns = (kernel.astype(np.float32) for kernel in _smoothness(image, parameters))
-    rows *= np.float32(parameters.smoothness_weight)
+    rows, columns = (_banded(kernel) for kernel in _smoothness(image, parameters))
+    rows *= parameters.smoothness_weight
 
     def messages(beliefs: np.ndarray) -> np.ndarray:
-        height, _, classes = beliefs.shape
-        appearance = _filter(splat, blurs, slicing, beliefs.reshape(-1, classes))
-        smoothness = columns @ (rows @ beliefs.reshape(height, -1)).reshape(beliefs.shape)
-        return appearance.reshape(beliefs.shape) + smoothness
+        height, width, classes = beliefs.shape
+        said = _filter(splat, blurs, slicing, beliefs.reshape(-1, classes)).reshape(beliefs.shape)
+        smooth = (rows @ beliefs.reshape(height, -1)).reshape(beliefs.shape)
+        for line, smooth_line in zip(said, smooth):
+            line += columns @ smooth_line
+        return said
 
     return messages
 
@@ -184,15 +188,20 @@ def _smoothness(image: np.ndarray, parameters: CrfParameters) -> Tuple[np.ndarra
     return rows, columns
 
 
+def _banded(kernel: np.ndarray) -> sparse.csr_matrix:
+    return sparse.csr_matrix(np.where(kernel > 1e-6 * kernel.max(), kernel, 0), dtype=np.float32)
+
+
 def _normalize(kernel: np.ndarray) -> np.ndarray:
     scale = 1 / np.sqrt(kernel.sum(axis=1))
     return scale[:, None] * kernel * scale
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+def _softmax(scores: np.ndarray):
+    """Turns scores to probabilities over the last axis, in place."""
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
 
 
 def _check(probabilities: np.ndarray, image: np.ndarray, parameters: CrfParameters):
