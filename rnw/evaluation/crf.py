@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from rnw.errors import InputError
 
-EXACT_PIXELS = 2500  # 50 x 50: 50 MB for the kernel of all pairs
+EXACT_PIXELS = 2500  # 50 MB for the kernel of all pairs
 LEAST_PROBABILITY = 1e-5  # what is less counts as this, else no neighbour could raise it
 
 Messages = Callable[[np.ndarray], np.ndarray]
@@ -46,7 +46,7 @@ def refine(
     probabilities: (classes, H, W) float32, of the picture `image` (H, W, 3) uint8. Up to
     `EXACT_PIXELS` the sums over all pairs are exact; beyond, the appearance kernel is approximated
     as in the authors' code, which labels 1 to 3 % of the pixels of photographs otherwise.
-    Raises InputError for other shapes and for deviations that are not positive.
+    Raises InputError for other shapes and for deviations of zero, below or next to it.
     """
     _check(probabilities, image, parameters)
     small = image.shape[0] * image.shape[1] <= EXACT_PIXELS
