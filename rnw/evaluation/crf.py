@@ -23,7 +23,7 @@ class CrfParameters(NamedTuple):
     """Weights and standard deviations of the kernels on place and colour, and on place alone.
 
     Places are in pixels, colours in grey levels of 0 to 255. The defaults are DeepLab's for
-    ResNet-101 on PASCAL VOC 2012 (arXiv 1606.00915, its released scripts).
+    ResNet-101 on PASCAL VOC 2012 (arXiv 1606.00915), as its ports give them.
     """
 
     iterations: int = 10
