@@ -23,7 +23,8 @@ from rnw.networks.zoo import (
 
 T = TypeVar("T")
 
-HEADS = ("logits", "softmax", "features")
+LOSSES = ("softmax", "ohem")  # heads that take a label
+HEADS = ("logits", *LOSSES, "features")
 POOLINGS = ("pad", "caffe", "full")
 STRIDES = (32, 16, 8)
 SEGMENTATION_CLASSIFIERS = {"1 conv": 1, "2 conv": 2}  # section 5, step 2
@@ -260,6 +261,10 @@ class NetworkConfig:
     def segmentation(self) -> bool:
         return self.classifier != LINEAR
 
+    @property
+    def takes_label(self) -> bool:
+        return self.head in LOSSES
+
     def parameters(self) -> List[Parameter]:
         """All parameters in the order of the exported graph, then all moving averages."""
         args, auxs = [], []
@@ -366,7 +371,8 @@ def _check(config: NetworkConfig) -> None:
     expect(config.classes >= 1, "classes", "at least 1")
     expect(0 < config.width <= 16, "width", "a number above 0 and at most 16")
     expect(config.pooling in POOLINGS, "pooling", f"one of {', '.join(POOLINGS)}")
-    expect(config.head in HEADS, "head", f"one of {', '.join(HEADS)}")
+    heads = [head for head in HEADS if head != "ohem" or config.segmentation]
+    expect(config.head in heads, "head", f"one of {', '.join(heads)}")
     classifiers = (LINEAR,) + tuple(SEGMENTATION_CLASSIFIERS)
     expect(config.classifier in classifiers, "classifier", f"one of {', '.join(classifiers)}")
     expect(
