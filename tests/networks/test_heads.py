@@ -33,7 +33,7 @@ def _kept(scores, label, **options):
     return np.abs(_run(scores, label, **options)[1]).sum(axis=1).ravel() > 0
 
 
-def _inputs(case):
+def bootstrapping_inputs(case):
     stream = np.random.RandomState(case["seed"])
     images, classes, height, width = case["shape"]
     scores = stream.standard_normal(case["shape"]) * case["logit_scale"]
@@ -46,7 +46,7 @@ def _inputs(case):
 @pytest.mark.parametrize("case", golden_json("ohem_cases"), ids=lambda case: case["case"])
 def test_is_the_originals(case, hybrid):
     expected = golden_arrays("ohem")
-    scores, label = _inputs(case)
+    scores, label = bootstrapping_inputs(case)
     options = {"threshold": case["threshold"], "min_kept": case["min_kept"]}
     probabilities, gradient = _run(scores, label, hybrid, **options)
     close = {"rtol": 0, "atol": 1e-6}
