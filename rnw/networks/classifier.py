@@ -72,7 +72,8 @@ def _block(layer: layout.Layer, config: NetworkConfig):
     if isinstance(layer, layout.Pooling):
         return units.MaxPooling(layer), layer.name
     if isinstance(layer, layout.ResidualUnit):
-        return units.ResidualUnit(layer, alex, frozen), f"res{layer.name}"
+        unit = units.Bottleneck if isinstance(layer, layout.Bottleneck) else units.ResidualUnit
+        return unit(layer, alex, frozen), f"res{layer.name}"
     if isinstance(layer, layout.Normalisation):
         return units.Normalisation(layer, alex, frozen), layer.bn
     if isinstance(layer, layout.LinearClassifier):
@@ -95,7 +96,8 @@ def get_network(
     """Build a network of the paper, its parameters not yet initialised.
 
     name: `model_a`, `model_a1`, ... `model_f`; `fcn_a1` and the like for a segmentation network
-        (section 5); any `<size>-<n1>-...-<n7>`; or a NetworkSpec.
+        (section 5); any `<size>-<n1>-...-<n7>`; `resnet50`, `resnet101`, `resnet152` and
+        `fcn_resnet101` and the like; or a NetworkSpec.
     classes: 1000 by default, 21 for a segmentation network.
     width: factor on all channels but the classes, `max(1, int(channels * width))`.
     stride: input pixels per cell of the last map, 32, 16 or 8; what it removes of the network's
