@@ -104,8 +104,8 @@ def get_network(
         own down-sampling becomes dilation. Default: the network's own, 8 for segmentation.
     pooling: 'pad' (pad 1), 'caffe' (no padding, rounded down: the released Model A is evaluated so)
         or 'full' (no padding, rounded up: MXNet at the time of the paper).
-    dropout: rates before the last convolution of the units on levels 6 and 7; default none, 0.3
-        and 0.5 for segmentation.
+    dropout: rates before the last convolution of the units on levels 6 and 7 (the first one on the
+        last level of a ResNet); default none, 0.3 and 0.5 for segmentation.
     frozen_statistics: use the moving averages also in training; default for segmentation.
     head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
         bootstrapping, for segmentation) or 'features' (relu7).

@@ -44,7 +44,7 @@ def bootstrapped_softmax(
     rows = F.reshape(cells, shape=(-1, 0), reverse=True)
     label = F.reshape(label, shape=(-1,))
     easy = _easy(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
-    label = F.maximum(label, easy * IGNORED_LABEL)
+    label = label + easy * (IGNORED_LABEL - label)
     probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)
     probabilities = F.reshape_like(probabilities, cells)
     return F.MakeLoss(F.transpose(probabilities, axes=(0, 3, 1, 2)), name="softmax")

@@ -217,7 +217,7 @@ class Bottleneck(ResidualUnit):
             total += 2 * self.projection.activations(size)
         for stage in self.stages:
             size = stage.convolution.output_size(size)
-            total += (3 * stage.convolution.channels) * size**2
+            total += 3 * stage.convolution.channels * size**2
         return total
 
 

@@ -118,3 +118,11 @@ def test_gradient_does_not_depend_on_what_is_above():
         above.backward()
         gradients.append(scores.grad.asnumpy())
     np.testing.assert_array_equal(*gradients)
+
+
+def test_more_classes_than_the_ignored_label():
+    scores = np.zeros((1, 400, 1, 2))
+    scores[0, 300, 0] = [20, 0]  # the first is easy
+    gradient = _run(scores, np.full((1, 1, 2), 300.0), min_kept=1)[1]
+    assert (gradient[..., 0] == 0).all()
+    assert gradient[0, 300, 0, 1] == pytest.approx(-1 + 1 / 400)

@@ -14,6 +14,7 @@ from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights import load_network, load_params, save_params, warm_start
+from rnw.weights.inference import optimize
 
 NARROW = 1 / 32
 CLASSIFIER = ["conv6a_weight", "conv6a_bias", "linear21_weight", "linear21_bias"]
@@ -141,3 +142,9 @@ def test_survives_export(fill):
     )
     x = mx.nd.random.normal(shape=(1, 3, 64, 64))
     np.testing.assert_allclose(block(x).asnumpy(), net(x).asnumpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_optimized_copy_gives_the_same(fill):
+    net = fill(get_network("fcn_resnet50", 5, width=NARROW))
+    x = mx.nd.random.normal(shape=(1, 3, 64, 64))
+    np.testing.assert_allclose(optimize(net)(x).asnumpy(), net(x).asnumpy(), rtol=1e-4, atol=1e-6)
