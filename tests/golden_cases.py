@@ -86,6 +86,7 @@ def training_network(case):
     """`get_network`'s name and options for a case of train_cases.json."""
     downsampling = tuple(_STEPS.get(step) for step in case["downsampling"])
     options = {
+        "head": "softmax",
         "classes": case["classes"],
         "width": case["width"],
         "pooling": case.get("pooling", "pad"),
@@ -93,6 +94,7 @@ def training_network(case):
     if case["task"] == "segmentation":
         rate = case["dropout"]
         options.update(stride=case["stride"], classifier=case["classifier"], dropout=(rate, rate))
+        options["head"] = case["loss"].split(",")[0]
     return NetworkSpec("reference", case["input"][1], tuple(case["units"]), downsampling), options
 
 

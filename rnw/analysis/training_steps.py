@@ -6,6 +6,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.networks.classifier import Network
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.symbols import to_symbol
 from rnw.training.initializers import initialize
@@ -14,6 +15,7 @@ from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
+IGNORED = 0.1  # of the labels of a segmentation network
 
 Step = Callable[[], None]
 
@@ -35,7 +37,7 @@ def trainer_step(
         schedule=make_schedule("fixed", LEARNING_RATE, 1),
         momentum=MOMENTUM,
         weight_decay=WEIGHT_DECAY,
-        rescale=1 / batch,
+        rescale=_rescale(config, batch, contexts),
     )
     trainer = Trainer(net, contexts, optimizer, recompute=recompute)
     images, labels = _example(config, batch, size)
@@ -57,7 +59,12 @@ def module_step(
     module.bind([("data", images.shape)], [("softmax_label", labels.shape)])
     values = {name: parameter.data() for name, parameter in net.collect_params().items()}
     module.init_params(None, values, values, allow_extra=True)
-    settings = {"learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "wd": WEIGHT_DECAY}
+    settings = {
+        "learning_rate": LEARNING_RATE,
+        "momentum": MOMENTUM,
+        "wd": WEIGHT_DECAY,
+        "rescale_grad": _rescale(config, batch, contexts),
+    }
     module.init_optimizer("local", "torchnesterov", settings)
     data = mx.io.DataBatch([images], [labels])
 
@@ -75,8 +82,19 @@ def _network(config: NetworkConfig, contexts: Sequence[mx.Context]) -> Network:
     return net
 
 
+def _rescale(config: NetworkConfig, batch: int, contexts: Sequence[mx.Context]) -> float:
+    """The factor on the gradients, which segmentation has divided by labels on each device."""
+    return 1 / (len(contexts) if config.segmentation else batch)
+
+
 def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Images and labels that are in no file."""
+    """Images and labels that are in no file, some labels of a segmentation network ignored."""
     random = np.random.RandomState(0)
     images = random.standard_normal((batch, 3, size, size)).astype(np.float32)
-    return images, random.randint(0, config.classes, batch).astype(np.float32)
+    if not config.segmentation:
+        return images, random.randint(0, config.classes, batch).astype(np.float32)
+    for layer in config.layers:
+        size = layer.output_size(size)
+    labels = random.randint(0, config.classes, (batch, size, size)).astype(np.float32)
+    labels[random.uniform(size=labels.shape) < IGNORED] = IGNORED_LABEL
+    return images, labels

@@ -132,6 +132,38 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
 
 
 @command.command()
+@click.option("--images", type=int, default=4, show_default=True)
+@click.option("--classes", type=int, default=21, show_default=True)
+@click.option("--size", type=int, default=63, show_default=True, help="Side of the score maps.")
+@click.option("--repetitions", type=int, default=50, show_default=True)
+@device_options
+@json_option
+def loss(
+    images: int,
+    classes: int,
+    size: int,
+    repetitions: int,
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Compare the bootstrapped loss and its gradient with plain NumPy, on one device."""
+    context, *others = make_contexts(gpus, cpus)
+    if others:
+        raise click.UsageError("one device is measured at a time")
+    from rnw.analysis.loss_speed import bench_loss  # starts MXNet
+
+    result = bench_loss(images, classes, size, context, repetitions=repetitions)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(f"scores ({images}, {classes}, {size}, {size}), {context}, forward and backward:")
+    click.echo(f"numpy {result.yardstick:.2f} ms, ours {result.ours:.2f} ms")
+    click.echo(f"ratio {result.ratio:.2f}, {result.difference:.1e} apart")
+    click.echo(f"SoftmaxOutput without bootstrapping {result.softmax:.2f} ms")
+
+
+@command.command()
 @click.option("--images", type=int, default=64, show_default=True)
 @click.option("--size", type=int, default=224, show_default=True)
 @click.option("--repetitions", type=int, default=5, show_default=True)

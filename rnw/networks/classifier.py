@@ -4,13 +4,11 @@ from typing import Any, List, Optional, Tuple, Union
 
 from mxnet.gluon import HybridBlock
 
-from rnw.networks import layout, units
+from rnw.networks import heads, layout, units
 from rnw.networks.fcn import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.units import NamedBlock
 from rnw.networks.zoo import NetworkSpec
-
-IGNORED_LABEL = 255
 
 
 class LinearClassifier(NamedBlock):
@@ -33,8 +31,9 @@ class Network(HybridBlock):
     """A network of the paper: `config.layers` in a row, one child block each.
 
     Input (N, 3, H, W) float32, normalised RGB. Output by `config.head`: 'logits' (N, classes) or
-    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s); 'softmax' takes a
-    label as second input and gives the probabilities, its gradient being SoftmaxOutput's.
+    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s); 'softmax' and
+    'ohem' take a label as second input and give the probabilities, with the gradient of a loss (see
+    `heads`).
     Further inputs are the factors that stand for dropout, one for each block that has it.
     """
 
@@ -54,24 +53,15 @@ class Network(HybridBlock):
         remaining = iter(masks)
         for block in self.blocks:
             x = block(x, next(remaining)) if masks and block.has_dropout else block(x)
-        return x if self.config.head != "softmax" else self.softmax(F, x, label)
+        return self.loss(F, x, label) if self.config.takes_label else x
 
-    def softmax(self, F: Any, scores: Any, label: Any) -> Any:
-        """Probabilities from scores; the gradient is that of the cross-entropy, summed."""
-        if not self.config.segmentation:
-            return F.SoftmaxOutput(
-                scores, label, grad_scale=1.0, multi_output=False, name="softmax"
-            )
-        return F.SoftmaxOutput(
-            scores,
-            label,
-            grad_scale=1.0,
-            use_ignore=True,
-            ignore_label=IGNORED_LABEL,
-            multi_output=True,
-            normalization="valid",
-            name="softmax",
-        )
+    def loss(self, F: Any, scores: Any, label: Any) -> Any:
+        """Probabilities from scores, with the gradient of the head's loss."""
+        if self.config.head == "ohem":
+            return heads.bootstrapped_softmax(F, scores, label)
+        if self.config.segmentation:
+            return heads.segmentation_softmax(F, scores, label)
+        return heads.softmax(F, scores, label)
 
 
 def _block(layer: layout.Layer, config: NetworkConfig):
@@ -82,7 +72,8 @@ def _block(layer: layout.Layer, config: NetworkConfig):
     if isinstance(layer, layout.Pooling):
         return units.MaxPooling(layer), layer.name
     if isinstance(layer, layout.ResidualUnit):
-        return units.ResidualUnit(layer, alex, frozen), f"res{layer.name}"
+        unit = units.Bottleneck if isinstance(layer, layout.Bottleneck) else units.ResidualUnit
+        return unit(layer, alex, frozen), f"res{layer.name}"
     if isinstance(layer, layout.Normalisation):
         return units.Normalisation(layer, alex, frozen), layer.bn
     if isinstance(layer, layout.LinearClassifier):
@@ -105,17 +96,19 @@ def get_network(
     """Build a network of the paper, its parameters not yet initialised.
 
     name: `model_a`, `model_a1`, ... `model_f`; `fcn_a1` and the like for a segmentation network
-        (section 5); any `<size>-<n1>-...-<n7>`; or a NetworkSpec.
+        (section 5); any `<size>-<n1>-...-<n7>`; `resnet50`, `resnet101`, `resnet152` and
+        `fcn_resnet101` and the like; or a NetworkSpec.
     classes: 1000 by default, 21 for a segmentation network.
     width: factor on all channels but the classes, `max(1, int(channels * width))`.
     stride: input pixels per cell of the last map, 32, 16 or 8; what it removes of the network's
         own down-sampling becomes dilation. Default: the network's own, 8 for segmentation.
     pooling: 'pad' (pad 1), 'caffe' (no padding, rounded down: the released Model A is evaluated so)
         or 'full' (no padding, rounded up: MXNet at the time of the paper).
-    dropout: rates before the last convolution of the units on levels 6 and 7; default none, 0.3
-        and 0.5 for segmentation.
+    dropout: rates before the last convolution of the units on levels 6 and 7 (the first one on the
+        last level of a ResNet); default none, 0.3 and 0.5 for segmentation.
     frozen_statistics: use the moving averages also in training; default for segmentation.
-    head: 'logits', 'softmax' (SoftmaxOutput with a label as second input) or 'features' (relu7).
+    head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
+        bootstrapping, for segmentation) or 'features' (relu7).
     classifier: 'linear', '1 conv' or '2 conv'; default by the name.
 
     Raises InputError for an unknown name or an option that does not fit.

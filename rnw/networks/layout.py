@@ -14,16 +14,19 @@ from rnw.networks.zoo import (
     LEVEL_SHAPES,
     LEVELS,
     POOL,
+    RESNET_CHANNELS,
     SEGMENTATION_PREFIX,
     STEM_CHANNELS,
     STRIDE,
     NetworkSpec,
+    ResNetSpec,
     find_network,
 )
 
 T = TypeVar("T")
 
-HEADS = ("logits", "softmax", "features")
+LOSSES = ("softmax", "ohem")  # heads that take a label
+HEADS = ("logits", *LOSSES, "features")
 POOLINGS = ("pad", "caffe", "full")
 STRIDES = (32, 16, 8)
 SEGMENTATION_CLASSIFIERS = {"1 conv": 1, "2 conv": 2}  # section 5, step 2
@@ -158,7 +161,9 @@ class ResidualUnit(Layer):
         return self.stages[-1].dropout
 
     def output_size(self, size: int) -> int:
-        return self.stages[0].convolution.output_size(size)
+        for stage in self.stages:
+            size = stage.convolution.output_size(size)
+        return size
 
     def parameters(self) -> Shapes:
         shapes: Shapes = {}
@@ -181,6 +186,38 @@ class ResidualUnit(Layer):
         for stage in self.stages:
             total += stage.normalisation.activations(size) + stage.convolution.activations(size)
             size = stage.convolution.output_size(size)
+        return total
+
+
+@dataclass(frozen=True)
+class Bottleneck(ResidualUnit):
+    """A unit of a ResNet: each convolution is followed by its normalisation, so is a projection.
+
+    The last ReLU, and the only one of a projection, is behind the sum.
+    """
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        if self.projection is not None:
+            shapes.update(self.projection.parameters())
+            shapes.update(self.shortcut_normalisation.parameters())
+        for stage in self.stages:
+            shapes.update(stage.convolution.parameters())
+            shapes.update(stage.normalisation.parameters())
+        return shapes
+
+    @property
+    def shortcut_normalisation(self) -> Normalisation:
+        """That of the projection."""
+        return Normalisation(f"bn{self.name}_branch1", f"res{self.name}_relu", self.channels)
+
+    def activations(self, size: int) -> int:
+        total = 0
+        if self.projection is not None:
+            total += 2 * self.projection.activations(size)
+        for stage in self.stages:
+            size = stage.convolution.output_size(size)
+            total += 3 * stage.convolution.channels * size**2
         return total
 
 
@@ -260,6 +297,10 @@ class NetworkConfig:
     def segmentation(self) -> bool:
         return self.classifier != LINEAR
 
+    @property
+    def takes_label(self) -> bool:
+        return self.head in LOSSES
+
     def parameters(self) -> List[Parameter]:
         """All parameters in the order of the exported graph, then all moving averages."""
         args, auxs = [], []
@@ -306,7 +347,8 @@ def configure(
         classifier=classifier,
     )
     _check(config)
-    return replace(config, layers=tuple(_lay_out(config)))
+    lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out
+    return replace(config, layers=tuple(lay_out(config)))
 
 
 def foldable(config: NetworkConfig) -> Dict[str, str]:
@@ -320,7 +362,7 @@ def foldable(config: NetworkConfig) -> Dict[str, str]:
     if isinstance(follower, ResidualUnit) and follower.projection is not None:
         found[stem.name] = follower.stages[0].normalisation.bn
     for unit in config.layers:
-        if isinstance(unit, ResidualUnit):
+        if isinstance(unit, ResidualUnit) and not isinstance(unit, Bottleneck):
             for stage, following in zip(unit.stages, unit.stages[1:]):
                 found[stage.convolution.name] = following.normalisation.bn
     return found
@@ -366,7 +408,8 @@ def _check(config: NetworkConfig) -> None:
     expect(config.classes >= 1, "classes", "at least 1")
     expect(0 < config.width <= 16, "width", "a number above 0 and at most 16")
     expect(config.pooling in POOLINGS, "pooling", f"one of {', '.join(POOLINGS)}")
-    expect(config.head in HEADS, "head", f"one of {', '.join(HEADS)}")
+    heads = [head for head in HEADS if head != "ohem" or config.segmentation]
+    expect(config.head in heads, "head", f"one of {', '.join(heads)}")
     classifiers = (LINEAR,) + tuple(SEGMENTATION_CLASSIFIERS)
     expect(config.classifier in classifiers, "classifier", f"one of {', '.join(classifiers)}")
     expect(
@@ -456,6 +499,49 @@ def _residual_unit(
         None if identity else Convolution(f"res{name}_branch1", in_channels, channels, 1, stride)
     )
     return ResidualUnit(name, level, tuple(stages), projection)
+
+
+def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
+    channels = scaled(STEM_CHANNELS, config.width)
+    yield Convolution("conv1", 3, channels, kernel=7, stride=2)
+    yield Normalisation("bn_conv1", "conv1_relu", channels)
+    yield Pooling("pool1", config.pooling, channels)
+    reached, dilation = 4, 1
+    for level, units in enumerate(config.spec.units, min(RESNET_CHANNELS)):
+        strided = level > min(RESNET_CHANNELS)
+        removed = strided and reached == config.stride
+        for index in range(units):
+            stride = 2 if index == 0 and strided and not removed else 1
+            unit = _bottleneck(config, level, index, channels, stride, dilation)
+            yield unit
+            channels = unit.channels
+            dilation *= 2 if index == 0 and removed else 1
+        reached *= 2 if strided and not removed else 1
+    if config.head != "features":
+        yield _classifier(config, channels)
+
+
+def _bottleneck(
+    config: NetworkConfig, level: int, index: int, in_channels: int, stride: int, dilation: int
+) -> Bottleneck:
+    """Unit `index` of a level; the 3x3 convolution has the stride and the dilation."""
+    name = f"{level}a" if index == 0 else f"{level}b{index}"
+    inner = scaled(RESNET_CHANNELS[level], config.width)
+    out = scaled(4 * RESNET_CHANNELS[level], config.width)
+    stages = []
+    for letter, before, after in zip("abc", (in_channels, inner, inner), (inner, inner, out)):
+        stage = f"{name}_branch2{letter}"
+        middle = {"kernel": 3, "stride": stride, "dilation": dilation} if letter == "b" else {}
+        stages.append(
+            Stage(
+                Normalisation(f"bn{stage}", f"res{stage}_relu", after),
+                Convolution(f"res{stage}", before, after, **{"kernel": 1, **middle}),
+                f"res{stage}_do",
+                config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,
+            )
+        )
+    projection = Convolution(f"res{name}_branch1", in_channels, out, 1, stride)
+    return Bottleneck(name, level, tuple(stages), None if index else projection)
 
 
 def _classifier(

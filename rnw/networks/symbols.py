@@ -10,15 +10,16 @@ from rnw.files import write_text
 from rnw.networks.classifier import Network, get_network
 
 _MULTIPLIERS = ("__lr_mult__", "__wd_mult__")
+_MAKERS = ("BatchNorm", "SoftmaxOutput")  # of variables
 
 
 def to_symbol(net: Network) -> mx.sym.Symbol:
     """The graph of `net` with the original's node names, parameter order and attributes.
 
-    Inputs are `data` and, with the softmax head, `softmax_label`.
+    Inputs are `data` and, with a head that takes labels, `softmax_label`.
     """
     inputs = [mx.sym.var("data")]
-    if net.config.head == "softmax":
+    if net.config.takes_label:
         inputs.append(mx.sym.var("softmax_label"))
     graph = json.loads(net(*inputs).tojson())
     _restore_variables(graph["nodes"])
@@ -54,7 +55,7 @@ def _restore_variables(nodes: List[Dict[str, Any]]) -> None:
                 k: v.rstrip("0") for k, v in attributes.items() if v is not None and float(v) != 1
             }
     for node in nodes:
-        for source, *_ in node["inputs"]:
+        for source, *_ in node["inputs"] if node["op"] in _MAKERS else ():
             if nodes[source]["op"] == "null" and nodes[source]["name"].endswith(
                 ("_moving_mean", "_moving_var", "_label")
             ):

@@ -73,10 +73,17 @@ def normalise(
     F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
     """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
-    if spec.folded:
-        return F.Activation(x, act_type="relu", name=spec.relu)
+    if not spec.folded:
+        x = batch_norm(F, x, spec, parameters, frozen)
+    return F.Activation(x, act_type="relu", name=spec.relu)
+
+
+def batch_norm(
+    F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
+) -> Any:
+    """The batch normalisation of `normalise` alone."""
     suffixes = ("gamma", "beta", "moving_mean", "moving_var")
-    normalised = F.BatchNorm(
+    return F.BatchNorm(
         x,
         *(parameters[f"{spec.bn}_{suffix}"] for suffix in suffixes),
         eps=BN_EPSILON,
@@ -84,7 +91,6 @@ def normalise(
         use_global_stats=frozen,
         name=spec.bn,
     )
-    return F.Activation(normalised, act_type="relu", name=spec.relu)
 
 
 class Convolution(NamedBlock):
@@ -122,12 +128,37 @@ class ResidualUnit(NamedBlock):
             top = normalise(F, top, stage.normalisation, parameters, self._frozen)
             if position == 0 and self.layer.projection is not None:
                 shortcut = convolve(F, top, self.layer.projection, parameters)
-            if stage.dropout and mask is not None:
-                top = top * mask
-            elif stage.dropout:
-                top = F.Dropout(top, p=stage.dropout, name=stage.dropout_name)
+            top = _drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
         return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")
+
+
+class Bottleneck(ResidualUnit):
+    """A unit of a ResNet, with normalisation behind the convolutions; otherwise the same."""
+
+    def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
+        layer, frozen = self.layer, self._frozen
+        shortcut = top = x
+        if layer.projection is not None:
+            shortcut = convolve(F, x, layer.projection, parameters)
+            shortcut = batch_norm(F, shortcut, layer.shortcut_normalisation, parameters, frozen)
+        for stage in layer.stages:
+            top = _drop(F, top, stage, mask)
+            top = convolve(F, top, stage.convolution, parameters)
+            last = stage is layer.stages[-1]
+            top = (batch_norm if last else normalise)(
+                F, top, stage.normalisation, parameters, frozen
+            )
+        total = F.elemwise_add(shortcut, top, name=f"res{layer.name}")
+        return F.Activation(total, act_type="relu", name=f"res{layer.name}_relu")
+
+
+def _drop(F: Any, x: Any, stage: layout.Stage, mask: Optional[Any]) -> Any:
+    if not stage.dropout:
+        return x
+    if mask is not None:
+        return x * mask
+    return F.Dropout(x, p=stage.dropout, name=stage.dropout_name)
 
 
 class MaxPooling(NamedBlock):

@@ -1,7 +1,8 @@
 """TABLE of the paper's networks (Table 1; Model A1 and A2 from section 5).
 
 A network is named by its training crop and the number of residual units on levels B1 to B7,
-`<size>-<n1>-...-<n7>`; the paper's letters are short for such strings.
+`<size>-<n1>-...-<n7>`; the paper's letters are short for such strings. The ResNets that section 5
+compares with are beside them.
 """
 
 import re
@@ -67,6 +68,15 @@ class NetworkSpec:
         return 2 + sum(number * depth for number, depth in zip(self.units, stages))
 
 
+@dataclass(frozen=True)
+class ResNetSpec(NetworkSpec):
+    """A ResNet of bottleneck units, of which `units` are those on levels 2 to 5."""
+
+    @property
+    def depth(self) -> int:
+        return 2 + 3 * sum(self.units)
+
+
 ALL_POOLED = (POOL,) * 5
 ALL_STRIDED = (STRIDE,) * 5
 TOP_STRIDED = (POOL, POOL, STRIDE, STRIDE, STRIDE)  # section 5, step 1
@@ -84,6 +94,9 @@ NETWORKS = {
 }
 UNNAMED = ("224-0-1-1-1-1-1-1",)  # in Table 1 without a letter
 
+RESNETS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+RESNET_CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # of the first two stages; the third has 4 times
+
 SEGMENTATION_PREFIX = "fcn_"
 CLASSIFICATION_PREFIX = "model_"
 _STRUCTURE = re.compile(r"\d+(-\d+){7}")
@@ -95,7 +108,7 @@ def network_names() -> Tuple[str, ...]:
 
 
 def find_network(name: str) -> NetworkSpec:
-    """The network called `name`: `model_a1`, `a1` or a string such as `112-1-1-1-1-9-1-1`.
+    """The network called `name`: `model_a1`, `a1`, `112-1-1-1-1-9-1-1`, `resnet101` and the like.
 
     Raises InputError for an unknown name or a malformed string.
     """
@@ -103,6 +116,8 @@ def find_network(name: str) -> NetworkSpec:
     if letter in NETWORKS:
         structure, downsampling = NETWORKS[letter]
         return _from_structure(CLASSIFICATION_PREFIX + letter, structure, downsampling)
+    if name in RESNETS:
+        return ResNetSpec(name, 224, RESNETS[name], (STRIDE, POOL, STRIDE, STRIDE, STRIDE))
     if _STRUCTURE.fullmatch(name):
         return _from_structure(name, name, ALL_POOLED)
     if name[:1].isdigit():
@@ -110,7 +125,7 @@ def find_network(name: str) -> NetworkSpec:
             f"malformed network {name!r}: expected <input size>-<n1>-...-<n7>, eight numbers "
             f"joined by '-', for example {UNNAMED[0]}"
         )
-    known = ", ".join(network_names())
+    known = ", ".join((*network_names(), *RESNETS))
     raise InputError(
         f"unknown network {name!r}: expected one of {known}, or <input size>-<n1>-...-<n7>"
     )

@@ -42,7 +42,7 @@ def recompute_gradients(
     tops = [_variable(maps.pop()) for maps in kept]
     with mx.autograd.record():
         scores = [_finish(net, first, x, extra) for x, extra in zip(tops, extras)]
-        outputs = [net.softmax(mx.nd, x, y) for x, y in zip(scores, labels)]
+        outputs = [net.loss(mx.nd, x, y) for x, y in zip(scores, labels)]
     mx.autograd.backward(outputs)
     gradients = _wait(tops)
     del tops, scores

@@ -77,8 +77,8 @@ class Transfer(NamedTuple):
 def warm_start(net: "Network", path: PathLike) -> Transfer:
     """Set an initialised network to the weights of another of its family, as far as they fit.
 
-    Model A, A1 and A2 are one family. A classifier for other classes or of another kind keeps its
-    initial values.
+    Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
+    classifier whose weight or bias does not fit keeps its initial values.
 
     Raises InputError, before anything is changed, when features are missing, surplus or misshaped.
     """
@@ -87,7 +87,9 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     features = {n: a.shape for n, a in found.items() if not is_classifier(n)}
     expected = [p for p in net.config.parameters() if not is_classifier(p.name)]
     check_parameters(net.config, expected, features, path)
-    fits = {n for n, p in parameters.items() if n in found and found[n].shape == tuple(p.shape)}
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    misfits = {_layer(n) for n, s in shapes.items() if n not in found or found[n].shape != s}
+    fits = {name for name in parameters if _layer(name) not in misfits}
     for name in fits:
         parameters[name].set_data(np.ascontiguousarray(found[name]))
     return Transfer(
@@ -95,6 +97,10 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
         [name for name in parameters if name not in fits],
         [name for name in found if name not in fits],
     )
+
+
+def _layer(name: str) -> str:
+    return name.rpartition("_")[0]
 
 
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:

@@ -39,6 +39,7 @@ from rnw.weights.names import (
 )
 from rnw.weights.onnx_graph import write_onnx
 from rnw.weights.released import RELEASED
+from rnw.weights.resnet_names import rename_resnet
 from rnw.weights.surgery import UNCHANGED, Surgery, fold_batch_norms, halve, listed
 
 MODULE = "module"  # the published files
@@ -46,7 +47,7 @@ GLUON = "gluon"
 ONNX_GRAPH = "onnx"
 
 _IN_UNIT = re.compile(r"(?:bn|res)(\d[ab]\d*)_branch")
-_IN_PLAIN_BLOCK = re.compile(r"(conv1a|bn7)_")
+_IN_PLAIN_BLOCK = re.compile(r"(conv1a?|bn7|bn_conv1)_")
 
 
 def _module_key(name: str) -> str:
@@ -153,7 +154,7 @@ def _read(path: PathLike) -> _Source:
     arrays = container.read(path)
     naming = find_naming(arrays)
     if naming is None:
-        parameters = {_plain_name(key): array for key, array in arrays.items()}
+        parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
         if len(parameters) != len(arrays):
             raise InputError(f"{path}: two entries stand for the same parameter")
         return _Source(parameters, {}, container is not PARAMS)

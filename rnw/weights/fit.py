@@ -123,8 +123,10 @@ def _linear(names: Iterable[str]) -> List[str]:
 
 def _width(shapes: Mapping[str, Shape]) -> float:
     """Width of the network, from the widest layer: exact for widths that divide its channels."""
-    channels = shapes.get("bn7_gamma") or (4096,)
-    return channels[0] / 4096
+    channels, full = shapes.get("bn7_gamma") or (4096,), 4096
+    if "bn5a_branch2c_gamma" in shapes:  # of a ResNet
+        channels, full = shapes["bn5a_branch2c_gamma"] or (2048,), 2048
+    return channels[0] / full
 
 
 def check_parameters(

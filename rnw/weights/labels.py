@@ -11,11 +11,13 @@ from typing import Optional
 
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.networks.zoo import RESNETS
 
 EXAMPLE = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 _NETWORK_FAMILY = "rna-"
 _FILE_NAME = re.compile(
-    r"(?P<dataset>[^_]+)_rna-(?P<network>[^_]+)_cls(?P<classes>\d+)(_s(?P<stride>\d+))?"
+    r"(?P<dataset>[^_]+)_(rna-(?P<network>[^_]+)|(?P<resnet>resnet\d+))_cls(?P<classes>\d+)"
+    r"(_s(?P<stride>\d+))?"
     r"(_(?P<suffix>.+?))?_ep-(?P<epoch>\d{4,})\.params"
 )
 
@@ -25,13 +27,14 @@ class ModelLabel:
     """Data set, network, number of classes and output stride of a model, and what else names it."""
 
     dataset: str
-    network: str  # as `find_network` takes it: 'a1', '28-1-1-1-1-1-1-1'
+    network: str  # as `find_network` takes it: 'a1', '28-1-1-1-1-1-1-1', 'resnet101'
     classes: int
     stride: Optional[int] = None  # None: nothing removed, the original's default of 32
     suffix: str = ""
 
     def __str__(self) -> str:
-        parts = [self.dataset, _NETWORK_FAMILY + self.network, f"cls{self.classes}"]
+        family = "" if self.network in RESNETS else _NETWORK_FAMILY
+        parts = [self.dataset, family + self.network, f"cls{self.classes}"]
         if self.stride is not None:
             parts.append(f"s{self.stride}")
         return "_".join(parts + [self.suffix] * bool(self.suffix))
@@ -60,7 +63,7 @@ def parse_label(path: PathLike) -> ModelLabel:
     stride = match["stride"]
     return ModelLabel(
         match["dataset"],
-        match["network"],
+        match["network"] or match["resnet"],
         int(match["classes"]),
         None if stride is None else int(stride),
         match["suffix"] or "",

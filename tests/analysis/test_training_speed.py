@@ -1,13 +1,18 @@
 """Training steps of the trainer beside those of Module."""
 
+import mxnet as mx
+import numpy as np
 import pytest
 
+from rnw.analysis import training_steps
 from rnw.analysis.cost import count_parameters
-from rnw.analysis.training_speed import bench_training
+from rnw.analysis.memory import free_memory
+from rnw.analysis.training_speed import bench_training, measure_step
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 
 NETWORK = "28-1-1-1-1-1-1-1"
+NARROW_FCN = configure("fcn_a2", 5, width=1 / 32, head="softmax", dropout=(0, 0))
 WEIGHTS_MB = 4e-6 * count_parameters(configure(NETWORK))
 
 
@@ -54,3 +59,27 @@ def test_memory_adds_up(rows):
 def test_refused(network, options, message):
     with pytest.raises(InputError, match=message):
         bench_training(network, options.pop("batch", 4), 28, **options)
+
+
+def test_labels_of_a_segmentation_network():
+    images, labels = training_steps._example(NARROW_FCN, 2, 100)
+    assert (images.shape, labels.shape) == ((2, 3, 100, 100), (2, 13, 13))
+    assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 255}
+
+
+@pytest.mark.parametrize("step", [training_steps.trainer_step, training_steps.module_step])
+def test_a_segmentation_network_steps(step):
+    step(NARROW_FCN, 2, 48, [mx.cpu(0), mx.cpu(1)])()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(free_memory([mx.cpu()]) < 12e9, reason="needs 6 GB to spare")
+def test_a_full_segmentation_network_fits():
+    """Model A2 with 2 conv on one crop of the paper's size."""
+    config = configure("fcn_a2", head="softmax")
+    kept, again = (
+        measure_step(config, 1, 504, [mx.cpu()], recompute=recompute, repetitions=1)
+        for recompute in (False, True)
+    )
+    assert again.peak_memory_mb < kept.peak_memory_mb < 8_000
+    assert again.parts["activations"] < 0.9 * kept.parts["activations"]

@@ -182,3 +182,32 @@ def test_table_beside_resnet_101(rnw):
 
 def test_table_refused(refused):
     assert "vgg99: not in Table 1" in refused("bench", "table", "--only", "vgg99")
+
+
+SMALL_MAP = ("--images", "1", "--classes", "3", "--size", "20", "--repetitions", "1")
+
+
+def test_loss(rnw):
+    code, out, err = rnw("bench", "loss", *SMALL_MAP)
+    assert (code, err) == (0, "")
+    number = r"\d+(\.\d+)?"
+    expected = (
+        r"scores \(1, 3, 20, 20\), cpu\(0\), forward and backward:",
+        rf"numpy {number} ms, ours {number} ms",
+        rf"ratio {number}, {number}e-\d\d apart",
+        rf"SoftmaxOutput without bootstrapping {number} ms",
+    )
+    assert re.fullmatch("\n".join(expected) + "\n", out)
+
+
+def test_loss_json(rnw):
+    code, out, err = rnw("bench", "loss", *SMALL_MAP, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["images"], found["classes"], found["size"]) == (1, 3, 20)
+    assert found["difference"] < 1e-6
+    assert all(found[name] > 0 for name in ("yardstick", "ours", "softmax", "ratio"))
+
+
+def test_loss_refused(refused):
+    assert "must be at least 1" in refused("bench", "loss", "--classes", "0")

@@ -122,7 +122,7 @@ def test_no_command_shows_what_there_is(rnw):
     [
         (["weights", "verify", "absent.params"], "absent.params: cannot be read: No such file"),
         (["convert", "absent", "new", "--to", "gluon"], "absent: no such file"),
-        (["export-symbol", "resnet50"], "unknown network 'resnet50': expected one of model_a, "),
+        (["export-symbol", "resnet34"], "unknown network 'resnet34': expected one of model_a, "),
     ],
 )
 def test_a_mistake_is_one_line(refused, arguments, wording):

@@ -73,6 +73,7 @@ def test_full_network_has_the_papers_shapes(rnw):
         (("b", "--head", "features", "--pooling", "caffe"), "relu7_output", 225, (1, 256, 6, 6)),
         (("fcn_a1", "--head", "logits"), "linear21_output", 504, (1, 21, 63, 63)),
         (("fcn_a1", "--stride", "32", "--classes", "5"), "softmax_output", 512, (1, 5, 16, 16)),
+        (("fcn_a1", "--head", "ohem"), "softmax_output", 504, (1, 21, 63, 63)),
     ],
 )
 def test_options_reach_the_graph(rnw, arguments, output, size, shape):
@@ -114,6 +115,7 @@ def test_classifier(rnw, classifier, expected):
         (("model_a", "--classes", "0"), "classes is 0, expected at least 1"),
         (("model_a", "--stride", "7"), "stride is 7, expected one of 8, 16, 32"),
         (("model_f", "--stride", "16"), "stride is 16, expected one of 8"),
+        (("model_a", "--head", "ohem"), "head is 'ohem', expected one of logits, softmax"),
         (("model_a", "--width", "0"), "width is 0.0, expected a number above 0"),
         (("model_a", "--width", "nan"), "width is nan"),
         (("model_a", "--width", "17"), "at most 16"),

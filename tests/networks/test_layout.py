@@ -77,6 +77,8 @@ def test_pooled_sizes(convention, sizes):
         ({"stride": 4}, "expected one of 8, 16, 32"),
         ({"pooling": "valid"}, "expected one of pad, caffe, full"),
         ({"head": "scores"}, "expected one of logits, softmax, features"),
+        ({"head": "ohem"}, "expected one of logits, softmax, features"),
+        ({"head": "scores", "classifier": "1 conv"}, "one of logits, softmax, ohem, features"),
         ({"classifier": "3 conv"}, "expected one of linear, 1 conv, 2 conv"),
         ({"dropout": (0.3, 1.0)}, "two rates"),
         ({"dropout": (0.3,)}, "two rates"),

@@ -46,7 +46,7 @@ def test_structure_and_downsampling(name, structure, downsampling):
     ("name", "wording"),
     [
         ("model_z", "unknown network 'model_z'"),
-        ("resnet50", "unknown network"),
+        ("resnet34", "unknown network"),
         ("", "unknown network"),
         ("224-0-3-3", "malformed network '224-0-3-3'"),
         ("224-0-3-3-6-3-1-1-1", "malformed network"),

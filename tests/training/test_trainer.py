@@ -12,7 +12,7 @@ from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from tests.golden_cases import golden_arrays, golden_json, training_data, training_network
 
-CASES = [case for case in golden_json("train_cases") if not case.get("loss", "").startswith("ohem")]
+CASES = golden_json("train_cases")
 OPTIMIZERS = {"TorchNesterov": "torch_nesterov", "sgd": "sgd"}
 
 
@@ -22,7 +22,7 @@ class Run:
     def __init__(self, case, fill, devices=None, kvstore=None, recompute=False):
         contexts = [mx.cpu(i) for i in range(devices or case["devices"])]
         network, options = training_network(case)
-        self.net = fill(get_network(network, head="softmax", **options), contexts)
+        self.net = fill(get_network(network, **options), contexts)
         kvstore = kvstore or case["kvstore"]
         optimizer = self._optimizer(case)
         trainer = Trainer(self.net, contexts, optimizer, kvstore, recompute=recompute)

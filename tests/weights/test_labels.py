@@ -25,6 +25,7 @@ LABELS = {
         ModelLabel("voc", "a2", 21, 16, "two_words"),
         12345,
     ),
+    "voc_resnet101_cls21_s8_ep-0050.params": (ModelLabel("voc", "resnet101", 21, 8), 50),
     "x_rna-a_cls2_s_ep-0000.params": (ModelLabel("x", "a", 2, suffix="s"), 0),
 }
 MALFORMED = [
@@ -40,6 +41,7 @@ MALFORMED = [
     "ilsvrc-cls_rna-a1_clsx_ep-0001.params",
     "ilsvrc-cls_rna-_cls1000_ep-0001.params",
     "ilsvrc-cls_a1_cls1000_ep-0001.params",
+    "ilsvrc-cls_resnet_cls1000_ep-0001.params",
     "_rna-a1_cls1000_ep-0001.params",
     "ilsvrc-cls_rna-a1_cls1000__ep-0001.params",
 ]

@@ -252,9 +252,9 @@ def test_mxnets_own_checkpoint_reader(name, fill):
     np.testing.assert_allclose(found, net(data).asnumpy(), rtol=1e-4, atol=1e-5)
 
 
-def _family(fill, name, classes=None, **options):
+def _family(fill, name, classes=None, source=("model_a", 5), **options):
     net = _ones(get_network(name, classes, width=NARROW, **options))
-    source = fill(get_network("model_a", 5, width=NARROW))
+    source = fill(get_network(*source, width=NARROW))
     save_params(source, "family.params")
     return net, _values(source)
 
@@ -274,8 +274,8 @@ def test_a_warm_start_takes_all_of_the_same_family(name, fill):
         (
             "fcn_a1",
             5,
-            ["conv6a_weight", "conv6a_bias", "linear5_weight"],
-            ["linear5_weight"],
+            ["conv6a_weight", "conv6a_bias", "linear5_weight", "linear5_bias"],
+            ["linear5_weight", "linear5_bias"],
         ),
     ],
 )
@@ -287,6 +287,45 @@ def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialised, left,
     for parameter, value in _values(net).items():
         expected = 1 if parameter in reinitialised else source[parameter]
         np.testing.assert_array_equal(value, np.broadcast_to(expected, value.shape))
+
+
+@pytest.mark.parametrize("stride", [32, 16, 8])
+@pytest.mark.parametrize("classifier", ["1 conv", "2 conv"])
+@pytest.mark.parametrize("source", ["model_a", "model_a1", "model_a2"])
+@pytest.mark.parametrize("name", ["fcn_a", "fcn_a1", "fcn_a2"])
+def test_a_classification_file_starts_a_segmentation_network(
+    name, source, classifier, stride, fill
+):
+    options = {"source": (source, 1000), "classifier": classifier, "stride": stride}
+    net, values = _family(fill, name, 19, **options)
+    transfer = warm_start(net, "family.params")
+    new = {"1 conv": [], "2 conv": ["conv6a_weight", "conv6a_bias"]}[classifier]
+    new = [*new, "linear19_weight", "linear19_bias"]
+    assert transfer.reinitialised == new
+    assert transfer.left == ["linear1000_weight", "linear1000_bias"]
+    assert set(transfer.taken) == set(values) - set(transfer.left)
+    found = _values(net)
+    _assert_equal({n: found[n] for n in transfer.taken}, {n: values[n] for n in transfer.taken})
+    assert all((found[parameter] == 1).all() for parameter in new)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "classes", "new"),
+    [
+        ("2 conv", "2 conv", 7, []),
+        ("2 conv", "2 conv", 9, ["linear9"]),
+        ("1 conv", "2 conv", 7, ["conv6a", "linear7"]),
+        ("2 conv", "1 conv", 7, ["linear7"]),
+    ],
+)
+def test_a_warm_start_takes_layers_of_a_segmentation_classifier_whole(
+    before, after, classes, new, fill
+):
+    source = fill(get_network("fcn_a1", 7, width=NARROW, classifier=before))
+    save_params(source, "fcn.params")
+    net = _ones(get_network("fcn_a1", classes, width=NARROW, classifier=after, stride=16))
+    transfer = warm_start(net, "fcn.params")
+    assert transfer.reinitialised == [f"{n}_{kind}" for n in new for kind in ("weight", "bias")]
 
 
 def test_a_warm_start_from_another_family_changes_nothing(fill):

@@ -1,0 +1,141 @@
+"""Speed of the bootstrapped loss beside plain NumPy and MXNet's SoftmaxOutput, in the same run."""
+
+import statistics
+import time
+from typing import Any, Callable, NamedTuple, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet.gluon import HybridBlock
+
+from rnw.errors import InputError
+from rnw.networks.heads import (
+    IGNORED_LABEL,
+    OHEM_KEPT,
+    OHEM_THRESHOLD,
+    bootstrapped_softmax,
+    segmentation_softmax,
+)
+
+IGNORED = 0.1  # of the labels
+WARM_UP = 3
+SPREAD = 3.0  # deviation of the scores
+
+Results = Tuple[np.ndarray, np.ndarray]
+
+
+class LossSpeed(NamedTuple):
+    """Milliseconds for probabilities and gradient, medians over the repetitions.
+
+    `yardstick` is plain NumPy, on one thread; `softmax` is SoftmaxOutput without bootstrapping.
+    `ratio` is the yardstick's time over ours, the median over the repetitions; `difference` the
+    largest between its probabilities or gradients and ours.
+    """
+
+    images: int
+    classes: int
+    size: int
+    yardstick: float
+    ours: float
+    softmax: float
+    ratio: float
+    difference: float
+
+
+def bench_loss(
+    images: int, classes: int, size: int, context: Any, *, repetitions: int = 50
+) -> LossSpeed:
+    """Time the bootstrapped loss on scores (images, classes, size, size) float32.
+
+    Raises InputError for numbers below 1.
+    """
+    if min(images, classes, size, repetitions) < 1:
+        raise InputError("images, classes, size and repetitions must be at least 1")
+    random = np.random.RandomState(0)
+    scores = random.standard_normal((images, classes, size, size)) * SPREAD
+    scores = scores.astype(np.float32)
+    label = random.randint(0, classes, (images, size, size)).astype(np.float32)
+    label[random.uniform(size=label.shape) < IGNORED] = IGNORED_LABEL
+    runs = [
+        lambda: plain_bootstrapped_softmax(scores, label),
+        _step(bootstrapped_softmax, scores, label, context),
+        _step(segmentation_softmax, scores, label, context),
+    ]
+    for _ in range(WARM_UP):
+        expected, found, _ = (run() for run in runs)
+    rounds = [[_milliseconds(run) for run in runs] for _ in range(repetitions)]
+    yardstick, ours, softmax = (statistics.median(times) for times in zip(*rounds))
+    return LossSpeed(
+        images,
+        classes,
+        size,
+        yardstick,
+        ours,
+        softmax,
+        statistics.median(plain / own for plain, own, _ in rounds),
+        max(float(np.abs(b.asnumpy() - a).max()) for a, b in zip(expected, found)),
+    )
+
+
+def plain_bootstrapped_softmax(
+    scores: np.ndarray,
+    label: np.ndarray,
+    threshold: float = OHEM_THRESHOLD,
+    min_kept: int = OHEM_KEPT,
+) -> Results:
+    """`bootstrapped_softmax` in NumPy: probabilities and gradient, (N, classes, H, W) float32.
+
+    As an operator in Python does it: the softmax in double precision, then no more than is asked.
+    """
+    images, classes, *shape = scores.shape
+    columns = np.moveaxis(scores, 1, 0).reshape(classes, -1).astype(np.float64)
+    exponentials = np.exp(columns - columns.max(axis=0))
+    probabilities = (exponentials / exponentials.sum(axis=0)).astype(np.float32)
+    label = label.ravel().astype(np.int32)
+    kept = np.flatnonzero(label != IGNORED_LABEL)
+    if len(kept) > min_kept:
+        true = probabilities[label[kept], kept]
+        if min_kept:
+            threshold = max(np.float32(threshold), np.partition(true, min_kept - 1)[min_kept - 1])
+        kept = kept[true <= threshold]
+    gradient = np.zeros_like(probabilities)
+    gradient[:, kept] = probabilities[:, kept]
+    gradient[label[kept], kept] -= 1
+    gradient /= max(1, len(kept))
+    probabilities, gradient = (
+        np.ascontiguousarray(np.moveaxis(a.reshape(classes, images, *shape), 0, 1))
+        for a in (probabilities, gradient)
+    )
+    return probabilities, gradient
+
+
+class _Loss(HybridBlock):
+    def __init__(self, loss: Callable[..., Any]):
+        super().__init__()
+        self._loss = loss
+
+    def hybrid_forward(self, F, scores, label):
+        return self._loss(F, scores, label)
+
+
+def _step(loss, scores: np.ndarray, label: np.ndarray, context: Any) -> Callable[[], Any]:
+    """A function that computes probabilities and gradient and waits for both."""
+    block = _Loss(loss)
+    block.hybridize(static_alloc=True, static_shape=True)
+    scores, label = mx.nd.array(scores, context), mx.nd.array(label, context)
+    scores.attach_grad()
+
+    def step() -> Any:
+        with mx.autograd.record():
+            probabilities = block(scores, label)
+        probabilities.backward()
+        scores.grad.wait_to_read()
+        return probabilities, scores.grad
+
+    return step
+
+
+def _milliseconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)

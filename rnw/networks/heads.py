@@ -1,0 +1,66 @@
+"""The losses that a network ends in: SoftmaxOutput, and its bootstrapped form for segmentation.
+
+Each gives the probabilities; its gradient is that of the cross-entropy, whatever reaches it from
+above. All operators are MXNet's own, so that a head is part of the exported graph.
+"""
+
+from typing import Any
+
+IGNORED_LABEL = 255
+OHEM_THRESHOLD, OHEM_KEPT = 0.6, 256  # the original's; the paper does not mention bootstrapping
+
+_VALID = {"use_ignore": True, "ignore_label": IGNORED_LABEL, "normalization": "valid"}
+_ABOVE, _IGNORED = 2, 3  # stand for probabilities and are larger than all of them
+
+
+def softmax(F: Any, scores: Any, label: Any) -> Any:
+    """Probabilities from scores (N, classes) and label (N,); the gradient is summed."""
+    return F.SoftmaxOutput(scores, label, grad_scale=1.0, multi_output=False, name="softmax")
+
+
+def segmentation_softmax(F: Any, scores: Any, label: Any) -> Any:
+    """Probabilities from scores (N, classes, H, W) and label (N, H, W) or (N, HW), 255 ignored.
+
+    The gradient is divided by the number of labels that are not ignored.
+    """
+    return F.SoftmaxOutput(
+        scores, label, grad_scale=1.0, multi_output=True, name="softmax", **_VALID
+    )
+
+
+def bootstrapped_softmax(
+    F: Any,
+    scores: Any,
+    label: Any,
+    threshold: float = OHEM_THRESHOLD,
+    min_kept: int = OHEM_KEPT,
+) -> Any:
+    """As `segmentation_softmax`, but only the hard labels of all N images count (OHEM).
+
+    Kept are those whose predicted probability is at most `threshold`, or at most the `min_kept`-th
+    smallest such probability where that is larger; the gradient is divided by their number.
+    """
+    cells = F.transpose(scores, axes=(0, 2, 3, 1))  # softmax is fast over the last axis only
+    rows = F.reshape(cells, shape=(-1, 0), reverse=True)
+    label = F.reshape(label, shape=(-1,))
+    easy = _easy(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
+    label = label + easy * (IGNORED_LABEL - label)
+    probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)
+    probabilities = F.reshape_like(probabilities, cells)
+    return F.MakeLoss(F.transpose(probabilities, axes=(0, 3, 1, 2)), name="softmax")
+
+
+def _easy(F: Any, probabilities: Any, label: Any, threshold: float, min_kept: int) -> Any:
+    """1 for each label that is not kept, ignored ones among them, from (cells, classes)."""
+    true = F.pick(probabilities, label, axis=-1) + _IGNORED * (label == IGNORED_LABEL)
+    if min_kept == 0:
+        return true > threshold
+    padded = F.pad(  # so that there is a smallest of that rank, in the context of the data
+        F.reshape(true, shape=(1, 1, 1, -1)),
+        mode="constant",
+        constant_value=_ABOVE,
+        pad_width=(0,) * 7 + (min_kept,),
+    )
+    smallest = F.topk(padded, k=min_kept, ret_typ="value", is_ascend=True)
+    last = F.reshape(F.slice_axis(smallest, axis=-1, begin=-1, end=None), shape=(-1,))
+    return F.broadcast_greater(true, F.maximum(last, threshold))
