@@ -35,8 +35,9 @@ def partial_folder(folder: Path) -> Path:
 def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -> None:
     """Extract what is under `inside` ('' or 'folder/') in an archive; what is there already stays.
 
-    It is a tar file, compressed or not, or a zip file; tar files in a tar file (`n01440764.tar`) become folders. `folder` appears when all is there. Raises
-    InputError for an archive that is damaged and for members that would lie elsewhere.
+    It is a tar file, compressed or not, or a zip file; tar files in a tar file (`n01440764.tar`)
+    become folders. `folder` appears when all is there. Raises InputError for an archive that is
+    damaged and for members that would lie elsewhere.
     """
     part = partial_folder(folder)
     with _reading(archive):

@@ -92,10 +92,11 @@ class SegmentationDataset:
     """A segmentation data set, named as in model labels.
 
     read: root and split to the pictures, with the interface of `labelled.LabelledImages`.
-    counts: pictures by split, where they are published. palette: (R, G, B) of each class in predictions.
-    label_ids: of the classes in the published label maps and in submissions, None where these are
-    the classes themselves. largest: (height, width) of the largest picture. recipe: trains on it
-    by default; test_split: what it is judged on; test_size: longer side there, in pixels.
+    counts: pictures by split, where they are published. palette: (R, G, B) of each class in
+    predictions. label_ids: of the classes in the published label maps and in submissions, None
+    where these are the classes themselves. largest: (height, width) that no picture exceeds.
+    recipe: trains on it by default; test_split: what it is judged on; test_size: longer side there,
+    in pixels.
     """
 
     name: str

@@ -114,7 +114,7 @@ def read_labelled(
 
 
 def read_pairs(path: PathLike) -> List[Pair]:
-    """The pictures that a list names; raises InputError for a file that cannot be read or is none."""
+    """The pictures that a list names; raises InputError for a file that is missing or no list."""
     try:
         lines = Path(path).read_bytes().splitlines()
     except OSError as error:

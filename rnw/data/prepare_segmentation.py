@@ -111,11 +111,13 @@ class SegmentationPreparation:
             )
         pairs = [pair for pair in pairs if pair not in absent]
         expected = self.dataset.counts.get(split)  # not published of COCO's pictures
-        if not pairs or (expected not in (None, len(pairs)) and not self.subset):
+        if expected not in (None, len(pairs)) and not self.subset:
             raise InputError(
-                f"{self.output}: expected {expected or 'some'} pictures of {split}, found "
-                f"{len(pairs)}; {ADVICE}"
+                f"{self.output}: expected {expected} pictures of {split}, found {len(pairs)}; "
+                f"{ADVICE}"
             )
+        if not pairs:
+            raise InputError(f"{self.output}: no picture of {split} is there with its label map")
         _for_each(self._check, pairs, on_progress)
         write_pairs(self._list(split), pairs)
 
