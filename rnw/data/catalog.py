@@ -83,6 +83,18 @@ DATASETS: Dict[str, Dataset] = {
             "test",
             recipe="digits",
         ),
+        Dataset(
+            "shapes-cls",
+            "drawn shapes, one a picture",
+            None,
+            len(shapes.CLASSES) - 1,
+            lambda: shapes.CLASSES[1:],
+            shapes.read_shape_crops,
+            "train",
+            "test",
+            recipe="shapes-cls",
+            test_scale=Fraction(8, 7),  # whole pictures
+        ),
     )
 }
 

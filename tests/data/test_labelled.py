@@ -86,7 +86,7 @@ def test_a_truncated_label_map_is_named(monkeypatch, patient):
 
 def test_colours_are_no_label_map():
     Image.new("RGB", (4, 4)).save("map.png")
-    with pytest.raises(InputError, match="expected a label map of 8 bits.* found .* mode RGB"):
+    with pytest.raises(InputError, match=r"expected a label map of 8 bits.* found .* mode RGB"):
         read_label("map.png")
-    with pytest.raises(InputError, match="^absent.png: no such label map"):
+    with pytest.raises(InputError, match=r"^absent\.png: no such label map"):
         read_label("absent.png")

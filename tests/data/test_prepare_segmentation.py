@@ -15,8 +15,8 @@ from PIL import Image
 
 from rnw.cli import prepare
 from rnw.data.catalog import SEGMENTATION
-from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
 from rnw.data.pascal_context import CLASSES as CONTEXT_CLASSES
+from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
 from rnw.errors import InputError
 from tests.data import miniature_segmentation as miniature
 
@@ -270,7 +270,7 @@ def test_a_missing_archive_is_named(archives, name, archive, wording):
 def test_a_subset_of_nothing_is_refused(folders):
     folder = folders("cityscapes")
     shutil.rmtree(folder / "gtFine/val/munster")
-    with pytest.raises(InputError, match="^data: no picture of val is there with its label map"):
+    with pytest.raises(InputError, match=r"^data: no picture of val is there with its label map"):
         _prepare("cityscapes", folder, subset=True)
 
 
