@@ -23,7 +23,9 @@ SECONDS = 1  # between two lines of progress
 @click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION))
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
-@click.option("--split", "splits", multiple=True, metavar="NAME", help="Only this one.")
+@click.option(
+    "--split", "splits", multiple=True, metavar="NAME", help="Only this one; default: all there is."
+)
 @click.option("--subset", is_flag=True, help="Take what is there: no counts, no checksums.")
 @click.option("--md5/--no-md5", default=True, help="Check archives before extracting; the default.")
 @click.option("--pack", is_flag=True, help="Pack pictures with one class each into RecordIO.")

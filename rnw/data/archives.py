@@ -41,7 +41,7 @@ def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -
     """
     part = partial_folder(folder)
     with _reading(archive):
-        members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+        members = _zip_members if archive.suffix == ".zip" else _tar_members
         size = archive.stat().st_size
         for name, length, open_member, position in members(archive):
             if name.startswith(inside):

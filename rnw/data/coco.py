@@ -24,6 +24,7 @@ NAMES = {  # of VOC, where COCO has another
 }
 FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
 YEARS = (2014, 2017)
+INSTALL = "pip install '.[coco]' in the rnw checkout"
 
 
 class Scene(NamedTuple):
@@ -84,9 +85,14 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str]) -> Dict[str, S
 
 
 def draw_scene(scene: Scene) -> np.ndarray:
-    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones."""
-    from pycocotools import mask  # of an extra
+    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
 
+    Raises InputError when pycocotools is not installed.
+    """
+    try:
+        from pycocotools import mask  # of an extra
+    except ModuleNotFoundError:
+        raise InputError(f"COCO needs pycocotools, which is not installed: {INSTALL}") from None
     labels = np.zeros((scene.height, scene.width), np.uint8)
     order = sorted(scene.instances, key=lambda found: (not found[1]["iscrowd"], -found[1]["area"]))
     for number, row in order:

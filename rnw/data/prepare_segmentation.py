@@ -102,7 +102,8 @@ class SegmentationPreparation:
 
     def _write_list(self, split: str, on_progress: OnProgress) -> None:
         pairs = self.publication[split].pairs(self.output)
-        absent = {pair: path for pair in pairs for path in self._absent(pair)}
+        paths = ((pair, self.output / name) for pair in pairs for name in pair if name is not None)
+        absent = {pair: path for pair, path in paths if not path.is_file()}
         if absent and not self.subset:
             first = next(iter(absent.values()))
             raise InputError(
@@ -120,10 +121,6 @@ class SegmentationPreparation:
             raise InputError(f"{self.output}: no picture of {split} is there with its label map")
         _for_each(self._check, pairs, on_progress)
         write_pairs(self._list(split), pairs)
-
-    def _absent(self, pair: Pair) -> List[Path]:
-        paths = [self.output / name for name in pair if name is not None]
-        return [path for path in paths if not path.is_file()][:1]
 
     def _made_of(self, split: str, path: Path) -> str:
         """Of a label map that could not be drawn, what it would have been drawn of."""

@@ -150,6 +150,15 @@ def test_coco_is_drawn_and_joins_the_augmented_list(archives):
         np.testing.assert_array_equal(pictures.label(index), expected)
 
 
+def test_without_pycocotools_it_says_what_to_install(monkeypatch, archives):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    archives("coco")
+    with pytest.raises(InputError, match=r"^COCO needs pycocotools, .*: pip install '\.\[coco\]'"):
+        _prepare("voc", archives("voc"))
+    _prepare("voc", Path("archives"), splits=["train_aug"])
+    assert len(SEGMENTATION["voc"].read(OUTPUT, "train_aug")) == 4
+
+
 def test_coco_of_a_year_without_its_annotations_is_named(archives):
     archives("coco", without=["annotations_trainval2014.zip"])
     folder = archives("voc")

@@ -59,22 +59,31 @@ def test_edges_are_where_labels_change():
             assert np.unique(pixels // 64, axis=0).shape[0] < 40
 
 
-def test_crops_have_one_shape_each():
-    for split, count in (("train", 2000), ("test", 400)):
-        images, labels = read_shape_crops(Path(), split)
-        assert images.shape == (count, 64, 64, 3)
-        assert np.bincount(labels).tolist() == [count // 4] * 4
-    again = read_examples(find_dataset("shapes-cls"), "test")
-    np.testing.assert_array_equal(again.images, images)
-    assert find_dataset("shapes-cls").class_names() == ("disc", "square", "triangle", "ring")
+@pytest.fixture(scope="module")
+def crops():
+    return read_shape_crops(Path(), "test")
 
 
-def test_a_disc_has_no_hole_and_a_ring_has():
-    """The middle of a ring is as the ground around, on average over pictures."""
+def test_crops_have_one_shape_each(crops):
+    images, labels = crops
+    assert images.shape == (400, 64, 64, 3)
+    assert np.bincount(labels).tolist() == [100] * 4
+    dataset = find_dataset("shapes-cls")
+    np.testing.assert_array_equal(read_examples(dataset, dataset.test_split).images, images)
+    assert dataset.class_names() == ("disc", "square", "triangle", "ring")
+
+
+def test_crops_to_train_on_are_others(crops):
     images, labels = read_shape_crops(Path(), "train")
+    assert np.bincount(labels).tolist() == [500] * 4
+    assert not (images[:400] == crops.images).all((1, 2, 3)).any()
+
+
+def test_a_disc_has_no_hole_and_a_ring_has(crops):
+    """The middle of a ring is as the ground around, on average over pictures."""
     spread = {}
     for kind in (0, 3):
-        chosen = images[labels == kind].astype(float)
+        chosen = crops.images[crops.labels == kind].astype(float)
         middle, corner = chosen[:, 28:36, 28:36].mean((1, 2)), chosen[:, :6, :6].mean((1, 2))
         spread[kind] = np.abs(middle - corner).mean()
     assert spread[0] > 1.2 * spread[3]
