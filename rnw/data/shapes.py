@@ -23,7 +23,8 @@ CROPS_TRAINING, CROPS_HELD_OUT = 2000, 400
 class Shapes:
     """`count` pictures of up to three shapes, a function of `seed` and the index alone.
 
-    They are drawn when they are asked for first, and kept. The interface is that of `rnw.data.labelled.LabelledImages`.
+    They are drawn when they are asked for first, and kept. The interface is that of
+    `rnw.data.labelled.LabelledImages`.
     """
 
     def __init__(self, count: int, seed: int):
