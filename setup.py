@@ -44,8 +44,9 @@ setup(
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
         "tensorboard": ["tensorboardX>=2.6"],
+        "coco": ["pycocotools>=2.0.7"],  # built for every Python here; works with numpy 1
         "onnx": ONNX,
-        "dev": ["pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
+        "dev": ["pycocotools>=2.0.7", "pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

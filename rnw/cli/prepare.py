@@ -3,30 +3,33 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 import click
 
 from rnw.cli.common import FILE, exit_when_interrupted
 
 if TYPE_CHECKING:
-    from rnw.data.prepare import Step
+    from rnw.data.official import Step
+    from rnw.data.prepare import Preparation
+    from rnw.data.prepare_segmentation import SegmentationPreparation
 
-DATASETS = ("ilsvrc-cls", "places365-cls")
+CLASSIFICATION = ("ilsvrc-cls", "places365-cls")
+SEGMENTATION = ("voc", "cityscapes", "ade20k", "pascal-context")
 SECONDS = 1  # between two lines of progress
 
 
 @click.command()
-@click.argument("dataset", type=click.Choice(DATASETS))
+@click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION))
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
 @click.option(
-    "--split", "splits", type=click.Choice(("train", "val")), multiple=True, help="Only this one."
+    "--split", "splits", multiple=True, metavar="NAME", help="Only this one; default: all there is."
 )
 @click.option("--subset", is_flag=True, help="Take what is there: no counts, no checksums.")
 @click.option("--md5/--no-md5", default=True, help="Check archives before extracting; the default.")
-@click.option("--pack", is_flag=True, help="Pack the pictures into RecordIO files as well.")
-@click.option("--overwrite", is_flag=True, help="Make lists and packs anew.")
+@click.option("--pack", is_flag=True, help="Pack pictures with one class each into RecordIO.")
+@click.option("--overwrite", is_flag=True, help="Make lists, packs and drawn label maps anew.")
 @click.option("--dry-run", is_flag=True, help="Say what is to do and what is missing; do nothing.")
 def command(
     dataset: str,
@@ -44,16 +47,10 @@ def command(
     Archives are extracted, folders linked, then the lists are written. It can be stopped at any
     time: the same command goes on.
     """
-    from rnw.data.catalog import find_dataset  # of an extra, which `--help` must not need
-    from rnw.data.lists import read_list
-    from rnw.data.prepare import PUBLICATIONS, Preparation
-    from rnw.data.publication import SPLITS
-
-    root = output or find_dataset(dataset).root
-    asked = splits or SPLITS
-    steps = Preparation(
-        PUBLICATIONS[dataset], sources, root, asked, subset, md5, pack, overwrite
-    ).plan()
+    preparation = _preparation(
+        dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite
+    )
+    steps = preparation.plan()
     for step in steps:
         click.echo(step.text)
         if not dry_run:
@@ -61,10 +58,26 @@ def command(
     if dry_run:
         click.echo("this would be done" if steps else "nothing to do")
         return
-    for split in asked:
-        path = root / f"{split}.lst"
-        labels = read_list(path).labels
-        click.echo(f"{path}: {len(labels)} pictures of {labels.max() + 1} classes")
+    for line in preparation.summary():
+        click.echo(line)
+
+
+def _preparation(
+    dataset: str, output: Optional[Path], splits: Tuple[str, ...], pack: bool, **options: Any
+) -> "Union[Preparation, SegmentationPreparation]":
+    from rnw.data import catalog, prepare  # of an extra, which `--help` must not need
+    from rnw.data import prepare_segmentation as segmentation
+
+    if dataset in CLASSIFICATION:
+        publication, root = prepare.PUBLICATIONS[dataset], catalog.find_dataset(dataset).root
+        options = {**options, "splits": splits or prepare.SPLITS, "pack": pack}
+        return prepare.Preparation(publication, output=output or root, **options)
+    if pack:
+        raise click.UsageError(f"--pack is for pictures with one class each, not for {dataset}")
+    row = catalog.find_segmentation_dataset(dataset)
+    return segmentation.SegmentationPreparation(
+        row, segmentation.PUBLICATIONS[dataset], output=output or row.root, splits=splits, **options
+    )
 
 
 def _run(step: "Step") -> None:

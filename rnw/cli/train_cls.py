@@ -19,7 +19,7 @@ DEFAULT_DATASET = "ilsvrc-cls"
 @click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
 @click.option(
     "--dataset",
-    help="ilsvrc-cls, places365-cls or digits; default: that of the recipe, else ilsvrc-cls.",
+    help="ilsvrc-cls, places365-cls, digits or shapes-cls; default: the recipe's, or ilsvrc-cls.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
 @click.option(

@@ -1,11 +1,13 @@
-"""Tar files of pictures: extracted member by member, so that it can stop and go on."""
+"""Tar and zip files of pictures: extracted member by member, so that it can stop and go on."""
 
 import contextlib
 import shutil
 import tarfile
+import zipfile
 import zlib
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Callable, Iterator, Tuple
+from typing import IO, Callable, Iterator, Tuple
 
 from rnw.errors import InputError
 from rnw.files import md5
@@ -31,20 +33,20 @@ def partial_folder(folder: Path) -> Path:
 
 
 def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -> None:
-    """Extract what is under `inside` ('' or 'folder/') in a tar file; what is there already stays.
+    """Extract what is under `inside` ('' or 'folder/') in an archive; what is there already stays.
 
-    Tar files in it (`n01440764.tar`) become folders. `folder` appears when all is there. Raises
-    InputError for an archive that is damaged and for members that would lie elsewhere.
+    It is a tar file, compressed or not, or a zip file; tar files in a tar file (`n01440764.tar`)
+    become folders. `folder` appears when all is there. Raises InputError for an archive that is
+    damaged and for members that would lie elsewhere.
     """
     part = partial_folder(folder)
-    size = archive.stat().st_size
-    with _reading(archive), archive.open("rb") as file, tarfile.open(
-        fileobj=file, mode="r:"
-    ) as outer:
-        for tar, member, name in _files(outer):
+    with _reading(archive):
+        members = _zip_members if archive.suffix == ".zip" else _tar_members
+        size = archive.stat().st_size
+        for name, length, open_member, position in members(archive):
             if name.startswith(inside):
-                _extract(tar, member, part / name[len(inside) :])
-            on_progress(file.tell(), size)
+                _extract(open_member, length, part / name[len(inside) :])
+            on_progress(position, size)
     if not part.is_dir():
         raise InputError(f"{archive}: holds no {inside or 'files'}: not the official file")
     part.rename(folder)
@@ -72,12 +74,31 @@ def read_member(source: Path, name: str) -> bytes:
 def _reading(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise InputError(
             f"{archive}: truncated, or not the official file: {error}; download it again"
         ) from error
     except OSError as error:
         raise InputError(f"{error.filename or archive}: {error.strerror or error}") from error
+
+
+# Of each plain file its name, its length, what opens it, and where it lies in the archive.
+_Members = Iterator[Tuple[str, int, Callable[[], IO[bytes]], int]]
+
+
+def _tar_members(archive: Path) -> _Members:
+    with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*") as outer:
+        for tar, member, name in _files(outer):
+            yield name, member.size, partial(tar.extractfile, member), file.tell()
+
+
+def _zip_members(archive: Path) -> _Members:
+    with zipfile.ZipFile(archive) as outer:
+        for member in outer.infolist():
+            if not member.is_dir():
+                position = member.header_offset + member.compress_size
+                name = _below(member.filename)
+                yield name, member.file_size, partial(outer.open, member), position
 
 
 def _files(tar: tarfile.TarFile) -> Iterator[Tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
@@ -97,18 +118,24 @@ def _files(tar: tarfile.TarFile) -> Iterator[Tuple[tarfile.TarFile, tarfile.TarI
 
 
 def _safe_name(member: tarfile.TarInfo) -> str:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+    if not (member.isfile() or member.isdir()):
         raise tarfile.ReadError(f"{member.name} is no file below the archive's folder")
+    return _below(member.name)
+
+
+def _below(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise tarfile.ReadError(f"{name} is no file below the archive's folder")
     return str(path)
 
 
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+def _extract(open_member: Callable[[], IO[bytes]], length: int, target: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
-        if target.stat().st_size == member.size:
+        if target.stat().st_size == length:
             return
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(".part")
-    with part.open("wb") as file:
-        shutil.copyfileobj(tar.extractfile(member), file)
+    with open_member() as source, part.open("wb") as file:
+        shutil.copyfileobj(source, file)
     part.replace(target)

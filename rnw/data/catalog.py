@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
-from rnw.data import readers, shapes
+from rnw.data import ade20k, cityscapes, pascal_context, readers, shapes, voc
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
@@ -83,6 +83,18 @@ DATASETS: Dict[str, Dataset] = {
             "test",
             recipe="digits",
         ),
+        Dataset(
+            "shapes-cls",
+            "drawn shapes, one a picture",
+            None,
+            len(shapes.CLASSES) - 1,
+            lambda: shapes.CLASSES[1:],
+            shapes.read_shape_crops,
+            "train",
+            "test",
+            recipe="shapes-cls",
+            test_scale=Fraction(8, 7),  # whole pictures
+        ),
     )
 }
 
@@ -92,10 +104,11 @@ class SegmentationDataset:
     """A segmentation data set, named as in model labels.
 
     read: root and split to the pictures, with the interface of `labelled.LabelledImages`.
-    counts: pictures by split, as published. palette: (R, G, B) of each class in predictions.
-    label_ids: of the classes in the published label maps and in submissions, None where these are
-    the classes themselves. largest: (height, width) of the largest picture. recipe: trains on it
-    by default; test_split: what it is judged on; test_size: longer side there, in pixels.
+    counts: pictures by split, where they are published. palette: (R, G, B) of each class in
+    predictions. label_ids: of the classes in the published label maps and in submissions, None
+    where these are the classes themselves. largest: (height, width) that no picture exceeds.
+    recipe: trains on it by default; test_split: what it is judged on; test_size: longer side there,
+    in pixels.
     """
 
     name: str
@@ -119,7 +132,58 @@ class SegmentationDataset:
 
 SEGMENTATION: Dict[str, SegmentationDataset] = {
     row.name: row
-    for row in (
+    for row in (  # counts of section 6.2; sizes of tests from the original's README
+        SegmentationDataset(
+            "voc",
+            "PASCAL VOC 2012",
+            Path("data/voc"),
+            voc.CLASSES,
+            voc.palette(len(voc.CLASSES)),
+            voc.read_voc,
+            {"train": 1464, "val": 1449, "test": 1456, "train_aug": 10_582},
+            (640, 640),  # COCO's; VOC's own are 500 x 500 at most
+            recipe="voc",
+            test_size=500,
+            train_split="train_aug",
+        ),
+        SegmentationDataset(
+            "cityscapes",
+            "Cityscapes",
+            Path("data/cityscapes"),
+            cityscapes.CLASSES,
+            cityscapes.PALETTE,
+            cityscapes.read_cityscapes,
+            {"train": 2975, "val": 500, "test": 1525, "train_extra": 19_998},
+            (1024, 2048),
+            recipe="cityscapes",
+            test_size=2048,
+            label_ids=cityscapes.LABEL_IDS,
+        ),
+        SegmentationDataset(
+            "ade20k",
+            "ADE20K scene parsing",
+            Path("data/ade20k"),
+            ade20k.CLASSES,
+            ade20k.PALETTE,
+            ade20k.read_ade20k,
+            {"train": 20_210, "val": 2000, "test": 3352},
+            (2100, 2100),  # the original's bound
+            recipe="ade20k",
+            test_size=500,
+            label_ids=ade20k.LABEL_IDS,
+        ),
+        SegmentationDataset(
+            "pascal-context",
+            "PASCAL Context",
+            Path("data/pascal-context"),
+            pascal_context.CLASSES,
+            voc.palette(len(pascal_context.CLASSES)),
+            pascal_context.read_pascal_context,
+            {"train": 4998, "val": 5105},
+            (500, 500),
+            recipe="pascal-context",
+            test_size=500,
+        ),
         SegmentationDataset(
             "shapes",
             "drawn shapes",

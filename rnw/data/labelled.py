@@ -1,14 +1,19 @@
-"""Pictures with a label for each pixel: what the segmentation data sets are read as."""
+"""Pictures with a label for each pixel: what the segmentation data sets are read as.
 
+A list has a line for each picture: its path and that of its label map, with a tab between them, as
+the original's; the path alone where no labels are published.
+"""
+
+import os
 from pathlib import Path
-from typing import Mapping, NamedTuple, Optional, Sequence
+from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from rnw.data.readers import read_file
 from rnw.errors import InputError
-from rnw.files import PathLike
+from rnw.files import PathLike, atomic_write
 
 IGNORED = 255
 
@@ -49,8 +54,10 @@ class LabelledImages:
 
         Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
         """
-        path = self.root / str(self.pairs[index].label)
-        labels = read_label(path)
+        name = self.pairs[index].label
+        if name is None:
+            raise InputError(f"{self.name(index)}: its labels are not published")
+        labels = read_label(self.root / name)
         return labels if self._table is None else self._table[labels]
 
 
@@ -66,6 +73,7 @@ def read_label(path: PathLike) -> np.ndarray:
 
     Raises InputError for a file that is missing or another kind of picture.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as class 0
     try:
         with Image.open(path) as image:
             if image.mode not in ("L", "P"):
@@ -80,3 +88,56 @@ def read_label(path: PathLike) -> np.ndarray:
         raise
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         raise InputError(f"{path}: cannot be read as a label map: {error}") from error
+
+
+def write_label(path: PathLike, labels: np.ndarray) -> None:
+    """Write labels (H, W) uint8 as a grey PNG file, whole or not at all."""
+    with atomic_write(path) as file:
+        Image.fromarray(labels).save(file, "png")
+
+
+def read_labelled(
+    root: Path, split: str, tool: str, ids: Optional[Sequence[int]] = None
+) -> LabelledImages:
+    """The pictures of `<split>.lst` under `root`; `ids` are the labels of the classes in the files.
+
+    Raises InputError for a list that is missing, which names the `tool` that makes it.
+    """
+    path = root / f"{split}.lst"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
+            "`--dataset shapes` needs no data"
+        )
+    classes = None if ids is None else {label: number for number, label in enumerate(ids)}
+    return LabelledImages(root, read_pairs(path), classes)
+
+
+def read_pairs(path: PathLike) -> List[Pair]:
+    """The pictures that a list names; raises InputError for a file that is missing or no list."""
+    try:
+        lines = Path(path).read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        image, *label = map(os.fsdecode, line.split(b"\t"))
+        if len(label) > 1 or not all((image, *label)):
+            raise InputError(f"{path}: line {number} is not a picture, a tab and a label map")
+        pairs.append(Pair(image, *(label or (None,))))
+    if not pairs:
+        raise InputError(f"{path}: names no picture")
+    return pairs
+
+
+def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:
+    """Write a list, whole or not at all.
+
+    Raises InputError for a path that a line cannot hold.
+    """
+    with atomic_write(path) as file:
+        for pair in pairs:
+            names = [name for name in pair if name is not None]
+            if any("\t" in name or "\n" in name for name in names):
+                raise InputError(f"{pair.image!r}: rename it, a list holds no tabs and line breaks")
+            file.write(b"\t".join(map(os.fsencode, names)) + b"\n")

@@ -8,13 +8,14 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from rnw.data.archives import OnProgress, check_md5, extract, partial_folder
+from rnw.data.archives import OnProgress
 from rnw.data.catalog import CLASSES_FILE
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
 from rnw.data.lists import read_list, write_list
+from rnw.data.official import Found, OfficialFiles, Step, names_of
 from rnw.data.places365 import PLACES365
 from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
@@ -23,17 +24,6 @@ from rnw.errors import InputError
 from rnw.files import write_text
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
-
-
-class Step(NamedTuple):
-    """Something to do, in words, and what does it: `action` is told whom to tell the progress."""
-
-    text: str
-    action: Callable[[OnProgress], None]
-
-    def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
-        """Do it; raises InputError when what is found is not as it should be."""
-        self.action(on_progress)
 
 
 @dataclass(frozen=True)
@@ -55,11 +45,12 @@ class Preparation:
 
     def plan(self) -> List[Step]:
         """The steps still to do; raises InputError that names all that is missing."""
-        for source in self.sources:
-            if not source.is_dir():
-                raise InputError(f"{source}: no such directory; expected archives or folders in it")
+        unknown = [split for split in self.splits if split not in SPLITS]
+        if unknown:
+            raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(SPLITS)}")
+        files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         splits = [s for s in self.splits if self.overwrite or not self._list(s).exists()]
-        steps = self._make_lists(splits) if splits else []
+        steps = self._make_lists(splits, files) if splits else []
         for split in self.splits:
             pack = pack_file(self._list(split))
             if self.pack and (split in splits or not index_file(pack).exists()):
@@ -67,38 +58,28 @@ class Preparation:
                 steps.append(Step(f"pack the pictures of {split} in {pack}", pack_split))
         return steps
 
-    def _make_lists(self, splits: Sequence[str]) -> List[Step]:
-        forms = {split: self._find_form(split) for split in splits}
+    def summary(self) -> List[str]:
+        """How many pictures and classes the lists asked for have, a line each."""
+        labels = {path: read_list(path).labels for path in map(self._list, self.splits)}
+        return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
+
+    def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[Step]:
+        forms = {split: files.find(self.publication.forms[split]) for split in splits}
         annotations = self._find_annotations()
-        self._refuse_missing(forms, annotations)
+        files.refuse(self._missing(forms, annotations))
         steps = []
         if annotations:
             if annotations.is_file():
-                steps += self._check(annotations, self.publication.annotations.md5)
+                steps += files.check(annotations, self.publication.annotations.md5)
             steps.append(Step(f"read {annotations}", lambda _: self._annotations(annotations)))
         for form, source in forms.values():
-            steps += self._obtain(form, source)
+            steps += files.obtain(form, source)
         folders = {split: form.folder for split, (form, _) in forms.items()}
         text = "write " + " and ".join(str(self._list(split)) for split in splits)
         return [*steps, Step(text, lambda _: self._write_lists(folders, annotations))]
 
     def _list(self, split: str) -> Path:
         return self.output / f"{split}.lst"
-
-    def _find_form(self, split: str) -> Optional[Tuple[Form, Path]]:
-        """The form in which a split is there: in place, else as archive, else as folder."""
-        forms = self.publication.forms[split]
-        places = [
-            *((form, self.output / form.folder) for form in forms),
-            *((form, source / form.archive) for source in self.sources for form in forms),
-            *(
-                (form, source / name)
-                for source in self.sources
-                for form in forms
-                for name in form.extracted
-            ),
-        ]
-        return next(((form, place) for form, place in places if place.exists()), None)
 
     def _find_annotations(self) -> Optional[Path]:
         files = self.publication.annotations
@@ -110,40 +91,16 @@ class Preparation:
                     return folder
         return None
 
-    def _refuse_missing(
-        self, forms: Mapping[str, Optional[Tuple[Form, Path]]], annotations: Optional[Path]
-    ) -> None:
+    def _missing(self, forms: Mapping[str, Found], annotations: Optional[Path]) -> List[str]:
         missing = []
         for split, found in forms.items():
             if found is None:
-                known = self.publication.forms[split]
-                names = [
-                    *(f.archive for f in known),
-                    *(f"{n}/" for f in known for n in f.extracted),
-                ]
-                missing.append(f"the pictures of {split} ({' or '.join(dict.fromkeys(names))})")
+                known = names_of(self.publication.forms[split])
+                missing.append(f"the pictures of {split} ({known})")
             elif annotations is None and _is_flat(*found):
                 archive = self.publication.annotations.archive
                 missing.append(f"{archive}, which tells the classes of {found[1]}")
-        if missing:
-            folders = ", ".join(map(str, dict.fromkeys([*self.sources, self.output])))
-            raise InputError(f"missing in {folders}: {'; '.join(missing)}")
-
-    def _check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
-        if self.md5 and not self.subset and md5:
-            yield Step(f"check the md5 of {archive}", partial(check_md5, archive, md5))
-
-    def _obtain(self, form: Form, source: Path) -> Iterator[Step]:
-        """Bring the pictures of a form to their folder, if they are not there."""
-        folder = self.output / form.folder
-        if source.is_file():
-            if not partial_folder(folder).exists():  # an archive begun with has been checked
-                yield from self._check(source, form.md5)
-            yield Step(
-                f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
-            )
-        elif source != folder:
-            yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
+        return missing
 
     def _annotations(self, source: Path) -> Annotations:
         known = self.publication.annotations.read(source)
@@ -209,13 +166,3 @@ class Preparation:
 def _is_flat(form: Form, place: Path) -> bool:
     """Whether pictures lie in no class folders, so that annotations must tell their classes."""
     return form.flat if place.is_file() else not any(entry.is_dir() for entry in os.scandir(place))
-
-
-def _link(folder: Path, source: Path) -> None:
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.is_symlink():  # to a folder that is gone
-            folder.unlink()
-        folder.symlink_to(source.resolve(), target_is_directory=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be linked: {error.strerror}") from error

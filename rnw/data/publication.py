@@ -3,7 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from rnw.data.labelled import Pair
 
 SPLITS = ("train", "val")
 
@@ -12,7 +16,8 @@ class Form(NamedTuple):
     """A form in which the pictures of a split are published.
 
     `archive` holds them under `inside`, and they go to `folder`; extracted already, they lie in a
-    folder called one of `extracted`. `flat`: in no class folders, so that annotations are needed.
+    folder called one of `extracted` that has `probe` in it. `flat`: in no class folders, so that
+    annotations are needed.
     """
 
     archive: str
@@ -21,6 +26,7 @@ class Form(NamedTuple):
     extracted: Tuple[str, ...]
     inside: str = ""
     flat: bool = False
+    probe: str = ""
 
 
 class Annotations(NamedTuple):
@@ -57,3 +63,28 @@ class Publication:
     forms: Mapping[str, Tuple[Form, ...]]
     annotations: AnnotationFiles
     class_of: Callable[[str], str] = str
+
+
+class Rendering(NamedTuple):
+    """Label maps that are published in another form than pictures, here made of `source`.
+
+    `items` finds in the data set's folder what a map is drawn of, by its path in `folder` without
+    suffix; `draw` gives its labels (H, W) uint8.
+    """
+
+    folder: str
+    source: str
+    items: Callable[[Path], Mapping[str, Any]]
+    draw: Callable[[Any], np.ndarray]
+
+
+class LabelledSplit(NamedTuple):
+    """A split of a segmentation data set as published.
+
+    parts: what it is found in, each in one of several forms; renderings: label maps to be drawn;
+    pairs: its pictures and label maps, in the order of the list, from the data set's folder.
+    """
+
+    parts: Tuple[Tuple[Form, ...], ...]
+    pairs: Callable[[Path], List[Pair]]
+    renderings: Tuple[Rendering, ...] = ()

@@ -1,24 +1,35 @@
-"""Textured shapes on textured ground with exact labels, drawn when they are asked for."""
+"""Textured shapes on textured ground: with a label for each pixel, or one shape a picture.
+
+The shapes of both are of the same sizes, so that what learnt to classify them can learn to
+segment them.
+"""
 
 import io
 from pathlib import Path
+from typing import Dict, Tuple
 
 import numpy as np
 from PIL import Image
 
+from rnw.data.readers import Examples
+
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
 TRAINING, HELD_OUT = 400, 100
+CROP_SIZE = 64  # of a picture of one shape
+CROPS_TRAINING, CROPS_HELD_OUT = 2000, 400
 
 
 class Shapes:
     """`count` pictures of up to three shapes, a function of `seed` and the index alone.
 
-    The interface is that of `rnw.data.labelled.LabelledImages`.
+    They are drawn when they are asked for first, and kept. The interface is that of
+    `rnw.data.labelled.LabelledImages`.
     """
 
     def __init__(self, count: int, seed: int):
         self._count, self._seed = count, seed
+        self._drawn: Dict[int, Tuple[bytes, np.ndarray]] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -27,24 +38,24 @@ class Shapes:
         return f"shapes/{self._seed}-{index:04d}.png"
 
     def read(self, index: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(self._draw(index)[0]).save(buffer, "png")
-        return buffer.getvalue()
+        return self._draw(index)[0]
 
     def label(self, index: int) -> np.ndarray:
-        return self._draw(index)[1]
+        return self._draw(index)[1].copy()
 
-    def _draw(self, index: int):
-        """(SIZE, SIZE, 3) uint8 and its classes (SIZE, SIZE) uint8."""
-        random = np.random.RandomState([self._seed, index])
-        image = _texture(random)
-        label = np.zeros((SIZE, SIZE), np.uint8)
-        for _ in range(random.randint(1, 4)):
-            kind = random.randint(1, len(CLASSES))
-            inside = _inside(kind, random)
-            image[inside] = _texture(random)[inside]
-            label[inside] = kind
-        return image, label
+    def _draw(self, index: int) -> Tuple[bytes, np.ndarray]:
+        """A PNG file, and its classes (SIZE, SIZE) uint8."""
+        if index not in self._drawn:
+            random = np.random.RandomState([self._seed, index])
+            image = _texture(random, SIZE)
+            label = np.zeros((SIZE, SIZE), np.uint8)
+            for _ in range(random.randint(1, 4)):
+                kind = random.randint(1, len(CLASSES))
+                label[_paint(kind, image, random)] = kind
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "png")
+            self._drawn[index] = buffer.getvalue(), label
+        return self._drawn[index]
 
 
 def read_shapes(root: Path, split: str) -> Shapes:
@@ -52,22 +63,44 @@ def read_shapes(root: Path, split: str) -> Shapes:
     return Shapes(HELD_OUT, seed=1) if split == "val" else Shapes(TRAINING, seed=0)
 
 
-def _texture(random: np.random.RandomState) -> np.ndarray:
+def read_shape_crops(root: Path, split: str) -> Examples:
+    """Pictures of one shape, its class without the ground, split 'train' or 'test'.
+
+    `root` is not used.
+    """
+    count, seed = (CROPS_HELD_OUT, 3) if split == "test" else (CROPS_TRAINING, 2)
+    labels = np.arange(count) % (len(CLASSES) - 1)
+    images = np.empty((count, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    for index, kind in enumerate(labels + 1):
+        random = np.random.RandomState([seed, index])
+        images[index] = _texture(random, CROP_SIZE)
+        _paint(kind, images[index], random)
+    return Examples(images, labels)
+
+
+def _paint(kind: int, image: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """Draw a shape of class `kind` on the picture; where it lies."""
+    inside = _inside(kind, len(image), random)
+    image[inside] = _texture(random, len(image))[inside]
+    return inside
+
+
+def _texture(random: np.random.RandomState, size: int) -> np.ndarray:
     """Two colours in a grating of random direction and pitch, with noise."""
-    y, x = np.mgrid[:SIZE, :SIZE]
+    y, x = np.mgrid[:size, :size]
     angle, pitch = random.uniform(0, np.pi), random.uniform(4, 16)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / pitch) > 0
     colours = random.uniform(0, 255, (2, 3))
-    noise = random.normal(0, 12, (SIZE, SIZE, 3))
+    noise = random.normal(0, 12, (size, size, 3))
     return np.clip(colours[wave.astype(int)] + noise, 0, 255).astype(np.uint8)
 
 
-def _inside(kind: int, random: np.random.RandomState) -> np.ndarray:
+def _inside(kind: int, size: int, random: np.random.RandomState) -> np.ndarray:
     """Where a shape of class `kind`, of random place, size and angle, lies."""
-    radius = random.uniform(0.14, 0.3) * SIZE
-    centre = random.uniform(radius, SIZE - radius, 2)
+    radius = random.uniform(0.14, 0.3) * SIZE  # in pictures of any size
+    centre = random.uniform(radius, size - radius, 2)
     angle = random.uniform(0, 2 * np.pi)
-    y, x = (np.mgrid[:SIZE, :SIZE] - centre[:, None, None]) / radius
+    y, x = (np.mgrid[:size, :size] - centre[:, None, None]) / radius
     u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
     distance = np.hypot(u, v)
     return {

@@ -109,6 +109,17 @@ RECIPES: Dict[str, Recipe] = {
             epochs=12,
             base_lr=0.1,
         ),
+        Recipe(
+            "shapes-cls",
+            "ours: as digits; its network is at stride 8, for segmentation of shapes",
+            "shapes-cls",
+            "56-0-1-1-1-1-1-1",
+            4,
+            width=0.125,
+            batch=64,
+            epochs=20,
+            base_lr=0.1,
+        ),
     )
 }
 

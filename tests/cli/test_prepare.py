@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.data import miniature_segmentation
 from tests.data.miniature import make_ilsvrc12, make_places365
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -21,6 +22,15 @@ def ilsvrc(tmp_path_factory):
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     return make_places365(tmp_path_factory.mktemp("places"), "256").folder
+
+
+@pytest.fixture(scope="module", params=["voc", "cityscapes", "ade20k", "pascal-context"])
+def labelled(request, tmp_path_factory):
+    """Name and archives of a segmentation data set."""
+    folder = tmp_path_factory.mktemp("archives")
+    archives, _ = miniature_segmentation.FILES[request.param]()
+    miniature_segmentation.write_archives(folder, archives)
+    return request.param, folder
 
 
 def _tool(name, *arguments):
@@ -117,3 +127,87 @@ def test_the_scripts_are_the_same(rnw, request, tool, dataset, root):
     rnw("prepare", dataset, source, "--subset", "--output", "other")
     for path, content in by_tool.items():
         assert (Path("other") / path.name).read_bytes() == content
+
+
+def test_prepares_a_segmentation_data_set(rnw):
+    folder = Path("archives")
+    miniature_segmentation.write_archives(folder, miniature_segmentation.context_files()[0])
+    code, out, err = rnw("prepare", "pascal-context", folder, "--subset")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "extract archives/VOCtrainval_03-May-2010.tar to data/pascal-context/VOC2010",
+        "extract archives/trainval.tar.gz to data/pascal-context/context_trainval",
+        "draw the label maps data/pascal-context/context_labels",
+        "check the pictures and label maps of train, write data/pascal-context/train.lst",
+        "check the pictures and label maps of val, write data/pascal-context/val.lst",
+        "data/pascal-context/train.lst: 2 pictures",
+        "data/pascal-context/val.lst: 1 pictures",
+    ]
+    code, again, err = rnw("prepare", "pascal-context", folder, "--subset")
+    assert (code, err) == (0, "")
+    assert again.splitlines() == out.splitlines()[-2:]
+    assert rnw("prepare", "pascal-context", "--dry-run") == (0, "nothing to do\n", "")
+
+
+def test_what_a_segmentation_data_set_lacks_is_named(refused, labelled):
+    name, folder = labelled
+    err = refused("prepare", name, "--dry-run")
+    assert f"missing in data/{name}: " in err
+    assert refused("prepare", name, folder, "--split", "absent").startswith(
+        f"Error: {name} has no split 'absent': it has train, "
+    )
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("dataset", ["ilsvrc-cls", "voc"])
+def test_options_of_others_are_refused(rnw, dataset):
+    options = ("--split", "train_aug") if dataset == "ilsvrc-cls" else ("--pack",)
+    code, out, err = rnw("prepare", dataset, *options)
+    assert (code, out) == (2, "")
+    assert "no split 'train_aug'" in err or "--pack is for pictures with one class each" in err
+
+
+def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labelled):
+    name, folder = labelled
+    code, _, err = rnw("prepare", name, folder, "--no-md5")
+    assert code == 2
+    assert "Error: " in err
+    assert "of train, found 2; complete the folder" in err
+    assert not list(Path().rglob("*.lst"))
+
+
+def test_the_segmentation_scripts_are_the_same(rnw, labelled):
+    name, folder = labelled
+    tool = f"prepare_{name.replace('-', '_')}.py"
+    assert _tool(tool, "--help") == rnw("prepare", name, "--help")
+    code, out, err = _tool(tool, folder, "--subset")
+    assert (code, err) == (0, "")
+    by_tool = {path.name: path.read_bytes() for path in Path("data", name).glob("*.lst")}
+    assert {"val.lst"} < set(by_tool)
+    assert len(out.splitlines()) > len(by_tool)
+    rnw("prepare", name, folder, "--subset", "--output", "other")
+    assert by_tool == {path.name: path.read_bytes() for path in Path("other").glob("*.lst")}
+
+
+def test_an_interrupt_stops_drawing_until_it_is_called_again(rnw):
+    archives, _ = miniature_segmentation.context_files()
+    maps = archives["trainval.tar.gz"]
+    names = [f"2009_{number:06d}" for number in range(1500)]
+    maps.update({f"trainval/{name}.mat": maps["trainval/2008_000002.mat"] for name in names})
+    miniature_segmentation.write_archives(Path("archives"), archives)
+    command = [sys.executable, TOOLS / "prepare_pascal_context.py", "archives", "--subset"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    drawn = Path("data/pascal-context/context_labels")
+    deadline = time.monotonic() + 60
+    while not drawn.exists() or not any(drawn.glob("*.png")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert len(list(drawn.glob("*.png"))) < 1503
+    assert not list(Path().rglob("*.lst"))
+    code, out, _ = rnw("prepare", "pascal-context", "archives", "--subset")
+    assert code == 0
+    assert "train.lst: 2 pictures" in out
+    assert len(list(drawn.iterdir())) == 1503

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnw.data import ade20k, cityscapes, pascal_context, voc
 from rnw.data.catalog import (
     DATASETS,
+    SEGMENTATION,
     count_training_images,
     find_dataset,
+    find_segmentation_dataset,
     read_examples,
 )
 from rnw.data.lists import write_list
@@ -62,3 +65,84 @@ def test_training_images_are_counted_where_there_is_a_list(tmp_path):
     write_list(tmp_path / "train.lst", [(0, f"{number}.JPEG") for number in range(25)])
     assert count_training_images(ilsvrc, tmp_path) == 25
     assert count_training_images(find_dataset("digits")) == 1438
+
+
+@pytest.mark.parametrize("name", SEGMENTATION)
+def test_rows_of_segmentation_are_consistent(name):
+    row = find_segmentation_dataset(name)
+    assert row.name == row.recipe == name
+    assert "_" not in name  # it stands in file names
+    assert row.classes == len(row.palette) == len(set(row.class_names))
+    assert row.label_ids is None or len(set(row.label_ids)) == row.classes
+    assert all(0 <= value <= 255 and len(colour) == 3 for colour in row.palette for value in colour)
+    assert row.test_split in row.counts
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "counts", "test_size"),
+    [  # section 6.2
+        ("voc", 21, (1464, 1449, 1456, 10_582), 500),
+        ("cityscapes", 19, (2975, 500, 1525, 19_998), 2048),
+        ("ade20k", 150, (20_210, 2000, 3352), 500),
+        ("pascal-context", 60, (4998, 5105), 500),
+    ],
+)
+def test_segmentation_data_sets_are_those_of_the_paper(name, classes, counts, test_size):
+    row = find_segmentation_dataset(name)
+    assert (row.classes, tuple(row.counts.values()), row.test_size) == (classes, counts, test_size)
+
+
+def test_unknown_segmentation_data_sets_are_refused():
+    with pytest.raises(InputError, match=r"unknown data set 'coco': .*voc, cityscapes, ade20k"):
+        find_segmentation_dataset("coco")
+
+
+@pytest.mark.parametrize("name", ["voc", "cityscapes", "ade20k", "pascal-context"])
+def test_missing_lists_name_the_tool(name):
+    row = find_segmentation_dataset(name)
+    tool = f"tools/prepare_{name.replace('-', '_')}.py"
+    with pytest.raises(InputError, match=f"^data/{name}/val.lst: no such list; {tool} makes it"):
+        row.read(row.root, "val")
+    assert (Path(__file__).parents[2] / tool).is_file()
+
+
+def test_names_and_colours_are_those_of_gluoncv():
+    from gluoncv.data import ADE20KSegmentation, CitySegmentation
+    from gluoncv.utils.viz import segmentation as viz
+
+    colours = np.array(viz.vocpallete).reshape(-1, 3)
+    np.testing.assert_array_equal(voc.palette(256), colours)
+    assert ade20k.CLASSES == ADE20KSegmentation.CLASSES
+    np.testing.assert_array_equal(ade20k.PALETTE, np.array(viz.adepallete).reshape(-1, 3)[1:])
+    # gluoncv writes "bicyle", and the sky without its red
+    assert cityscapes.CLASSES[:-1] == CitySegmentation.CLASSES[:-1]
+    colours = np.array(viz.cityspallete).reshape(-1, 3)
+    colours[cityscapes.CLASSES.index("sky"), 0] = 70
+    np.testing.assert_array_equal(cityscapes.PALETTE, colours)
+
+
+def test_ids_of_cityscapes_are_the_official_ones():
+    official = pytest.importorskip(
+        "cityscapesscripts.helpers.labels", reason="cityscapesscripts is not installed"
+    )
+    trained = [label for label in official.labels if 0 <= label.trainId < 255]
+    assert [label.trainId for label in trained] == list(range(19))
+    assert tuple(label.name for label in trained) == cityscapes.CLASSES
+    assert tuple(label.id for label in trained) == cityscapes.LABEL_IDS
+    assert tuple(label.color for label in trained) == cityscapes.PALETTE
+
+
+def test_numbers_of_pascal_context_are_those_of_others():
+    """The set of 459 numbers that the converters of others keep; in the list names are sorted."""
+    kept = [
+        *(2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104, 105),
+        *(113, 115, 144, 158, 159, 162, 187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296),
+        *(308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397, 415, 416, 420, 424, 427, 440, 445),
+        *(454, 458),
+    ]
+    names = dict(zip(pascal_context.NUMBERS, pascal_context.CLASSES[1:]))
+    assert sorted(names) == kept
+    assert [names[number] for number in kept] == sorted(names.values())
+    assert pascal_context.CLASSES[1:21] == tuple(
+        {"diningtable": "table"}.get(name, name) for name in voc.CLASSES[1:]
+    )

@@ -119,7 +119,7 @@ def _expected_lists(ilsvrc, val_folders=False):
 
 
 def test_the_tables_are_those_published():
-    assert tuple(PUBLICATIONS) == prepare.DATASETS
+    assert tuple(PUBLICATIONS) == prepare.CLASSIFICATION
     for name, row in PUBLICATIONS.items():
         assert row.classes == DATASETS[name].classes
     categories = [f"/{name[0]}/{name} {label}" for label, name in enumerate(PLACES365_NAMES)]

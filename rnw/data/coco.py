@@ -1,0 +1,131 @@
+"""COCO's pictures of VOC's classes, with label maps drawn of the annotated instances.
+
+Either year will do: 2014, which the original used, and 2017 have the same pictures.
+"""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from rnw.data.labelled import IGNORED, Pair
+from rnw.data.publication import Form, Rendering
+from rnw.errors import InputError
+
+NAMES = {  # of VOC, where COCO has another
+    "airplane": "aeroplane",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+}
+FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
+YEARS = (2014, 2017)
+INSTALL = "pip install '.[coco]' in the rnw checkout"
+
+
+class Scene(NamedTuple):
+    """A picture: height and width, and of its instances and crowds the class and annotation."""
+
+    height: int
+    width: int
+    instances: List[Tuple[int, Dict[str, Any]]]
+
+
+def find_pairs(root: Path, classes: Sequence[str]) -> List[Pair]:
+    """The pictures that have any of the classes but the first, by name; errors as `find_scenes`."""
+    return [
+        Pair(f"{FOLDER}/{name}.jpg", f"{LABELS}/{name}.png") for name in find_scenes(classes, root)
+    ]
+
+
+def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
+    """The pictures that have any of the classes but the first, by folder and name without suffix.
+
+    A picture that has crowds alone is none. Raises InputError for annotations that are missing or
+    of another form.
+    """
+    scenes = {}
+    for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
+        if not (root / FOLDER / folder).is_dir():
+            continue
+        path = root / FOLDER / "annotations" / f"instances_{folder}.json"
+        try:
+            found = _read_scenes(json.loads(path.read_bytes()), classes)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: cannot be read as COCO's annotations: {error!r}") from error
+        scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
+    return scenes
+
+
+def _read_scenes(content: Dict[str, Any], classes: Sequence[str]) -> Dict[str, Scene]:
+    numbers = {name: number for number, name in enumerate(classes) if number}
+    of_category = {}
+    for category in content["categories"]:
+        name = NAMES.get(category["name"], category["name"])
+        if name in numbers:
+            of_category[category["id"]] = numbers[name]
+    scenes = {
+        row["id"]: (row["file_name"].rpartition(".")[0], Scene(row["height"], row["width"], []))
+        for row in content["images"]
+    }
+    with_objects = set()
+    for row in content["annotations"]:
+        if row["category_id"] in of_category:
+            _, scene = scenes[row["image_id"]]
+            scene.instances.append((of_category[row["category_id"]], row))
+            if not row["iscrowd"]:
+                with_objects.add(row["image_id"])
+    return dict(sorted(scenes[number] for number in with_objects))
+
+
+def draw_scene(scene: Scene) -> np.ndarray:
+    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
+
+    Raises InputError when pycocotools is not installed.
+    """
+    try:
+        from pycocotools import mask  # of an extra
+    except ModuleNotFoundError:
+        raise InputError(f"COCO needs pycocotools, which is not installed: {INSTALL}") from None
+    labels = np.zeros((scene.height, scene.width), np.uint8)
+    order = sorted(scene.instances, key=lambda found: (not found[1]["iscrowd"], -found[1]["area"]))
+    for number, row in order:
+        outline = row["segmentation"]
+        if isinstance(outline, list):
+            outline = mask.merge(mask.frPyObjects(outline, scene.height, scene.width))
+        elif isinstance(outline["counts"], list):
+            outline = mask.frPyObjects(outline, scene.height, scene.width)
+        labels[mask.decode(outline) == 1] = IGNORED if row["iscrowd"] else number
+    return labels
+
+
+def render_labels(classes: Sequence[str]) -> Rendering:
+    """The label maps of all pictures that have any of the classes but the first."""
+    return Rendering(LABELS, f"{FOLDER}/annotations", partial(find_scenes, classes), draw_scene)
+
+
+def _form(archive: str, md5: str, folder: str) -> Form:
+    places = (folder, f"coco/{folder}", f"images/{folder}")
+    return Form(archive, md5, f"{FOLDER}/{folder}", places, inside=f"{folder}/")
+
+
+PARTS = (
+    (
+        _form("train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88", "train2014"),
+        _form("train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017"),
+    ),
+    (
+        _form("val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3", "val2014"),
+        _form("val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017"),
+    ),
+    (
+        _form("annotations_trainval2014.zip", "0a379cfc70b0e71301e0f377548639bd", "annotations"),
+        _form("annotations_trainval2017.zip", "f4bbac642086de4f52a3fdda2de5fa2c", "annotations"),
+    ),
+)

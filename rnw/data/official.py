@@ -1,0 +1,94 @@
+"""Official files: where they are found, and how they come into the folder of a data set."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+
+from rnw.data.archives import OnProgress, check_md5, extract, partial_folder
+from rnw.data.publication import Form
+from rnw.errors import InputError
+
+Found = Optional[Tuple[Form, Path]]
+
+
+class Step(NamedTuple):
+    """Something to do, in words, and what does it: `action` is told whom to tell the progress."""
+
+    text: str
+    action: Callable[[OnProgress], None]
+
+    def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
+        """Do it; raises InputError when what is found is not as it should be."""
+        self.action(on_progress)
+
+
+@dataclass(frozen=True)
+class OfficialFiles:
+    """The archives or folders in `folders`, for the data set in `output`; `md5` checks archives.
+
+    Raises InputError for a folder that is missing.
+    """
+
+    folders: Sequence[Path]
+    output: Path
+    md5: bool = True
+
+    def __post_init__(self):
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise InputError(f"{folder}: no such directory; expected archives or folders in it")
+
+    def find(self, forms: Sequence[Form]) -> Found:
+        """The form in which something is there: in place, else as archive, else as folder."""
+        places = [
+            *((form, self.output / form.folder) for form in forms),
+            *((form, folder / form.archive) for folder in self.folders for form in forms),
+            *(
+                (form, folder / name)
+                for folder in self.folders
+                for form in forms
+                for name in form.extracted
+                if (folder / name / form.probe).exists()
+            ),
+        ]
+        return next(((form, place) for form, place in places if place.exists()), None)
+
+    def refuse(self, missing: Sequence[str]) -> None:
+        """Raises InputError that names all that is missing, if anything is."""
+        if missing:
+            folders = ", ".join(map(str, dict.fromkeys([*self.folders, self.output])))
+            raise InputError(f"missing in {folders}: {'; '.join(missing)}")
+
+    def check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
+        """Check the MD5 of an archive, where it is published and asked for."""
+        if self.md5 and md5:
+            yield Step(f"check the md5 of {archive}", partial(check_md5, archive, md5))
+
+    def obtain(self, form: Form, source: Path) -> Iterator[Step]:
+        """Bring a form from where it was found to its folder, if it is not there."""
+        folder = self.output / form.folder
+        if source.is_file():
+            if not partial_folder(folder).exists():  # an archive begun with has been checked
+                yield from self.check(source, form.md5)
+            yield Step(
+                f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
+            )
+        elif source != folder:
+            yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
+
+
+def names_of(forms: Sequence[Form]) -> str:
+    """The archives and folders that any of the forms is found in, for messages."""
+    names = [*(form.archive for form in forms), *(f"{n}/" for f in forms for n in f.extracted)]
+    return " or ".join(dict.fromkeys(names))
+
+
+def _link(folder: Path, source: Path) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():  # to a folder that is gone
+            folder.unlink()
+        folder.symlink_to(source.resolve(), target_is_directory=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be linked: {error.strerror}") from error
