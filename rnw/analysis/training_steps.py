@@ -79,4 +79,5 @@ def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, 
     """Images and labels that are in no file."""
     random = np.random.RandomState(0)
     images = random.standard_normal((batch, 3, size, size)).astype(np.float32)
-    return images, random.randint(0, config.classes, batch).astype(np.float32)
+    cells = (size // config.stride,) * 2 if config.segmentation else ()
+    return images, random.randint(0, config.classes, (batch, *cells)).astype(np.float32)

@@ -158,6 +158,11 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
     return dataset.read(root or dataset.root or Path(), split)
 
 
+def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path] = None) -> Any:
+    """The pictures of a split with their label maps, as `read_examples`."""
+    return dataset.read(root or dataset.root or Path(), split)
+
+
 def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
     """As many as the list under `root` has, or where there is none as are published.
 
@@ -167,3 +172,13 @@ def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
     if dataset.published is not None and not listing.is_file():
         return dataset.published
     return len(read_examples(dataset, dataset.train_split, root).labels)
+
+
+def count_training_pictures(
+    dataset: SegmentationDataset, split: str, root: Optional[Path] = None
+) -> int:
+    """As many as a split has where the data set lies, or where it does not as are published."""
+    root = root or dataset.root
+    if root is not None and not root.exists():
+        return dataset.counts[split]
+    return len(read_pictures(dataset, split, root))
