@@ -35,7 +35,7 @@ class Cropping(NamedTuple):
         """
         shortest, longest = (int(rate * self.origin) for rate in self.rates)
         rate = random.randint(shortest, longest + 1) / max(height, width)
-        side, stride = int(self.size / rate), self.stride / rate
+        side, stride = max(1, int(self.size / rate)), self.stride / rate
         border = max(1, int(stride // 2))
         top, left = (
             random.randint(int(max(1, stride, border + length - side + 1))) - border
