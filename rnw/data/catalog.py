@@ -177,8 +177,12 @@ def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
 def count_training_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> int:
-    """As many as a split has where the data set lies, or where it does not as are published."""
+    """As many as a split has where the data set lies, or where it does not as are published.
+
+    Raises InputError when neither is to be had.
+    """
     root = root or dataset.root
-    if root is not None and not root.exists():
-        return dataset.counts[split]
+    published = dataset.counts.get(split)
+    if published is not None and root is not None and not root.exists():
+        return published
     return len(read_pictures(dataset, split, root))
