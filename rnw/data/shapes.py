@@ -1,9 +1,7 @@
 """Textured shapes on textured ground with exact labels, drawn when they are asked for."""
 
 import io
-from functools import lru_cache
 from pathlib import Path
-from typing import Tuple
 
 import numpy as np
 from PIL import Image
@@ -30,30 +28,28 @@ class Shapes:
 
     def read(self, index: int) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(_draw(self._seed, index)[0]).save(buffer, "png")
+        Image.fromarray(self._draw(index)[0]).save(buffer, "png")
         return buffer.getvalue()
 
     def label(self, index: int) -> np.ndarray:
-        return _draw(self._seed, index)[1].copy()
+        return self._draw(index)[1]
+
+    def _draw(self, index: int):
+        """(SIZE, SIZE, 3) uint8 and its classes (SIZE, SIZE) uint8."""
+        random = np.random.RandomState([self._seed, index])
+        image = _texture(random)
+        label = np.zeros((SIZE, SIZE), np.uint8)
+        for _ in range(random.randint(1, 4)):
+            kind = random.randint(1, len(CLASSES))
+            inside = _inside(kind, random)
+            image[inside] = _texture(random)[inside]
+            label[inside] = kind
+        return image, label
 
 
 def read_shapes(root: Path, split: str) -> Shapes:
     """Split 'train' or 'val'; `root` is not used."""
     return Shapes(HELD_OUT, seed=1) if split == "val" else Shapes(TRAINING, seed=0)
-
-
-@lru_cache(maxsize=None)  # 18 MB for all, in a tenth of the time
-def _draw(seed: int, index: int) -> Tuple[np.ndarray, np.ndarray]:
-    """(SIZE, SIZE, 3) uint8 and its classes (SIZE, SIZE) uint8."""
-    random = np.random.RandomState([seed, index])
-    image = _texture(random)
-    label = np.zeros((SIZE, SIZE), np.uint8)
-    for _ in range(random.randint(1, 4)):
-        kind = random.randint(1, len(CLASSES))
-        inside = _inside(kind, random)
-        image[inside] = _texture(random)[inside]
-        label[inside] = kind
-    return image, label
 
 
 def _texture(random: np.random.RandomState) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError
-from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.layout import SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
 from rnw.weights.labels import ModelLabel
 
@@ -54,14 +54,15 @@ class SegmentationRecipe(Recipe):
     """How a segmentation network is trained, from a classification network (section 5).
 
     `split` is that of the data set by default. The longer side of pictures is `origin` times a rate
-    in `rates`, crops have `crop` pixels, rounded up to whole strides. `loss` is 'softmax', or
-    'ohem' with online bootstrapping. A second phase starts from the last checkpoint of the recipe
-    that it `continues`, in the same folder.
+    in `rates`, crops have `crop` pixels, rounded up to whole strides. `dropout` is that of levels 6
+    and 7. `loss` is 'softmax', or 'ohem' with online bootstrapping. A second phase starts from the
+    last checkpoint of the recipe that it `continues`, in the same folder.
     """
 
     split: str = ""
     stride: int = 8
     classifier: str = "2 conv"
+    dropout: Tuple[float, float] = SEGMENTATION_DROPOUT
     loss: str = "ohem"
     crop: int = 500
     origin: int = 500
@@ -285,6 +286,7 @@ def recipe_network(recipe: Recipe) -> NetworkConfig:
             "head": recipe.loss,
             "stride": recipe.stride,
             "classifier": recipe.classifier,
+            "dropout": recipe.dropout,
         }
     return configure(recipe.network, recipe.classes, width=recipe.width, **options)
 
