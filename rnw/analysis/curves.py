@@ -20,19 +20,25 @@ SIZE, DPI = (15, 5.5), 100  # inches, pixels per inch of a PNG
 
 _SCORES = ("loss", "top-1", "top-5")
 _FIGURES = {"train": ("loss", "lr"), "epoch": _SCORES, "val": _SCORES}
+_PIXEL_SCORES = ("loss", "accuracy", "mean-iou")
+_PIXEL_FIGURES = {"train": ("loss", "lr"), "epoch": _PIXEL_SCORES[:2], "val": _PIXEL_SCORES}
 
 _SETTINGS = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "rnw"}
 _STEPS = {"linewidth": 1, "alpha": 0.35}
-_TOP_5 = {"linewidth": 1, "alpha": 0.6}
+_THIN = {"linewidth": 1, "alpha": 0.6}
 _EPOCH = {"marker": ".", "markersize": 4}
 _VALIDATION = {"linestyle": ":", "marker": "o", "markersize": 5}
 _LOSSES = {"step": _STEPS, "epoch": _EPOCH, "validation": _VALIDATION}
 _ERRORS = {
-    "top-1, training": _EPOCH,
-    "top-5, training": {**_EPOCH, **_TOP_5},
-    "top-1, validation": _VALIDATION,
-    "top-5, validation": {**_VALIDATION, **_TOP_5},
+    ("epoch", "top-1"): _EPOCH,
+    ("epoch", "top-5"): {**_EPOCH, **_THIN},
+    ("val", "top-1"): _VALIDATION,
+    ("val", "top-5"): {**_VALIDATION, **_THIN},
+    ("epoch", "accuracy"): {**_EPOCH, **_THIN},
+    ("val", "accuracy"): {**_VALIDATION, **_THIN},
+    ("val", "mean-iou"): _VALIDATION,
 }
+_PHASES = {"epoch": "training", "val": "validation"}
 
 Key = Tuple[str, str]
 
@@ -63,7 +69,8 @@ def read_runs(path: PathLike) -> List[Run]:
     for number, record in enumerate(read_json_lines(path), 1):
         try:
             points = runs.setdefault(record["label"], {})
-            for figure in _FIGURES[record["kind"]]:
+            figures = _PIXEL_FIGURES if "accuracy" in record else _FIGURES
+            for figure in figures[record["kind"]]:
                 point = (_epochs(record), float(record[figure]))
                 points.setdefault((record["kind"], figure), []).append(point)
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
@@ -112,8 +119,7 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
         colour = f"C{number}"
         for kind, style in zip(("train", "epoch", "val"), _LOSSES.values()):
             _line(loss, run, (kind, "loss"), color=colour, **style)
-        keys = [(kind, top) for kind in ("epoch", "val") for top in ("top-1", "top-5")]
-        for key, style in zip(keys, _ERRORS.values()):
+        for key, style in _ERRORS.items():
             _line(error, run, key, color=colour, **style)
         _line(rate, run, ("train", "lr"), color=colour, label=run.name)
     loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
@@ -125,7 +131,9 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
         axes.set_xlabel("epochs")
         axes.grid(alpha=0.3)
     _explain(loss, _LOSSES)
-    _explain(error, _ERRORS)
+    drawn = {key for run in runs for key in run.curves}
+    names = {key: f"{key[1]}, {_PHASES[key[0]]}" for key in _ERRORS if key in drawn}
+    _explain(error, {name: _ERRORS[key] for key, name in names.items()})
     figure.legend(loc="outside lower center", ncols=3)
 
 

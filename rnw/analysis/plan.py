@@ -6,10 +6,22 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 from rnw.analysis.memory import free_memory
 from rnw.analysis.training_memory import TrainingMemory, recipe_memory, training_memory
 from rnw.analysis.training_speed import WARM_UP, measure_step
-from rnw.data.catalog import count_training_images, find_dataset
+from rnw.data.catalog import (
+    count_training_images,
+    count_training_pictures,
+    find_dataset,
+    find_segmentation_dataset,
+)
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig
-from rnw.training.recipes import MODELS, Recipe, recipe_network
+from rnw.training.recipes import (
+    OUTPUT,
+    Recipe,
+    SegmentationRecipe,
+    input_size,
+    named_weights,
+    recipe_network,
+)
 from rnw.training.trainer import check_devices
 
 REPETITIONS = 3
@@ -93,6 +105,7 @@ def plan_training(
     *,
     data_root: Optional[Path] = None,
     weights: Optional[Path] = None,
+    folder: Path = OUTPUT,
     recompute: bool = False,
 ) -> Plan:
     """Plan `rnw.training.run.train` with the same arguments; takes a few steps, writes nothing.
@@ -109,25 +122,30 @@ def plan_training(
             f"{recipe.kvstore!r} (--kvstore local)"
         )
     check_devices(recipe.batch, len(contexts))
-    config = recipe_network(recipe)
-    images = count_training_images(find_dataset(recipe.dataset), data_root)
-    if weights is None and recipe.starts_from:
-        weights = MODELS / recipe.starts_from
+    config, size = recipe_network(recipe), input_size(recipe)
+    images = _count_images(recipe, data_root)
     return Plan(
         recipe,
         len(contexts),
-        config.spec.size,
-        weights,
+        size,
+        weights or named_weights(recipe, folder),
         images,
         images // recipe.batch,
         recipe_memory(recipe, len(contexts)),
         recompute,
-        _measure(config, recipe.batch // len(contexts), contexts, recompute),
+        _measure(config, size, recipe.batch // len(contexts), contexts, recompute),
     )
 
 
+def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
+    if not isinstance(recipe, SegmentationRecipe):
+        return count_training_images(find_dataset(recipe.dataset), data_root)
+    dataset = find_segmentation_dataset(recipe.dataset)
+    return count_training_pictures(dataset, recipe.split or dataset.train_split, data_root)
+
+
 def _measure(
-    config: NetworkConfig, wanted: int, contexts: Sequence[Any], recompute: bool
+    config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: bool
 ) -> Measured:
     """Time the largest batch that can be had: `wanted` images a device, a half, a quarter..."""
 
@@ -136,14 +154,14 @@ def _measure(
         measured = measure_step(
             config,
             images,
-            config.spec.size,
+            size,
             contexts,
             recompute=recompute,
             repetitions=REPETITIONS,
         )
         return measured.seconds_per_step
 
-    fitting = [b for b in _halves(wanted) if _fits(config, b, contexts, recompute)]
+    fitting = [b for b in _halves(wanted) if _fits(config, size, b, contexts, recompute)]
     if not fitting:
         raise InputError(
             f"{config.name}: not even one image a device fits into the "
@@ -164,8 +182,10 @@ def _halves(number: int) -> Sequence[int]:
     return halves
 
 
-def _fits(config: NetworkConfig, batch: int, contexts: Sequence[Any], recompute: bool) -> bool:
-    memory = training_memory(config, batch, config.spec.size, len(contexts), recompute=recompute)
+def _fits(
+    config: NetworkConfig, size: int, batch: int, contexts: Sequence[Any], recompute: bool
+) -> bool:
+    memory = training_memory(config, batch, size, len(contexts), recompute=recompute)
     on_gpus = contexts[0].device_type == "gpu"
     needed = memory.per_device if on_gpus else memory.on_cpus(len(contexts))
     return needed <= USABLE * free_memory(contexts)

@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple
 from rnw.analysis.cost import FLOAT_BYTES, count_parameters
 from rnw.analysis.liveness import Liveness, liveness
 from rnw.networks.layout import NetworkConfig
-from rnw.training.recipes import Recipe, recipe_network
+from rnw.training.recipes import Recipe, input_size, recipe_network
 from rnw.training.recompute_plan import first_recorded
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
@@ -94,6 +94,6 @@ def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
     config = recipe_network(recipe)
     share = -(-recipe.batch // devices)
     return {
-        recompute: training_memory(config, share, config.spec.size, devices, recompute=recompute)
+        recompute: training_memory(config, share, input_size(recipe), devices, recompute=recompute)
         for recompute in (False, True)
     }

@@ -24,6 +24,7 @@ COMMANDS = {
     "prepare": "prepare",
     "table1": "table1",
     "train-cls": "train_cls",
+    "train-seg": "train_seg",
     "weights": "weights",
 }
 # brought by the extras

@@ -83,11 +83,11 @@ def _show_cost(row: "DetailedCost") -> None:
 def recipes(devices: int, as_json: bool) -> None:
     """Training recipes and the memory that each of so many devices needs.
 
-    It is that of parameters, gradients and maps, without and with `train-cls --recompute`; what
-    CUDA and cuDNN take comes on top.
+    It is that of parameters, gradients and maps, without and with `--recompute`; what CUDA and
+    cuDNN take comes on top.
     """
     from rnw.analysis.training_memory import recipe_memory
-    from rnw.training.recipes import RECIPES
+    from rnw.training.recipes import RECIPES, named_weights
 
     memory = {
         name: [memory.per_device for memory in recipe_memory(recipe, devices).values()]
@@ -99,11 +99,12 @@ def recipes(devices: int, as_json: bool) -> None:
         print_json({"devices": devices, "recipes": rows})
         return
     click.echo(
-        f"{'recipe':20} {'data set':13}  batch  epochs  rate  GB a device  recomputing  from"
+        f"{'recipe':21} {'data set':14}  batch  epochs    rate  GB a device  recomputing  from"
     )
     for name, (kept, again) in memory.items():
         row = RECIPES[name]
+        weights = named_weights(row)
         click.echo(
-            f"{name:20} {row.dataset:13}  {row.batch:5}  {row.epochs:6}  {row.base_lr:4}"
-            f"  {kept / 1e9:11.3g}  {again / 1e9:11.3g}  {row.starts_from or '-'}"
+            f"{name:21} {row.dataset:14}  {row.batch:5}  {row.epochs:6}  {row.base_lr:6}"
+            f"  {kept / 1e9:11.3g}  {again / 1e9:11.3g}  {weights.name if weights else '-'}"
         )

@@ -1,6 +1,6 @@
 """TABLE of decoders, and the training transform from an image file's bytes to a network's input."""
 
-from typing import Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 
@@ -46,3 +46,25 @@ class Augmentation(NamedTuple):
             image, self.size, random, self.interpolation, decoder.resize
         )
         decoder.recolor(crop, random, out)
+
+
+class ClassifiedPictures(NamedTuple):
+    """Makes samples of `images`, as `readers.ImageList`: augmented pictures with their classes."""
+
+    images: Any
+    augmentation: Augmentation
+
+    @property
+    def data_shape(self) -> Tuple[int, ...]:
+        return (3, self.augmentation.size, self.augmentation.size)
+
+    @property
+    def label_shape(self) -> Tuple[int, ...]:
+        return ()
+
+    def __call__(
+        self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
+    ) -> None:
+        """Make picture `index` into `data` (3, H, W) float32, and its class into `label` ()."""
+        self.augmentation(self.images.read(index), self.images.name(index), random, data)
+        label[...] = self.images.labels[index]

@@ -194,7 +194,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             {"train": shapes.TRAINING, "val": shapes.HELD_OUT},
             (shapes.SIZE, shapes.SIZE),
             recipe="shapes",
-            test_size=shapes.SIZE,
+            test_size=2 * shapes.SIZE,  # at stride 8 a cell is to be small beside a shape
         ),
     )
 }
@@ -222,6 +222,11 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
     return dataset.read(root or dataset.root or Path(), split)
 
 
+def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path] = None) -> Any:
+    """The pictures of a split with their label maps, as `read_examples`."""
+    return dataset.read(root or dataset.root or Path(), split)
+
+
 def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
     """As many as the list under `root` has, or where there is none as are published.
 
@@ -231,3 +236,17 @@ def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
     if dataset.published is not None and not listing.is_file():
         return dataset.published
     return len(read_examples(dataset, dataset.train_split, root).labels)
+
+
+def count_training_pictures(
+    dataset: SegmentationDataset, split: str, root: Optional[Path] = None
+) -> int:
+    """As many as a split has where the data set lies, or where it does not as are published.
+
+    Raises InputError when neither is to be had.
+    """
+    root = root or dataset.root
+    published = dataset.counts.get(split)
+    if published is not None and root is not None and not root.exists():
+        return published
+    return len(read_pictures(dataset, split, root))

@@ -2,25 +2,19 @@
 
 import contextlib
 import logging
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.data.augmentation import DECODERS, Augmentation
-from rnw.data.prefetch import Filled, Pictures, prepare
-from rnw.data.readers import Examples, ImageList
+from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
+from rnw.data.crops import Cropping, LabelledCrops
+from rnw.data.prefetch import Bad, Batch, Pictures, prepare
+from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
 logger = logging.getLogger(__name__)
-
-
-class Batch(NamedTuple):
-    """Data (N, 3, H, W) float32 and labels (N,) float32."""
-
-    data: np.ndarray
-    labels: np.ndarray
 
 
 class Loading(NamedTuple):
@@ -44,30 +38,33 @@ BY_PROCESSES = Loading()
 class Loader:
     """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
 
-    Examples in memory are taken as they are, pictures in files augmented to (size, size), where
-    picture i has random numbers of its own in each epoch: neither workers nor timing change a
-    batch. Of each batch, the worker that `part` (rank, workers) names reads its own equal part, in
-    order. `skipped` tells what was wrong with bad pictures, by name.
+    Examples in memory are taken as they are, pictures in files augmented to (size, size), or with
+    `cropping` cropped together with their label maps. Picture i has random numbers of its own in
+    each epoch: neither workers nor timing change a batch. Of each batch, the worker that `part`
+    (rank, workers) names reads its own equal part, in order. `skipped` tells what was wrong with
+    bad pictures, by name.
 
     Raises InputError when there are fewer examples than a batch needs, and for an unknown decoder.
     """
 
     def __init__(
         self,
-        examples: Union[Examples, ImageList],
+        examples: Any,
         batch: int,
         seed: int,
         part: Tuple[int, int] = (0, 1),
         *,
         size: int = 224,
+        cropping: Optional[Cropping] = None,
         loading: Loading = BY_PROCESSES,
     ):
-        if not 1 <= batch <= len(examples.labels):
+        self._in_memory = examples if isinstance(examples, Examples) else None
+        self._count = len(examples.labels if self._in_memory else examples)
+        if not 1 <= batch <= self._count:
             raise InputError(
-                f"a batch of {batch} cannot be drawn from {len(examples.labels)} examples: "
-                f"expected between 1 and {len(examples.labels)} (--set batch=N)"
+                f"a batch of {batch} cannot be drawn from {self._count} examples: "
+                f"expected between 1 and {self._count} (--set batch=N)"
             )
-        self._examples = examples
         self._batch = batch
         self._seed = seed
         self._rank, self._parts = part
@@ -77,40 +74,39 @@ class Loader:
             expected = ", ".join(DECODERS)
             raise InputError(f"unknown decoder {loading.decoder!r}: expected one of {expected}")
         self._loading = loading
-        self.decoder = None if isinstance(examples, Examples) else loading.decoder
-        augmentation = Augmentation(size, loading.decoder)
-        self._pictures = Pictures(examples, augmentation, seed, loading.skip_bad, deadly={})
+        self.decoder = None if self._in_memory else loading.decoder
+        if cropping is None:
+            maker: Any = ClassifiedPictures(examples, Augmentation(size, loading.decoder))
+        else:
+            maker = LabelledCrops(examples, cropping, loading.decoder)
+        self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
-        self.batches_per_epoch = len(examples.labels) // batch
+        self.batches_per_epoch = self._count // batch
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number` (counted from 0) from batch `start` on.
 
         Close it (or let it end) to end its processes. Raises InputError for a bad picture.
         """
-        order = np.random.RandomState([self._seed, number]).permutation(len(self._examples.labels))
+        order = np.random.RandomState([self._seed, number]).permutation(self._count)
         batches = order[: self.batches_per_epoch * self._batch].reshape(-1, self._batch)
         chosen = np.split(batches[start:], self._parts, axis=1)[self._rank]
-        if isinstance(self._examples, Examples):
+        if self._in_memory is not None:
+            images, labels = self._in_memory
             for indices in chosen:
-                yield self._labelled(normalize(self._examples.images[indices]), indices)
+                yield Batch(normalize(images[indices]), labels[indices].astype(np.float32))
             return
         workers, threads = self._loading.workers, self._loading.threads
         ready = prepare(self._pictures, number, chosen, workers, threads)
         with contextlib.closing(ready):
-            for indices, (data, filled) in zip(chosen, ready):
-                yield self._labelled(data, self._shown(indices, filled))
+            for batch, bad in ready:
+                self._note(bad)
+                yield batch
 
-    def _labelled(self, data: np.ndarray, indices: np.ndarray) -> Batch:
-        return Batch(data, self._examples.labels[indices].astype(np.float32))
-
-    def _shown(self, indices: np.ndarray, filled: Filled) -> np.ndarray:
-        """The pictures that a batch shows; new bad ones are noted."""
-        for index, message in filled.bad.items():
-            name = self._examples.name(index)
+    def _note(self, bad: Bad) -> None:
+        """Warn of bad pictures that are new."""
+        for index, message in bad.items():
+            name = self._pictures.maker.images.name(index)
             if name not in self.skipped:
                 self.skipped[name] = message
                 logger.warning("%s; skipped", message)
-        shown = indices.copy()
-        shown[list(filled.replaced)] = list(filled.replaced.values())
-        return shown

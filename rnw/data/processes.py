@@ -13,7 +13,7 @@ import sys
 import tempfile
 import traceback
 import weakref
-from collections import deque
+from collections import ChainMap, deque
 from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -25,7 +25,7 @@ import numpy as np
 from rnw.errors import InputError
 
 if TYPE_CHECKING:
-    from rnw.data.prefetch import Filled, Pictures
+    from rnw.data.prefetch import Bad, Batch, Pictures
 
 LENT = 2  # batches of the memory that a caller may hold: the one before, and the one asked for
 SLOTS = 3 + LENT  # and those that are being made
@@ -42,32 +42,32 @@ _FOR_CALLER_ALONE = (signal.SIGINT, signal.SIGTERM)
 class _Memory:
     """In an open file: the index of the picture that each process reads, and SLOTS batches."""
 
-    def __init__(self, file: int, workers: int, shape: Tuple[int, ...]):
-        self._shape, self._values = shape, int(np.prod(shape))
-        self._map = mmap.mmap(file, self.size(workers, shape))
+    def __init__(self, file: int, workers: int, values: int):
+        self._values = values
+        self._map = mmap.mmap(file, self.size(workers, values))
         self.reading = np.frombuffer(self._map, np.int64, workers)
 
     @staticmethod
-    def size(workers: int, shape: Tuple[int, ...]) -> int:
-        """Bytes that are needed."""
-        return 8 * workers + SLOTS * 4 * int(np.prod(shape))
+    def size(workers: int, values: int) -> int:
+        """Bytes that are needed for batches of so many numbers."""
+        return 8 * workers + SLOTS * 4 * values
 
     def batch(self, slot: int) -> np.ndarray:
-        """One of the batches (N, 3, H, W) float32; views of it have the same `base`."""
+        """The numbers of one of the batches, float32; its arrays have it as their `base`."""
         start = 8 * len(self.reading) + slot * 4 * self._values
-        return np.frombuffer(self._map, np.float32, self._values, start).reshape(self._shape)
+        return np.frombuffer(self._map, np.float32, self._values, start)
 
 
 class Processes:
     """Makes each batch by several processes, each its own rows."""
 
     def __init__(self, pictures: "Pictures", size: int, workers: int):
-        self._pictures = pictures
-        self._shape = pictures.batch_shape(size)
-        self._file = _nameless_file(_Memory.size(workers, self._shape))
-        self._memory = _Memory(self._file, workers, self._shape)
+        self._pictures, self._size = pictures, size
+        values = pictures.values(size)
+        self._file = _nameless_file(_Memory.size(workers, values))
+        self._memory = _Memory(self._file, workers, values)
         self._lent: Dict[int, weakref.ref] = {}
-        self._parts: Dict[int, List[Filled]] = {}
+        self._parts: Dict[int, List[Bad]] = {}
         self._workers: List[_Worker] = []
 
     def __enter__(self) -> "Processes":
@@ -91,21 +91,22 @@ class Processes:
             worker.give((slot, epoch, indices))
         return slot
 
-    def collect(self, slot: int) -> Tuple[np.ndarray, List["Filled"]]:
-        """The batch in a slot, and what each process says of it."""
+    def collect(self, slot: int) -> Tuple["Batch", "Bad"]:
+        """The batch in a slot, and the bad pictures met on the way."""
         while len(self._parts[slot]) < len(self._workers):
             busy = {worker.connection: worker for worker in self._workers if worker.tasks}
             for connection in wait(list(busy)):
                 self._receive(busy[connection])
-        return self._lend(slot), self._parts.pop(slot)
+        return self._lend(slot), dict(ChainMap(*self._parts.pop(slot)))
 
-    def _lend(self, slot: int) -> np.ndarray:
+    def _lend(self, slot: int) -> "Batch":
         """A caller who keeps batches gets copies, since the memory is used again."""
-        data = self._memory.batch(slot)
+        numbers = self._memory.batch(slot)
         if sum(flat() is not None for flat in self._lent.values()) >= LENT:
-            return data.copy()
-        self._lent[slot] = weakref.ref(data.base)
-        return data
+            numbers = numbers.copy()
+        else:
+            self._lent[slot] = weakref.ref(numbers)
+        return self._pictures.batch(self._size, numbers)
 
     def _receive(self, worker: "_Worker") -> None:
         try:
@@ -124,7 +125,9 @@ class Processes:
         index = int(self._memory.reading[worker.number])
         error = f"a process that was to read pictures died ({cause})"
         if index != NOTHING:
-            error = f"{self._pictures.images.name(index)}: the process reading it died ({cause})"
+            error = (
+                f"{self._pictures.maker.images.name(index)}: the process reading it died ({cause})"
+            )
             self._pictures.deadly[index] = error
         if not self._pictures.skip_bad or (index == NOTHING and not worker.has_answered):
             raise InputError(error)
@@ -137,7 +140,7 @@ class Processes:
 
     def _instruct(self, worker: "_Worker") -> None:
         self._memory.reading[worker.number] = NOTHING
-        worker.send((self._pictures, len(self._workers), self._shape))
+        worker.send((self._pictures, len(self._workers), self._size))
 
 
 class _Worker:
@@ -187,13 +190,14 @@ def main(connection_file: int, memory_file: int, number: int) -> None:
     cv2.setNumThreads(0)
     connection = Connection(connection_file)
     with contextlib.suppress(EOFError, OSError):
-        pictures, workers, shape = connection.recv()
-        memory = _Memory(memory_file, workers, shape)
+        pictures, workers, size = connection.recv()
+        memory = _Memory(memory_file, workers, pictures.values(size))
         on_picture = partial(memory.reading.__setitem__, number)
         while True:
             slot, epoch, indices = connection.recv()
             rows = range(number, len(indices), workers)
-            reply = _fill(pictures, memory.batch(slot), epoch, indices, rows, on_picture)
+            batch = pictures.batch(size, memory.batch(slot))
+            reply = _fill(pictures, batch, epoch, indices, rows, on_picture)
             on_picture(NOTHING)
             connection.send(reply)
 

@@ -20,7 +20,7 @@ from rnw.weights.labels import ModelLabel
 METRICS_FILE = "metrics.jsonl"
 INSTALL_TENSORBOARD = "pip install '.[tensorboard]' in the rnw checkout"
 
-_SCALARS = ("loss", "top-1", "top-5", "lr", "images_per_second")
+_SCALARS = ("loss", "top-1", "top-5", "accuracy", "mean-iou", "lr", "images_per_second")
 
 Record = Dict[str, Any]
 

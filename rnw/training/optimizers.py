@@ -4,6 +4,7 @@ A parameter server unpickles an optimizer while MXNet is still being imported, s
 single names from MXNet's modules and never reads attributes of `mxnet` itself.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
 
 from mxnet.ndarray import clip, zeros
@@ -103,3 +104,14 @@ def make_optimizer(
 
 def _multipliers(parameters: Sequence["Parameter"], kind: str) -> Dict[str, float]:
     return {p.name: getattr(p, kind) for p in parameters if getattr(p, kind) != 1.0}
+
+
+def describe_multipliers(optimizer: Optimizer, parameters: Sequence["Parameter"]) -> str:
+    """How many arrays learn at which multiples of rate and weight decay, in one line."""
+    groups = Counter(
+        (optimizer.lr_mult.get(p.name, 1.0), optimizer.wd_mult.get(p.name, 1.0)) for p in parameters
+    )
+    return "; ".join(
+        f"{count} arrays at {rate:g} times the rate and {decay:g} times the weight decay"
+        for (rate, decay), count in groups.items()
+    )

@@ -11,7 +11,7 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 class Progress(NamedTuple):
     """Where a run is: `step` of `steps` in `epoch` of `epochs`, all counted from 1.
 
-    `scores` are cross-entropy, top-1 and top-5 accuracy, of the step or of the whole epoch.
+    `scores` are those of `rnw.training.scoring`, of the step or of the whole epoch.
     `learning_rate` is that of the step, `images_per_second` the speed since the epoch began or was
     resumed; `seconds_left`, of the whole run, goes by the speed since the run began or was resumed
     and is None before a step was timed.
@@ -54,9 +54,9 @@ class Progress(NamedTuple):
 
 
 class Validated(NamedTuple):
-    """Loss, top-1 and top-5 accuracy on the test split after `epoch` of `epochs`.
+    """Scores on the test split after `epoch` of `epochs`.
 
-    `best`: no epoch of this run had a higher top-1 before.
+    `best`: no epoch of this run had a higher one before (see `rnw.training.run.Validation`).
     """
 
     epoch: int

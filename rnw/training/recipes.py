@@ -4,14 +4,16 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError
-from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.layout import SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
 from rnw.weights.labels import ModelLabel
 
 MODELS = Path("models")  # where the original expects released files
+OUTPUT = Path("output")  # where it writes its own
+LOSSES = ("softmax", "ohem")  # of segmentation
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,29 @@ class Recipe:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
 
+@dataclass(frozen=True)
+class SegmentationRecipe(Recipe):
+    """How a segmentation network is trained, from a classification network (section 5).
+
+    `split` is that of the data set by default. The longer side of pictures is `origin` times a rate
+    in `rates`, crops have `crop` pixels, rounded up to whole strides. `dropout` is that of levels 6
+    and 7. `loss` is 'softmax', or 'ohem' with online bootstrapping. A second phase starts from the
+    last checkpoint of the recipe that it `continues`, in the same folder.
+    """
+
+    split: str = ""
+    stride: int = 8
+    classifier: str = "2 conv"
+    dropout: Tuple[float, float] = SEGMENTATION_DROPOUT
+    loss: str = "ohem"
+    crop: int = 500
+    origin: int = 500
+    rates: Tuple[float, float] = (0.7, 1.3)
+    optimizer: str = "sgd"
+    weight_decay: float = 5e-4
+    continues: str = ""
+
+
 def _from_scratch(network: str, source: str) -> Recipe:
     """ILSVRC training from scratch as the original's README gives it for Model A and A1."""
     return Recipe(network, source, "ilsvrc-cls", network, 1000, batch=256, epochs=90, base_lr=0.1)
@@ -55,6 +80,51 @@ def _from_scratch(network: str, source: str) -> Recipe:
 _README = "README of the original, 'Train a new Model A from scratch'"
 _SECTION = "section 4.1 of the paper, with the settings of Model A"
 _RELEASED_A = "ilsvrc-cls_rna-a_cls1000_ep-0001.params"
+_RELEASED_A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+_CITYSCAPES = "README of the original, 'Tune a Model A1' on Cityscapes; OHEM is in its code alone"
+_OURS = (
+    "ours: the commands for Cityscapes (README of the original) on pictures of the testing scale, "
+    "for as many updates; the epochs are not published"
+)
+_COCO = (
+    "ours: pre-tuning with COCO, then VOC (README of the original); its lengths are not published"
+)
+
+
+def _two_phases(
+    name: str, source: str, dataset: str, classes: int, epochs: Tuple[int, int], **options: Any
+) -> Iterator[Recipe]:
+    """A1 tuned at a fixed rate, then from half of it down, with new momentum, as `<name>_linear`.
+
+    `second` among the options are those that differ in the second phase.
+    """
+    second = options.pop("second", {})
+    first = SegmentationRecipe(
+        name,
+        source,
+        dataset,
+        "model_a1",
+        classes,
+        batch=16,
+        epochs=epochs[0],
+        base_lr=0.0016,
+        schedule="fixed",
+        starts_from=_RELEASED_A1,
+        **options,
+    )
+    yield first
+    yield dataclasses.replace(
+        first,
+        name=f"{name}_linear",
+        epochs=epochs[1],
+        base_lr=0.0008,
+        schedule="linear",
+        starts_from="",
+        continues=name,
+        suffix="_".join(filter(None, (first.suffix, f"x1-{epochs[0]}"))),
+        **second,
+    )
+
 
 RECIPES: Dict[str, Recipe] = {
     recipe.name: recipe
@@ -120,6 +190,34 @@ RECIPES: Dict[str, Recipe] = {
             epochs=20,
             base_lr=0.1,
         ),
+        *_two_phases("cityscapes", _CITYSCAPES, "cityscapes", 19, (140, 64), origin=2048),
+        *_two_phases("voc", _OURS, "voc", 21, (39, 18)),
+        *_two_phases(
+            "voc_coco",
+            _COCO,
+            "voc",
+            21,
+            (4, 18),
+            split="train_coco",
+            suffix="coco",
+            second={"split": ""},
+        ),
+        *_two_phases("ade20k", _OURS, "ade20k", 150, (21, 9)),
+        *_two_phases("pascal-context", _OURS, "pascal-context", 60, (83, 38)),
+        SegmentationRecipe(
+            "shapes",
+            "ours: the paper's settings on a narrow network and small pictures",
+            "shapes",
+            "56-1-1-1-1-1-1-1",
+            5,
+            width=0.125,
+            batch=16,
+            epochs=30,
+            base_lr=0.016,
+            loss="softmax",
+            crop=96,
+            origin=96,
+        ),
     )
 }
 
@@ -132,14 +230,22 @@ def find_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
     recipe = RECIPES[name]
-    changes = dict(_parse_override(override) for override in overrides)
+    changes = dict(_parse_override(recipe, override) for override in overrides)
     recipe = dataclasses.replace(recipe, **changes)
     _check(recipe)
     return recipe
 
 
-def _parse_override(text: str) -> Tuple[str, Any]:
-    fields = {f.name: f for f in dataclasses.fields(Recipe) if f.name not in ("name", "source")}
+_KINDS = {
+    int: "int",
+    float: "float",
+    Tuple[int, ...]: "whole numbers joined by commas",
+    Tuple[float, float]: "two numbers joined by a comma",
+}
+
+
+def _parse_override(recipe: Recipe, text: str) -> Tuple[str, Any]:
+    fields = {f.name: f for f in dataclasses.fields(recipe) if f.name not in ("name", "source")}
     key, equals, value = text.partition("=")
     if not equals or key not in fields:
         raise InputError(f"cannot set {text!r}: expected key=value, key one of {', '.join(fields)}")
@@ -147,10 +253,9 @@ def _parse_override(text: str) -> Tuple[str, Any]:
     try:
         if kind in (int, float, str):
             return key, kind(value)
-        return key, tuple(int(step) for step in value.split(",") if step)
+        return key, tuple(kind.__args__[0](part) for part in value.split(",") if part)
     except ValueError:
-        wanted = kind.__name__ if isinstance(kind, type) else "whole numbers joined by commas"
-        raise InputError(f"cannot set {key}={value}: expected {wanted}") from None
+        raise InputError(f"cannot set {key}={value}: expected {_KINDS[kind]}") from None
 
 
 def _check(recipe: Recipe) -> None:
@@ -160,30 +265,75 @@ def _check(recipe: Recipe) -> None:
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
         if not 0 <= getattr(recipe, field) < float("inf"):
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
+    if isinstance(recipe, SegmentationRecipe):
+        _check_segmentation(recipe)
+
+
+def _check_segmentation(recipe: SegmentationRecipe) -> None:
+    if recipe.loss not in LOSSES:
+        raise InputError(f"loss is {recipe.loss!r}, expected one of {', '.join(LOSSES)}")
+    for field in ("crop", "origin", "stride"):
+        if getattr(recipe, field) < 1:
+            raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if len(recipe.rates) != 2 or not 1 / recipe.origin <= recipe.rates[0] <= recipe.rates[1]:
+        raise InputError(
+            f"rates is {recipe.rates}, expected two numbers, the first not above the second, and a "
+            "pixel of origin at least"
+        )
 
 
 def model_label(recipe: Recipe) -> ModelLabel:
     """The label of what the recipe trains."""
     network = find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")
-    return ModelLabel(recipe.dataset, network, recipe.classes, suffix=recipe.suffix)
+    stride = recipe.stride if isinstance(recipe, SegmentationRecipe) else None
+    return ModelLabel(recipe.dataset, network, recipe.classes, stride, recipe.suffix)
 
 
 def recipe_network(recipe: Recipe) -> NetworkConfig:
     """The network that the recipe trains; raises InputError as `configure` does."""
-    return configure(recipe.network, recipe.classes, width=recipe.width, head="softmax")
+    options: Dict[str, Any] = {"head": "softmax"}
+    if isinstance(recipe, SegmentationRecipe):
+        options = {
+            "head": recipe.loss,
+            "stride": recipe.stride,
+            "classifier": recipe.classifier,
+            "dropout": recipe.dropout,
+        }
+    return configure(recipe.network, recipe.classes, width=recipe.width, **options)
 
 
-def starting_weights(recipe: Recipe, weights: Optional[Path] = None) -> Optional[Path]:
-    """What a new run starts from: `weights`, else the file in `models/` that the recipe names.
+def input_size(recipe: Recipe) -> int:
+    """Pixels a side of what the network sees in training."""
+    if not isinstance(recipe, SegmentationRecipe):
+        return find_network(recipe.network).size
+    return -(-recipe.crop // recipe.stride) * recipe.stride
+
+
+def named_weights(recipe: Recipe, folder: Path = OUTPUT) -> Optional[Path]:
+    """The file that the recipe starts from, in `models/` or of a first phase in `folder`, if any.
+
+    It may not be there.
+    """
+    if isinstance(recipe, SegmentationRecipe) and recipe.continues:
+        first = find_recipe(recipe.continues)
+        return folder / model_label(first).params_file(first.epochs)
+    return MODELS / recipe.starts_from if recipe.starts_from else None
+
+
+def starting_weights(
+    recipe: Recipe, weights: Optional[Path] = None, folder: Path = OUTPUT
+) -> Optional[Path]:
+    """What a new run starts from: `weights`, else what the recipe names (see `named_weights`).
 
     None for a recipe that starts from scratch. Raises InputError for a file that is not there.
     """
-    if weights is not None or not recipe.starts_from:
-        return weights
-    path = MODELS / recipe.starts_from
-    if not path.is_file():
+    path = weights or named_weights(recipe, folder)
+    if weights is None and path is not None and not path.is_file():
+        how = "put the released file there (`rnw weights` lists them)"
+        if path.parent != MODELS:
+            how = f"train recipe {recipe.continues} first, with the same --output"
         raise InputError(
-            f"{path}: not there, and recipe {recipe.name} starts from it: put the released file "
-            "there (`rnw weights` lists them), or pass other weights of the family with --weights"
+            f"{path}: not there, and recipe {recipe.name} starts from it: {how}, or pass other "
+            "weights of the family with --weights"
         )
     return path

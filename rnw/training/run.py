@@ -11,7 +11,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import find_dataset, read_examples
+from rnw.data.catalog import find_dataset, find_segmentation_dataset, read_examples, read_pictures
+from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import remove_parts, write_text
@@ -27,10 +28,18 @@ from rnw.training.checkpoints import (
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.metrics import Metrics, Start, open_metrics
-from rnw.training.optimizers import make_optimizer
+from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
-from rnw.training.recipes import Recipe, model_label, recipe_network, starting_weights
+from rnw.training.recipes import (
+    Recipe,
+    SegmentationRecipe,
+    input_size,
+    model_label,
+    recipe_network,
+    starting_weights,
+)
 from rnw.training.schedules import make_schedule
+from rnw.training.scoring import picture_scores, pixel_scores
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.state import Position, State, find_state, save_state, state_file
 from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_parameters
@@ -40,13 +49,15 @@ logger = logging.getLogger(__name__)
 
 
 class Validation(NamedTuple):
-    """`score` gives loss, top-1 and top-5 of the network, each `every` epochs and after the last.
+    """`score` gives scores of the network, each `every` epochs and after the last.
 
-    `rnw.evaluation.classification.make_validator` makes one.
+    The best epoch is that of the highest score `best_by`. Functions called `make_validator` under
+    `rnw.evaluation` make what scores.
     """
 
     score: Callable[[Network], Scores]
     every: int = 1
+    best_by: str = "top-1"
 
 
 def train(
@@ -74,7 +85,7 @@ def train(
     `folder` receives a checkpoint per epoch, the recipe as `<label>.json`, a log, `metrics.jsonl`
     (see `rnw.training.metrics`; the same for TensorBoard where wanted), and the state from which
     `resume` goes on exactly where the run was (or starts, when there is none). With `validation`
-    `<label>.best.json` names the checkpoint of the highest top-1. The hooks are called after each
+    `<label>.best.json` names the checkpoint of the highest score. The hooks are called after each
     step, epoch and validation. A new run starts from `weights`, or those that the recipe names,
     where they fit (see `rnw.weights.warm_start`), and tells the last hook what it took from which
     file. `recompute` saves memory (see `Trainer`). Of several workers, only the first one
@@ -92,7 +103,7 @@ def train(
     label = model_label(recipe)
     metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
     state = find_state(label, folder) if resume else None
-    weights = starting_weights(recipe, weights) if state is None else None
+    weights = starting_weights(recipe, weights, folder) if state is None else None
     run = _Run(
         recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics, loading
     )
@@ -148,6 +159,7 @@ class _Run:
         part = (kvstore.rank, kvstore.workers)
         self.loader = _loader(recipe, seed, data_root, part, loading)
         self.net = Network(recipe_network(recipe))
+        self.score = pixel_scores if self.net.config.segmentation else picture_scores
         self.settings = {
             **json.loads(recipe.to_json()),
             "devices": kvstore.workers * len(self.contexts),
@@ -211,9 +223,18 @@ class _Run:
             schedule=self.schedule,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
-            rescale=parts / recipe.batch,
+            rescale=parts / self._gradients_summed(),
             updates_done=self.updates * parts,
         )
+
+    def _gradients_summed(self) -> int:
+        """How many means the gradient of a step is the sum of.
+
+        A device gives the mean over its labels in segmentation, and the sum over its pictures in
+        classification.
+        """
+        segmentation = self.net.config.segmentation
+        return self.settings["devices"] if segmentation else self.recipe.batch
 
     def go(self) -> Path:
         """Train what is left; the path of the last checkpoint."""
@@ -222,6 +243,8 @@ class _Run:
         if self.kvstore.workers > 1:
             devices += f" of each of {self.kvstore.workers} workers"
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
+        parameters = trained_parameters(self.net)
+        logger.info("%s", describe_multipliers(self.trainer.updater.optimizer, parameters))
         if self.epoch or self.step:
             logger.info("resumed after epoch %d, step %d", self.epoch, self.step)
         while self.epoch < self.recipe.epochs:
@@ -255,7 +278,7 @@ class _Run:
     def _read(self, output: Optional[Sequence[DeviceOutput]]) -> None:
         if output is None:
             return
-        self.history.append(self.kvstore.share(_scores(output)))
+        self.history.append(self.kvstore.share(self.score(output)))
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
@@ -312,7 +335,8 @@ class _Run:
         if self.epoch % self.validation.every and self.epoch < self.recipe.epochs:
             return None
         scores = self.validation.score(self.net)
-        is_best = self.best is None or scores["top-1"] > self.best["top-1"]
+        by = self.validation.best_by
+        is_best = self.best is None or scores[by] > self.best[by]
         if is_best:
             self.best = {"epoch": self.epoch, **scores}
         validated = Validated(self.epoch, self.recipe.epochs, scores, is_best)
@@ -346,29 +370,24 @@ def _check_all_alike(
 def _loader(
     recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int], loading: Loading
 ) -> Loader:
-    dataset = find_dataset(recipe.dataset)
-    examples = read_examples(dataset, dataset.train_split, data_root)
-    classes = int(examples.labels.max()) + 1
+    size = input_size(recipe)
+    cropping: Optional[Cropping] = None
+    if isinstance(recipe, SegmentationRecipe):
+        dataset = find_segmentation_dataset(recipe.dataset)
+        examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
+        classes = dataset.classes
+        cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
+    else:
+        dataset = find_dataset(recipe.dataset)
+        examples = read_examples(dataset, dataset.train_split, data_root)
+        classes = int(examples.labels.max()) + 1
     if classes > recipe.classes:
         raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
-    size = recipe_network(recipe).spec.size
-    return Loader(examples, recipe.batch, seed, part, size=size, loading=loading)
+    return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 
 def _mean(history: Sequence[Scores]) -> Scores:
     return {name: fmean(scores[name] for scores in history) for name in history[0]}
-
-
-def _scores(outputs: Sequence[DeviceOutput]) -> Scores:
-    classes = outputs[0].probabilities.shape[1]
-    metrics = {
-        "loss": mx.metric.CrossEntropy(),
-        "top-1": mx.metric.Accuracy(),
-        "top-5": mx.metric.TopKAccuracy(top_k=min(5, classes)),
-    }
-    for metric in metrics.values():
-        metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
-    return {name: float(metric.get()[1]) for name, metric in metrics.items()}
 
 
 @contextlib.contextmanager

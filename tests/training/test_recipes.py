@@ -1,7 +1,7 @@
 """The recipe table and its overrides."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,21 @@ import pytest
 from rnw.data.catalog import DATASETS
 from rnw.errors import InputError
 from rnw.networks.zoo import network_names
-from rnw.training.recipes import RECIPES, find_recipe, model_label, starting_weights
+from rnw.training.recipes import (
+    RECIPES,
+    SegmentationRecipe,
+    find_recipe,
+    input_size,
+    model_label,
+    named_weights,
+    starting_weights,
+)
 from rnw.weights.released import RELEASED
 
 FINE_TUNINGS = ("a_to_a1", "a_to_a2")
+SEGMENTATION = [name for name, row in RECIPES.items() if isinstance(row, SegmentationRecipe)]
+PHASES = {name: f"{name}_linear" for name in SEGMENTATION if f"{name}_linear" in SEGMENTATION}
+PICTURES = {"cityscapes": 2975, "voc": 10_582, "ade20k": 20_210, "pascal-context": 4998}
 
 
 def test_model_a_is_the_papers():
@@ -71,7 +82,8 @@ def test_labels_are_the_originals():
 
 
 def test_only_fine_tunings_start_from_weights():
-    assert {name for name in RECIPES if find_recipe(name).starts_from} == set(FINE_TUNINGS)
+    starting = {name for name in RECIPES if find_recipe(name).starts_from}
+    assert starting == {*FINE_TUNINGS, *PHASES}
     assert starting_weights(find_recipe("model_a")) is None
     assert starting_weights(find_recipe("model_a"), Path("x")) == Path("x")
 
@@ -87,6 +99,61 @@ def test_a_fine_tuning_starts_from_the_released_model_a(name):
     path.parent.mkdir()
     path.touch()
     assert starting_weights(recipe) == path
+
+
+def test_the_commands_for_cityscapes():
+    first, second = (find_recipe(name) for name in ("cityscapes", "cityscapes_linear"))
+    assert (first.batch, first.epochs, first.base_lr, first.schedule) == (16, 140, 0.0016, "fixed")
+    assert (second.epochs, second.base_lr, second.schedule) == (64, 0.0008, "linear")
+    assert str(model_label(first)) == "cityscapes_rna-a1_cls19_s8"
+    assert str(model_label(second)) == "cityscapes_rna-a1_cls19_s8_x1-140"
+    for recipe in (first, second):
+        assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0.9, 5e-4)
+        assert (recipe.crop, recipe.origin, recipe.rates) == (500, 2048, (0.7, 1.3))
+        assert (input_size(recipe), recipe.loss, recipe.kvstore) == (504, "ohem", "local")
+
+
+@pytest.mark.parametrize(("first", "second"), PHASES.items())
+def test_two_phases(first, second):
+    first, second = find_recipe(first), find_recipe(second)
+    assert (first.network, first.classifier, first.batch) == ("model_a1", "2 conv", 16)
+    assert (first.schedule, first.base_lr) == ("fixed", 0.0016)
+    assert (second.schedule, second.base_lr) == ("linear", 0.0008)
+    assert named_weights(first) == Path("models/ilsvrc-cls_rna-a1_cls1000_ep-0001.params")
+    path = Path(f"out/{model_label(first)}_ep-{first.epochs:04d}.params")
+    assert named_weights(second, Path("out")) == path
+    with pytest.raises(InputError, match=f"train recipe {first.name} first, with the same"):
+        starting_weights(second, folder=Path("out"))
+    path.parent.mkdir()
+    path.touch()
+    assert starting_weights(second, folder=Path("out")) == path
+    changed = {"epochs", "base_lr", "schedule", "starts_from", "continues", "suffix", "name"}
+    differing = {k for k, v in asdict(first).items() if getattr(second, k) != v}
+    assert differing == changed | ({"split"} if first.split else set())
+
+
+@pytest.mark.parametrize(("name", "pictures"), PICTURES.items())
+def test_updates_are_those_on_cityscapes(name, pictures):
+    """25,900 and 11,840, to whole epochs."""
+    for recipe, updates in ((name, 25_900), (f"{name}_linear", 11_840)):
+        epoch = pictures // 16
+        assert abs(find_recipe(recipe).epochs * epoch - updates) <= epoch / 2
+
+
+def test_crops_are_whole_strides():
+    assert input_size(find_recipe("voc", ["crop=97"])) == 104
+    assert input_size(find_recipe("voc", ["crop=96", "stride=32"])) == 96
+    assert input_size(find_recipe("model_f")) == 56
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "value"),
+    [("rates=0.5,2", "rates", (0.5, 2.0)), ("split=train", "split", "train")],
+)
+def test_overrides_of_segmentation(override, field, value):
+    assert getattr(find_recipe("voc", [override]), field) == value
+    with pytest.raises(InputError, match=f"cannot set '{override}'"):
+        find_recipe("model_a", [override])
 
 
 @pytest.mark.parametrize(
@@ -122,6 +189,22 @@ def test_overrides(override, field, value):
 def test_refuses_bad_overrides(override, wording):
     with pytest.raises(InputError, match=wording):
         find_recipe("digits", [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "wording"),
+    [
+        ("rates=1,x", "cannot set rates=1,x: expected two numbers joined by a comma"),
+        ("rates=1.3,0.7", "rates is .1.3, 0.7., expected two numbers"),
+        ("rates=0.001,1", "and a pixel of origin at least"),
+        ("crop=0", "crop is 0, expected at least 1"),
+        ("stride=0", "stride is 0, expected at least 1"),
+        ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
+    ],
+)
+def test_refuses_bad_overrides_of_segmentation(override, wording):
+    with pytest.raises(InputError, match=wording):
+        find_recipe("voc", [override])
 
 
 def test_refuses_unknown_recipe():

@@ -1,0 +1,38 @@
+"""`rnw train-seg`: train a segmentation network."""
+
+from typing import Any, Callable
+
+import click
+
+from rnw.cli.training import Task, run_training, training_options
+
+
+def _find_dataset(name: str) -> Any:
+    from rnw.data.catalog import find_segmentation_dataset  # needs an extra
+
+    return find_segmentation_dataset(name)
+
+
+def _make_validator(*arguments: Any, **options: Any) -> Callable:
+    from rnw.evaluation.validation import make_validator  # starts MXNet
+
+    return make_validator(*arguments, **options)
+
+
+SEGMENTATION = Task("train-seg", "voc", _find_dataset, _make_validator, best_by="mean-iou")
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    help="voc, cityscapes, ade20k, pascal-context or shapes; default: that of the recipe, else "
+    "voc.",
+)
+@training_options
+def command(**options: Any) -> None:
+    """Train a segmentation network from a classification network.
+
+    With nothing else but devices, Model A1 on PASCAL VOC 2012. A recipe called `<name>_linear` is
+    the second phase of `<name>`, and starts from what that left in --output.
+    """
+    run_training(SEGMENTATION, **options)

@@ -1,0 +1,110 @@
+"""Training of segmentation by the command line: a short run, and what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.networks.classifier import get_network
+from rnw.training.initializers import initialize
+from rnw.weights import save_params
+
+NETWORK = "28-0-1-1-1-1-1-1"
+LABEL = f"shapes_rna-{NETWORK}_cls5_s8"
+SETTINGS = (f"network={NETWORK}", "width=0.03125", "crop=32", "origin=32", "batch=200", "epochs=2")
+SHORT = (
+    *("--dataset", "shapes", "--workers", 0),
+    *(word for setting in SETTINGS for word in ("--set", setting)),
+)
+LINE = r"lr 0\.\d+, \S+ left: loss (\d+\.\d+), accuracy (\d\.\d+), \d+ images/s"
+
+
+@pytest.fixture
+def classifier():
+    """A file of a classification network of the same family."""
+    net = get_network(NETWORK, 4, width=1 / 32)
+    initialize(net, [mx.cpu()], np.random.RandomState(1))
+    path = Path(f"own_rna-{NETWORK}_cls4_ep-0003.params")
+    save_params(net, path)
+    return path
+
+
+def test_run(rnw, classifier):
+    options = ("--cpus", 2, "--output", "out", "--val-every", 1, "--keep", 1, "--tensorboard")
+    code, out, err = rnw("train-seg", *SHORT, *options, "--init", classifier)
+    assert (code, err) == (0, "")
+    taken, *epochs, path = out.splitlines()
+    assert taken == (
+        f"{classifier}: 81 entries taken; re-initialised: conv6a_weight, conv6a_bias, "
+        "linear5_weight, linear5_bias; left in the file: linear4_weight, linear4_bias"
+    )
+    assert path == f"out/{LABEL}_ep-0002.params"
+    for line, number in zip(epochs[::2], (1, 2)):
+        assert re.fullmatch(rf"epoch {number}/2, {LINE}", line)
+    for line in epochs[1::2]:
+        scores = r"loss \d+\.\d+, accuracy \d\.\d+, mean-iou \d\.\d+"
+        assert re.fullmatch(rf"epoch \d/2, validation: {scores}(, the best so far)?", line)
+    best = json.loads(Path("out", f"{LABEL}.best.json").read_text())
+    kept = {path.name for path in Path("out").glob("*.params")}
+    assert kept == {best["file"], f"{LABEL}_ep-0002.params"}
+    symbol, args, auxs = mx.model.load_checkpoint(f"out/{LABEL}_ep", 2)
+    assert args["linear5_weight"].shape == (5, 16, 3, 3)
+    assert set(auxs) == set(symbol.list_auxiliary_states())
+    assert rnw("plot", "out", "-o", "curves.svg")[0] == 0
+    shown = Path("curves.svg").read_text()
+    assert "mean-iou, validation" in shown
+    assert "top-1" not in shown
+
+
+def test_another_family_is_refused(refused, classifier):
+    message = refused("train-seg", *SHORT, "--set", "width=0.0625", "--init", classifier)
+    assert "it is probably of another width" in message
+    assert not Path("output").exists()
+
+
+def test_dry_run(rnw):
+    code, out, err = rnw("train-seg", *SHORT, "--cpus", 2, "--dry-run", "--set", "batch=4")
+    assert (code, err) == (0, "")
+    recipe, shown = out[: out.index("}") + 1], out[out.index("}") + 2 :].splitlines()
+    assert json.loads(recipe)["crop"] == 32
+    assert shown[:2] == [
+        "2 images of 32x32 on each of 2 devices",
+        "400 images: 100 steps an epoch, 200 in all",
+    ]
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
+        ("--recipe digits", "recipe digits is for `rnw train-cls`"),
+        ("--dataset mnist", "unknown data set 'mnist': expected one of "),
+        ("--dataset digits", "unknown data set 'digits': expected one of "),
+        ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
+        ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
+        ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),
+        ("--dataset shapes --set classifier=3", "classifier is '3', expected one of"),
+        ("--dataset shapes --cpus 3", "a batch of 16 cannot be cut into 3"),
+        ("--dataset shapes --init none.params", "none.params: "),
+        (
+            "--recipe voc --dataset shapes --set classes=5",
+            "models/ilsvrc-cls_rna-a1_cls1000_ep-0001.params: not there",
+        ),
+        (
+            "--recipe voc_linear --dataset shapes --set classes=5 --output out",
+            "out/voc_rna-a1_cls21_s8_ep-0039.params: not there, and recipe voc_linear starts from "
+            "it: train recipe voc first, with the same --output",
+        ),
+    ],
+)
+def test_refused_runs_write_nothing(refused, arguments, wording):
+    assert wording in refused("train-seg", *arguments.split())
+    assert list(Path().iterdir()) == []
+
+
+def test_classification_refuses_recipes_of_segmentation(refused):
+    assert "recipe voc is for `rnw train-seg`" in refused("train-cls", "--recipe", "voc")

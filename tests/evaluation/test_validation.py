@@ -1,0 +1,76 @@
+"""Validation of a segmentation network in training, against its parts taken one by one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import mxnet as mx
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.data.catalog import SEGMENTATION
+from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.transforms import normalize, resize
+from rnw.evaluation.validation import make_validator
+from rnw.networks.classifier import get_network
+from tests.data.pictures import colours
+
+SHAPES = [(40, 64), (64, 40), (20, 50), (64, 64), (30, 60)]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """A data set `pictures` of sizes up to 64, tested at 80, with what it reads."""
+    pairs = []
+    random = np.random.RandomState(0)
+    for index, shape in enumerate(SHAPES):
+        Image.fromarray(colours(index, *shape)).save(tmp_path / f"{index}.png")
+        label = random.randint(0, 5, shape).astype(np.uint8)
+        label[:3] = 255
+        Image.fromarray(label).save(tmp_path / f"label{index}.png")
+        pairs.append(Pair(f"{index}.png", f"label{index}.png"))
+    images = LabelledImages(tmp_path, pairs)
+    row = replace(
+        SEGMENTATION["shapes"], read=lambda root, split: images, largest=(64, 64), test_size=80
+    )
+    monkeypatch.setitem(SEGMENTATION, "pictures", row)
+    return images
+
+
+def _expected(net, images):
+    """Loss, accuracy and mean IoU with the pictures alone in the network, pixel by pixel."""
+    losses, hits, unions = [], np.zeros(5), np.zeros(5)
+    for index, shape in enumerate(SHAPES):
+        image = np.array(Image.open(Path(images.name(index))))
+        height, width = (int(np.round(side * 80 / max(shape))) for side in shape)
+        data = np.zeros((1, 3, 80, 80), np.float32)
+        data[0, :, :height, :width] = normalize(resize(image, height, width))
+        scores = mx.nd.softmax(net(mx.nd.array(data)), axis=1)[0].asnumpy()
+        maps = []
+        for plane in scores:
+            large = Image.fromarray(plane).resize((80, 80), Image.BICUBIC)
+            maps.append(large.crop((0, 0, width, height)).resize(shape[::-1], Image.BICUBIC))
+        maps, truth = np.stack([np.array(m) for m in maps]), images.label(index)
+        predicted = maps.argmax(axis=0)
+        for y, x in zip(*np.nonzero(truth < 255)):
+            losses.append(-np.log(max(maps[truth[y, x], y, x], np.finfo(np.float32).tiny)))
+            hits[truth[y, x]] += predicted[y, x] == truth[y, x]
+            unions[truth[y, x]] += 1
+            unions[predicted[y, x]] += predicted[y, x] != truth[y, x]
+    return np.mean(losses), hits.sum() / len(losses), np.mean(hits / unions)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("name", ["28-0-1-1-1-1-1-1", "224-0-1-1-1-1-1-1"])
+def test_scores(pictures, fill, name, devices):
+    options = {"classes": 5, "width": 1 / 32, "stride": 8, "classifier": "1 conv"}
+    contexts = [mx.cpu(i) for i in range(devices)]
+    net = fill(get_network(name, head="softmax", **options), contexts)
+    net.hybridize(static_alloc=True, static_shape=True)
+    net(mx.nd.zeros((2, 3, 32, 32)), mx.nd.zeros((2, 4, 4)))
+    scores = make_validator("pictures", contexts)(net)
+    loss, accuracy, mean_iou = _expected(fill(get_network(name, **options)), pictures)
+    assert list(scores) == ["loss", "accuracy", "mean-iou"]
+    assert scores["loss"] == pytest.approx(loss, rel=1e-3)
+    assert scores["accuracy"] == pytest.approx(accuracy, abs=2e-3)
+    assert scores["mean-iou"] == pytest.approx(mean_iou, abs=2e-3)
