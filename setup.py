@@ -45,6 +45,7 @@ setup(
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
         "tensorboard": ["tensorboardX>=2.6"],
         "onnx": ONNX,
+        "cityscapes": ["cityscapesscripts>=2.2"],
         "dev": ["pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},

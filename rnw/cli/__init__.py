@@ -16,6 +16,7 @@ COMMANDS = {
     "convert": "convert",
     "doctor": "doctor",
     "eval-cls": "eval_cls",
+    "eval-seg": "eval_seg",
     "export-symbol": "export_symbol",
     "launch": "launch",
     "networks": "networks",

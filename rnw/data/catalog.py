@@ -96,6 +96,7 @@ class SegmentationDataset:
     label_ids: of the classes in the published label maps and in submissions, None where these are
     the classes themselves. largest: (height, width) of the largest picture. recipe: trains on it
     by default; test_split: what it is judged on; test_size: longer side there, in pixels.
+    identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
     """
 
     name: str
@@ -111,6 +112,7 @@ class SegmentationDataset:
     train_split: str = "train"
     test_split: str = "val"
     label_ids: Optional[Tuple[int, ...]] = None
+    identical_sizes: bool = False
 
     @property
     def classes(self) -> int:
@@ -131,6 +133,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             (shapes.SIZE, shapes.SIZE),
             recipe="shapes",
             test_size=shapes.SIZE,
+            identical_sizes=True,
         ),
     )
 }

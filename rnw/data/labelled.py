@@ -36,9 +36,18 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether label maps are published."""
+        return all(pair.label is not None for pair in self.pairs)
+
     def name(self, index: int) -> str:
         """Path of a picture, for messages and for the names of predictions."""
         return str(self.root / self.pairs[index].image)
+
+    def label_name(self, index: int) -> str:
+        """Path of a label map."""
+        return str(self.root / str(self.pairs[index].label))
 
     def read(self, index: int) -> bytes:
         """A picture's file as it is; raises InputError when it cannot be read."""
@@ -49,8 +58,7 @@ class LabelledImages:
 
         Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
         """
-        path = self.root / str(self.pairs[index].label)
-        labels = read_label(path)
+        labels = read_label(self.label_name(index))
         return labels if self._table is None else self._table[labels]
 
 

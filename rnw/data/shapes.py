@@ -17,6 +17,8 @@ class Shapes:
     The interface is that of `rnw.data.labelled.LabelledImages`.
     """
 
+    has_labels = True
+
     def __init__(self, count: int, seed: int):
         self._count, self._seed = count, seed
 
@@ -25,6 +27,9 @@ class Shapes:
 
     def name(self, index: int) -> str:
         return f"shapes/{self._seed}-{index:04d}.png"
+
+    def label_name(self, index: int) -> str:
+        return f"the labels of {self.name(index)}"
 
     def read(self, index: int) -> bytes:
         buffer = io.BytesIO()
