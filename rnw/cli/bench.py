@@ -160,3 +160,25 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
             f"loader {one:.0f} images/s with one process, {two:.0f} with two, "
             f"ratio {result.scaling:.2f}"
         )
+
+
+@command.command("seg-eval")
+@click.option("--repetitions", type=int, default=5, show_default=True)
+@json_option
+def seg_eval(repetitions: int, as_json: bool) -> None:
+    """Compare labelling pictures from score maps with Pillow's upsampling of every class.
+
+    All that is counted is processor time, as on one core.
+    """
+    from rnw.analysis.scoring import bench_scoring  # needs an extra
+
+    rows = bench_scoring(repetitions=repetitions)
+    if as_json:
+        print_json({"cases": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        click.echo(
+            f"{row.height}x{row.width}, {row.classes} classes: labels {1000 * row.label:.0f} ms, "
+            f"pillow {1000 * row.pillow:.0f} ms, ratio {row.ratio:.2f}, {row.other_labels} labels "
+            f"differ; counting {1000 * row.score:.1f} ms"
+        )

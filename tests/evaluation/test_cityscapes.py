@@ -80,6 +80,6 @@ def test_what_the_tool_refuses_is_told(model):
 
 def test_only_kept_predictions_for_cityscapes_have_official_scores(model):
     for other in (model._replace(dataset=make_dataset(model.dataset.read("", ""), 19)), model):
-        with pytest.raises(InputError, match="^official scores are those of Cityscapes"):
+        with pytest.raises(InputError, match=r"^official scores are those of Cityscapes"):
             kept = None if other is model else Path("kept")
             evaluate(other, predictions=kept, official=True)

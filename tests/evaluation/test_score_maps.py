@@ -92,6 +92,6 @@ def test_inputs_are_padded_to_multiples_of_the_stride(square, sides):
 
 def test_steps_that_do_not_divide_the_stride_are_refused():
     with pytest.raises(
-        InputError, match="^3 test steps: expected a divisor of the network's strid"
+        InputError, match=r"^3 test steps: expected a divisor of the network's strid"
     ):
         score_map(forward, picture(32, 32, 1), 32, STRIDE, steps=3)

@@ -136,7 +136,7 @@ def test_correctness():
 
 def test_a_split_without_labels_is_predicted_alone():
     model = _model(labels=None)
-    with pytest.raises(InputError, match="split test: has no labels .* --save-predictions"):
+    with pytest.raises(InputError, match=r"split test: has no labels .* --save-predictions"):
         evaluate(model, split="test")
     found = evaluate(model, split="test", predictions=Path("kept"))
     assert found.confusion is None
