@@ -23,6 +23,7 @@ COMMANDS = {
     "plot": "plot",
     "predict": "predict",
     "prepare": "prepare",
+    "submission": "submission",
     "table1": "table1",
     "train-cls": "train_cls",
     "weights": "weights",
