@@ -6,7 +6,6 @@ from typing import Optional, Tuple
 import click
 
 from rnw.cli.common import FILE, device_options, json_option, print_json
-from rnw.data.catalog import SEGMENTATION
 from rnw.runtime import make_contexts
 
 
@@ -35,12 +34,14 @@ def command(
     With a segmentation network, IMAGES may be folders too: write a label map, an overlay with a
     legend and the area of each class to DIR, and print the areas.
     """
+    contexts = make_contexts(gpus, cpus)
+    from rnw.data.catalog import SEGMENTATION  # needs an extra
+
     segmentation = weights.name.partition("_")[0] in SEGMENTATION
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
     if output is not None and not segmentation:
         raise click.UsageError("'-o' is for the pictures of a segmentation network")
-    contexts = make_contexts(gpus, cpus)
     if segmentation:
         _segment(weights, contexts, images, output, overwrite, as_json)
     else:

@@ -6,7 +6,6 @@ from typing import Optional
 import click
 
 from rnw.cli.common import FILE, data_root_option, json_option, print_json
-from rnw.data.catalog import find_segmentation_dataset
 
 dataset_option = click.option("--dataset", required=True, help="voc, cityscapes, ade20k, ...")
 
@@ -23,7 +22,7 @@ def command() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
 def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
     """Pack what `rnw eval-seg --save-predictions PREDICTIONS` kept."""
-    from rnw.evaluation.segmentation_submission import find_form, write_submission
+    from rnw.evaluation.segmentation_submission import find_form, write_submission  # needs an extra
 
     count = write_submission(predictions, find_form(dataset), output, overwrite)
     click.echo(f"{output}: {count} pictures")
@@ -39,6 +38,7 @@ def check(
     submission: Path, dataset: str, split: str, data_root: Optional[Path], as_json: bool
 ) -> None:
     """Name all that is wrong with SUBMISSION, a folder or an archive; status 2 if something is."""
+    from rnw.data.catalog import find_segmentation_dataset  # need an extra
     from rnw.evaluation.segmentation_submission import check_submission
 
     problems = check_submission(submission, find_segmentation_dataset(dataset), data_root, split)

@@ -1,6 +1,5 @@
 """Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
@@ -48,6 +47,7 @@ class KeptLabels:
         return self._folder is not None and not self._replaced and self.path(name).is_file()
 
     def path(self, name: str) -> Path:
+        """Where the labels of a picture are, or will be."""
         return self._folder / LABELS / f"{name}.png"
 
     def read(self, name: str) -> np.ndarray:
@@ -115,8 +115,3 @@ def _read_origin(path: Path) -> Dict[str, Any]:
             f"{path}: cannot be read ({error}); --overwrite replaces the predictions beside it"
         ) from error
     return found if isinstance(found, dict) else {}
-
-
-def fingerprint(names: "list[str]") -> str:
-    """A checksum of which pictures there are, in which order."""
-    return hashlib.md5("\n".join(names).encode()).hexdigest()
