@@ -18,6 +18,7 @@ COMMANDS = {
     "eval-cls": "eval_cls",
     "eval-seg": "eval_seg",
     "export-symbol": "export_symbol",
+    "figure": "figure",
     "launch": "launch",
     "networks": "networks",
     "plot": "plot",

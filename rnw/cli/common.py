@@ -32,6 +32,9 @@ def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+segmentation_dataset_option = click.option(
+    "--dataset", required=True, help="voc, cityscapes, ade20k, ..."
+)
 data_root_option = click.option(
     "--data-root", type=FILE, help="Where the data set lies, if not under data/."
 )

@@ -5,9 +5,13 @@ from typing import Optional
 
 import click
 
-from rnw.cli.common import FILE, data_root_option, json_option, print_json
-
-dataset_option = click.option("--dataset", required=True, help="voc, cityscapes, ade20k, ...")
+from rnw.cli.common import (
+    FILE,
+    data_root_option,
+    json_option,
+    print_json,
+    segmentation_dataset_option,
+)
 
 
 @click.group()
@@ -17,7 +21,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("predictions", type=FILE)
-@dataset_option
+@segmentation_dataset_option
 @click.option("-o", "--output", required=True, type=FILE, help="The archive.")
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
 def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
@@ -30,7 +34,7 @@ def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None
 
 @command.command()
 @click.argument("submission", type=FILE)
-@dataset_option
+@segmentation_dataset_option
 @click.option("--split", default="test", show_default=True)
 @data_root_option
 @json_option

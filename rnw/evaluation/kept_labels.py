@@ -48,13 +48,11 @@ class KeptLabels:
 
     def path(self, name: str) -> Path:
         """Where the labels of a picture are, or will be."""
-        return self._folder / LABELS / f"{name}.png"
+        return labels_file(self._folder, name)
 
     def read(self, name: str) -> np.ndarray:
         """The classes (H, W) uint8; raises InputError for a damaged file."""
-        classes = np.full(256, IGNORED, np.uint8)
-        classes[label_numbers(self._dataset)] = np.arange(self._dataset.classes)
-        return classes[read_label(self.path(name))]
+        return read_kept(self._folder, name, self._dataset)
 
     def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
         """Keep the predicted classes (H, W) uint8, and with the true ones where they are right."""
@@ -64,6 +62,18 @@ class KeptLabels:
             path = self._folder / CORRECT / f"{name}.png"
             _write_png(path, Image.fromarray(correctness(labels, truth)))
         _write_png(self.path(name), palette_image(labels, self._dataset))
+
+
+def labels_file(folder: Path, name: str) -> Path:
+    """Where the labels of a picture are kept."""
+    return folder / LABELS / f"{name}.png"
+
+
+def read_kept(folder: Path, name: str, dataset: SegmentationDataset) -> np.ndarray:
+    """The kept classes (H, W) uint8 of a picture; raises InputError when they cannot be read."""
+    classes = np.full(256, IGNORED, np.uint8)
+    classes[label_numbers(dataset)] = np.arange(dataset.classes)
+    return classes[read_label(labels_file(folder, name))]
 
 
 def label_numbers(dataset: SegmentationDataset) -> np.ndarray:

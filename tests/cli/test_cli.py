@@ -47,6 +47,7 @@ def test_commands_are_those_documented():
         "eval-cls",
         "eval-seg",
         "export-symbol",
+        "figure",
         "launch",
         "networks",
         "plot",
