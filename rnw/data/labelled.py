@@ -58,7 +58,8 @@ class LabelledImages:
 
         Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
         """
-        labels = read_label(self.label_name(index))
+        path = self.root / str(self.pairs[index].label)
+        labels = read_label(path)
         return labels if self._table is None else self._table[labels]
 
 

@@ -39,7 +39,7 @@ class KeptLabels:
         self._replaced = overwrite
         if folder is not None:
             if not overwrite:
-                _check_origin(folder / ORIGIN, origin)
+                _check_origin(folder, origin)
             write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
 
     def has(self, name: str) -> bool:
@@ -104,15 +104,15 @@ def _write_png(path: Path, image: Image.Image) -> None:
         image.save(file, "png")
 
 
-def _check_origin(path: Path, origin: Mapping[str, Any]) -> None:
-    if not path.exists():
+def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    if not any((folder / LABELS).glob("*.png")):
         return
-    found = _read_origin(path)
+    found = _read_origin(folder / ORIGIN)
     other = [key for key in origin if found.get(key) != origin[key]]
     if other:
         differences = "; ".join(f"{key} {found.get(key)}, now {origin[key]}" for key in other)
         raise InputError(
-            f"{path.parent}: has predictions of another evaluation: {differences}; choose another "
+            f"{folder}: has predictions of another evaluation: {differences}; choose another "
             "folder, or --overwrite replaces them"
         )
 

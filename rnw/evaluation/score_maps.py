@@ -106,8 +106,7 @@ def score_map(
 
     Raises InputError when the stride is no multiple of `steps`.
     """
-    if stride % steps:
-        raise InputError(f"{steps} test steps: expected a divisor of the network's stride {stride}")
+    check_steps(stride, steps)
     scaled = normalize(scale_longer_side(image, size))
     height, width = scaled.shape[1:]
     sides = (size, size) if square else (height, width)
@@ -120,6 +119,12 @@ def score_map(
     grid = maps.reshape(steps, steps, classes, rows, columns).transpose(2, 3, 0, 4, 1)
     scores = grid.reshape(classes, rows * steps, columns * steps)
     return ScoreMap(scores, stride // steps, (height, width))
+
+
+def check_steps(stride: int, steps: int) -> None:
+    """Raises InputError when the stride is no multiple of `steps`."""
+    if steps < 1 or stride % steps:
+        raise InputError(f"{steps} test steps: expected a divisor of the network's stride {stride}")
 
 
 def _shifts(stride: int, steps: int) -> List[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.errors import InputError
-from rnw.evaluation.score_maps import Forward, ScoreMap, flipped, score_map, tiled
+from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
 from rnw.evaluation.upsampling import label
 from rnw.files import PathLike
 from rnw.weights import load_network
@@ -57,17 +57,21 @@ class Segmenter(NamedTuple):
     def tested_by(self, **changes: Any) -> "Segmenter":
         """The same networks with another protocol where a change is given (is not None).
 
-        Tiles overlap by a quarter unless it is said. Raises InputError for scales and steps that
-        are no positive numbers.
+        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps and tiles
+        that the networks cannot be tested by.
         """
         given = {name: value for name, value in changes.items() if value not in (None, ())}
         if "tile" in given:
             stride = max(scorer.stride for scorer in self.scorers)
             given.setdefault("overlap", given["tile"] // (4 * stride) * stride)
         protocol = self.protocol._replace(**given)
-        if min(*protocol.scales, protocol.steps) < 1:
-            raise InputError(f"{protocol}: expected scales and steps of at least 1")
-        return self._replace(protocol=protocol)
+        if min(protocol.scales) < 1:
+            raise InputError(f"{protocol}: expected scales of at least 1")
+        changed = self._replace(protocol=protocol)
+        for scorer in self.scorers:
+            check_steps(scorer.stride, protocol.steps)
+            changed._around(scorer)
+        return changed
 
     def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
         """What each network gives at each scale for a picture (H, W, 3) uint8."""
@@ -82,13 +86,21 @@ class Segmenter(NamedTuple):
         return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]
 
     def _score(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
-        protocol, forward = self.protocol, scorer.forward
-        if protocol.tile:
-            forward = tiled(forward, scorer.stride, protocol.tile, protocol.overlap)
-        if protocol.flip:
-            forward = flipped(forward)
-        square = not self.dataset.identical_sizes
-        return score_map(forward, image, scale, scorer.stride, steps=protocol.steps, square=square)
+        return score_map(
+            self._around(scorer),
+            image,
+            scale,
+            scorer.stride,
+            steps=self.protocol.steps,
+            square=not self.dataset.identical_sizes,
+        )
+
+    def _around(self, scorer: Scorer) -> Forward:
+        """The network with the tiles and flips of the protocol."""
+        forward = scorer.forward
+        if self.protocol.tile:
+            forward = tiled(forward, scorer.stride, self.protocol.tile, self.protocol.overlap)
+        return flipped(forward) if self.protocol.flip else forward
 
 
 def load_segmenter(

@@ -185,7 +185,7 @@ def test_refuses_options(rnw, options, wording):
         (("--mix", "0.5,0.5"), "mix 0.5,0.5: expected a positive number for each of the 1 weights"),
         (("--tile", "60"), "tiles of 60 with an overlap of 8 pixels: expected multiples"),
         (("--test-steps", "3"), "3 test steps: expected a divisor of the network's stride 8"),
-        (("--scales", "0"), "longer side 0: expected scales and steps of at least 1"),
+        (("--scales", "0"), "longer side 0: expected scales of at least 1"),
         (("--official", "--save-predictions", "x"), "official scores are those of Cityscapes"),
     ],
 )

@@ -115,6 +115,23 @@ def test_predictions_of_another_evaluation_are_refused(changed, wording):
     assert found.confusion.counts.tolist() == expected.confusion.counts.tolist()
 
 
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_predictions_of_an_unknown_evaluation_are_refused(content):
+    evaluate(_model(), predictions=Path("kept"))
+    origin = Path("kept/evaluation.json")
+    origin.unlink() if content is None else origin.write_text(content)
+    with pytest.raises(InputError, match=r"^kept.*(cannot be read|of another evaluation)"):
+        evaluate(_model(), predictions=Path("kept"))
+    evaluate(_model(), predictions=Path("kept"), overwrite=True)
+
+
+def test_an_evaluation_that_kept_nothing_is_no_obstacle():
+    with pytest.raises(InputError):
+        evaluate(_model(labels=[LABELS[1]] * 5), predictions=Path("kept"))
+    assert Path("kept/evaluation.json").exists()
+    evaluate(_model(protocol=SegmentationProtocol((80,))), predictions=Path("kept"))
+
+
 def test_kept_labels_have_the_published_numbers_and_the_palette():
     model = _model(label_ids=(7, 8, 11, 33))
     evaluate(model, predictions=Path("kept"))
@@ -173,7 +190,7 @@ def test_protocols_are_changed_where_it_is_said(changes, protocol):
 
 @pytest.mark.parametrize("changes", [{"scales": (0,)}, {"steps": 0}])
 def test_protocols_that_make_no_sense_are_refused(changes):
-    with pytest.raises(InputError, match="expected scales and steps of at least 1"):
+    with pytest.raises(InputError, match=r"expected (scales of at least 1|a divisor of)"):
         _model().tested_by(**changes)
 
 
