@@ -4,9 +4,10 @@ import contextlib
 import copy
 import importlib
 import io
+import math
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
 
@@ -31,9 +32,12 @@ class OfficialScores(NamedTuple):
             f"categories IoU {category_iou:.3f}, iIoU {category_iiou:.3f}"
         )
 
-    def as_dict(self) -> Dict[str, float]:
-        """The means alone."""
-        return {name: self[number] for number, name in enumerate(self._fields[:4])}
+    def as_dict(self) -> Dict[str, Optional[float]]:
+        """The means alone, None for nan."""
+        return {
+            name: None if math.isnan(value) else value
+            for name, value in zip(self._fields[:4], self[:4])
+        }
 
 
 def load_tool() -> ModuleType:

@@ -23,7 +23,7 @@ class KeptLabels:
     label maps; in `correct/` are pictures of the pixels that are right (127), wrong (0) or not
     judged (255). With no folder nothing is kept.
 
-    Raises InputError when the folder has labels of another origin, unless `overwrite` replaces
+    Raises InputError when the folder has labels of another origin, unless `overwrite` removes
     them, and when nothing can be written there.
     """
 
@@ -36,15 +36,15 @@ class KeptLabels:
     ):
         self._folder = folder
         self._dataset = dataset
-        self._replaced = overwrite
         if folder is not None:
-            if not overwrite:
-                _check_origin(folder, origin)
+            if overwrite:
+                _remove_labels(folder)
+            _check_origin(folder, origin)
             write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
 
     def has(self, name: str) -> bool:
         """Whether the labels of a picture need not be computed."""
-        return self._folder is not None and not self._replaced and self.path(name).is_file()
+        return self._folder is not None and self.path(name).is_file()
 
     def path(self, name: str) -> Path:
         """Where the labels of a picture are, or will be."""
@@ -102,6 +102,11 @@ def correctness(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def _write_png(path: Path, image: Image.Image) -> None:
     with atomic_write(path) as file:
         image.save(file, "png")
+
+
+def _remove_labels(folder: Path) -> None:
+    for path in (folder / LABELS).glob("*.png"):
+        path.unlink()
 
 
 def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:

@@ -125,6 +125,20 @@ def test_predictions_of_an_unknown_evaluation_are_refused(content):
     evaluate(_model(), predictions=Path("kept"), overwrite=True)
 
 
+def test_overwriting_that_is_interrupted_leaves_nothing_of_what_was_there():
+    evaluate(_model(), predictions=Path("kept"))
+    other = _model(seeds=(2,), label_ids=(1, 2, 3, 4))
+
+    def stop(segmented):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(other, predictions=Path("kept"), overwrite=True, on_picture=stop)
+    assert [path.name for path in Path("kept/labels").iterdir()] == ["0.png"]
+    found = evaluate(other, predictions=Path("kept"))
+    assert found.confusion.counts.tolist() == evaluate(other).confusion.counts.tolist()
+
+
 def test_an_evaluation_that_kept_nothing_is_no_obstacle():
     with pytest.raises(InputError):
         evaluate(_model(labels=[LABELS[1]] * 5), predictions=Path("kept"))
