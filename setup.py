@@ -12,7 +12,7 @@ WITH_MXNET = [
     "gluoncv>=0.10.5",
     "matplotlib>=3.7",  # the first with "outside" legends; Python 3.8 gets 3.7
     "opencv-python<4.12",  # later ones need numpy 2, which MXNet 1.9.1 cannot use
-    "pillow",
+    "pillow>=10.1",  # the first with a scalable default font
     "scikit-learn",
     "scipy",
     "setuptools; python_version >= '3.12'",  # MXNet imports distutils
@@ -46,6 +46,7 @@ setup(
         "tensorboard": ["tensorboardX>=2.6"],
         "coco": ["pycocotools>=2.0.7"],  # built for every Python here; works with numpy 1
         "onnx": ONNX,
+        "cityscapes": ["cityscapesscripts>=2.2"],
         "dev": ["pycocotools>=2.0.7", "pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},

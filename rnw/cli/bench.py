@@ -230,3 +230,25 @@ def _speed_line(row: "SpeedRow") -> str:
     paper = f"{row.published_ratio:.2f}" if row.published_ratio else "-"
     speed = f"{row.images_per_second:.2f} images/s at {row.size}"
     return f"{row.title}: {speed}, {row.ratio:.2f} times ResNet-101's (paper: {paper})"
+
+
+@command.command("seg-eval")
+@click.option("--repetitions", type=int, default=5, show_default=True)
+@json_option
+def seg_eval(repetitions: int, as_json: bool) -> None:
+    """Compare labelling pictures from score maps with Pillow's upsampling of every class.
+
+    All that is counted is processor time, as on one core.
+    """
+    from rnw.analysis.scoring import bench_scoring  # needs an extra
+
+    rows = bench_scoring(repetitions=repetitions)
+    if as_json:
+        print_json({"cases": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        click.echo(
+            f"{row.height}x{row.width}, {row.classes} classes: labels {1000 * row.label:.0f} ms, "
+            f"pillow {1000 * row.pillow:.0f} ms, ratio {row.ratio:.2f}, {row.other_labels} labels "
+            f"differ; counting {1000 * row.score:.1f} ms"
+        )

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Tuple
 
 import click
 
@@ -19,7 +19,22 @@ def device_options(command: Callable) -> Callable:
     return click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")(command)
 
 
+def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
+    """A callback for an option of numbers joined by commas."""
+
+    def parse(ctx: click.Context, option: click.Parameter, text: str) -> Tuple[Any, ...]:
+        try:
+            return tuple(kind(number) for number in text.split(",")) if text else ()
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: expected {expected}") from None
+
+    return parse
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+segmentation_dataset_option = click.option(
+    "--dataset", required=True, help="voc, cityscapes, ade20k, ..."
+)
 data_root_option = click.option(
     "--data-root", type=FILE, help="Where the data set lies, if not under data/."
 )

@@ -11,6 +11,7 @@ from rnw.cli.common import (
     device_options,
     exit_when_interrupted,
     json_option,
+    parse_numbers,
     print_json,
 )
 from rnw.cli.display import Display
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from rnw.evaluation.classification import Evaluation
 
 
-def _parse_scales(ctx: click.Context, option: click.Parameter, text: str) -> Tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in text.split(",")) if text else ()
-    except ValueError:
-        raise click.BadParameter(f"{text!r}: expected crop sizes such as 224,320") from None
-
-
 @click.command()
 @click.option("--weights", type=FILE, help="A released file, a checkpoint or a file of gluoncv's.")
 @click.option(
@@ -34,7 +28,7 @@ def _parse_scales(ctx: click.Context, option: click.Parameter, text: str) -> Tup
 )
 @click.option(
     "--scales",
-    callback=_parse_scales,
+    callback=parse_numbers(int, "crop sizes such as 224,320"),
     metavar="N,...",
     help="Crop sizes to average; default: the protocol's.",
 )

@@ -11,20 +11,46 @@ from rnw.runtime import make_contexts
 
 @click.command()
 @click.option("--weights", required=True, type=FILE, help="A released file or a checkpoint.")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Of a classifier."
+)
+@click.option("-o", "--output", type=FILE, metavar="DIR", help="For label maps and overlays.")
+@click.option("--overwrite", is_flag=True, help="Replace what was written there.")
 @click.argument("images", nargs=-1, required=True, type=FILE)
 @device_options
 @json_option
 def command(
     weights: Path,
     top: int,
+    output: Optional[Path],
+    overwrite: bool,
     images: Tuple[Path, ...],
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Print the most probable classes of each of IMAGES."""
+    """Print the most probable classes of each of IMAGES.
+
+    With a segmentation network, IMAGES may be folders too: write a label map, an overlay with a
+    legend and the area of each class to DIR, and print the areas.
+    """
     contexts = make_contexts(gpus, cpus)
+    from rnw.data.catalog import SEGMENTATION  # needs an extra
+
+    segmentation = weights.name.partition("_")[0] in SEGMENTATION
+    if segmentation and output is None:
+        raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
+    if output is not None and not segmentation:
+        raise click.UsageError("'-o' is for the pictures of a segmentation network")
+    if segmentation:
+        _segment(weights, contexts, images, output, overwrite, as_json)
+    else:
+        _classify(weights, contexts, images, top, as_json)
+
+
+def _classify(
+    weights: Path, contexts: list, images: Tuple[Path, ...], top: int, as_json: bool
+) -> None:
     from rnw.evaluation.classification import load_model, predict  # starts MXNet
 
     predictions = predict(load_model(weights, contexts), images, top=top)
@@ -43,3 +69,26 @@ def _as_dict(prediction) -> dict:
         "image": prediction.image,
         "classes": [dict(zip(keys, entry)) for entry in prediction.classes],
     }
+
+
+def _segment(
+    weights: Path,
+    contexts: list,
+    images: Tuple[Path, ...],
+    output: Path,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from rnw.evaluation.segmentation_pictures import predict_pictures  # start MXNet
+    from rnw.evaluation.segmenter import load_segmenter
+
+    model = load_segmenter([weights], contexts)
+    predictions = predict_pictures(model, images, output, overwrite=overwrite)
+    if as_json:
+        print_json({"predictions": [prediction.as_dict() for prediction in predictions]})
+        return
+    for prediction in predictions:
+        click.echo(prediction.image)
+        for area in prediction.areas:
+            click.echo(f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}")
+    click.echo(f"pictures in {output}")

@@ -109,6 +109,7 @@ class SegmentationDataset:
     where these are the classes themselves. largest: (height, width) that no picture exceeds.
     recipe: trains on it by default; test_split: what it is judged on; test_size: longer side there,
     in pixels.
+    identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
     """
 
     name: str
@@ -124,6 +125,7 @@ class SegmentationDataset:
     train_split: str = "train"
     test_split: str = "val"
     label_ids: Optional[Tuple[int, ...]] = None
+    identical_sizes: bool = False
 
     @property
     def classes(self) -> int:
@@ -158,6 +160,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             recipe="cityscapes",
             test_size=2048,
             label_ids=cityscapes.LABEL_IDS,
+            identical_sizes=True,
         ),
         SegmentationDataset(
             "ade20k",
@@ -195,6 +198,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             (shapes.SIZE, shapes.SIZE),
             recipe="shapes",
             test_size=2 * shapes.SIZE,  # at stride 8 a cell is to be small beside a shape
+            identical_sizes=True,
         ),
     )
 }

@@ -41,9 +41,18 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether label maps are published."""
+        return all(pair.label is not None for pair in self.pairs)
+
     def name(self, index: int) -> str:
         """Path of a picture, for messages and for the names of predictions."""
         return str(self.root / self.pairs[index].image)
+
+    def label_name(self, index: int) -> str:
+        """Path of a label map."""
+        return str(self.root / str(self.pairs[index].label))
 
     def read(self, index: int) -> bytes:
         """A picture's file as it is; raises InputError when it cannot be read."""

@@ -27,6 +27,8 @@ class Shapes:
     `rnw.data.labelled.LabelledImages`.
     """
 
+    has_labels = True
+
     def __init__(self, count: int, seed: int):
         self._count, self._seed = count, seed
         self._drawn: Dict[int, Tuple[bytes, np.ndarray]] = {}
@@ -36,6 +38,9 @@ class Shapes:
 
     def name(self, index: int) -> str:
         return f"shapes/{self._seed}-{index:04d}.png"
+
+    def label_name(self, index: int) -> str:
+        return f"the labels of {self.name(index)}"
 
     def read(self, index: int) -> bytes:
         return self._draw(index)[0]

@@ -76,7 +76,7 @@ def predict_batches(
     def crops(index: int) -> np.ndarray:
         return normalize(model.protocol.cut(read(index), scale))
 
-    prepared = _ahead(crops, indices, 2 * pictures)
+    prepared = ahead(crops, indices, 2 * pictures)
     while True:
         chosen = list(islice(prepared, pictures))
         if not chosen:
@@ -84,7 +84,7 @@ def predict_batches(
         yield _mean_over_views(model, np.stack(chosen))
 
 
-def _ahead(function: Callable, items: Iterable, depth: int) -> Iterator[Any]:
+def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[Any]:
     """`map` by threads that are up to `depth` results ahead."""
     waiting: Deque[Future] = deque()
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:

@@ -9,7 +9,14 @@ import pytest
 from rnw import __version__
 from rnw.cli import COMMANDS
 
-SUBCOMMANDS = (("analyze", "cost"), ("bench", "inference"), ("weights", "verify"))
+SUBCOMMANDS = (
+    ("analyze", "cost"),
+    ("bench", "inference"),
+    ("bench", "seg-eval"),
+    ("submission", "check"),
+    ("submission", "make"),
+    ("weights", "verify"),
+)
 MISSING = """
 import rnw, sys
 class Missing:
@@ -38,12 +45,15 @@ def test_commands_are_those_documented():
         "convert",
         "doctor",
         "eval-cls",
+        "eval-seg",
         "export-symbol",
+        "figure",
         "launch",
         "networks",
         "plot",
         "predict",
         "prepare",
+        "submission",
         "table1",
         "train-cls",
         "weights",

@@ -1,0 +1,148 @@
+"""`rnw eval-seg`: pixel accuracy and IoU of weights files."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional, Tuple
+
+import click
+
+from rnw.cli.common import (
+    FILE,
+    data_root_option,
+    device_options,
+    exit_when_interrupted,
+    json_option,
+    parse_numbers,
+    print_json,
+)
+from rnw.cli.display import Display
+from rnw.runtime import make_contexts
+
+if TYPE_CHECKING:
+    from rnw.evaluation.segmentation import SegmentationEvaluation
+
+
+def protocol_options(command: Callable) -> Callable:
+    """Add the options of a segmentation protocol; what is not given is the weights file's own."""
+    options = (
+        click.option(
+            "--scales",
+            callback=parse_numbers(int, "sizes such as 375,500"),
+            metavar="N,...",
+            help="Longer sides to average, in pixels.",
+        ),
+        click.option("--flip/--no-flip", default=None, help="Average the mirror image."),
+        click.option(
+            "--test-steps", type=int, metavar="N", help="Shift by N fractions of the stride."
+        ),
+        click.option(
+            "--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels."
+        ),
+        click.option(
+            "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--weights",
+    required=True,
+    multiple=True,
+    type=FILE,
+    help="A released file or a checkpoint; several are averaged.",
+)
+@click.option(
+    "--mix",
+    callback=parse_numbers(float, "numbers such as 0.5,0.5"),
+    metavar="X,...",
+    help="What each file weighs; default: the same.",
+)
+@protocol_options
+@click.option("--split", help="Default: the data set's test split.")
+@click.option(
+    "--save-predictions",
+    type=FILE,
+    metavar="DIR",
+    help="Keep each picture's labels there; an interrupted evaluation goes on.",
+)
+@click.option("--overwrite", is_flag=True, help="Compute kept predictions anew.")
+@click.option("--official", is_flag=True, help="Cityscapes: also score them with its own tool.")
+@data_root_option
+@device_options
+@json_option
+def command(
+    weights: Tuple[Path, ...],
+    mix: Tuple[float, ...],
+    scales: Tuple[int, ...],
+    flip: Optional[bool],
+    test_steps: Optional[int],
+    tile: Optional[int],
+    overlap: Optional[int],
+    split: Optional[str],
+    save_predictions: Optional[Path],
+    overwrite: bool,
+    official: bool,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Test segmentation networks on their data set, all taken from the weights file.
+
+    What is not given is as published for a released file; other files are tested at the data set's
+    own scale.
+    """
+    if official and save_predictions is None:
+        raise click.UsageError("--official scores files: give '--save-predictions'")
+    contexts = make_contexts(gpus, cpus)
+    from rnw.evaluation.segmentation import evaluate  # start MXNet
+    from rnw.evaluation.segmenter import load_segmenter
+
+    goes_on = exit_when_interrupted if save_predictions else contextlib.nullcontext
+    with goes_on(), Display(err=as_json) as display:
+        model = load_segmenter(weights, contexts, mix).tested_by(
+            scales=scales, flip=flip, steps=test_steps, tile=tile, overlap=overlap
+        )
+        result = evaluate(
+            model,
+            data_root=data_root,
+            split=split,
+            predictions=save_predictions,
+            overwrite=overwrite,
+            official=official,
+            on_picture=display.on_step,
+        )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _show(result, save_predictions)
+
+
+def _show(result: "SegmentationEvaluation", saved: Optional[Path]) -> None:
+    click.echo(f"{result.dataset} {result.split}, {result.images} images")
+    click.echo(str(result.protocol))
+    if result.confusion:
+        _show_scores(result)
+    if result.published:
+        click.echo(f"published: {result.published}")
+    if result.official:
+        click.echo(f"official: {result.official}")
+    if saved:
+        click.echo(f"predictions in {saved}")
+
+
+def _show_scores(result: "SegmentationEvaluation") -> None:
+    scores = result.as_dict()
+    click.echo("   IoU accuracy  class")
+    for row in scores["per_class"]:
+        click.echo(f"{row['iou']:6.2f} {row['accuracy']:8.2f}  {row['name']}")
+    click.echo(
+        f"pixel accuracy {scores['pixel_accuracy']:.2f} %, mean accuracy "
+        f"{scores['mean_accuracy']:.2f} %, mean IoU {scores['mean_iou']:.2f} %"
+    )
+    if result.dataset == "ade20k":
+        click.echo(f"score of ADE20K {scores['ade20k_score']:.2f} %")

@@ -1,0 +1,71 @@
+"""Cityscapes' own scores, by its own tool: class and category IoU and iIoU (Table 4)."""
+
+import contextlib
+import copy
+import importlib
+import io
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Dict, NamedTuple, Optional, Sequence
+
+from rnw.errors import InputError
+
+CITYSCAPES = "cityscapes"  # the data set's name
+TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
+INSTALL = "pip install '.[cityscapes]' in the rnw checkout"
+
+
+class OfficialScores(NamedTuple):
+    """Means between 0 and 1, nan where nothing is to be scored, and what the tool says in full."""
+
+    class_iou: float
+    class_iiou: float
+    category_iou: float
+    category_iiou: float
+    details: Dict[str, Any]
+
+    def __str__(self) -> str:
+        class_iou, class_iiou, category_iou, category_iiou = self[:4]
+        return (
+            f"classes IoU {class_iou:.3f}, iIoU {class_iiou:.3f}; "
+            f"categories IoU {category_iou:.3f}, iIoU {category_iiou:.3f}"
+        )
+
+    def as_dict(self) -> Dict[str, Optional[float]]:
+        """The means alone, None for nan."""
+        return {
+            name: None if math.isnan(value) else value
+            for name, value in zip(self._fields[:4], self[:4])
+        }
+
+
+def load_tool() -> ModuleType:
+    """The tool for pixel-level labels; raises InputError when it is not installed."""
+    try:
+        return importlib.import_module(TOOL)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: {INSTALL}") from None
+
+
+def official_scores(predictions: Sequence[Path], truth: Sequence[Path]) -> OfficialScores:
+    """Score pictures of label ids against `*_gtFine_labelIds.png`, beside which are instances.
+
+    Raises InputError when the tool is not installed or refuses a file.
+    """
+    tool = load_tool()
+    settings = copy.copy(tool.args)
+    settings.quiet, settings.JSONOutput = True, False
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            found = tool.evaluateImgLists([*map(str, predictions)], [*map(str, truth)], settings)
+    except SystemExit:  # its way to report an error
+        raise InputError(f"Cityscapes' tool: {said.getvalue().strip()}") from None
+    return OfficialScores(
+        found["averageScoreClasses"],
+        found["averageScoreInstClasses"],
+        found["averageScoreCategories"],
+        found["averageScoreInstCategories"],
+        found,
+    )

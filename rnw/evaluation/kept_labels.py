@@ -1,0 +1,132 @@
+"""Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
+
+import numpy as np
+from PIL import Image
+
+from rnw.data.catalog import SegmentationDataset
+from rnw.data.labelled import IGNORED, read_label
+from rnw.errors import InputError
+from rnw.files import atomic_write, write_text
+
+LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
+RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # grey levels of the maps of correct pixels
+
+
+class KeptLabels:
+    """Labels of pictures by name in `folder`, under `origin`, all they depend on.
+
+    They are pictures with the palette of the data set in `labels/`, in the numbers of its published
+    label maps; in `correct/` are pictures of the pixels that are right (127), wrong (0) or not
+    judged (255). With no folder nothing is kept.
+
+    Raises InputError when the folder has labels of another origin, unless `overwrite` removes
+    them, and when nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        folder: Optional[Path],
+        dataset: SegmentationDataset,
+        origin: Mapping[str, Any],
+        overwrite: bool = False,
+    ):
+        self._folder = folder
+        self._dataset = dataset
+        if folder is not None:
+            if overwrite:
+                _remove_labels(folder)
+            _check_origin(folder, origin)
+            write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
+
+    def has(self, name: str) -> bool:
+        """Whether the labels of a picture need not be computed."""
+        return self._folder is not None and self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Where the labels of a picture are, or will be."""
+        return labels_file(self._folder, name)
+
+    def read(self, name: str) -> np.ndarray:
+        """The classes (H, W) uint8; raises InputError for a damaged file."""
+        return read_kept(self._folder, name, self._dataset)
+
+    def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
+        """Keep the predicted classes (H, W) uint8, and with the true ones where they are right."""
+        if self._folder is None:
+            return
+        if truth is not None:
+            path = self._folder / CORRECT / f"{name}.png"
+            _write_png(path, Image.fromarray(correctness(labels, truth)))
+        _write_png(self.path(name), palette_image(labels, self._dataset))
+
+
+def labels_file(folder: Path, name: str) -> Path:
+    """Where the labels of a picture are kept."""
+    return folder / LABELS / f"{name}.png"
+
+
+def read_kept(folder: Path, name: str, dataset: SegmentationDataset) -> np.ndarray:
+    """The kept classes (H, W) uint8 of a picture; raises InputError when they cannot be read."""
+    classes = np.full(256, IGNORED, np.uint8)
+    classes[label_numbers(dataset)] = np.arange(dataset.classes)
+    return classes[read_label(labels_file(folder, name))]
+
+
+def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
+    """The number (classes,) uint8 of each class in published label maps and predictions."""
+    if dataset.label_ids is None:
+        return np.arange(dataset.classes, dtype=np.uint8)
+    return np.array(dataset.label_ids, np.uint8)
+
+
+def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Image:
+    """Classes (H, W) uint8 as a picture of their published numbers, in the data set's colours."""
+    numbers = label_numbers(dataset)
+    image = Image.fromarray(numbers[labels])
+    colours = np.zeros((256, 3), np.uint8)
+    colours[numbers] = dataset.palette
+    image.putpalette(colours.tobytes())
+    return image
+
+
+def correctness(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Where predicted classes (H, W) are right (127), wrong (0) or not judged (255)."""
+    right = np.where(labels == truth, RIGHT, WRONG)
+    return np.where(truth == IGNORED, NOT_JUDGED, right).astype(np.uint8)
+
+
+def _write_png(path: Path, image: Image.Image) -> None:
+    with atomic_write(path) as file:
+        image.save(file, "png")
+
+
+def _remove_labels(folder: Path) -> None:
+    for path in (folder / LABELS).glob("*.png"):
+        path.unlink()
+
+
+def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    if not any((folder / LABELS).glob("*.png")):
+        return
+    found = _read_origin(folder / ORIGIN)
+    other = [key for key in origin if found.get(key) != origin[key]]
+    if other:
+        differences = "; ".join(f"{key} {found.get(key)}, now {origin[key]}" for key in other)
+        raise InputError(
+            f"{folder}: has predictions of another evaluation: {differences}; choose another "
+            "folder, or --overwrite replaces them"
+        )
+
+
+def _read_origin(path: Path) -> Dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); --overwrite replaces the predictions beside it"
+        ) from error
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,218 @@
+"""Pixel accuracy and IoU of segmentation networks on a data set (Tables 2 to 7)."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from rnw.data.readers import decode
+from rnw.errors import InputError
+from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
+from rnw.evaluation.confusion import Confusion
+from rnw.evaluation.inference import ahead
+from rnw.evaluation.kept_labels import KeptLabels
+from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
+from rnw.files import md5
+from rnw.weights.released import RELEASED
+
+DECODED_AHEAD = 4  # pictures
+
+
+class SegmentationEvaluation(NamedTuple):
+    """Counts of pixels over all pictures of a split; None where no labels are published.
+
+    `published` is the published protocol and score of a released file tested as published,
+    `official` what the data set's own tool finds.
+    """
+
+    dataset: str
+    split: str
+    images: int
+    protocol: SegmentationProtocol
+    class_names: Tuple[str, ...]
+    confusion: Optional[Confusion] = None
+    published: Optional[str] = None
+    official: Optional[OfficialScores] = None
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types; accuracies, IoUs and ADE20K's score in per cent."""
+        fields = {
+            "dataset": self.dataset,
+            "split": self.split,
+            "images": self.images,
+            **self.protocol._asdict(),
+            "published": self.published,
+        }
+        if self.confusion:
+            fields.update(_scores(self.confusion, self.class_names))
+        if self.official:
+            fields["official"] = self.official.as_dict()
+        return fields
+
+
+def _scores(confusion: Confusion, names: Tuple[str, ...]) -> Dict[str, Any]:
+    rows = zip(names, confusion.class_accuracies.tolist(), confusion.ious.tolist())
+    return {
+        "pixel_accuracy": 100 * confusion.pixel_accuracy,
+        "mean_accuracy": 100 * confusion.mean_accuracy,
+        "mean_iou": 100 * confusion.mean_iou,
+        "ade20k_score": 100 * confusion.ade20k_score,
+        "per_class": [
+            {"class": number, "name": name, "accuracy": 100 * accuracy, "iou": 100 * iou}
+            for number, (name, accuracy, iou) in enumerate(rows)
+        ],
+    }
+
+
+class Segmented(NamedTuple):
+    """How far an evaluation is: `step` of `steps` pictures.
+
+    `mean_iou` in per cent is that so far of the classes seen so far, None without labels;
+    `images_per_second` counts what was computed, not what was kept.
+    """
+
+    step: int
+    steps: int
+    mean_iou: Optional[float]
+    images_per_second: float
+
+    def __str__(self) -> str:
+        iou = "" if self.mean_iou is None else f" mean IoU {self.mean_iou:.2f} %,"
+        return f"{self.step}/{self.steps} images:{iou} {self.images_per_second:.2f} images/s"
+
+    def short(self) -> str:
+        """The same in so few words that a bar fits beside them."""
+        iou = "" if self.mean_iou is None else f"mIoU {self.mean_iou:.2f} "
+        return f"{iou}{self.images_per_second:.2f} img/s"
+
+
+def evaluate(
+    model: Segmenter,
+    *,
+    data_root: Optional[Path] = None,
+    split: Optional[str] = None,
+    predictions: Optional[Path] = None,
+    overwrite: bool = False,
+    official: bool = False,
+    on_picture: Callable[[Segmented], None] = lambda segmented: None,
+) -> SegmentationEvaluation:
+    """Test networks by their protocol on a split of their data set, by default its test split.
+
+    predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
+        are there are not computed again.
+    overwrite: compute kept labels anew.
+    official: also score the kept labels by Cityscapes' own tool.
+
+    Raises InputError when data is missing, naming it, for labels that do not fit, and for
+    predictions kept of another evaluation.
+    """
+    dataset = model.dataset
+    split = split or dataset.test_split
+    examples = dataset.read(data_root or dataset.root or Path(), split)
+    if not examples.has_labels and predictions is None:
+        raise InputError(
+            f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
+            "with --save-predictions"
+        )
+    if official:
+        _check_official(dataset.name, examples.has_labels, predictions)
+    names = [Path(examples.name(index)).stem for index in range(len(examples))]
+    kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+    confusion = Confusion(dataset.classes) if examples.has_labels else None
+    speedometer = _Speedometer(len(examples))
+    for index, labels in enumerate(_labelled(model, examples, names, kept)):
+        computed = labels is not None
+        labels = labels if computed else kept.read(names[index])
+        truth = examples.label(index) if confusion else None
+        if confusion:
+            _count(confusion, truth, labels, examples.label_name(index))
+        if computed:
+            kept.write(names[index], labels, truth)
+        on_picture(speedometer.segmented(index + 1, computed, confusion))
+    return SegmentationEvaluation(
+        dataset.name,
+        split,
+        len(examples),
+        model.protocol,
+        dataset.class_names,
+        confusion,
+        _published(model),
+        _score_officially(kept, names, examples) if official else None,
+    )
+
+
+def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path]) -> None:
+    if dataset != CITYSCAPES or not has_labels or predictions is None:
+        raise InputError(
+            "official scores are those of Cityscapes, for pictures with labels whose predictions "
+            "are kept in a folder"
+        )
+    load_tool()  # or say now that it is missing
+
+
+def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+    truth = [Path(examples.label_name(index)) for index in range(len(examples))]
+    return official_scores([kept.path(name) for name in names], truth)
+
+
+def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
+    """All that predictions depend on."""
+    if folder is None:
+        return {}
+    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
+    return {
+        "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
+        "mix": [scorer.weight for scorer in model.scorers],
+        "protocol": str(model.protocol),
+        "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
+    }
+
+
+def _labelled(
+    model: Segmenter, examples: Any, names: List[str], kept: KeptLabels
+) -> Iterator[Optional[np.ndarray]]:
+    """The predicted classes of each picture, None of one that is kept."""
+
+    def read(index: int) -> Optional[np.ndarray]:
+        if kept.has(names[index]):
+            return None
+        return decode(examples.read(index), examples.name(index))
+
+    for image in ahead(read, range(len(examples)), DECODED_AHEAD):
+        yield None if image is None else model.segment(image)
+
+
+def _count(confusion: Confusion, truth: np.ndarray, labels: np.ndarray, name: str) -> None:
+    try:
+        confusion.add(truth, labels)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+class _Speedometer:
+    def __init__(self, steps: int):
+        self._steps = steps
+        self._computed = 0
+        self._start = time.monotonic()
+
+    def segmented(self, step: int, computed: bool, confusion: Optional[Confusion]) -> Segmented:
+        self._computed += computed
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        iou = confusion and _mean_iou_so_far(confusion)
+        return Segmented(step, self._steps, iou, self._computed / seconds)
+
+
+def _mean_iou_so_far(confusion: Confusion) -> float:
+    seen = confusion.counts.any(axis=1)
+    return 100 * float(confusion.ious[seen].mean()) if seen.any() else 0.0
+
+
+def _published(model: Segmenter) -> Optional[str]:
+    """Protocol and score of a released file, if that is what the model is tested by."""
+    files = [scorer.weights_file.name for scorer in model.scorers if scorer.weights_file]
+    released = RELEASED.get(files[0]) if len(files) == 1 else None
+    if released is None or model.protocol != released_protocol(released):
+        return None
+    return released.published

@@ -1,0 +1,144 @@
+"""What a segmentation network sees in photographs: label maps, overlays with a legend, areas."""
+
+import json
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from rnw.data.catalog import SegmentationDataset
+from rnw.data.readers import read_image
+from rnw.errors import InputError
+from rnw.evaluation.kept_labels import palette_image
+from rnw.evaluation.segmenter import Segmenter
+from rnw.files import PathLike, atomic_write, write_text
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
+OPACITY = 0.55  # of the colours over the photograph
+LINES = 32  # of the legend, in the height of a picture
+FONT_SIZES = (10, 40)  # pixels, the smallest and the largest
+
+
+class Area(NamedTuple):
+    """A class that is present: its pixels, and their share of the picture."""
+
+    number: int
+    name: str
+    pixels: int
+    share: float
+
+
+class SegmentedPicture(NamedTuple):
+    """The classes of a picture, the largest first."""
+
+    image: str
+    height: int
+    width: int
+    areas: List[Area]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        keys = ("class", "name", "pixels", "share")
+        classes = [dict(zip(keys, area)) for area in self.areas]
+        return {**self._asdict(), "areas": classes}
+
+
+def find_images(paths: Sequence[PathLike]) -> List[Path]:
+    """Image files, and in the place of a folder those in it, in the order of their names.
+
+    Raises InputError for a folder without any.
+    """
+    found: List[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        if path.is_dir() and not inside:
+            raise InputError(f"{path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})")
+        found += inside if path.is_dir() else [path]
+    return found
+
+
+def predict_pictures(
+    model: Segmenter, paths: Sequence[PathLike], output: Path, *, overwrite: bool = False
+) -> Iterator[SegmentedPicture]:
+    """Segment image files and write for each what is seen, into the folder `output`.
+
+    `NAME.png` are the labels in the numbers and colours of the data set, `NAME_overlay.png` shows
+    them over the photograph with a legend, `NAME.json` holds the area of each class.
+
+    Raises InputError before any is segmented for a file that is no image, for two of one name and
+    for what was written before, unless `overwrite` replaces it.
+    """
+    images = find_images(paths)
+    _check_outputs(images, output, overwrite)
+    for path in images:
+        read_image(path)
+    for path in images:
+        yield _predict(model, path, output)
+
+
+def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> None:
+    by_stem: Dict[str, Path] = {}
+    for path in images:
+        other = by_stem.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(f"{other} and {path}: would both be written to {path.stem}.png")
+        for suffix in (LABELS, OVERLAY, AREAS):
+            file = output / f"{path.stem}{suffix}"
+            if file.exists() and not overwrite:
+                raise InputError(f"{file}: exists; choose another folder or --overwrite it")
+
+
+def _predict(model: Segmenter, path: Path, output: Path) -> SegmentedPicture:
+    image = read_image(path)
+    labels = model.segment(image)
+    found = SegmentedPicture(str(path), *labels.shape, measure_areas(labels, model.dataset))
+    pictures = {
+        LABELS: palette_image(labels, model.dataset),
+        OVERLAY: draw_overlay(image, labels, model.dataset),
+    }
+    for suffix, picture in pictures.items():
+        with atomic_write(output / f"{path.stem}{suffix}") as file:
+            picture.save(file, "png")
+    write_text(output / f"{path.stem}{AREAS}", json.dumps(found.as_dict(), indent=1) + "\n")
+    return found
+
+
+def measure_areas(labels: np.ndarray, dataset: SegmentationDataset) -> List[Area]:
+    """The classes present in (H, W) uint8, the largest first."""
+    counts = np.bincount(labels.ravel(), minlength=dataset.classes).tolist()
+    present = sorted((k for k, count in enumerate(counts) if count), key=lambda k: -counts[k])
+    return [Area(k, dataset.class_names[k], counts[k], counts[k] / labels.size) for k in present]
+
+
+def draw_overlay(
+    image: np.ndarray, labels: np.ndarray, dataset: SegmentationDataset
+) -> Image.Image:
+    """The colours of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
+    palette = np.array(dataset.palette, np.uint8)
+    photograph, colours = (Image.fromarray(pixels) for pixels in (image, palette[labels]))
+    blended = Image.blend(photograph, colours, OPACITY)
+    legend = _draw_legend(measure_areas(labels, dataset), palette, blended.height)
+    canvas = Image.new(
+        "RGB", (blended.width + legend.width, max(blended.height, legend.height)), "white"
+    )
+    canvas.paste(blended, (0, 0))
+    canvas.paste(legend, (blended.width, 0))
+    return canvas
+
+
+def _draw_legend(areas: Sequence[Area], palette: np.ndarray, height: int) -> Image.Image:
+    smallest, largest = FONT_SIZES
+    size = min(max(height // LINES, smallest), largest)
+    font, line = ImageFont.load_default(size), size * 3 // 2
+    texts = [f"{area.name} {100 * area.share:.1f} %" for area in areas]
+    width = max(int(font.getlength(text)) for text in texts) + 3 * size
+    legend = Image.new("RGB", (width, line * len(areas) + size), "white")
+    draw = ImageDraw.Draw(legend)
+    for number, (area, text) in enumerate(zip(areas, texts)):
+        top = size // 2 + line * number
+        square = (size // 2, top, size // 2 + size, top + size)
+        draw.rectangle(square, tuple(palette[area.number].tolist()), "black")
+        draw.text((2 * size, top + size // 2), text, "black", font, anchor="lm")
+    return legend

@@ -1,0 +1,206 @@
+"""Predictions as benchmark servers take them: archives of label maps, and what is wrong with one.
+
+TABLE of the forms: VOC's is that of its development kit, Cityscapes' tool finds pictures by their
+first three fields, ADE20K takes plain grey pictures. Context has no server and is given VOC's form.
+"""
+
+import io
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
+
+import numpy as np
+from PIL import Image
+
+from rnw.data.catalog import SegmentationDataset
+from rnw.data.labelled import read_label
+from rnw.errors import InputError
+from rnw.evaluation.kept_labels import LABELS, label_numbers
+from rnw.files import atomic_write
+
+MAX_VALUES = 5  # wrong ones that are named for a picture
+DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class SubmissionForm:
+    """Where label maps lie in an archive, and what they look like.
+
+    folder: of the pictures. suffixes: of the archive. palette: pictures have the data set's
+    colours. fields: how many of the fields of a picture's name, joined by '_', tell which it is.
+    """
+
+    dataset: str
+    folder: str
+    suffixes: Tuple[str, ...]
+    palette: bool
+    fields: Optional[int] = None
+
+    def key(self, stem: str) -> str:
+        """What a picture is known by."""
+        return "_".join(stem.split("_")[: self.fields])
+
+    def path(self, stem: str) -> str:
+        """Of a label map in the archive."""
+        return str(PurePosixPath(self.folder, f"{stem}.png"))
+
+
+TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)
+SUBMISSIONS: Dict[str, SubmissionForm] = {
+    row.dataset: row
+    for row in (
+        SubmissionForm("voc", "results/VOC2012/Segmentation/comp6_test_cls", TAR, palette=True),
+        SubmissionForm("cityscapes", "", ZIP, palette=False, fields=3),
+        SubmissionForm("ade20k", "", ZIP, palette=False),
+        SubmissionForm("pascal-context", "", TAR, palette=True),
+    )
+}
+
+
+def find_form(dataset: str) -> SubmissionForm:
+    """The form for a data set; raises InputError for one that has none."""
+    if dataset not in SUBMISSIONS:
+        raise InputError(
+            f"no form of submissions for {dataset!r}: expected one of {', '.join(SUBMISSIONS)}"
+        )
+    return SUBMISSIONS[dataset]
+
+
+def write_submission(
+    predictions: Path, form: SubmissionForm, archive: Path, overwrite: bool = False
+) -> int:
+    """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
+
+    Raises InputError when there are none, and for an archive that exists or of another suffix.
+    """
+    if not archive.name.endswith(form.suffixes):
+        raise InputError(f"{archive}: expected a name that ends in {' or '.join(form.suffixes)}")
+    if archive.exists() and not overwrite:
+        raise InputError(f"{archive}: exists; choose another name or --overwrite it")
+    files = sorted((predictions / LABELS).glob("*.png"))
+    if not files:
+        raise InputError(
+            f"{predictions / LABELS}: no predictions; `rnw eval-seg --save-predictions "
+            f"{predictions}` makes them"
+        )
+    contents = ((form.path(file.stem), _content(file, form)) for file in files)
+    with atomic_write(archive) as file:
+        if archive.suffix == ".zip":
+            _write_zip(file, contents)
+        else:
+            _write_tar(file, contents, "w:gz" if archive.name.endswith("gz") else "w")
+    return len(files)
+
+
+def _content(path: Path, form: SubmissionForm) -> bytes:
+    if form.palette:
+        return path.read_bytes()
+    buffer = io.BytesIO()
+    Image.fromarray(read_label(path)).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _write_zip(file: BinaryIO, contents: Iterable[Tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents:
+            archive.writestr(name, content)
+
+
+def _write_tar(file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: str) -> None:
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name, content in contents:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def check_submission(
+    path: Path, dataset: SegmentationDataset, root: Optional[Path] = None, split: str = "test"
+) -> List[str]:
+    """What is wrong with a folder or an archive of predictions for a split; best nothing.
+
+    Raises InputError when it, or the split's pictures, cannot be read.
+    """
+    form = find_form(dataset.name)
+    examples = dataset.read(root or dataset.root or Path(), split)
+    stems = [Path(examples.name(index)).stem for index in range(len(examples))]
+    expected = {form.key(stem): index for index, stem in enumerate(stems)}
+    allowed = label_numbers(dataset)
+    problems, seen = [], set()
+    for name, content in _pictures(path):
+        key = form.key(PurePosixPath(name).stem)
+        if not _in_place(name, form, path) or key not in expected:
+            problems.append(f"{name}: not expected")
+        elif key in seen:
+            problems.append(f"{name}: a second one for {key}")
+        else:
+            seen.add(key)
+            size = _picture_size(examples, expected[key])
+            problems += [f"{name}: {problem}" for problem in _check_picture(content, size, allowed)]
+    missing = [stem for stem in stems if form.key(stem) not in seen]
+    return problems + [f"{form.path(stem)}: missing" for stem in missing]
+
+
+def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
+    """Whether a picture lies where it must, in a folder also without the archive's folders."""
+    folder, suffix = str(PurePosixPath(name).parent), PurePosixPath(name).suffix
+    places = [str(PurePosixPath(form.folder))] + ["."] * path.is_dir()
+    return suffix == ".png" and (form.fields is not None or folder in places)
+
+
+def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
+    """Path and content of each file in a folder or an archive."""
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or archive")
+    try:
+        yield from _read_folder(path) if path.is_dir() else _read_archive(path)
+    except DAMAGED_ARCHIVE as error:
+        raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
+
+
+def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            yield file.relative_to(path).as_posix(), file.read_bytes()
+
+
+def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not name.endswith("/"):
+                    yield name, archive.read(name)
+        return
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile():
+                yield str(PurePosixPath(member.name)), archive.extractfile(member).read()
+
+
+def _picture_size(examples: Any, index: int) -> Tuple[int, int]:
+    """(width, height) of a picture, from its header."""
+    try:
+        with Image.open(io.BytesIO(examples.read(index))) as image:
+            return image.size
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{examples.name(index)}: cannot be read as an image") from None
+
+
+def _check_picture(content: bytes, size: Tuple[int, int], allowed: np.ndarray) -> Iterator[str]:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            mode, found, values = image.mode, image.size, np.unique(np.array(image))
+    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
+        yield f"cannot be read as an image: {error}"
+        return
+    if found != size:
+        yield f"{found[0]}x{found[1]} pixels, expected {size[0]}x{size[1]}"
+    if mode not in ("L", "P"):
+        yield f"mode {mode}, expected 8 bits, grey or with a palette"
+        return
+    unknown = np.setdiff1d(values, allowed).tolist()
+    if unknown:
+        named = ", ".join(map(str, unknown[:MAX_VALUES])) + ", ..." * (len(unknown) > MAX_VALUES)
+        yield f"values {named}, expected those of classes, {allowed.min()} to {allowed.max()}"

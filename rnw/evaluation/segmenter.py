@@ -1,0 +1,168 @@
+"""Segmentation networks with the protocol they are tested by: from a picture to its labels."""
+
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.errors import InputError
+from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
+from rnw.evaluation.upsampling import label
+from rnw.files import PathLike
+from rnw.weights import load_network
+from rnw.weights.inference import optimize
+from rnw.weights.labels import parse_label
+from rnw.weights.released import RELEASED, ReleasedFile
+
+
+class SegmentationProtocol(NamedTuple):
+    """What is averaged for a picture: scales (its longer side in pixels) and mirror images.
+
+    `steps`: shifts by fractions of the stride. `tile`, `overlap`: squares that the network is
+    given rather than the whole, in pixels; None for the whole.
+    """
+
+    scales: Tuple[int, ...]
+    flip: bool = False
+    steps: int = 1
+    tile: Optional[int] = None
+    overlap: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"longer side {', '.join(map(str, self.scales))}"]
+        parts += ["flip"] * self.flip
+        parts += [f"{self.steps} steps"] * (self.steps > 1)
+        parts += [f"tiles of {self.tile} overlapping by {self.overlap}"] * bool(self.tile)
+        return ", ".join(parts)
+
+
+class Scorer(NamedTuple):
+    """A network as a function, its stride in pixels, its weight in the mean, and its file."""
+
+    forward: Forward
+    stride: int
+    weight: float = 1.0
+    weights_file: Optional[Path] = None
+
+
+class Segmenter(NamedTuple):
+    """Networks for the classes of a data set, with the protocol they are tested by."""
+
+    scorers: List[Scorer]
+    dataset: SegmentationDataset
+    protocol: SegmentationProtocol
+
+    def tested_by(self, **changes: Any) -> "Segmenter":
+        """The same networks with another protocol where a change is given (is not None).
+
+        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps and tiles
+        that the networks cannot be tested by.
+        """
+        given = {name: value for name, value in changes.items() if value not in (None, ())}
+        if "tile" in given:
+            stride = max(scorer.stride for scorer in self.scorers)
+            given.setdefault("overlap", given["tile"] // (4 * stride) * stride)
+        protocol = self.protocol._replace(**given)
+        if min(protocol.scales) < 1:
+            raise InputError(f"{protocol}: expected scales of at least 1")
+        changed = self._replace(protocol=protocol)
+        for scorer in self.scorers:
+            check_steps(scorer.stride, protocol.steps)
+            changed._around(scorer)
+        return changed
+
+    def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
+        """What each network gives at each scale for a picture (H, W, 3) uint8."""
+        return [self._score(scorer, image, scale) for scorer, scale, _ in self._views()]
+
+    def segment(self, image: np.ndarray) -> np.ndarray:
+        """The class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
+        mix = [weight for _, _, weight in self._views()]
+        return label(self.score_maps(image), image.shape[:2], mix)
+
+    def _views(self) -> List[Tuple[Scorer, int, float]]:
+        return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]
+
+    def _score(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
+        return score_map(
+            self._around(scorer),
+            image,
+            scale,
+            scorer.stride,
+            steps=self.protocol.steps,
+            square=not self.dataset.identical_sizes,
+        )
+
+    def _around(self, scorer: Scorer) -> Forward:
+        """The network with the tiles and flips of the protocol."""
+        forward = scorer.forward
+        if self.protocol.tile:
+            forward = tiled(forward, scorer.stride, self.protocol.tile, self.protocol.overlap)
+        return flipped(forward) if self.protocol.flip else forward
+
+
+def load_segmenter(
+    paths: Sequence[PathLike], contexts: Sequence[mx.Context], mix: Sequence[float] = ()
+) -> Segmenter:
+    """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
+
+    Data set and protocol come from the name of the first file: a released one is tested as
+    published, others at one scale. By default all weigh the same.
+
+    Raises InputError for a file that cannot be read, is no segmentation network or is for another
+    data set.
+    """
+    mix = mix or [1 / len(paths)] * len(paths)
+    if len(mix) != len(paths) or min(mix) <= 0:
+        raise InputError(
+            f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
+            f"{len(paths)} weights files"
+        )
+    dataset = find_segmentation_dataset(parse_label(paths[0]).dataset)
+    scorers = [
+        _load_scorer(Path(path), dataset, contexts, weight) for path, weight in zip(paths, mix)
+    ]
+    return Segmenter(scorers, dataset, _protocol(Path(paths[0]), dataset))
+
+
+def _protocol(path: Path, dataset: SegmentationDataset) -> SegmentationProtocol:
+    released = RELEASED.get(path.name)
+    return released_protocol(released) if released else SegmentationProtocol((dataset.test_size,))
+
+
+def released_protocol(released: ReleasedFile) -> SegmentationProtocol:
+    """The protocol that gives a released file's published scores."""
+    return SegmentationProtocol((released.test_size,), released.flip, released.steps)
+
+
+def _load_scorer(
+    path: Path, dataset: SegmentationDataset, contexts: Sequence[mx.Context], weight: float
+) -> Scorer:
+    found = parse_label(path).dataset
+    if found != dataset.name:
+        raise InputError(f"{path}: is for data set {found}, expected {dataset.name}")
+    net = load_network(path, list(contexts))
+    if not net.config.segmentation:
+        raise InputError(f"{path}: holds a classifier, expected a segmentation network")
+    if net.config.classes != dataset.classes:
+        raise InputError(
+            f"{path}: is for {net.config.classes} classes, {dataset.title} has {dataset.classes}"
+        )
+    return Scorer(_forward(optimize(net), list(contexts)), net.config.stride, weight, path)
+
+
+def _forward(net: Any, contexts: List[mx.Context]) -> Forward:
+    """Probabilities of the classes; each device is given one input at a time."""
+
+    def forward(data: np.ndarray) -> np.ndarray:
+        scores = []
+        for start in range(0, len(data), len(contexts)):
+            inputs = zip(data[start : start + len(contexts)], contexts)
+            parts = [mx.nd.array(one[None], ctx=context) for one, context in inputs]
+            outputs = [mx.nd.softmax(net(part), axis=1) for part in parts]
+            scores += [output.asnumpy() for output in outputs]
+        return np.concatenate(scores)
+
+    return forward

@@ -1,0 +1,193 @@
+"""Evaluation of segmentation networks by the command line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.data.catalog import SEGMENTATION
+from rnw.data.labelled import LabelledImages, Pair
+from rnw.networks.classifier import get_network
+from rnw.weights import save_params
+from tests.data.test_transforms import picture
+from tests.evaluation.segments import make_dataset
+
+SHAPES = "shapes_rna-a1_cls5_s8_ep-0001.params"
+ADE20K = "ade20k_rna-a1_cls150_s8_ep-0001.params"
+
+
+@pytest.fixture
+def weights(fill, monkeypatch):
+    """A narrow network for the shapes, of which only some are drawn."""
+    save_params(fill(get_network("fcn_a1", 5, width=1 / 32)), SHAPES)
+    full = SEGMENTATION["shapes"]
+    monkeypatch.setitem(
+        SEGMENTATION, "shapes", replace(full, read=lambda root, split: _some(full, root, split))
+    )
+    return SHAPES
+
+
+def _some(dataset, root, split):
+    pictures = dataset.read(root, split)
+    pictures._count = 2
+    return pictures
+
+
+def _scores(rnw, *arguments):
+    code, out, err = rnw("eval-seg", "--json", *arguments)
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    return json.loads(out)
+
+
+def test_json(rnw, weights):
+    scores = _scores(rnw, "--weights", weights)
+    assert (scores["dataset"], scores["split"], scores["images"]) == ("shapes", "val", 2)
+    assert (scores["scales"], scores["flip"], scores["steps"]) == ([96], False, 1)
+    ious = [row["iou"] for row in scores["per_class"]]
+    assert [row["name"] for row in scores["per_class"]] == list(SEGMENTATION["shapes"].class_names)
+    assert scores["mean_iou"] == pytest.approx(np.mean(ious))
+    assert 0 < scores["mean_iou"] < scores["pixel_accuracy"] < 100
+    assert scores["ade20k_score"] == pytest.approx(
+        (scores["mean_iou"] + scores["pixel_accuracy"]) / 2
+    )
+
+
+def test_text_says_the_same(rnw, weights):
+    scores = _scores(rnw, "--weights", weights, "--flip")
+    code, out, err = rnw("eval-seg", "--weights", weights, "--flip")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[:2] == ["shapes val, 2 images", "longer side 96, flip"]
+    rows = [line.split() for line in lines[3:8]]
+    assert rows == [
+        [f"{row['iou']:.2f}", f"{row['accuracy']:.2f}", row["name"]] for row in scores["per_class"]
+    ]
+    assert f"mean IoU {scores['mean_iou']:.2f} %" in lines[8]
+
+
+def test_options_are_the_protocol(rnw, weights):
+    options = ("--scales", "32,64", "--flip", "--test-steps", "2", "--tile", "48")
+    scores = _scores(rnw, "--weights", weights, *options)
+    assert (scores["scales"], scores["flip"], scores["steps"]) == ([32, 64], True, 2)
+    assert (scores["tile"], scores["overlap"]) == (48, 8)
+
+
+def test_several_files_are_mixed(rnw, weights):
+    one = _scores(rnw, "--weights", weights)
+    Path("other").mkdir()
+    other = Path("other", SHAPES)
+    other.write_bytes(Path(weights).read_bytes())
+    two = _scores(rnw, "--weights", weights, "--weights", other, "--mix", "0.25,0.75")
+    assert two["mean_iou"] == pytest.approx(one["mean_iou"], abs=0.1)
+
+
+def test_predictions_are_kept_and_believed(rnw, weights):
+    first = _scores(rnw, "--weights", weights, "--save-predictions", "kept")
+    names = [f"1-{number:04d}.png" for number in range(2)]
+    assert sorted(path.name for path in Path("kept/labels").iterdir()) == names
+    assert sorted(path.name for path in Path("kept/correct").iterdir()) == names
+    Path("kept/labels", names[0]).write_bytes(Path("kept/labels", names[1]).read_bytes())
+    again = _scores(rnw, "--weights", weights, "--save-predictions", "kept")
+    assert again != first
+    anew = ("--save-predictions", "kept", "--overwrite")
+    assert _scores(rnw, "--weights", weights, *anew) == first
+
+
+@pytest.fixture
+def ade20k(fill, monkeypatch):
+    """A narrow released network, and two pictures of its data set in data/."""
+    save_params(fill(get_network("fcn_a1", 150, width=1 / 32)), ADE20K)
+    pairs = [Pair(f"{k}.jpg", f"{k}.png") for k in range(2)]
+    for k, (pair, size) in enumerate(zip(pairs, [(40, 50), (60, 40)])):
+        Path("data").mkdir(exist_ok=True)
+        Image.fromarray(picture(*size, k)).save(Path("data", pair.image))
+        labels = np.random.RandomState(k).randint(0, 151, size).astype(np.uint8)
+        Image.fromarray(labels).save(Path("data", pair.label))
+    ids = tuple(range(1, 151))
+    row = make_dataset(
+        (), 150, name="ade20k", title="ADE20K", root=Path("data"), test_size=500, label_ids=ids
+    )
+    by_id = {label: k for k, label in enumerate(ids)}
+    read = replace(row, read=lambda root, split: LabelledImages(root, pairs, by_id))
+    monkeypatch.setitem(SEGMENTATION, "ade20k", read)
+    return ADE20K
+
+
+def test_a_released_file_is_tested_as_published(rnw, ade20k):
+    scores = _scores(rnw, "--weights", ade20k)
+    assert (scores["scales"], scores["flip"], scores["steps"]) == ([500], True, 2)
+    assert scores["published"] == (
+        "ADE20K val, 500, flip, 2 steps: pixel accuracy 80.55, mean IoU 43.34"
+    )
+    small = ("--scales", "48", "--no-flip", "--test-steps", "1")
+    assert _scores(rnw, "--weights", ade20k, *small)["published"] is None
+    assert "score of ADE20K " in rnw("eval-seg", "--weights", ade20k, *small)[1]
+
+
+def test_grey_pictures_are_tested(rnw, ade20k):
+    with Image.open("data/0.jpg") as image:
+        grey = image.convert("L")
+    grey.save("data/0.jpg")
+    assert _scores(rnw, "--weights", ade20k, "--scales", "48")["images"] == 2
+
+
+def _other_size():
+    Image.fromarray(np.zeros((40, 51), np.uint8)).save("data/0.png")
+
+
+def _colours():
+    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save("data/0.png")
+
+
+def _damage(name):
+    path = Path("data", name)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "wording"),
+    [
+        (_other_size, "data/0.png: a label map of 51x40 for a prediction of 50x40 pixels"),
+        (_colours, "data/0.png: expected a label map of 8 bits"),
+        (lambda: _damage("1.png"), "data/1.png: cannot be read as a label map"),
+        (lambda: Path("data/1.png").unlink(), "data/1.png: no such label map"),
+        (lambda: _damage("1.jpg"), "data/1.jpg: cannot be read as an image"),
+        (lambda: Path("data/1.jpg").unlink(), "data/1.jpg: no such image"),
+    ],
+)
+def test_refuses_data(refused, ade20k, spoil, wording):
+    spoil()
+    small = ("--scales", "48", "--no-flip", "--test-steps", "1")
+    assert wording in refused("eval-seg", "--weights", ade20k, *small)
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("--scales", "64;96"), "'64;96': expected sizes such as 375,500"),
+        (("--mix", "a"), "'a': expected numbers such as 0.5,0.5"),
+        (("--official",), "--official scores files: give '--save-predictions'"),
+        (("--tile", "0"), "Invalid value for '--tile'"),
+    ],
+)
+def test_refuses_options(rnw, options, wording):
+    code, out, err = rnw("eval-seg", "--weights", SHAPES, *options)
+    assert (code, out) == (2, "")
+    assert wording in err
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("--mix", "0.5,0.5"), "mix 0.5,0.5: expected a positive number for each of the 1 weights"),
+        (("--tile", "60"), "tiles of 60 with an overlap of 8 pixels: expected multiples"),
+        (("--test-steps", "3"), "3 test steps: expected a divisor of the network's stride 8"),
+        (("--scales", "0"), "longer side 0: expected scales of at least 1"),
+        (("--official", "--save-predictions", "x"), "official scores are those of Cityscapes"),
+    ],
+)
+def test_refuses_what_does_not_fit(refused, weights, options, wording):
+    assert wording in refused("eval-seg", "--weights", weights, *options)

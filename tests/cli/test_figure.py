@@ -1,0 +1,41 @@
+"""Figures of predictions by the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnw.data.catalog import SEGMENTATION
+from rnw.evaluation.kept_labels import KeptLabels
+
+
+@pytest.fixture(autouse=True)
+def _kept():
+    kept = KeptLabels(Path("kept"), SEGMENTATION["shapes"], {})
+    for number in range(3):
+        kept.write(f"1-{number:04d}", np.zeros((96, 96), np.uint8))
+
+
+def test_a_figure_is_drawn(rnw):
+    options = ("--image", "1-0002", "--worst", "1", "--random", "1", "-o", "mine.pdf")
+    code, out, err = rnw("figure", "kept", "--dataset", "shapes", *options)
+    assert (code, out, err) == (0, "mine.pdf\n", "")
+    assert Path("mine.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("kept", "--image", "1-0009"), "1-0009: no prediction for it in kept"),
+        (("other", "--worst", "1"), "other: no predictions for drawn shapes"),
+        (("kept", "--worst", "1", "-o", "x.gif"), "x.gif: expected a name that ends in"),
+    ],
+)
+def test_refuses(refused, options, wording):
+    assert wording in refused("figure", "--dataset", "shapes", *options)
+
+
+def test_refuses_no_choice(rnw):
+    code, out, err = rnw("figure", "kept", "--dataset", "shapes")
+    assert (code, out) == (2, "")
+    assert "give '--image', '--worst' or '--random'" in err

@@ -1,0 +1,99 @@
+"""Pictures of what a segmentation network sees, by the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.data.catalog import SEGMENTATION
+from rnw.networks.classifier import get_network
+from rnw.weights import save_params
+from tests.data.test_transforms import picture
+
+SHAPES = "shapes_rna-a1_cls5_s8_ep-0001.params"
+FILES = ("a.json", "a.png", "a_overlay.png", "b.json", "b.png", "b_overlay.png")
+COMMAND = ("predict", "--weights", SHAPES, "-o", "out")
+
+
+@pytest.fixture
+def pictures(fill):
+    """A folder with a photograph and a grey picture, and the weights."""
+    save_params(fill(get_network("fcn_a1", 5, width=1 / 32)), SHAPES)
+    Path("mine").mkdir()
+    Image.fromarray(picture(50, 70, 1)).save("mine/a.jpg")
+    Image.fromarray(picture(30, 20, 2)[:, :, 0]).save("mine/b.png")
+    return "mine"
+
+
+def test_pictures_and_areas_are_written(rnw, pictures):
+    code, out, err = rnw(*COMMAND, "--json", pictures)
+    assert (code, err) == (0, "")
+    predictions = json.loads(out)["predictions"]
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(FILES)
+    for name, size, prediction in zip("ab", [(70, 50), (20, 30)], predictions):
+        assert json.loads(Path("out", f"{name}.json").read_text()) == prediction
+        with Image.open(f"out/{name}.png") as image:
+            assert (image.mode, image.size) == ("P", size)
+            labels, colours = np.array(image), np.array(image.convert("RGB"))
+        assert (colours == np.array(SEGMENTATION["shapes"].palette)[labels]).all()
+        counts = {row["class"]: row["pixels"] for row in prediction["areas"]}
+        assert counts == dict(zip(*(v.tolist() for v in np.unique(labels, return_counts=True))))
+        assert sum(row["share"] for row in prediction["areas"]) == pytest.approx(1)
+
+
+def test_text_says_the_same(rnw, pictures):
+    code, out, err = rnw(*COMMAND, f"{pictures}/a.jpg")
+    assert (code, err) == (0, "")
+    areas = json.loads(Path("out/a.json").read_text())["areas"]
+    lines = [line.split() for line in out.splitlines()]
+    assert (lines[0], lines[-1]) == (["mine/a.jpg"], ["pictures", "in", "out"])
+    assert lines[1:-1] == [
+        [f"{100 * row['share']:.2f}", "%", str(row["class"]), row["name"]] for row in areas
+    ]
+
+
+def test_nothing_is_replaced_unasked(rnw, refused, pictures):
+    Path("out").mkdir()
+    Path("out/b.json").write_text("precious")
+    assert "out/b.json: exists" in refused(*COMMAND, pictures)
+    assert [path.name for path in Path("out").iterdir()] == ["b.json"]
+    assert rnw(*COMMAND, "--overwrite", pictures)[0] == 0
+    assert len(list(Path("out").iterdir())) == len(FILES)
+
+
+def _damaged():
+    Path("mine/c.png").write_bytes(Path("mine/b.png").read_bytes()[:60])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "images", "wording"),
+    [
+        (_damaged, ("mine",), "mine/c.png: cannot be read as an image"),
+        (lambda: Path("empty").mkdir(), ("empty",), "empty: no images in this folder"),
+        (lambda: None, ("mine", "missing.jpg"), "missing.jpg: no such image"),
+        (
+            lambda: None,
+            ("mine", "x/a.png"),
+            "mine/a.jpg and x/a.png: would both be written to a.png",
+        ),
+    ],
+)
+def test_refuses_before_any_is_segmented(refused, pictures, spoil, images, wording):
+    spoil()
+    assert wording in refused(*COMMAND, *images)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("--weights", SHAPES, "a.jpg"), "a segmentation network draws pictures: give '-o DIR'"),
+        (("--weights", "digits_rna-a1_cls10_ep-0001.params", "-o", "x", "a.jpg"), "'-o' is for"),
+    ],
+)
+def test_refuses_options(rnw, options, wording):
+    code, out, err = rnw("predict", *options)
+    assert (code, out) == (2, "")
+    assert wording in err

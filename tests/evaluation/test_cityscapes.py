@@ -1,0 +1,85 @@
+"""Cityscapes' own scores of kept predictions, on a miniature of its files."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.data.labelled import LabelledImages, Pair
+from rnw.errors import InputError
+from rnw.evaluation.segmentation import evaluate
+from tests.data.test_transforms import picture
+from tests.evaluation.segments import make_dataset, make_segmenter
+
+TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
+IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+WITH_INSTANCES = (24, 25, 26, 27, 28, 31, 32, 33)
+PAIRS = [
+    Pair(f"leftImg8bit/val/{name}_leftImg8bit.png", f"gtFine/val/{name}_gtFine_labelIds.png")
+    for name in ("ulm/ulm_000000_000019", "ulm/ulm_000001_000019", "bonn/bonn_000000_000019")
+]
+
+
+@pytest.fixture
+def model():
+    for number, pair in enumerate(PAIRS):
+        _write(pair, number)
+    pictures = LabelledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
+    dataset = make_dataset(pictures, 19, name="cityscapes", label_ids=IDS, identical_sizes=True)
+    return make_segmenter(dataset, 1)
+
+
+def _write(pair, seed):
+    """Squares of all classes and of two that are not judged, each an instance where that can be."""
+    for name in pair:
+        Path("root", name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(64, 96, seed)).save(Path("root", pair.image))
+    stream = np.random.RandomState(seed)
+    small = stream.choice((0, 4, *IDS), (8, 12))
+    numbers = small * 1000 + np.arange(96).reshape(8, 12)
+    instances = np.where(np.isin(small, WITH_INSTANCES), numbers, small)
+    labels, instances = (np.kron(m, np.ones((8, 8), int)) for m in (small, instances))
+    path = Path("root", pair.label)
+    Image.fromarray(labels.astype(np.uint8)).save(path)
+    instances = instances.astype(np.uint16)
+    Image.fromarray(instances).save(path.with_name(path.name.replace("labelIds", "instanceIds")))
+
+
+def test_scores_are_those_that_the_tool_prints(model):
+    pytest.importorskip("cityscapesscripts", reason="needs the extra `cityscapes`")
+    found = evaluate(model, predictions=Path("kept"), official=True)
+    Path("export").mkdir()
+    environment = {
+        **os.environ,
+        "CITYSCAPES_DATASET": "root",
+        "CITYSCAPES_RESULTS": "kept/labels",
+        "CITYSCAPES_EXPORT_DIR": "export",
+    }
+    printed = subprocess.run(
+        [sys.executable, "-m", TOOL], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    numbers = re.findall(r"Score Average : +(\S+) +(\S+)", printed)
+    expected = [number for pair in numbers for number in pair]
+    scores = found.as_dict()["official"]
+    assert [f"{value:.3f}" for value in scores.values()] == expected
+    assert len(set(expected)) == 4
+    assert scores["class_iou"] == pytest.approx(found.confusion.mean_iou, rel=1e-9)
+
+
+def test_what_the_tool_refuses_is_told(model):
+    pytest.importorskip("cityscapesscripts", reason="needs the extra `cityscapes`")
+    next(Path("root").rglob("*instanceIds.png")).unlink()
+    with pytest.raises(InputError, match=r"^Cityscapes' tool: ERROR: Unable to load .*instanceIds"):
+        evaluate(model, predictions=Path("kept"), official=True)
+
+
+def test_only_kept_predictions_for_cityscapes_have_official_scores(model):
+    for other in (model._replace(dataset=make_dataset(model.dataset.read("", ""), 19)), model):
+        with pytest.raises(InputError, match=r"^official scores are those of Cityscapes"):
+            kept = None if other is model else Path("kept")
+            evaluate(other, predictions=kept, official=True)

@@ -1,0 +1,61 @@
+"""Accuracies and IoUs from counts of pixels."""
+
+import numpy as np
+import pytest
+
+from rnw.errors import InputError
+from rnw.evaluation.confusion import Confusion
+from tests.golden_cases import golden_arrays, golden_json
+
+CASES = list(enumerate(golden_json("scores")))
+
+
+def _label_maps(seed, classes, images, height, width):
+    """Truth and prediction of each picture, as the reference data was made with."""
+    stream = np.random.RandomState(seed)
+    for _ in range(images):
+        truth = stream.randint(0, classes, (height, width)).astype(np.uint8)
+        truth[stream.uniform(size=truth.shape) < 0.1] = 255
+        right = stream.uniform(size=truth.shape) < 0.6
+        other = stream.randint(0, classes, (height, width))
+        prediction = np.where(right, truth, other).astype(np.uint8)
+        prediction[prediction == 255] = 0
+        yield truth, prediction
+
+
+@pytest.mark.parametrize(("number", "case"), CASES)
+def test_scores_are_the_originals(number, case):
+    expected = golden_arrays("scores")
+    confusion = Confusion(case["classes"])
+    for truth, prediction in _label_maps(**case):
+        confusion.add(truth, prediction)
+    assert confusion.counts.tolist() == expected[f"{number}_confusion"].tolist()
+    assert confusion.pixel_accuracy == expected[f"{number}_pixel_accuracy"]
+    assert confusion.class_accuracies.tolist() == expected[f"{number}_class_accuracy"].tolist()
+    assert confusion.ious.tolist() == expected[f"{number}_iou"].tolist()
+    assert confusion.mean_accuracy == expected[f"{number}_class_accuracy"].mean()
+    assert confusion.mean_iou == expected[f"{number}_iou"].mean()
+    score = (expected[f"{number}_pixel_accuracy"] + expected[f"{number}_iou"].mean()) / 2
+    assert confusion.ade20k_score == score
+
+
+def test_a_class_without_pixels_counts_as_nought():
+    confusion = Confusion(3)
+    confusion.add(np.uint8([[0, 1, 255]]), np.uint8([[0, 1, 2]]))
+    assert confusion.counts.sum() == 2
+    assert confusion.class_accuracies.tolist() == confusion.ious.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "wording"),
+    [
+        ([[0, 3]], [[0, 0]], "^label 3: expected a class, 0 to 2$"),
+        ([[0, 0]], [[0, 7]], "^prediction 7: expected a class, 0 to 2$"),
+        ([[0, 0]], [[0], [0]], "^a label map of 2x1 for a prediction of 1x2 pixels$"),
+    ],
+)
+def test_what_is_no_class_is_refused_and_not_counted(truth, prediction, wording):
+    confusion = Confusion(3)
+    with pytest.raises(InputError, match=wording):
+        confusion.add(np.uint8(truth), np.uint8(prediction))
+    assert not confusion.counts.any()

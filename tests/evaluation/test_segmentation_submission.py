@@ -1,0 +1,168 @@
+"""Archives of predictions for benchmark servers."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.errors import InputError
+from rnw.evaluation.kept_labels import LABELS, KeptLabels
+from rnw.evaluation.segmentation_submission import (
+    SUBMISSIONS,
+    check_submission,
+    find_form,
+    write_submission,
+)
+from tests.data.test_transforms import picture
+from tests.evaluation.segments import Pictures, make_dataset
+
+IDS = (7, 8, 11)
+FILES = {
+    "voc": "results/VOC2012/Segmentation/comp6_test_cls/{}.png",
+    "cityscapes": "{}.png",
+    "ade20k": "{}.png",
+    "pascal-context": "{}.png",
+}
+STEMS = ("ulm_000000_000019_x", "ulm_000001_000019_x")
+
+
+class _Named(Pictures):
+    def name(self, index):
+        return f"pictures/{STEMS[index]}.jpg"
+
+
+def _dataset(name):
+    pictures = _Named([picture(40, 50, 0), picture(30, 20, 1)])
+    return make_dataset(pictures, 3, name=name, label_ids=IDS)
+
+
+def _predict(dataset):
+    """Kept predictions for both pictures; their classes."""
+    kept = KeptLabels(Path("kept"), dataset, {})
+    stream = np.random.RandomState(0)
+    labels = [stream.randint(0, 3, size).astype(np.uint8) for size in ((40, 50), (30, 20))]
+    for stem, classes in zip(STEMS, labels):
+        kept.write(stem, classes)
+    return labels
+
+
+def _open(path):
+    """The files of an archive."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    with tarfile.open(path) as archive:
+        return {member.name: archive.extractfile(member).read() for member in archive}
+
+
+@pytest.mark.parametrize("name", SUBMISSIONS)
+def test_archives_hold_the_published_numbers_where_they_belong(name):
+    dataset, form = _dataset(name), find_form(name)
+    labels = _predict(dataset)
+    for suffix in form.suffixes:
+        archive = Path(f"mine{suffix}")
+        assert write_submission(Path("kept"), form, archive) == 2
+        assert check_submission(archive, dataset) == []
+        contents = _open(archive)
+        assert list(contents) == [FILES[name].format(stem) for stem in STEMS]
+        for content, classes in zip(contents.values(), labels):
+            with Image.open(io.BytesIO(content)) as image:
+                assert image.mode == ("P" if form.palette else "L")
+                assert (np.array(image) == np.array(IDS)[classes]).all()
+
+
+def test_gzip_is_used_where_the_name_says_so():
+    _predict(_dataset("voc"))
+    write_submission(Path("kept"), find_form("voc"), Path("mine.tgz"))
+    assert Path("mine.tgz").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_the_folder_of_kept_labels_can_be_checked():
+    dataset = _dataset("voc")
+    _predict(dataset)
+    assert check_submission(Path("kept", LABELS), dataset) == []
+
+
+def _save(name, array, mode=None):
+    path = Path("mine", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path)
+
+
+GOOD = np.full((40, 50), 7, np.uint8)
+FIRST, SECOND = (f"{stem}.png" for stem in STEMS)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "array", "mode", "problems"),
+    [
+        ("voc", FIRST, GOOD, None, []),
+        ("voc", FIRST, GOOD[:, :9], None, [f"{FIRST}: 9x40 pixels, expected 50x40"]),
+        ("voc", FIRST, GOOD, "RGB", [f"{FIRST}: mode RGB, expected 8 bits, grey or with a pal"]),
+        ("voc", FIRST, GOOD * 0 + 9, None, [f"{FIRST}: values 9, expected those of classes, 7"]),
+        ("voc", f"{STEMS[0]}.jpg", GOOD, None, [f"{STEMS[0]}.jpg: not exp", f"{FIRST}: missing"]),
+        ("voc", f"elsewhere/{FIRST}", GOOD, None, [f"elsewhere/{FIRST}: n", f"{FIRST}: missing"]),
+        ("voc", "other.png", GOOD, None, ["other.png: not expected", f"{FIRST}: missing"]),
+        ("cityscapes", "ulm/ulm_000000_000019_pred.png", GOOD, None, []),
+        ("cityscapes", "ulm_000000_000018.png", GOOD, None, ["ulm_000000_000018.png: not exp", ""]),
+    ],
+)
+def test_problems_are_named(dataset, name, array, mode, problems):
+    _save(SECOND, GOOD[:30, :20])
+    _save(name, array, mode)
+    found = check_submission(Path("mine"), _dataset(dataset))
+    assert len(found) == len(problems)
+    for problem, start in zip(found, problems):
+        assert start in problem
+
+
+def test_all_problems_are_named():
+    stream = np.random.RandomState(0)
+    _save(FIRST, stream.randint(100, 200, (40, 51)).astype(np.uint8))
+    Path("mine", SECOND).write_bytes(b"no picture")
+    found = check_submission(Path("mine"), _dataset("ade20k"))
+    assert [problem.partition(": ")[0] for problem in found] == [FIRST, FIRST, SECOND]
+    assert found[1].endswith(
+        "values 100, 101, 102, 103, 104, ..., expected those of classes, 7 to 11"
+    )
+
+
+def test_two_pictures_for_one_are_named():
+    _save(FIRST, GOOD)
+    _save("ulm_000000_000019_again.png", GOOD)
+    _save(SECOND, GOOD[:30, :20])
+    found = check_submission(Path("mine"), _dataset("cityscapes"))
+    assert found == [f"{FIRST}: a second one for ulm_000000_000019"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04 cut"])
+def test_what_is_no_archive_is_refused(content):
+    if content is not None:
+        Path("mine.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"^mine\.zip: (no such|cannot be read as a) folder"):
+        check_submission(Path("mine.zip"), _dataset("ade20k"))
+
+
+@pytest.mark.parametrize(
+    ("archive", "wording"),
+    [
+        ("mine.zip", r"^mine\.zip: expected a name that ends in \.tar or"),
+        ("there.tar", r"^there\.tar: exists; choose another name or --overwrite"),
+        ("mine.tar", r"^kept/labels: no predictions; `rnw eval-seg --save-predictions kept`"),
+    ],
+)
+def test_what_cannot_be_packed_is_refused(archive, wording):
+    Path("there.tar").write_text("precious")
+    with pytest.raises(InputError, match=wording):
+        write_submission(Path("kept"), find_form("voc"), Path(archive))
+    assert Path("there.tar").read_text() == "precious"
+
+
+def test_data_sets_without_a_server_are_refused():
+    with pytest.raises(InputError, match=r"^no form of submissions for 'shapes': expected one of"):
+        find_form("shapes")
