@@ -108,7 +108,10 @@ class Trace:
                 waiting.append((position - 1, step.by_shortcut(gradient), rows))
                 continue
             gradient, mapped = step.at_sum(gradient), paths[rows, below[position - 1]]
-            for chosen, back in ((rows[~mapped], step.by_shortcut), (rows[mapped], step.by_mapping)):
+            for chosen, back in (
+                (rows[~mapped], step.by_shortcut),
+                (rows[mapped], step.by_mapping),
+            ):
                 if len(chosen):
                     waiting.append((position - 1, back(gradient), chosen))
 
@@ -164,9 +167,7 @@ class PathLength(NamedTuple):
     norm_of_sum: float
 
 
-def draw_paths(
-    units: int, length: int, samples: int, random: np.random.RandomState
-) -> np.ndarray:
+def draw_paths(units: int, length: int, samples: int, random: np.random.RandomState) -> np.ndarray:
     """Paths (P, units) bool of a length: `samples` drawn ones, or all where there are no more."""
     if math.comb(units, length) <= samples:
         chosen = list(combinations(range(units), length))
@@ -217,7 +218,10 @@ def _norm(gradient: Array) -> float:
     return float(np.linalg.norm(gradient.asnumpy().astype(np.float64)) / len(gradient))
 
 
-def effective_depth(lengths: Sequence[PathLength], share: float = GRADIENT_SHARE) -> int:
-    """The smallest length such that paths up to it carry `share` of the sum of all `total`s."""
-    carried = np.cumsum([row.total for row in lengths])
+def effective_depth(masses: Sequence[float], share: float = GRADIENT_SHARE) -> int:
+    """The smallest length such that paths up to it carry `share` of the gradient.
+
+    masses: of the paths of each length from 0, their `total` or their `norm_of_sum`.
+    """
+    carried = np.cumsum(masses)
     return int(np.searchsorted(carried, share * carried[-1]))

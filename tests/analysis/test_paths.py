@@ -142,7 +142,9 @@ def test_a_path_is_a_product_of_jacobians():
     factors = []
     for link in chain_of(net):
         if isinstance(link, Unit):
-            factors.append([_jacobian(lambda y, split=link.split, n=n: split(y)[n], x) for n in (0, 1)])
+            factors.append(
+                [_jacobian(lambda y, split=link.split, n=n: split(y)[n], x) for n in (0, 1)]
+            )
             x = sum(link.split(x))
         else:
             factors.append([_jacobian(link.function, x)])
