@@ -3,7 +3,7 @@
 Each residual unit is taken apart into its shortcut and its mapping f, as in equation 1.
 """
 
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
 from mxnet.gluon import Block

@@ -1,4 +1,4 @@
-"""Figure 4 in small: a deep and narrow network and a shallow and wide one, trained on the digits."""
+"""Figure 4 in small: a deep and a wide network trained on the digits."""
 
 from pathlib import Path
 from typing import Callable, List, Sequence, Tuple

@@ -43,7 +43,9 @@ Lower panels: all paths of a length together. "sum of norms" is the mean norm ti
 paths of that length (from the drawn ones: noisy where few paths carry most); "norm of sum" is the
 norm of the sum of the gradients of all these paths, exact, less where they cancel.
 Effective depth: the smallest length such that paths up to it carry {share:.0%} of the sum over all
-lengths, by sums of norms (dashed line) and by norms of sums. The axes of panels differ.
+lengths, by sums of norms (dashed line) and by norms of sums. Since most paths are of middling
+length, it is below the number of units even where every path has the same norm; that figure is
+given with it.
 
 """
 
@@ -71,16 +73,22 @@ class Measured(NamedTuple):
         return effective_depth([row.total for row in self.lengths])
 
     @property
+    def even_depth(self) -> int:
+        """What the effective depth would be if every path had the same norm."""
+        return effective_depth([row.paths for row in self.lengths])
+
+    @property
     def exact_depth(self) -> int:
         """The effective depth by the norms of sums."""
         return effective_depth([row.norm_of_sum for row in self.lengths])
 
     def __str__(self) -> str:
+        norms = ", ".join(
+            f"{self.lengths[k].mean:.2e} at length {k}" for k in (0, self.units // 2, self.units)
+        )
         return (
-            f"{self.name}: {self.units} units, effective depth {self.depth} "
-            f"({self.exact_depth} by exact sums); norm at length 0 {self.lengths[0].mean:.2e}, "
-            f"at {self.units // 2} {self.lengths[self.units // 2].mean:.2e}, "
-            f"at {self.units} {self.lengths[-1].mean:.2e}"
+            f"{self.name}: {self.units} units, effective depth {self.depth} ({self.exact_depth} by "
+            f"exact sums, {self.even_depth} if all paths were alike); mean norms {norms}"
         )
 
 
@@ -102,7 +110,7 @@ def measure(
     return Measured(
         subject.name,
         subject.weights,
-        subject.dataset.title,
+        subject.dataset.name,
         subject.dataset.test_split,
         len(labels),
         samples,
@@ -143,6 +151,7 @@ def as_dict(networks: Sequence[Measured]) -> dict:
                 "units": network.units,
                 "effective_depth": network.depth,
                 "effective_depth_of_exact_sums": network.exact_depth,
+                "effective_depth_of_equal_paths": network.even_depth,
                 "lengths": [row._asdict() for row in network.lengths],
             }
             for network in networks
@@ -162,7 +171,7 @@ def _table(networks: Sequence[Measured]) -> str:
 def _caption(networks: Sequence[Measured]) -> str:
     lines = [
         f"{network}.\n  Weights: {network.weights}. {network.examples} examples of "
-        f"{network.dataset}, {network.split}; {network.samples} paths a length, seed "
+        f"{network.dataset}, split {network.split}; {network.samples} paths a length, seed "
         f"{network.seed}.\n"
         for network in networks
     ]
@@ -173,7 +182,7 @@ def _draw(networks: Sequence[Measured]) -> Figure:
     width, height = PANEL
     figure = Figure(figsize=(width * len(networks), height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(2, len(networks), squeeze=False)
+    panels = figure.subplots(2, len(networks), squeeze=False, sharey="row")
     for network, above, below in zip(networks, *panels):
         _draw_norms(above, network)
         _draw_sums(below, network)
@@ -185,7 +194,7 @@ def _draw_norms(axes: Axes, network: Measured) -> None:
     low, mean, high = zip(*((row.lowest, row.mean, row.highest) for row in network.lengths))
     axes.fill_between(k, low, high, alpha=0.2, linewidth=0, label="lowest to highest")
     axes.plot(k, mean, marker=".", label="mean")
-    axes.set_title(f"{network.name}\n{network.dataset}, {network.units} residual units", size=11)
+    axes.set_title(f"{network.name}\n{network.units} residual units, {network.dataset}")
     axes.set_ylabel("gradient at the input, one path\n(norm of a batch / examples)")
     _finish(axes)
 

@@ -6,7 +6,7 @@ length is the number of mappings. What is measured is the gradient that it bring
 
 import math
 from itertools import combinations
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -64,8 +64,8 @@ class Trace:
     The network is used as in tests: normalisations use their moving averages and nothing is
     dropped, so that the examples of a batch do not act on each other.
 
-    chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes. The loss is the cross-entropy,
-    summed over the examples.
+    chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes. The loss is the
+    cross-entropy, summed over the examples.
     """
 
     def __init__(self, chain: Sequence[Link], images: Array, labels: Array):

@@ -12,7 +12,18 @@ from rnw.errors import InputError
 MEAN = np.float32((0.4914, 0.4822, 0.4465))  # RGB in [0, 1], as gluoncv's networks are trained
 DEVIATION = np.float32((0.2023, 0.1994, 0.2010))
 
-NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6)) + ("test_batch.bin",)
 
 

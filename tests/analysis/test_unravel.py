@@ -1,7 +1,6 @@
 """The terms of sub-networks, and gradients by the number of mappings that they pass."""
 
 import mxnet as mx
-import numpy as np
 import pytest
 from mxnet import autograd
 
@@ -13,34 +12,24 @@ from rnw.analysis.unravel import (
     trained_end_to_end,
     unravel,
 )
-from rnw.networks.classifier import get_network
-from tests.golden_cases import fill_network
-
-TOLERANCE = 1e-10  # of double precision
+from tests.analysis.doubles import check_close, make_images, make_network
 
 
 @pytest.fixture
 def net():
     """One with three units, of identity shortcuts two, on its last level."""
-    net = fill_network(get_network("8-1-1-1-1-1-1-3", 3, width=1 / 64))
-    net.cast("float64")
-    return net
+    return make_network("8-1-1-1-1-1-1-3")
 
 
 @pytest.fixture
 def images():
-    return mx.nd.array(np.random.RandomState(1).normal(size=(4, 3, 8, 8)), dtype="float64")
-
-
-def _close(found, expected):
-    found, expected = found.asnumpy(), expected.asnumpy()
-    assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
+    return make_images(4, 8)
 
 
 def test_terms_add_up_to_the_output(net, images):
     ensemble = unravel(chain_of(net), images)
     assert len(ensemble.terms) == 9 + 1
-    _close(ensemble.scores(mx.nd.add_n(*ensemble.terms)), net(images))
+    check_close(ensemble.scores(mx.nd.add_n(*ensemble.terms)), net(images))
 
 
 def test_terms_below_identities_are_mappings(net, images):
@@ -54,9 +43,9 @@ def test_terms_below_identities_are_mappings(net, images):
             x = shortcut + mapping
         else:
             x = link.function(x)
-    _close(ensemble.terms[8], mappings[7])
-    _close(ensemble.terms[9], mappings[8])
-    _close(ensemble.partial[7], inputs[7])
+    check_close(ensemble.terms[8], mappings[7])
+    check_close(ensemble.terms[9], mappings[8])
+    check_close(ensemble.partial[7], inputs[7])
 
 
 def test_the_whole_ensemble_is_as_right_as_the_network(net, images):
@@ -89,9 +78,9 @@ def test_terms_add_up_to_the_gradient_of_a_unit(net, images, unit):
     assert len(sums) == max(map(len, full)) + 1
     shorter = trace.sums(longest=2, unit=unit - 1)
     for found, expected in zip(shorter, sums):
-        _close(found, expected)
+        check_close(found, expected)
     assert len(shorter) == max(map(len, gradient_terms(9, unit, 3))) + 1
-    _close(mx.nd.add_n(*sums), _gradient_of_mapping(chain, images, labels, unit))
+    check_close(mx.nd.add_n(*sums), _gradient_of_mapping(chain, images, labels, unit))
 
 
 def _gradient_of_mapping(chain, images, labels, unit):
