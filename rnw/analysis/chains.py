@@ -10,16 +10,21 @@ from mxnet.gluon import Block
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
-from rnw.networks.units import ResidualUnit
+from rnw.networks.units import MaxPooling, ResidualUnit
 
 Function = Callable[[mx.nd.NDArray], mx.nd.NDArray]
 
 
 class Between(NamedTuple):
-    """What is no residual unit: the stem, a pooling, the classifier."""
+    """What is no residual unit: the stem, a pooling, the classifier.
+
+    `as_in_training`: a max pooling, which is the same in tests, but only in training remembers
+    where the maxima were; without that, what oneDNN passes back in float32 is wrong.
+    """
 
     name: str
     function: Function
+    as_in_training: bool = False
 
 
 class Unit(NamedTuple):
@@ -52,7 +57,7 @@ def chain_of(net: Block) -> List[Link]:
 
 def _own_link(block: Block) -> Link:
     if not isinstance(block, ResidualUnit):
-        return Between(type(block.layer).__name__, block)
+        return Between(type(block.layer).__name__, block, isinstance(block, MaxPooling))
 
     def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         values = {name: getattr(block, name).data(x.context) for name in block.layer.parameters()}
@@ -72,7 +77,7 @@ def _foreign_links(block: Block) -> Iterator[Link]:
         for child in block._children.values():
             yield from _foreign_links(child)
     else:
-        yield Between(block.name, block)
+        yield Between(block.name, block, isinstance(block, mx.gluon.nn.MaxPool2D))
 
 
 def _holds_units(block: Block) -> bool:

@@ -72,7 +72,7 @@ class Trace:
         self._steps: List[_Step] = []
         x = images
         for link in chain:
-            with autograd.record(train_mode=False):
+            with autograd.record(train_mode=getattr(link, "as_in_training", False)):
                 x = self._pass(link, x)
         self.scores = x.detach()
         self.units = sum(step.top is not None for step in self._steps)

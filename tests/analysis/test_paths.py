@@ -34,7 +34,7 @@ NETWORKS = {
     "bottleneck v1": (lambda: _foreign(resnet.ResNetV1, resnet.BottleneckV1, **IMAGENET), 32),
     "basic v2": (lambda: _foreign(resnet.ResNetV2, resnet.BasicBlockV2, **IMAGENET), 32),
     "bottleneck v2": (lambda: _foreign(resnet.ResNetV2, resnet.BottleneckV2, **IMAGENET), 32),
-    "basic v1b": (lambda: _foreign(resnetv1b.ResNetV1b, resnetv1b.BasicBlockV1b, **V1B), 32),
+    "basic v1b": (lambda: _foreign(resnetv1b.ResNetV1b, resnetv1b.BasicBlockV1b, **V1B), 16),
     "cifar v1": (
         lambda: _foreign(cifarresnet.CIFARResNetV1, cifarresnet.CIFARBasicBlockV1, **CIFAR),
         8,
@@ -75,6 +75,17 @@ def test_all_lengths_add_up_to_the_full_gradient(case):
     check_close(mx.nd.add_n(*sums), _loss_gradient(net, images, labels))
 
 
+def test_single_precision(case):
+    """MXNet has other operators for it, among them a max pooling that wants to be in training."""
+    net, images, labels = case
+    exact = Trace(chain_of(net), images, labels).sums()
+    net.cast("float32")
+    trace = Trace(chain_of(net), images.astype("float32"), labels)
+    for found, expected in zip(trace.sums(), exact):
+        found, expected = found.asnumpy(), expected.asnumpy()
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
 def _masked(chain, path):
     """The function whose value is the network's and whose gradient takes one path."""
 
@@ -99,7 +110,7 @@ def test_each_path_alone(case):
     chain = chain_of(net)
     trace = Trace(chain, images, labels)
     random = np.random.RandomState(2)
-    paths = random.rand(5, trace.units) < 0.5
+    paths = random.rand(3, trace.units) < 0.5
     for row, gradient in list(trace.along(paths)):  # before another graph frees what they share
         check_close(gradient, _loss_gradient(_masked(chain, paths[row]), images, labels))
 
@@ -133,7 +144,7 @@ def _jacobian(function, x):
 
 
 def test_a_path_is_a_product_of_jacobians():
-    chain = chain_of(make_network("8-0-1-1-1-1-1-1"))
+    chain = chain_of(make_network("8-0-1-1-1-1-1-1", width=1 / 64))
     x = images = make_images(1, 8)
     factors = []
     for link in chain:
