@@ -6,11 +6,12 @@ from typing import Callable, List, Sequence, Tuple
 import mxnet as mx
 
 from rnw.evaluation.classification import make_validator
+from rnw.training.checkpoints import Checkpointing
 from rnw.training.progress import Hook, Validated, ignore
 from rnw.training.recipes import Recipe, find_recipe
 from rnw.training.run import Validation, train
 
-# fields of recipe `digits`; both networks have 0.9 million parameters and get 27 to 33 seconds
+# fields of recipe `digits`; both networks have 0.9 million parameters
 DEMO: Tuple[Tuple[str, ...], ...] = (
     ("network=28-1-4-8-8-8-8-1", "width=0.0625", "epochs=6"),  # 87 layers
     ("network=28-0-1-1-1-1-1-1", "width=0.125", "epochs=12"),  # 16 layers
@@ -43,6 +44,7 @@ def train_demo(
             folder,
             seed=seed,
             resume=True,
+            checkpointing=Checkpointing(keep=1),
             validation=Validation(score, recipe.epochs),
             on_step=on_step,
             on_epoch=on_epoch,

@@ -47,7 +47,8 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
     if _GLUONCV.fullmatch(name):
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
     model = load_model(path, [context], optimized=False)
-    name = f"{model.net.config.spec.name}, width {model.net.config.width:g}"
+    config = model.net.config
+    name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
     return Subject(
         name, Path(path).name, chain_of(model.net), model.dataset, model.protocol, context
     )

@@ -175,7 +175,8 @@ def unravel(
         batches = Batches(subject, images, examples, seed=seed, data_root=data_root)
         rows = measure_sub_networks(subject.chain, batches, _counting(display, "batches"))
         found = _measure(subject, samples, examples, seed, data_root, display)
-    fraction = trained_end_to_end(found.units, found.depth)
+    depths = (found.depth, found.even_depth)
+    fraction, even_fraction = (trained_end_to_end(found.units, depth) for depth in depths)
     if as_json:
         print_json(
             {
@@ -183,13 +184,18 @@ def unravel(
                 "units": found.units,
                 "effective_depth": found.depth,
                 "effective_depth_of_exact_sums": found.exact_depth,
+                "effective_depth_of_equal_paths": found.even_depth,
                 "trained_end_to_end": fraction,
+                "trained_end_to_end_with_equal_paths": even_fraction,
                 "sub_networks": [row._asdict() for row in rows],
             }
         )
         return
     click.echo(str(found))
-    click.echo(f"sub-networks trained end to end: {fraction:.0%}")
+    click.echo(
+        f"sub-networks trained end to end: {fraction:.0%} "
+        f"({even_fraction:.0%} if all paths were alike)"
+    )
     click.echo("sub-network  size of its term  alone, top-1 %  M_0 to M_i, top-1 %")
     for row in rows:
         click.echo(f"M_{row.index:<9}  {row.size:16.3f}  {row.alone:14.2f}  {row.together:20.2f}")
