@@ -99,11 +99,11 @@ def measure(
     *,
     seed: int = 0,
     data_root: Optional[Path] = None,
-    on_path: Callable[[int, int], None] = lambda done, paths: None,
+    on_step: Callable[[int, int], None] = lambda done, steps: None,
 ) -> Measured:
     """Measure `samples` paths of each length of a network on one batch of `examples`.
 
-    `on_path` is told how many of how many paths are done. Raises InputError for missing data.
+    `on_step` is told how many of how many steps are done. Raises InputError for missing data.
     """
     ((images, labels),) = Batches(subject, examples, examples, seed=seed, data_root=data_root)
     trace = Trace(subject.chain, images, labels)
@@ -115,7 +115,7 @@ def measure(
         len(labels),
         samples,
         seed,
-        measure_paths(trace, samples, seed, on_path),
+        measure_paths(trace, samples, seed, on_step),
     )
 
 

@@ -72,8 +72,7 @@ class Trace:
         self._steps: List[_Step] = []
         x = images
         for link in chain:
-            with autograd.record(train_mode=getattr(link, "as_in_training", False)):
-                x = self._pass(link, x)
+            x = self._pass(link, x)
         self.scores = x.detach()
         self.units = sum(step.top is not None for step in self._steps)
         classes = mx.nd.one_hot(labels, x.shape[1], dtype=x.dtype)
@@ -82,11 +81,13 @@ class Trace:
     def _pass(self, link: Link, x: Array) -> Array:
         x = _marked(x)
         if not isinstance(link, Unit):
-            self._steps.append(_Step(x, link.function(x)))
+            with autograd.record(train_mode=link.as_in_training):
+                self._steps.append(_Step(x, link.function(x)))
             return self._steps[-1].shortcut
-        shortcut, top = link.split(x)
-        total = _marked(shortcut + top)
-        output = None if link.join is None else link.join(total)
+        with autograd.record(train_mode=False):
+            shortcut, top = link.split(x)
+            total = _marked(shortcut + top)
+            output = None if link.join is None else link.join(total)
         self._steps.append(_Step(x, shortcut, top, total, output))
         return total if output is None else output
 
@@ -115,7 +116,12 @@ class Trace:
                 if len(chosen):
                     waiting.append((position - 1, back(gradient), chosen))
 
-    def sums(self, longest: Optional[int] = None, unit: Optional[int] = None) -> List[Array]:
+    def sums(
+        self,
+        longest: Optional[int] = None,
+        unit: Optional[int] = None,
+        on_unit: Callable[[int], None] = lambda passed: None,
+    ) -> List[Array]:
         """The exact sum of the gradients along all paths of length k, for k from 0 to `longest`.
 
         As gradients are linear, the sum of all paths of length k that end at the input of a unit is
@@ -124,6 +130,7 @@ class Trace:
 
         unit: stop at the output of the mapping of that unit, counted from 0, rather than at the
         input; the gradient of its parameters is linear in what is found there (equation 7).
+        on_unit: is told how many units are passed.
         """
         sums, number = [self._gradient], self.units
         for step in reversed(self._steps):
@@ -135,7 +142,8 @@ class Trace:
                 if number == unit:
                     return sums
                 sums = _lengthened(step, sums)[: None if longest is None else longest + 1]
-            mx.nd.waitall()  # or the maps of all units are held at once
+                mx.nd.waitall()  # or the maps of all units are held at once
+                on_unit(self.units - number)
         return sums
 
 
@@ -183,20 +191,22 @@ def measure_paths(
     trace: Trace,
     samples: int = 16,
     seed: int = 0,
-    on_path: Callable[[int, int], None] = lambda done, paths: None,
+    on_step: Callable[[int, int], None] = lambda done, steps: None,
 ) -> List[PathLength]:
     """Measure paths of each length from 0 to the number of units, as Figure 4 does.
 
-    samples: paths of each length; `on_path` is told how many of how many are done.
+    samples: paths of each length; `on_step` is told how many of how many steps are done, one for
+    each unit and each path.
     """
     random = np.random.RandomState(seed)
     lengths = range(trace.units + 1)
     paths = np.concatenate([draw_paths(trace.units, k, samples, random) for k in lengths])
+    steps = trace.units + len(paths)
+    sums = list(map(_norm, trace.sums(on_unit=lambda passed: on_step(passed, steps))))
     norms = np.zeros(len(paths))
-    for done, (row, gradient) in enumerate(trace.along(paths), 1):
+    for done, (row, gradient) in enumerate(trace.along(paths), trace.units + 1):
         norms[row] = _norm(gradient)
-        on_path(done, len(paths))
-    sums = [_norm(gradient) for gradient in trace.sums()]
+        on_step(done, steps)
     by_length = [norms[paths.sum(axis=1) == length] for length in lengths]
     return [
         PathLength(

@@ -138,8 +138,8 @@ def _measure(
 ) -> "Measured":
     from rnw.analysis.path_report import measure
 
-    on_path = _counting(display, f"paths of {subject.name}")
-    return measure(subject, samples, examples, seed=seed, data_root=data_root, on_path=on_path)
+    on_step = _counting(display, f"steps on {subject.name}")
+    return measure(subject, samples, examples, seed=seed, data_root=data_root, on_step=on_step)
 
 
 @click.command()

@@ -46,11 +46,12 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(scope="module", params=NETWORKS)
 def case(request):
-    """A network in double precision, two images and their labels."""
+    """A network in double precision, two images, their labels, and the trace of that."""
     make, size = NETWORKS[request.param]
-    return make(), make_images(2, size), mx.nd.array([0, 2])
+    net, images, labels = make(), make_images(2, size), mx.nd.array([0, 2])
+    return net, images, labels, Trace(chain_of(net), images, labels)
 
 
 def _loss_gradient(function, images, labels):
@@ -59,31 +60,20 @@ def _loss_gradient(function, images, labels):
     images.attach_grad()
     with autograd.record(train_mode=False):
         loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()(function(images), labels).sum()
-    loss.backward(train_mode=False)
+    loss.backward(retain_graph=True, train_mode=False)  # others share its parameters' nodes
     return images.grad
 
 
 def test_scores_are_those_of_the_network(case):
-    net, images, labels = case
-    check_close(Trace(chain_of(net), images, labels).scores, net(images))
+    net, images, _, trace = case
+    check_close(trace.scores, net(images))
 
 
 def test_all_lengths_add_up_to_the_full_gradient(case):
-    net, images, labels = case
-    sums = Trace(chain_of(net), images, labels).sums()
+    net, images, labels, trace = case
+    sums = trace.sums()
     assert len(sums) == sum(isinstance(link, Unit) for link in chain_of(net)) + 1
     check_close(mx.nd.add_n(*sums), _loss_gradient(net, images, labels))
-
-
-def test_single_precision(case):
-    """MXNet has other operators for it, among them a max pooling that wants to be in training."""
-    net, images, labels = case
-    exact = Trace(chain_of(net), images, labels).sums()
-    net.cast("float32")
-    trace = Trace(chain_of(net), images.astype("float32"), labels)
-    for found, expected in zip(trace.sums(), exact):
-        found, expected = found.asnumpy(), expected.asnumpy()
-        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def _masked(chain, path):
@@ -106,13 +96,23 @@ def _masked(chain, path):
 
 def test_each_path_alone(case):
     """Against masked gradients, for some paths of each network."""
-    net, images, labels = case
-    chain = chain_of(net)
-    trace = Trace(chain, images, labels)
-    random = np.random.RandomState(2)
-    paths = random.rand(3, trace.units) < 0.5
-    for row, gradient in list(trace.along(paths)):  # before another graph frees what they share
-        check_close(gradient, _loss_gradient(_masked(chain, paths[row]), images, labels))
+    net, images, labels, trace = case
+    paths = np.random.RandomState(2).rand(3, trace.units) < 0.5
+    for row, gradient in trace.along(paths):
+        masked = _masked(chain_of(net), paths[row])
+        check_close(gradient, _loss_gradient(masked, images, labels))
+
+
+def test_single_precision(case):
+    """MXNet has other operators for it, among them a max pooling that wants to be in training."""
+    net, images, labels, trace = case
+    exact = trace.sums()
+    net.cast("float32")
+    single = Trace(chain_of(net), images.astype("float32"), labels)
+    net.cast("float64")
+    for found, expected in zip(single.sums(), exact):
+        found, expected = found.asnumpy(), expected.asnumpy()
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_every_path_of_a_network_adds_up_by_length():
@@ -189,9 +189,9 @@ def test_measured_lengths():
     """With all paths measured, mean and sum are those of every path."""
     chain, seen = chain_of(make_network("8-0-1-1-1-1-1-1")), []
     trace = Trace(chain, make_images(2, 8), mx.nd.array([0, 2]))
-    rows = measure_paths(trace, samples=20, on_path=lambda *place: seen.append(place))
+    rows = measure_paths(trace, samples=20, on_step=lambda *place: seen.append(place))
     assert [row.paths for row in rows] == [row.samples for row in rows] == [1, 6, 15, 20, 15, 6, 1]
-    assert seen == [(done, 64) for done in range(1, 65)]
+    assert seen == [(done, 6 + 64) for done in range(1, 71)]
     paths = np.array([path for path in product((False, True), repeat=6) if sum(path) == 2])
     norms = [np.linalg.norm(g.asnumpy()) / 2 for _, g in trace.along(paths)]
     assert rows[2].mean == pytest.approx(np.mean(norms))
