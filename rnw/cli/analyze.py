@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 import click
 
+from rnw.cli import analyze_paths
 from rnw.cli.common import json_option, print_json
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 @click.group()
 def command() -> None:
     """Analyse networks and recipes."""
+
+
+command.add_command(analyze_paths.paths)
+command.add_command(analyze_paths.unravel)
 
 
 @command.command()

@@ -104,10 +104,15 @@ def _middle(side: int, size: int) -> int:
     return int(np.ceil((side - size) / 2))
 
 
-def normalize(images: np.ndarray) -> np.ndarray:
-    """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet."""
+def normalize(
+    images: np.ndarray, mean: np.ndarray = MEAN, deviation: np.ndarray = DEVIATION
+) -> np.ndarray:
+    """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet.
+
+    mean, deviation: (3,) float32, of another data set, RGB in [0, 1].
+    """
     scaled = images.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(np.moveaxis((scaled - MEAN) / DEVIATION, -1, -3))
+    return np.ascontiguousarray(np.moveaxis((scaled - mean) / deviation, -1, -3))
 
 
 class Box(NamedTuple):

@@ -107,13 +107,17 @@ class Prediction(NamedTuple):
 
 
 def load_model(
-    path: Optional[PathLike], contexts: Sequence[mx.Context], baseline: Optional[str] = None
+    path: Optional[PathLike],
+    contexts: Sequence[mx.Context],
+    baseline: Optional[str] = None,
+    *,
+    optimized: bool = True,
 ) -> Model:
     """The classifier in a weights file; data set and protocol come from the file's name.
 
     A released file is tested as published. A file of gluoncv's is known by its name, as
     `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
-    downloads it.
+    downloads it. `optimized` makes of a network of this package what `optimize` does.
 
     Raises InputError for a file that cannot be read, is no classifier or is for an unknown data
     set.
@@ -127,7 +131,8 @@ def load_model(
     net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    net = optimize(net)
+    if optimized:
+        net = optimize(net)
     model = _own_model(net, dataset, contexts)._replace(weights=Path(path))
     if released is None:
         return model

@@ -4,7 +4,7 @@ Every block has an empty prefix and declares its parameters by the original's fu
 exported graph carries those names and a released file loads without renaming.
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
 from mxnet.gluon import HybridBlock
@@ -123,6 +123,11 @@ class ResidualUnit(NamedBlock):
         self.has_dropout = layer.dropout > 0
 
     def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
+        shortcut, top = self.split(F, x, mask, **parameters)
+        return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")
+
+    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
+        """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
             top = normalise(F, top, stage.normalisation, parameters, self._frozen)
@@ -130,7 +135,7 @@ class ResidualUnit(NamedBlock):
                 shortcut = convolve(F, top, self.layer.projection, parameters)
             top = _drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
-        return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")
+        return shortcut, top
 
 
 class Bottleneck(ResidualUnit):

@@ -1,0 +1,139 @@
+"""A residual network as a chain of residual units and of what lies between them (section 3).
+
+Each residual unit is taken apart into its shortcut and its mapping f, as in equation 1.
+"""
+
+from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+import mxnet as mx
+from mxnet.gluon import Block
+
+from rnw.errors import InputError
+from rnw.networks.classifier import Network
+from rnw.networks.units import MaxPooling, ResidualUnit
+
+Function = Callable[[mx.nd.NDArray], mx.nd.NDArray]
+
+
+class Between(NamedTuple):
+    """What is no residual unit: the stem, a pooling, the classifier.
+
+    `as_in_training`: a max pooling, which is the same in tests, but only in training remembers
+    where the maxima were; without that, what oneDNN passes back in float32 is wrong.
+    """
+
+    name: str
+    function: Function
+    as_in_training: bool = False
+
+
+class Unit(NamedTuple):
+    """A residual unit: `join` of the sum of what `split` gives, the shortcut and the mapping.
+
+    A projection is the shortcut of its unit, since the first unit of a level has no other. An
+    identity is the very array that was passed. `join` None: nothing follows the sum.
+    """
+
+    name: str
+    split: Callable[[mx.nd.NDArray], Tuple[mx.nd.NDArray, mx.nd.NDArray]]
+    join: Optional[Function] = None
+
+
+Link = Union[Between, Unit]
+
+
+def chain_of(net: Block) -> List[Link]:
+    """The links of a network of this package or of one of gluoncv's ResNets, in their order.
+
+    Raises InputError for other networks.
+    """
+    if isinstance(net, Network):
+        return [_own_link(block) for block in net.blocks]
+    links = list(_foreign_links(net))
+    if not any(isinstance(link, Unit) for link in links):
+        raise InputError(f"{type(net).__name__}: has no residual units that are known")
+    return links
+
+
+def _own_link(block: Block) -> Link:
+    if not isinstance(block, ResidualUnit):
+        return Between(type(block.layer).__name__, block, isinstance(block, MaxPooling))
+
+    def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        values = {name: getattr(block, name).data(x.context) for name in block.layer.parameters()}
+        return block.split(mx.nd, x, **values)
+
+    return Unit(block.layer.name, split)
+
+
+def _foreign_links(block: Block) -> Iterator[Link]:
+    """Children in the order in which they were registered, which in the ResNets is that of use."""
+    make_unit = _UNITS.get(type(block).__name__)
+    if make_unit is not None:
+        if getattr(block, "se", None):
+            raise InputError(f"{type(block).__name__}: squeeze and excitation is not supported")
+        yield make_unit(block)
+    elif _holds_units(block):
+        for child in block._children.values():
+            yield from _foreign_links(child)
+    else:
+        yield Between(block.name, block, isinstance(block, mx.gluon.nn.MaxPool2D))
+
+
+def _holds_units(block: Block) -> bool:
+    return any(
+        type(child).__name__ in _UNITS or _holds_units(child) for child in block._children.values()
+    )
+
+
+def _stages(block: Block) -> List[Block]:
+    return [child for child in block._children.values() if child is not block.downsample]
+
+
+def _relu(x: mx.nd.NDArray) -> mx.nd.NDArray:
+    return mx.nd.Activation(x, act_type="relu")
+
+
+def _post_activation(block: Block) -> Unit:
+    """The units of "v1" and "v1b": normalisations behind convolutions, ReLU behind the sum."""
+    stages = _stages(block)
+    if isinstance(stages[-1], mx.gluon.nn.Activation):
+        stages.pop()
+
+    def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        shortcut = block.downsample(x) if block.downsample else x
+        top = x
+        for stage in stages:
+            top = stage(top)
+        return shortcut, top
+
+    return Unit(block.name, split, _relu)
+
+
+def _pre_activation(block: Block) -> Unit:
+    """The units of "v2": each convolution behind a normalisation and a ReLU."""
+    stages = _stages(block)
+    projects_input = type(block).__name__.startswith("CIFAR")  # the others what is normalised
+
+    def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        shortcut = top = x
+        for position, (normalisation, convolution) in enumerate(zip(stages[::2], stages[1::2])):
+            top = _relu(normalisation(top))
+            if position == 0 and block.downsample:
+                shortcut = block.downsample(x if projects_input else top)
+            top = convolution(top)
+        return shortcut, top
+
+    return Unit(block.name, split)
+
+
+_UNITS = {
+    "BasicBlockV1": _post_activation,
+    "BottleneckV1": _post_activation,
+    "BasicBlockV1b": _post_activation,
+    "BottleneckV1b": _post_activation,
+    "CIFARBasicBlockV1": _post_activation,
+    "BasicBlockV2": _pre_activation,
+    "BottleneckV2": _pre_activation,
+    "CIFARBasicBlockV2": _pre_activation,
+}

@@ -1,0 +1,218 @@
+"""Measured gradient paths as a table, a picture in the manner of Figure 4, and its caption."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Callable, List, NamedTuple, Optional, Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rnw.analysis.paths import (
+    GRADIENT_SHARE,
+    PathLength,
+    Trace,
+    effective_depth,
+    measure_paths,
+)
+from rnw.analysis.subjects import Batches, Subject
+from rnw.errors import InputError
+from rnw.files import atomic_write, write_text
+
+TABLE, RECORD, PICTURE, CAPTION = "paths.csv", "paths.json", "paths.png", "paths.txt"
+PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
+
+_SETTINGS = {"font.size": 11}
+_CAPTION = """\
+Gradients that arrive at the input along single paths through trained residual networks, in the
+manner of Figure 4 (appendix A.2) of "Wider or Deeper" (arXiv 1611.10080).
+
+A batch is passed forward through the whole network once, as in tests (moving averages, no
+dropout). For each path length k, k of the n residual units are drawn; the gradient of the
+cross-entropy, summed over the batch, passes only through the mappings of these and only through
+the shortcuts of the others. A projection counts as the shortcut of its unit. The norm is the
+Euclidean one of the gradient at the input, over the whole batch, divided by the number of
+examples. Where there are no more paths of a length than would be drawn, each is measured once.
+
+Upper panels: the mean norm of the paths of each length, and the range of those measured.
+Lower panels: all paths of a length together. "sum of norms" is the mean norm times the number of
+paths of that length (from the drawn ones: noisy where few paths carry most); "norm of sum" is the
+norm of the sum of the gradients of all these paths, exact, less where they cancel.
+Effective depth: the smallest length such that paths up to it carry {share:.0%} of the sum over all
+lengths, by sums of norms (dashed line) and by norms of sums. Since most paths are of middling
+length, it is below the number of units even where every path has the same norm; that figure is
+given with it.
+
+"""
+
+
+class Measured(NamedTuple):
+    """What was measured of a network, with all that it depends on."""
+
+    name: str
+    weights: str
+    dataset: str
+    split: str
+    examples: int
+    samples: int
+    seed: int
+    lengths: List[PathLength]
+
+    @property
+    def units(self) -> int:
+        """The number of residual units."""
+        return len(self.lengths) - 1
+
+    @property
+    def depth(self) -> int:
+        """The effective depth by the sums of norms."""
+        return effective_depth([row.total for row in self.lengths])
+
+    @property
+    def even_depth(self) -> int:
+        """What the effective depth would be if every path had the same norm."""
+        return effective_depth([row.paths for row in self.lengths])
+
+    @property
+    def exact_depth(self) -> int:
+        """The effective depth by the norms of sums."""
+        return effective_depth([row.norm_of_sum for row in self.lengths])
+
+    def __str__(self) -> str:
+        norms = ", ".join(
+            f"{self.lengths[k].mean:.2e} at length {k}" for k in (0, self.units // 2, self.units)
+        )
+        return (
+            f"{self.name}: {self.units} units, effective depth {self.depth} ({self.exact_depth} by "
+            f"exact sums, {self.even_depth} if all paths were alike); mean norms {norms}"
+        )
+
+
+def measure(
+    subject: Subject,
+    samples: int = 16,
+    examples: int = 32,
+    *,
+    seed: int = 0,
+    data_root: Optional[Path] = None,
+    on_step: Callable[[int, int], None] = lambda done, steps: None,
+) -> Measured:
+    """Measure `samples` paths of each length of a network on one batch of `examples`.
+
+    `on_step` is told how many of how many steps are done. Raises InputError for missing data.
+    """
+    ((images, labels),) = Batches(subject, examples, examples, seed=seed, data_root=data_root)
+    trace = Trace(subject.chain, images, labels)
+    return Measured(
+        subject.name,
+        subject.weights,
+        subject.dataset.name,
+        subject.dataset.test_split,
+        len(labels),
+        samples,
+        seed,
+        measure_paths(trace, samples, seed, on_step),
+    )
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raise InputError when `folder` holds a report already and may not be overwritten."""
+    for name in (TABLE, RECORD, PICTURE, CAPTION):
+        if (folder / name).exists() and not overwrite:
+            raise InputError(
+                f"{folder / name}: exists already; choose another folder, or pass --overwrite"
+            )
+
+
+def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool = False) -> None:
+    """Write `paths.csv`, `paths.json`, `paths.png` and its caption `paths.txt` into `folder`.
+
+    Raises InputError when one of them exists and `overwrite` is not set.
+    """
+    check_free(folder, overwrite)
+    write_text(folder / TABLE, _table(networks))
+    write_text(folder / RECORD, json.dumps(as_dict(networks), indent=2) + "\n")
+    write_text(folder / CAPTION, _caption(networks))
+    with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
+        _draw(networks).savefig(file, format="png")
+
+
+def as_dict(networks: Sequence[Measured]) -> dict:
+    """All figures for JSON."""
+    return {
+        "share": GRADIENT_SHARE,
+        "networks": [
+            {
+                **network._asdict(),
+                "units": network.units,
+                "effective_depth": network.depth,
+                "effective_depth_of_exact_sums": network.exact_depth,
+                "effective_depth_of_equal_paths": network.even_depth,
+                "lengths": [row._asdict() for row in network.lengths],
+            }
+            for network in networks
+        ],
+    }
+
+
+def _table(networks: Sequence[Measured]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("network", *PathLength._fields))
+    for network in networks:
+        writer.writerows((network.name, *row) for row in network.lengths)
+    return text.getvalue()
+
+
+def _caption(networks: Sequence[Measured]) -> str:
+    lines = [
+        f"{network}.\n  Weights: {network.weights}. {network.examples} examples of "
+        f"{network.dataset}, split {network.split}; {network.samples} paths a length, seed "
+        f"{network.seed}.\n"
+        for network in networks
+    ]
+    return _CAPTION.format(share=GRADIENT_SHARE) + "".join(lines)
+
+
+def _draw(networks: Sequence[Measured]) -> Figure:
+    width, height = PANEL
+    figure = Figure(figsize=(width * len(networks), height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, len(networks), squeeze=False, sharey="row")
+    for network, above, below in zip(networks, *panels):
+        _draw_norms(above, network)
+        _draw_sums(below, network)
+    return figure
+
+
+def _draw_norms(axes: Axes, network: Measured) -> None:
+    k = [row.length for row in network.lengths]
+    low, mean, high = zip(*((row.lowest, row.mean, row.highest) for row in network.lengths))
+    axes.fill_between(k, low, high, alpha=0.2, linewidth=0, label="lowest to highest")
+    axes.plot(k, mean, marker=".", label="mean")
+    axes.set_title(f"{network.name}\n{network.units} residual units, {network.dataset}")
+    axes.set_ylabel("gradient at the input, one path\n(norm of a batch / examples)")
+    _finish(axes)
+
+
+def _draw_sums(axes: Axes, network: Measured) -> None:
+    k = [row.length for row in network.lengths]
+    axes.plot(k, [row.total for row in network.lengths], marker=".", label="sum of norms")
+    axes.plot(k, [row.norm_of_sum for row in network.lengths], marker=".", label="norm of sum")
+    axes.axvline(
+        network.depth, color="black", linestyle="--", label=f"effective depth {network.depth}"
+    )
+    axes.set_ylabel("gradient at the input, all paths\n(norm of a batch / examples)")
+    _finish(axes)
+
+
+def _finish(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.set_xlabel("path length (residual units)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)

@@ -1,0 +1,237 @@
+"""Gradients along single paths through a residual network (Figure 4, appendix A.2).
+
+A path goes through the mapping of some residual units and through the shortcut of the others; its
+length is the number of mappings. What is measured is the gradient that it brings to the input.
+"""
+
+import math
+from itertools import combinations
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd
+
+from rnw.analysis.chains import Link, Unit
+
+GRADIENT_SHARE = 0.9  # that the paths up to the effective depth carry
+
+Array = mx.nd.NDArray
+
+
+class _Step(NamedTuple):
+    """A link with the arrays of a forward pass; `top` is None where there is no residual unit.
+
+    `shortcut` and `top` come from `x`, or without a unit `shortcut` alone; `output` from `total`,
+    their sum.
+    """
+
+    x: Array
+    shortcut: Array
+    top: Optional[Array] = None
+    total: Optional[Array] = None
+    output: Optional[Array] = None
+
+    def at_sum(self, gradient: Array) -> Array:
+        """The gradient of the unit's sum from that of its output."""
+        return gradient if self.output is None else _pass_back(self.output, self.total, gradient)
+
+    def by_shortcut(self, gradient: Array) -> Array:
+        """The gradient of `x` by the shortcut from that of the sum."""
+        return _pass_back(self.shortcut, self.x, gradient)
+
+    def by_mapping(self, gradient: Array) -> Array:
+        """The gradient of `x` by the mapping from that of the sum."""
+        return _pass_back(self.top, self.x, gradient)
+
+
+def _pass_back(output: Array, x: Array, gradient: Array) -> Array:
+    """The product of a gradient of `output` and the Jacobian of what made `output` from `x`."""
+    if output is x:
+        return gradient
+    return autograd.grad([output], [x], [gradient], retain_graph=True, train_mode=False)[0]
+
+
+def _marked(x: Array) -> Array:
+    x = x.detach()
+    x.attach_grad()
+    return x
+
+
+class Trace:
+    """One forward pass of a batch, from which gradients can be passed back along any paths.
+
+    The network is used as in tests: normalisations use their moving averages and nothing is
+    dropped, so that the examples of a batch do not act on each other.
+
+    chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes. The loss is the
+    cross-entropy, summed over the examples.
+    """
+
+    def __init__(self, chain: Sequence[Link], images: Array, labels: Array):
+        self._steps: List[_Step] = []
+        x = images
+        for link in chain:
+            x = self._pass(link, x)
+        self.scores = x.detach()
+        self.units = sum(step.top is not None for step in self._steps)
+        classes = mx.nd.one_hot(labels, x.shape[1], dtype=x.dtype)
+        self._gradient = mx.nd.softmax(self.scores) - classes
+
+    def _pass(self, link: Link, x: Array) -> Array:
+        x = _marked(x)
+        if not isinstance(link, Unit):
+            with autograd.record(train_mode=link.as_in_training):
+                self._steps.append(_Step(x, link.function(x)))
+            return self._steps[-1].shortcut
+        with autograd.record(train_mode=False):
+            shortcut, top = link.split(x)
+            total = _marked(shortcut + top)
+            output = None if link.join is None else link.join(total)
+        self._steps.append(_Step(x, shortcut, top, total, output))
+        return total if output is None else output
+
+    def along(self, paths: np.ndarray) -> Iterator[Tuple[int, Array]]:
+        """The gradient of the input, like `images`, along each of `paths`, with its row.
+
+        paths: (P, units) bool, whether a path takes the mapping of a unit, the lowest unit first.
+        They come in an order in which the common upper parts of paths are passed only once.
+        """
+        waiting = [(len(self._steps), self._gradient, np.arange(len(paths)))]
+        below = np.cumsum([step.top is not None for step in self._steps]) - 1  # unit of a step
+        while waiting:
+            position, gradient, rows = waiting.pop()
+            if position == 0:
+                yield from ((row, gradient) for row in rows)
+                continue
+            step = self._steps[position - 1]
+            if step.top is None:
+                waiting.append((position - 1, step.by_shortcut(gradient), rows))
+                continue
+            gradient, mapped = step.at_sum(gradient), paths[rows, below[position - 1]]
+            for chosen, back in (
+                (rows[~mapped], step.by_shortcut),
+                (rows[mapped], step.by_mapping),
+            ):
+                if len(chosen):
+                    waiting.append((position - 1, back(gradient), chosen))
+
+    def sums(
+        self,
+        longest: Optional[int] = None,
+        unit: Optional[int] = None,
+        on_unit: Callable[[int], None] = lambda passed: None,
+    ) -> List[Array]:
+        """The exact sum of the gradients along all paths of length k, for k from 0 to `longest`.
+
+        As gradients are linear, the sum of all paths of length k that end at the input of a unit is
+        the sum of those of length k at its output, passed by the shortcut, and of those of length
+        k - 1, passed by the mapping: about units^2 / 2 products instead of 2^units.
+
+        unit: stop at the output of the mapping of that unit, counted from 0, rather than at the
+        input; the gradient of its parameters is linear in what is found there (equation 7).
+        on_unit: is told how many units are passed.
+        """
+        sums, number = [self._gradient], self.units
+        for step in reversed(self._steps):
+            if step.top is None:
+                sums = [step.by_shortcut(gradient) for gradient in sums]
+            else:
+                number -= 1
+                sums = [step.at_sum(gradient) for gradient in sums]
+                if number == unit:
+                    return sums
+                sums = _lengthened(step, sums)[: None if longest is None else longest + 1]
+                mx.nd.waitall()  # or the maps of all units are held at once
+                on_unit(self.units - number)
+        return sums
+
+
+def _lengthened(step: _Step, sums: List[Array]) -> List[Array]:
+    """Sums by length at the input of a unit from those at its sum."""
+    short = [step.by_shortcut(gradient) for gradient in sums]
+    long = [step.by_mapping(gradient) for gradient in sums]
+    both = [first + second for first, second in zip(short[1:], long)]
+    return [short[0], *both, long[-1]]
+
+
+class PathLength(NamedTuple):
+    """Gradients at the input along paths of one length.
+
+    A norm is the Euclidean one of the whole batch's gradient, divided by the number of examples.
+    paths: how many there are of this length, `samples` how many of them were measured; mean,
+    median, lowest and highest of their norms; `total`, the mean times the number of paths;
+    `norm_of_sum`, the norm of the sum of all of them, exact, which is less where they cancel.
+    """
+
+    length: int
+    paths: int
+    samples: int
+    mean: float
+    median: float
+    lowest: float
+    highest: float
+    total: float
+    norm_of_sum: float
+
+
+def draw_paths(units: int, length: int, samples: int, random: np.random.RandomState) -> np.ndarray:
+    """Paths (P, units) bool of a length: `samples` drawn ones, or all where there are no more."""
+    if math.comb(units, length) <= samples:
+        chosen = list(combinations(range(units), length))
+    else:
+        chosen = [random.choice(units, length, replace=False) for _ in range(samples)]
+    paths = np.zeros((len(chosen), units), bool)
+    for path, mapped in zip(paths, chosen):
+        path[list(mapped)] = True
+    return paths
+
+
+def measure_paths(
+    trace: Trace,
+    samples: int = 16,
+    seed: int = 0,
+    on_step: Callable[[int, int], None] = lambda done, steps: None,
+) -> List[PathLength]:
+    """Measure paths of each length from 0 to the number of units, as Figure 4 does.
+
+    samples: paths of each length; `on_step` is told how many of how many steps are done, one for
+    each unit and each path.
+    """
+    random = np.random.RandomState(seed)
+    lengths = range(trace.units + 1)
+    paths = np.concatenate([draw_paths(trace.units, k, samples, random) for k in lengths])
+    steps = trace.units + len(paths)
+    sums = list(map(_norm, trace.sums(on_unit=lambda passed: on_step(passed, steps))))
+    norms = np.zeros(len(paths))
+    for done, (row, gradient) in enumerate(trace.along(paths), trace.units + 1):
+        norms[row] = _norm(gradient)
+        on_step(done, steps)
+    by_length = [norms[paths.sum(axis=1) == length] for length in lengths]
+    return [
+        PathLength(
+            length,
+            math.comb(trace.units, length),
+            len(found),
+            float(found.mean()),
+            float(np.median(found)),
+            float(found.min()),
+            float(found.max()),
+            float(found.mean() * math.comb(trace.units, length)),
+            sums[length],
+        )
+        for length, found in enumerate(by_length)
+    ]
+
+
+def _norm(gradient: Array) -> float:
+    return float(np.linalg.norm(gradient.asnumpy().astype(np.float64)) / len(gradient))
+
+
+def effective_depth(masses: Sequence[float], share: float = GRADIENT_SHARE) -> int:
+    """The smallest length such that paths up to it carry `share` of the gradient.
+
+    masses: of the paths of each length from 0, their `total` or their `norm_of_sum`.
+    """
+    carried = np.cumsum(masses)
+    return int(np.searchsorted(carried, share * carried[-1]))

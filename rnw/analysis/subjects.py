@@ -1,0 +1,129 @@
+"""The trained networks that are analysed, and the examples that they are analysed on."""
+
+import re
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.analysis.chains import Link, chain_of
+from rnw.data import cifar10
+from rnw.data.catalog import Dataset, find_dataset, read_examples
+from rnw.data.transforms import normalize
+from rnw.errors import InputError
+from rnw.evaluation.baselines import Baseline, download_weights, load_baseline
+from rnw.evaluation.classification import BASELINE_DATASET, load_model
+from rnw.evaluation.inference import picture_reader
+from rnw.evaluation.protocols import Protocol
+from rnw.files import PathLike
+from rnw.networks.classifier import get_network
+from rnw.training.initializers import initialize
+
+_GLUONCV = re.compile(r"(cifar_)?resnet\d+_v(1|1b|2)")
+_GLUONCV_PROTOCOLS = {"cifar10": Protocol((32,)), BASELINE_DATASET: Protocol((224,))}
+
+
+class Subject(NamedTuple):
+    """A network as a chain; `weights` says in words where its parameters are from."""
+
+    name: str
+    weights: str
+    chain: List[Link]
+    dataset: Dataset
+    protocol: Protocol
+    context: mx.Context
+
+
+def load_subject(path: PathLike, context: mx.Context) -> Subject:
+    """The network in a weights file, of this package or of a ResNet of gluoncv's.
+
+    The name of the file tells which, as for `rnw.evaluation.classification.load_model`, or as
+    `cifar_resnet110_v1-<anything>.params`.
+
+    Raises InputError for a file that cannot be read or is for another kind of network.
+    """
+    name = Path(path).stem.partition("-")[0]
+    if _GLUONCV.fullmatch(name):
+        return _load_gluoncv(_gluoncv_row(name), Path(path), context)
+    model = load_model(path, [context], optimized=False)
+    config = model.net.config
+    name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
+    return Subject(
+        name, Path(path).name, chain_of(model.net), model.dataset, model.protocol, context
+    )
+
+
+def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) -> Subject:
+    """A network by name: a ResNet of gluoncv's with its weights, else one of this package.
+
+    The weights of gluoncv's are downloaded unless they are there; a network of this package has
+    the initial values of seed 0, for data set `dataset`.
+
+    Raises InputError for an unknown name and weights that cannot be had.
+    """
+    if _GLUONCV.fullmatch(name):
+        row = _gluoncv_row(name)
+        return _load_gluoncv(row, download_weights(row), context)
+    found = find_dataset(dataset or BASELINE_DATASET)
+    net = get_network(name, found.classes)
+    initialize(net, [context], np.random.RandomState(0))
+    crop = int(net.config.spec.size * found.test_scale)
+    weights = "initial values, not trained"
+    return Subject(net.config.spec.name, weights, chain_of(net), found, Protocol((crop,)), context)
+
+
+def _gluoncv_row(name: str) -> Baseline:
+    from gluoncv.model_zoo.model_zoo import get_model_list
+
+    if name not in get_model_list():
+        raise InputError(f"gluoncv has no network {name!r}")
+    return Baseline(name, name, _GLUONCV_PROTOCOLS[_gluoncv_dataset(name)])
+
+
+def _gluoncv_dataset(name: str) -> str:
+    return cifar10.CIFAR10.name if name.startswith("cifar_") else BASELINE_DATASET
+
+
+def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
+    net = load_baseline(row, path, [context])
+    name = _gluoncv_dataset(row.name)
+    dataset = cifar10.CIFAR10 if name == cifar10.CIFAR10.name else find_dataset(name)
+    return Subject(row.title, path.name, chain_of(net), dataset, row.protocol, context)
+
+
+class Batches:
+    """Batches of the test split as (images (N, 3, H, W), labels (N,)), decoded when asked for.
+
+    `number` images are drawn without repetition, or all where there are no more; N is `batch`, of
+    the last one what is left. Raises InputError for missing data.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        number: int,
+        batch: int,
+        *,
+        seed: int = 0,
+        data_root: Optional[Path] = None,
+    ):
+        examples = read_examples(subject.dataset, subject.dataset.test_split, data_root)
+        self._read, self._labels = picture_reader(examples), np.asarray(examples.labels)
+        drawn = np.random.RandomState(seed).permutation(len(self._labels))[:number]
+        self._parts = [drawn[start : start + batch] for start in range(0, len(drawn), batch)]
+        self._subject = subject
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, index: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        chosen, protocol = self._parts[index], self._subject.protocol
+        crops = [protocol.cut(self._read(picture), protocol.scales[0])[0] for picture in chosen]
+        images = normalize(np.stack(crops), *_statistics(self._subject.dataset))
+        context = self._subject.context
+        return mx.nd.array(images, ctx=context), mx.nd.array(self._labels[chosen], ctx=context)
+
+
+def _statistics(dataset: Dataset) -> Tuple[Any, ...]:
+    return (cifar10.MEAN, cifar10.DEVIATION) if dataset is cifar10.CIFAR10 else ()

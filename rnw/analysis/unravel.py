@@ -1,0 +1,133 @@
+"""The unravelled view: a residual network as an ensemble of sub-networks M_0 to M_d (section 3).
+
+d is the number of residual units. By equations 1 to 3 the output of the units is a sum: of what the
+shortcuts alone carry to the top, M_0, and of what the mapping of each unit i adds, M_i.
+"""
+
+from itertools import combinations
+from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.analysis.chains import Link, Unit
+
+Array = mx.nd.NDArray
+
+
+class Ensemble(NamedTuple):
+    """What the sub-networks give for a batch, below the last normalisation and classifier.
+
+    partial: for i from 0 to d, the sum of the terms of M_0 to M_i, (N, C, H, W); it is the output
+    of unit i, passed to the top by the shortcuts alone. The last one is that of the network.
+    `scores` makes (N, classes) of such a sum.
+    """
+
+    partial: List[Array]
+    scores: Callable[[Array], Array]
+
+    @property
+    def terms(self) -> List[Array]:
+        """The term of each sub-network, M_0 first; they add up to the output of all units.
+
+        Where no projection and no pooling lies above unit i, that of M_i is f_i(y_{i-1}) of
+        equation 3; where some do, it is the difference that it makes at the top.
+        """
+        return [self.partial[0]] + [
+            later - earlier for earlier, later in zip(self.partial, self.partial[1:])
+        ]
+
+
+def unravel(chain: Sequence[Link], images: Array) -> Ensemble:
+    """Take a network apart for a batch (N, 3, H, W), as it is in tests; chain: see `chain_of`."""
+    top = max(place for place, link in enumerate(chain) if isinstance(link, Unit)) + 1
+    partial = [images]
+    for link in chain[:top]:
+        if isinstance(link, Unit):
+            partial = _pass_unit(link, partial)
+        else:
+            partial = [link.function(x) for x in partial]
+
+    def scores(x: Array) -> Array:
+        for link in chain[top:]:
+            x = link.function(x)
+        return x
+
+    return Ensemble(partial, scores)
+
+
+def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
+    """Sums at the output of a unit; only the last one, so far the network's, takes its mapping."""
+    shortcut, mapping = unit.split(partial[-1])
+    if shortcut is partial[-1]:
+        carried = partial
+    else:
+        carried = [unit.split(x)[0] for x in partial[:-1]] + [shortcut]
+    sums = [*carried, shortcut + mapping]
+    return sums if unit.join is None else [unit.join(x) for x in sums]
+
+
+class SubNetwork(NamedTuple):
+    """Accuracy in per cent of M_i `alone` and of the sum of M_0 to M_i (`together`).
+
+    size: mean over the examples of the norm of M_i's term over that of the whole sum.
+    """
+
+    index: int
+    alone: float
+    together: float
+    size: float
+
+
+def measure_sub_networks(
+    chain: Sequence[Link],
+    batches: Sequence[Tuple[Array, Array]],
+    on_batch: Callable[[int, int], None] = lambda done, batches: None,
+) -> List[SubNetwork]:
+    """Measure all sub-networks on batches of images (N, 3, H, W) and labels (N,)."""
+    found = []
+    for done, (images, labels) in enumerate(batches, 1):
+        found.append(_measure_batch(unravel(chain, images), labels.asnumpy()))
+        on_batch(done, len(batches))
+    rows = np.concatenate(found, axis=1).mean(axis=1)
+    return [
+        SubNetwork(index, float(100 * alone), float(100 * together), float(size))
+        for index, (alone, together, size) in enumerate(rows)
+    ]
+
+
+def _measure_batch(ensemble: Ensemble, labels: np.ndarray) -> np.ndarray:
+    """(d + 1, N, 3): whether M_i alone and together is right, and the size of its term."""
+
+    def right(x: Array) -> np.ndarray:
+        return ensemble.scores(x).asnumpy().argmax(axis=1) == labels
+
+    def norms(x: Array) -> np.ndarray:
+        return x.reshape((len(x), -1)).norm(axis=1).asnumpy()
+
+    whole = norms(ensemble.partial[-1])
+    rows = [
+        np.stack([right(term), right(partial), norms(term) / whole], axis=-1)
+        for term, partial in zip(ensemble.terms, ensemble.partial)
+    ]
+    return np.array(rows)
+
+
+def gradient_terms(units: int, unit: int, depth: int) -> Iterator[Tuple[int, ...]]:
+    """The terms that the gradient of a unit's parameters has with an effective depth.
+
+    Each is named by the units above, all counted from 1, whose mappings it passes on its way down
+    (equations 5 to 7 list them for two units); no term passes more than `depth` mappings, that of
+    the unit itself included.
+    """
+    for length in range(min(depth, units - unit + 1)):
+        yield from combinations(range(unit + 1, units + 1), length)
+
+
+def trained_end_to_end(units: int, depth: int) -> float:
+    """The fraction of the sub-networks M_1 to M_d that are trained end to end (Figure 1).
+
+    M_i passes gradients through i mappings on its deepest path, so that it is trained end to end
+    where i is not above the effective depth; below 1 the network is over-deepened.
+    """
+    return min(depth, units) / units

@@ -1,0 +1,201 @@
+"""`rnw analyze paths` and `rnw analyze unravel`: what section 3 says of trained networks."""
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
+
+import click
+
+from rnw.cli.common import FILE, data_root_option, device_options, json_option, print_json
+from rnw.cli.display import Display
+from rnw.runtime import make_contexts
+from rnw.training.signals import RunStoppedError
+
+if TYPE_CHECKING:
+    from rnw.analysis.path_report import Measured
+    from rnw.analysis.subjects import Subject
+
+
+class _Count(NamedTuple):
+    """How far a measurement is."""
+
+    step: int
+    steps: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.step}/{self.steps} {self.what}"
+
+    def short(self) -> str:
+        return str(self)
+
+
+def _counting(display: Display, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: display.on_step(_Count(done, total, what))
+
+
+def _measuring_options(command: Callable) -> Callable:
+    """Add the options of what is drawn at random, and of devices."""
+    for option in (
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
+        click.option(
+            "--examples", type=click.IntRange(1), default=32, show_default=True, help="Of a batch."
+        ),
+        click.option(
+            "--samples",
+            type=click.IntRange(1),
+            default=16,
+            show_default=True,
+            help="Paths of each length.",
+        ),
+    ):
+        command = option(command)
+    return data_root_option(device_options(command))
+
+
+@click.command()
+@click.option(
+    "--weights", "files", type=FILE, multiple=True, help="A trained network, also of gluoncv's."
+)
+@click.option("--network", "names", multiple=True, metavar="NAME", help="A network by its name.")
+@click.option(
+    "--dataset", metavar="DS", help="For a --network of ours; default: ilsvrc-cls.", default=None
+)
+@click.option("--demo", is_flag=True, help="Train a deep and a wide network on the digits first.")
+@click.option("-o", "--output", type=FILE, metavar="DIR", default="paths", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier call wrote there.")
+@_measuring_options
+def paths(
+    files: Tuple[Path, ...],
+    names: Tuple[str, ...],
+    dataset: Optional[str],
+    demo: bool,
+    output: Path,
+    overwrite: bool,
+    samples: int,
+    examples: int,
+    seed: int,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+) -> None:
+    """Measure gradients along paths of each length, as Figure 4 (appendix A.2).
+
+    One panel for each --weights FILE, then each --network NAME: a ResNet of gluoncv's, whose
+    weights it downloads, as resnet101_v1b or cifar_resnet110_v1, or a network of ours that is not
+    trained. Writes paths.csv, .json, .png and a caption, paths.txt, into DIR.
+    """
+    if not (files or names or demo):
+        raise click.UsageError("give '--weights', '--network' or '--demo'")
+    contexts = make_contexts(gpus, cpus)
+    from rnw.analysis.path_report import check_free, save_report
+    from rnw.analysis.subjects import find_subject, load_subject
+
+    check_free(output, overwrite)
+    with Display() as display, _exit_when_stopped():
+        if demo:
+            files = (*files, *_train_demo(output / "runs", contexts, seed, display))
+        subjects = [load_subject(path, contexts[0]) for path in files]
+        subjects += [find_subject(name, contexts[0], dataset) for name in names]
+        measured = []
+        for subject in subjects:
+            found = _measure(subject, samples, examples, seed, data_root, display)
+            display.on_row(found)
+            measured.append(found)
+        save_report(measured, output, overwrite=overwrite)
+    click.echo(f"{output / 'paths.png'}")
+
+
+def _train_demo(folder: Path, contexts: List[Any], seed: int, display: Display) -> List[Path]:
+    from rnw.analysis.path_demo import train_demo
+
+    return train_demo(
+        folder,
+        contexts,
+        seed=seed,
+        on_step=display.on_step,
+        on_epoch=display.on_epoch,
+        on_validation=display.on_validation,
+    )
+
+
+@contextlib.contextmanager
+def _exit_when_stopped() -> Iterator[None]:
+    try:
+        yield
+    except RunStoppedError as stopped:
+        click.echo(f"{stopped}; the same command goes on", err=True)
+        raise SystemExit(stopped.exit_status) from None
+
+
+def _measure(
+    subject: "Subject",
+    samples: int,
+    examples: int,
+    seed: int,
+    data_root: Optional[Path],
+    display: Display,
+) -> "Measured":
+    from rnw.analysis.path_report import measure
+
+    on_step = _counting(display, f"steps on {subject.name}")
+    return measure(subject, samples, examples, seed=seed, data_root=data_root, on_step=on_step)
+
+
+@click.command()
+@click.option("--weights", type=FILE, required=True, help="A trained network, also of gluoncv's.")
+@click.option(
+    "--images", type=click.IntRange(1), default=1000, show_default=True, help="For accuracies."
+)
+@_measuring_options
+@json_option
+def unravel(
+    weights: Path,
+    images: int,
+    samples: int,
+    examples: int,
+    seed: int,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Take a network apart into the ensemble of its sub-networks (section 3, Figures 1 and 2).
+
+    M_i is what the mapping of residual unit i adds to the sum that is classified. The effective
+    depth is the smallest path length such that paths up to it carry 90 % of the gradient at the
+    input, as `rnw analyze paths` measures it.
+    """
+    contexts = make_contexts(gpus, cpus)
+    from rnw.analysis.subjects import Batches, load_subject
+    from rnw.analysis.unravel import measure_sub_networks, trained_end_to_end
+
+    with Display(err=as_json) as display:
+        subject = load_subject(weights, contexts[0])
+        batches = Batches(subject, images, examples, seed=seed, data_root=data_root)
+        rows = measure_sub_networks(subject.chain, batches, _counting(display, "batches"))
+        found = _measure(subject, samples, examples, seed, data_root, display)
+    depths = (found.depth, found.even_depth)
+    fraction, even_fraction = (trained_end_to_end(found.units, depth) for depth in depths)
+    if as_json:
+        print_json(
+            {
+                "network": found.name,
+                "units": found.units,
+                "effective_depth": found.depth,
+                "effective_depth_of_exact_sums": found.exact_depth,
+                "effective_depth_of_equal_paths": found.even_depth,
+                "trained_end_to_end": fraction,
+                "trained_end_to_end_with_equal_paths": even_fraction,
+                "sub_networks": [row._asdict() for row in rows],
+            }
+        )
+        return
+    click.echo(str(found))
+    click.echo(
+        f"sub-networks trained end to end: {fraction:.0%} "
+        f"({even_fraction:.0%} if all paths were alike)"
+    )
+    click.echo("sub-network  size of its term  alone, top-1 %  M_0 to M_i, top-1 %")
+    for row in rows:
+        click.echo(f"M_{row.index:<9}  {row.size:16.3f}  {row.alone:14.2f}  {row.together:20.2f}")

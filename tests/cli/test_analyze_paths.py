@@ -1,0 +1,92 @@
+"""Gradient paths and sub-networks by the command line."""
+
+import csv
+import json
+
+import mxnet as mx
+import pytest
+from gluoncv.model_zoo import get_model
+
+from rnw.analysis.path_report import CAPTION, PICTURE, RECORD, TABLE, measure
+from rnw.analysis.subjects import load_subject
+from rnw.evaluation.classification import evaluate, load_model
+from rnw.runtime import make_contexts
+from tests.data.test_cifar10 import folder as cifar10_folder  # noqa: F401
+
+FAST = ("--samples", 2, "--examples", 4)
+
+
+def test_report(rnw, checkpoint, tmp_path):
+    code, out, err = rnw("analyze", "paths", "--weights", checkpoint, *FAST, "-o", "found")
+    assert (code, err) == (0, "")
+    line, picture = out.splitlines()
+    assert picture == "found/paths.png"
+    assert line.startswith("28-1-1-1-1-1-1-1 (width 0.03125): 7 units, effective depth ")
+    expected = measure(load_subject(checkpoint, make_contexts()[0]), 2, 4)
+    folder = tmp_path / "found"
+    (network,) = json.loads((folder / RECORD).read_text())["networks"]
+    assert network["lengths"] == [row._asdict() for row in expected.lengths]
+    assert (network["units"], network["effective_depth"]) == (7, expected.depth)
+    with (folder / TABLE).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["mean"]) for row in rows] == [row.mean for row in expected.lengths]
+    assert [int(row["paths"]) for row in rows] == [1, 7, 21, 35, 35, 21, 7, 1]
+    caption = (folder / CAPTION).read_text()
+    assert f"{expected}.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
+    assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_is_not_overwritten(rnw, refused, checkpoint):
+    command = ("analyze", "paths", "--weights", checkpoint, *FAST)
+    assert rnw(*command)[0] == 0
+    assert "paths/paths.csv: exists already" in refused(*command)
+    assert rnw(*command, "--overwrite")[0] == 0
+
+
+def test_resnet_of_gluoncv_on_cifar10(rnw, refused, cifar10_folder, tmp_path):  # noqa: F811
+    net = get_model("cifar_resnet20_v1")
+    net.initialize()
+    net(mx.nd.zeros((1, 3, 32, 32)))  # which tells its parameters their shapes
+    weights = tmp_path / "cifar_resnet20_v1-mine.params"
+    net.save_parameters(str(weights))
+    command = ("analyze", "paths", "--weights", weights, *FAST)
+    assert "data/cifar10/test_batch.bin: not there" in refused(*command)
+    code, out, err = rnw(*command, "--data-root", cifar10_folder)
+    assert (code, err) == (0, "")
+    assert out.startswith("cifar_resnet20_v1: 9 units, effective depth ")
+    assert "3 examples of cifar10, split test" in (tmp_path / "paths" / CAPTION).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (("--network", "model_z"), "unknown network 'model_z'"),
+        (("--network", "cifar_resnet9_v1"), "gluoncv has no network 'cifar_resnet9_v1'"),
+        (("--weights", "digits_rna-a_cls10_ep-0001.params"), "no such file"),
+    ],
+)
+def test_paths_refuses(refused, arguments, wording):
+    assert wording in refused("analyze", "paths", *arguments)
+
+
+def test_network_that_is_not_trained(rnw, tmp_path):
+    network = ("--network", "28-1-1-1-1-1-1-1", "--dataset", "digits")
+    code, _, err = rnw("analyze", "paths", *network, "--samples", 1, "--examples", 1)
+    assert (code, err) == (0, "")
+    assert "initial values, not trained" in (tmp_path / "paths" / CAPTION).read_text()
+
+
+def test_unravel(rnw, checkpoint):
+    code, out, err = rnw("analyze", "unravel", "--weights", checkpoint, *FAST, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert [row["index"] for row in result["sub_networks"]] == list(range(8))
+    whole = evaluate(load_model(checkpoint, make_contexts()))
+    assert result["sub_networks"][-1]["together"] == pytest.approx(whole.top1)
+    assert result["trained_end_to_end"] == result["effective_depth"] / 7
+
+
+def test_unravel_as_text(rnw, checkpoint):
+    code, out, err = rnw("analyze", "unravel", "--weights", checkpoint, *FAST, "--images", 8)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[-8:]] == [f"M_{i}" for i in range(8)]
