@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError
-from rnw.networks.layout import SEGMENTATION_DROPOUT, NetworkConfig, configure
+from rnw.networks.layout import LOSSES, SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
 from rnw.weights.labels import ModelLabel
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
-LOSSES = ("softmax", "ohem")  # of segmentation
 
 
 @dataclass(frozen=True)

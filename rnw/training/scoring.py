@@ -5,7 +5,7 @@ from typing import Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.networks.classifier import IGNORED_LABEL
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.training.progress import Scores
 from rnw.training.trainer import DeviceOutput
 
