@@ -183,7 +183,7 @@ def test_a_classifier_becomes_one_for_maps(a1):
 
 def test_what_is_no_network_of_ours_is_refused(a1):
     convert(a1, "folded.onnx", "onnx", graph=GraphOptions(fold_bn=True))
-    with pytest.raises(InputError, match=r"^folded\.onnx: .*missing bn2a_branch2b1_gamma \(4,\)"):
+    with pytest.raises(InputError, match=r"^folded\.onnx: .*missing .*bn2a_branch2b1_gamma \(4,\)"):
         convert("folded.onnx", "x.params", "module")
     safetensors.numpy.save_file({"encoder.weight": np.ones((2, 2))}, "other.safetensors")
     with pytest.raises(InputError, match=r"^other\.safetensors: does not fit .*surplus weight"):
