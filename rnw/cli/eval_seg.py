@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
@@ -22,31 +22,6 @@ if TYPE_CHECKING:
     from rnw.evaluation.segmentation import SegmentationEvaluation
 
 
-def protocol_options(command: Callable) -> Callable:
-    """Add the options of a segmentation protocol; what is not given is the weights file's own."""
-    options = (
-        click.option(
-            "--scales",
-            callback=parse_numbers(int, "sizes such as 375,500"),
-            metavar="N,...",
-            help="Longer sides to average, in pixels.",
-        ),
-        click.option("--flip/--no-flip", default=None, help="Average the mirror image."),
-        click.option(
-            "--test-steps", type=int, metavar="N", help="Shift by N fractions of the stride."
-        ),
-        click.option(
-            "--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels."
-        ),
-        click.option(
-            "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.option(
     "--weights",
@@ -61,7 +36,18 @@ def protocol_options(command: Callable) -> Callable:
     metavar="X,...",
     help="What each file weighs; default: the same.",
 )
-@protocol_options
+@click.option(
+    "--scales",
+    callback=parse_numbers(int, "sizes such as 375,500"),
+    metavar="N,...",
+    help="Longer sides to average, in pixels.",
+)
+@click.option("--flip/--no-flip", default=None, help="Average the mirror image.")
+@click.option("--test-steps", type=int, metavar="N", help="Shift by N fractions of the stride.")
+@click.option("--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels.")
+@click.option(
+    "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
+)
 @click.option("--split", help="Default: the data set's test split.")
 @click.option(
     "--save-predictions",

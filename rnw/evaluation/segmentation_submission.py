@@ -7,6 +7,7 @@ first three fields, ADE20K takes plain grey pictures. Context has no server and 
 import io
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
@@ -21,7 +22,7 @@ from rnw.evaluation.kept_labels import LABELS, label_numbers
 from rnw.files import atomic_write
 
 MAX_VALUES = 5  # wrong ones that are named for a picture
-DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile)
+DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
