@@ -46,6 +46,7 @@ def test_commands_are_those_documented():
         "prepare",
         "table1",
         "train-cls",
+        "train-seg",
         "weights",
     }
 
