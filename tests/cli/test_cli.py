@@ -56,6 +56,7 @@ def test_commands_are_those_documented():
         "submission",
         "table1",
         "train-cls",
+        "train-seg",
         "weights",
     }
 
