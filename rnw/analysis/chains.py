@@ -22,7 +22,6 @@ class Between(NamedTuple):
     where the maxima were; without that, what oneDNN passes back in float32 is wrong.
     """
 
-    name: str
     function: Function
     as_in_training: bool = False
 
@@ -34,7 +33,6 @@ class Unit(NamedTuple):
     identity is the very array that was passed. `join` None: nothing follows the sum.
     """
 
-    name: str
     split: Callable[[mx.nd.NDArray], Tuple[mx.nd.NDArray, mx.nd.NDArray]]
     join: Optional[Function] = None
 
@@ -57,13 +55,13 @@ def chain_of(net: Block) -> List[Link]:
 
 def _own_link(block: Block) -> Link:
     if not isinstance(block, ResidualUnit):
-        return Between(type(block.layer).__name__, block, isinstance(block, MaxPooling))
+        return Between(block, isinstance(block, MaxPooling))
 
     def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         values = {name: getattr(block, name).data(x.context) for name in block.layer.parameters()}
         return block.split(mx.nd, x, **values)
 
-    return Unit(block.layer.name, split)
+    return Unit(split)
 
 
 def _foreign_links(block: Block) -> Iterator[Link]:
@@ -77,7 +75,7 @@ def _foreign_links(block: Block) -> Iterator[Link]:
         for child in block._children.values():
             yield from _foreign_links(child)
     else:
-        yield Between(block.name, block, isinstance(block, mx.gluon.nn.MaxPool2D))
+        yield Between(block, isinstance(block, mx.gluon.nn.MaxPool2D))
 
 
 def _holds_units(block: Block) -> bool:
@@ -107,7 +105,7 @@ def _post_activation(block: Block) -> Unit:
             top = stage(top)
         return shortcut, top
 
-    return Unit(block.name, split, _relu)
+    return Unit(split, _relu)
 
 
 def _pre_activation(block: Block) -> Unit:
@@ -124,7 +122,7 @@ def _pre_activation(block: Block) -> Unit:
             top = convolution(top)
         return shortcut, top
 
-    return Unit(block.name, split)
+    return Unit(split)
 
 
 _UNITS = {

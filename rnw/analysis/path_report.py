@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -135,14 +135,13 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     """
     check_free(folder, overwrite)
     write_text(folder / TABLE, _table(networks))
-    write_text(folder / RECORD, json.dumps(as_dict(networks), indent=2) + "\n")
+    write_text(folder / RECORD, json.dumps(_record(networks), indent=2) + "\n")
     write_text(folder / CAPTION, _caption(networks))
     with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
         _draw(networks).savefig(file, format="png")
 
 
-def as_dict(networks: Sequence[Measured]) -> dict:
-    """All figures for JSON."""
+def _record(networks: Sequence[Measured]) -> Dict[str, Any]:
     return {
         "share": GRADIENT_SHARE,
         "networks": [

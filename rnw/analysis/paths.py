@@ -66,6 +66,9 @@ class Trace:
 
     chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes. The loss is the
     cross-entropy, summed over the examples.
+
+    Until the trace is done with, other gradients of the same network must be taken with
+    `retain_graph=True`: MXNet else frees what graphs share.
     """
 
     def __init__(self, chain: Sequence[Link], images: Array, labels: Array):

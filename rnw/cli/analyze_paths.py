@@ -58,9 +58,7 @@ def _measuring_options(command: Callable) -> Callable:
     "--weights", "files", type=FILE, multiple=True, help="A trained network, also of gluoncv's."
 )
 @click.option("--network", "names", multiple=True, metavar="NAME", help="A network by its name.")
-@click.option(
-    "--dataset", metavar="DS", help="For a --network of ours; default: ilsvrc-cls.", default=None
-)
+@click.option("--dataset", metavar="DS", help="For a --network of ours; default: ilsvrc-cls.")
 @click.option("--demo", is_flag=True, help="Train a deep and a wide network on the digits first.")
 @click.option("-o", "--output", type=FILE, metavar="DIR", default="paths", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier call wrote there.")
