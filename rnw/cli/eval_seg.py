@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
 )
+@click.option("--crf", metavar="NAME", help="Refine by a CRF: deeplab or kraehenbuehl.")
 @click.option("--split", help="Default: the data set's test split.")
 @click.option(
     "--save-predictions",
@@ -68,6 +69,7 @@ def command(
     test_steps: Optional[int],
     tile: Optional[int],
     overlap: Optional[int],
+    crf: Optional[str],
     split: Optional[str],
     save_predictions: Optional[Path],
     overwrite: bool,
@@ -91,7 +93,7 @@ def command(
     goes_on = exit_when_interrupted if save_predictions else contextlib.nullcontext
     with goes_on(), Display(err=as_json) as display:
         model = load_segmenter(weights, contexts, mix).tested_by(
-            scales=scales, flip=flip, steps=test_steps, tile=tile, overlap=overlap
+            scales=scales, flip=flip, steps=test_steps, tile=tile, overlap=overlap, crf=crf
         )
         result = evaluate(
             model,

@@ -36,6 +36,7 @@ class CrfParameters(NamedTuple):
 
 DEEPLAB = CrfParameters()
 KRAEHENBUEHL = CrfParameters(5, 10, 80, 13, 3, 3)  # the example in the authors' code
+CRFS = {"deeplab": DEEPLAB, "kraehenbuehl": KRAEHENBUEHL}
 
 
 def refine(

@@ -8,8 +8,9 @@ import numpy as np
 
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.errors import InputError
+from rnw.evaluation.crf import CRFS, refine
 from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
-from rnw.evaluation.upsampling import label
+from rnw.evaluation.upsampling import label, upsample
 from rnw.files import PathLike
 from rnw.weights import load_network
 from rnw.weights.inference import optimize
@@ -21,7 +22,8 @@ class SegmentationProtocol(NamedTuple):
     """What is averaged for a picture: scales (its longer side in pixels) and mirror images.
 
     `steps`: shifts by fractions of the stride. `tile`, `overlap`: squares that the network is
-    given rather than the whole, in pixels; None for the whole.
+    given rather than the whole, in pixels; None for the whole. `crf`: the row of `crf.CRFS` by
+    which the averaged scores are refined.
     """
 
     scales: Tuple[int, ...]
@@ -29,12 +31,14 @@ class SegmentationProtocol(NamedTuple):
     steps: int = 1
     tile: Optional[int] = None
     overlap: int = 0
+    crf: Optional[str] = None
 
     def __str__(self) -> str:
         parts = [f"longer side {', '.join(map(str, self.scales))}"]
         parts += ["flip"] * self.flip
         parts += [f"{self.steps} steps"] * (self.steps > 1)
         parts += [f"tiles of {self.tile} overlapping by {self.overlap}"] * bool(self.tile)
+        parts += [f"CRF {self.crf}"] * bool(self.crf)
         return ", ".join(parts)
 
 
@@ -57,8 +61,8 @@ class Segmenter(NamedTuple):
     def tested_by(self, **changes: Any) -> "Segmenter":
         """The same networks with another protocol where a change is given (is not None).
 
-        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps and tiles
-        that the networks cannot be tested by.
+        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
+        a CRF that the networks cannot be tested by.
         """
         given = {name: value for name, value in changes.items() if value not in (None, ())}
         if "tile" in given:
@@ -67,6 +71,8 @@ class Segmenter(NamedTuple):
         protocol = self.protocol._replace(**given)
         if min(protocol.scales) < 1:
             raise InputError(f"{protocol}: expected scales of at least 1")
+        if protocol.crf not in (None, *CRFS):
+            raise InputError(f"unknown CRF {protocol.crf!r}: expected one of {', '.join(CRFS)}")
         changed = self._replace(protocol=protocol)
         for scorer in self.scorers:
             check_steps(scorer.stride, protocol.steps)
@@ -80,7 +86,13 @@ class Segmenter(NamedTuple):
     def segment(self, image: np.ndarray) -> np.ndarray:
         """The class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
         mix = [weight for _, _, weight in self._views()]
-        return label(self.score_maps(image), image.shape[:2], mix)
+        maps = self.score_maps(image)
+        if self.protocol.crf is None:
+            return label(maps, image.shape[:2], mix)
+        scores = sum(weight * upsample(found, image.shape[:2]) for weight, found in zip(mix, maps))
+        scores = np.maximum(scores, 0)  # cubic interpolation goes below
+        refined = refine(scores / scores.sum(axis=0), image, CRFS[self.protocol.crf])
+        return refined.argmax(axis=0).astype(np.uint8)
 
     def _views(self) -> List[Tuple[Scorer, int, float]]:
         return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]

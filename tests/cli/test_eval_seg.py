@@ -70,7 +70,8 @@ def test_text_says_the_same(rnw, weights):
 
 def test_options_are_the_protocol(rnw, weights):
     options = ("--scales", "32,64", "--flip", "--test-steps", "2", "--tile", "48")
-    scores = _scores(rnw, "--weights", weights, *options)
+    scores = _scores(rnw, "--weights", weights, *options, "--crf", "deeplab")
+    assert scores["crf"] == "deeplab"
     assert (scores["scales"], scores["flip"], scores["steps"]) == ([32, 64], True, 2)
     assert (scores["tile"], scores["overlap"]) == (48, 8)
 
@@ -185,6 +186,7 @@ def test_refuses_options(rnw, options, wording):
         (("--mix", "0.5,0.5"), "mix 0.5,0.5: expected a positive number for each of the 1 weights"),
         (("--tile", "60"), "tiles of 60 with an overlap of 8 pixels: expected multiples"),
         (("--test-steps", "3"), "3 test steps: expected a divisor of the network's stride 8"),
+        (("--crf", "densecrf"), "unknown CRF 'densecrf': expected one of deeplab, kraehenbuehl"),
         (("--scales", "0"), "longer side 0: expected scales of at least 1"),
         (("--official", "--save-predictions", "x"), "official scores are those of Cityscapes"),
     ],

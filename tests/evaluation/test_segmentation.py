@@ -9,6 +9,7 @@ from PIL import Image
 
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
+from rnw.evaluation.crf import KRAEHENBUEHL, refine
 from rnw.evaluation.kept_labels import correctness
 from rnw.evaluation.segmentation import evaluate
 from rnw.evaluation.segmenter import SegmentationProtocol, load_segmenter
@@ -71,6 +72,16 @@ def test_networks_and_scales_are_averaged():
     scores = sum(upsample(found, IMAGES[0].shape[:2]) for found in model.score_maps(IMAGES[0]))
     assert len(model.score_maps(IMAGES[0])) == 4
     assert (model.segment(IMAGES[0]) == scores.argmax(axis=0)).all()
+
+
+def test_averaged_scores_are_refined():
+    model = _model(seeds=(1, 2)).tested_by(crf="kraehenbuehl")
+    image = IMAGES[0]
+    scores = np.mean([upsample(m, image.shape[:2]) for m in model.score_maps(image)], axis=0)
+    scores = np.maximum(scores, 0)
+    refined = refine(scores / scores.sum(axis=0), image, KRAEHENBUEHL).argmax(axis=0)
+    assert (refined != scores.argmax(axis=0)).mean() > 0.01
+    assert (model.segment(image) != refined).mean() < 0.001  # sums in another order
 
 
 def test_an_interrupted_evaluation_goes_on():
@@ -202,9 +213,9 @@ def test_protocols_are_changed_where_it_is_said(changes, protocol):
     assert _model().tested_by(**changes).protocol == protocol
 
 
-@pytest.mark.parametrize("changes", [{"scales": (0,)}, {"steps": 0}])
+@pytest.mark.parametrize("changes", [{"scales": (0,)}, {"steps": 0}, {"crf": "x"}])
 def test_protocols_that_make_no_sense_are_refused(changes):
-    with pytest.raises(InputError, match=r"expected (scales of at least 1|a divisor of)"):
+    with pytest.raises(InputError, match=r"expected (scales of at least 1|a divisor of|one of)"):
         _model().tested_by(**changes)
 
 
