@@ -25,6 +25,7 @@ COMMANDS = {
     "predict": "predict",
     "prepare": "prepare",
     "submission": "submission",
+    "table": "table",
     "table1": "table1",
     "train-cls": "train_cls",
     "train-seg": "train_seg",

@@ -54,6 +54,7 @@ def test_commands_are_those_documented():
         "predict",
         "prepare",
         "submission",
+        "table",
         "table1",
         "train-cls",
         "train-seg",

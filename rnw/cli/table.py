@@ -1,0 +1,59 @@
+"""`rnw table`: one of the paper's Tables 2 to 7 beside what is found here."""
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from rnw.cli.common import (
+    FILE,
+    data_root_option,
+    device_options,
+    exit_when_interrupted,
+    json_option,
+    print_json,
+)
+from rnw.cli.display import Display
+from rnw.runtime import make_contexts
+
+
+@click.command()
+@click.argument("number", type=int)
+@click.option("--weights-dir", type=FILE, required=True, help="Where the .params files lie.")
+@click.option("--output", type=FILE, default="tables", show_default=True, metavar="DIR")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier table.")
+@data_root_option
+@device_options
+@json_option
+def command(
+    number: int,
+    weights_dir: Path,
+    output: Path,
+    overwrite: bool,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Fill the paper's Table NUMBER, 2 to 7, with the scores of the weights that are there.
+
+    Where there are none, and for test splits, whose labels are not public, a dash stays.
+    """
+    contexts = make_contexts(gpus, cpus)
+    from rnw.evaluation.segmentation_tables import (  # starts MXNet
+        as_markdown,
+        check_free,
+        fill_segmentation_table,
+        write_segmentation_table,
+    )
+
+    check_free(output, number, overwrite)
+    with exit_when_interrupted(), Display(err=True) as display:
+        rows = fill_segmentation_table(
+            number, weights_dir, contexts, data_root=data_root, on_picture=display.on_step
+        )
+    table = write_segmentation_table(output, number, rows)
+    if as_json:
+        print_json(table)
+    else:
+        click.echo(as_markdown(number, rows), nl=False)

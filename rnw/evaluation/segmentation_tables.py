@@ -1,0 +1,150 @@
+"""Tables 2 to 7 again: the paper's scores beside those of the weights that are there."""
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+import mxnet as mx
+
+from rnw.data.catalog import find_segmentation_dataset
+from rnw.errors import InputError
+from rnw.evaluation.published import (
+    SEGMENTATION_TABLES,
+    SOURCES,
+    PublishedSegmentation,
+    SegmentationTable,
+)
+from rnw.evaluation.segmentation import SegmentationEvaluation, Segmented, evaluate
+from rnw.evaluation.segmenter import load_segmenter
+from rnw.files import write_text
+from rnw.networks.zoo import find_network
+from rnw.weights.labels import ModelLabel, parse_label
+
+COCO = "coco"  # in the suffix of a label
+SCORES = {"mean IoU": "mean_iou", "pixel accuracy": "pixel_accuracy", "score": "ade20k_score"}
+
+
+class SegmentationRow(NamedTuple):
+    """A row of the paper's table, the weights found for it, and what they give."""
+
+    published: PublishedSegmentation
+    weights: Optional[Path] = None
+    evaluation: Optional[SegmentationEvaluation] = None
+
+    def score(self, name: str) -> Optional[float]:
+        """Ours by the paper's name, in per cent."""
+        if self.evaluation is None or name not in SCORES:
+            return None
+        return self.evaluation.as_dict()[SCORES[name]]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """The row in plain types."""
+        paper = self.published
+        return {
+            **vars(paper),
+            "scores": dict(paper.scores),
+            "weights": self.weights and str(self.weights),
+            "ours": {name: self.score(name) for name, _ in paper.scores},
+        }
+
+
+def find_table(number: int) -> SegmentationTable:
+    """Table `number` of the paper; raises InputError for one that is not of segmentation."""
+    if number not in SEGMENTATION_TABLES:
+        expected = ", ".join(map(str, SEGMENTATION_TABLES))
+        raise InputError(f"table {number}: expected one of {expected}, or `rnw table1`")
+    return SEGMENTATION_TABLES[number]
+
+
+def fill_segmentation_table(
+    number: int,
+    weights_folder: Path,
+    contexts: Sequence[mx.Context],
+    *,
+    data_root: Optional[Path] = None,
+    on_picture: Callable[[Segmented], None] = lambda segmented: None,
+) -> List[SegmentationRow]:
+    """Test the weights in a folder that are for rows whose labels are public.
+
+    Labels are kept beside the weights, and an interrupted table goes on from there.
+
+    Raises InputError for an unknown table, a missing folder, weights that cannot be used, and
+    missing data when there are weights.
+    """
+    table = find_table(number)
+    if not weights_folder.is_dir():
+        raise InputError(f"{weights_folder}: no such directory; expected one with .params files")
+    dataset = find_segmentation_dataset(table.dataset)
+    rows = []
+    for published in table.rows:
+        row = SegmentationRow(published)
+        if published.split == dataset.test_split:
+            row = row._replace(weights=_find_weights(weights_folder, table.dataset, published))
+        if row.weights:
+            model = load_segmenter([row.weights], contexts)
+            kept = row.weights.with_suffix("")
+            found = evaluate(model, data_root=data_root, predictions=kept, on_picture=on_picture)
+            row = row._replace(evaluation=found)
+        rows.append(row)
+    return rows
+
+
+def _find_weights(folder: Path, dataset: str, row: PublishedSegmentation) -> Optional[Path]:
+    """The file with the last name among those for a row."""
+    found = [path for path in sorted(folder.glob("*.params")) if _is_for(path, dataset, row)]
+    return found[-1] if found else None
+
+
+def _is_for(path: Path, dataset: str, row: PublishedSegmentation) -> bool:
+    try:
+        label: ModelLabel = parse_label(path)
+        network = find_network(label.network)
+    except InputError:  # of another kind of file
+        return False
+    coco = COCO in label.suffix.split("_")
+    same = row.network is not None and network == find_network(row.network)
+    return label.dataset == dataset and same and coco == row.coco
+
+
+def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
+    """The table as Markdown, with the sources of its numbers."""
+    lines = ["| network | split | score | paper | source | ours |", "| --- " * 6 + "|"]
+    for row in rows:
+        paper = row.published
+        for name, value in paper.scores:
+            ours = row.score(name)
+            cells = (paper.title, paper.split, name, f"{value:g}", paper.source)
+            lines.append(f"| {' | '.join(cells)} | {'-' if ours is None else f'{ours:.2f}'} |")
+    used = {row.published.source for row in rows}
+    notes = "; ".join(f"{key}: {SOURCES[key]}" for key in SOURCES if key in used)
+    table = "\n".join(lines)
+    return f"Table {number}, {find_table(number).title}, in per cent\n\n{table}\n\n{notes}\n"
+
+
+def check_free(folder: Path, number: int, overwrite: bool) -> None:
+    """Raises InputError when the table is in the folder already."""
+    for path in _files(folder, number):
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: exists; choose another --output or --overwrite it")
+
+
+def _files(folder: Path, number: int) -> List[Path]:
+    return [folder / f"table{number}.{kind}" for kind in ("md", "json")]
+
+
+def write_segmentation_table(
+    folder: Path, number: int, rows: Sequence[SegmentationRow]
+) -> Dict[str, Any]:
+    """Write table<N>.md and table<N>.json, and give what the latter holds."""
+    table = find_table(number)
+    content = {
+        "table": number,
+        "title": table.title,
+        "dataset": table.dataset,
+        "sources": SOURCES,
+        "rows": [row.as_dict() for row in rows],
+    }
+    markdown, plain = _files(folder, number)
+    write_text(markdown, as_markdown(number, rows))
+    write_text(plain, json.dumps(content, indent=1) + "\n")
+    return content

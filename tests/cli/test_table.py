@@ -1,0 +1,72 @@
+"""Tables 2 to 7 by the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.networks.classifier import get_network
+from rnw.weights import save_params
+from tests.data.test_transforms import picture
+
+ADE20K = "ade20k_rna-a1_cls150_s8_ep-0001.params"
+
+
+@pytest.fixture
+def ade20k(fill):
+    """A narrow network under a released name, another one, and a prepared split of two pictures."""
+    for folder in ("weights", "data"):
+        Path(folder).mkdir()
+    save_params(fill(get_network("fcn_a1", 150, width=1 / 32)), f"weights/{ADE20K}")
+    Path("weights", "ade20k_rna-c_cls150_s8_ep-0001.params").write_bytes(b"not for a row")
+    Path("weights", "resnet.params").write_bytes(b"no label")
+    lines = []
+    for k, size in enumerate([(40, 50), (60, 40)]):
+        Image.fromarray(picture(*size, k)).save(f"data/{k}.jpg")
+        labels = np.random.RandomState(k).randint(0, 151, size).astype(np.uint8)
+        Image.fromarray(labels).save(f"data/{k}.png")
+        lines.append(f"{k}.jpg\t{k}.png\n")
+    Path("data", "val.lst").write_text("".join(lines))
+
+
+def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
+    command = ("table", "6", "--weights-dir", "weights", "--data-root", "data")
+    code, out, _ = rnw(*command, "--json")
+    assert code == 0
+    first, *others = json.loads(out)["rows"]
+    assert (first["title"], first["weights"]) == ("Model A1, 2 conv", f"weights/{ADE20K}")
+    assert first["scores"] == {"pixel accuracy": 80.55, "mean IoU": 43.34}
+    evaluate = ("eval-seg", "--weights", f"weights/{ADE20K}", "--data-root", "data", "--json")
+    ours = json.loads(rnw(*evaluate)[1])
+    assert first["ours"]["mean IoU"] == pytest.approx(ours["mean_iou"])
+    assert first["ours"]["pixel accuracy"] == pytest.approx(ours["pixel_accuracy"])
+    assert all(set(row["ours"].values()) == {None} for row in others)
+    lines = Path("tables/table6.md").read_text().splitlines()
+    value = f"{ours['mean_iou']:.2f}"
+    assert f"| Model A1, 2 conv | val | mean IoU | 43.34 | R | {value} |" in lines
+    assert sum(line.endswith("| - |") for line in lines) == 5
+    assert "tables/table6.md: exists" in refused(*command)
+
+
+@pytest.mark.parametrize("number", range(2, 8))
+def test_missing_weights_leave_dashes(number, rnw):
+    Path("none").mkdir()
+    code, out, err = rnw("table", number, "--weights-dir", "none")
+    assert (code, err) == (0, "")
+    assert out == Path(f"tables/table{number}.md").read_text()
+    rows = [line for line in out.splitlines() if line.startswith("|")][2:]
+    assert rows
+    assert all(row.endswith("| - |") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("1", "--weights-dir", "."), "table 1: expected one of 2, 3, 4, 5, 6, 7, or `rnw table1`"),
+        (("2", "--weights-dir", "nowhere"), "nowhere: no such directory"),
+    ],
+)
+def test_refused(refused, options, wording):
+    assert wording in refused("table", *options)
