@@ -44,8 +44,9 @@ def command(
 ) -> None:
     """Prepare DATASET from the official archives, or their content, in FOLDERs.
 
-    DATASET is ilsvrc-cls, places365-cls, voc, cityscapes, ade20k or pascal-context. Archives are extracted, folders linked, then the lists are written. It can be stopped at any
-    time: the same command goes on.
+    DATASET is ilsvrc-cls, places365-cls, voc, cityscapes, ade20k or pascal-context. Archives are
+    extracted, folders linked, then the lists are written. It can be stopped at any time: the same
+    command goes on.
     """
     preparation = _preparation(
         dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite
