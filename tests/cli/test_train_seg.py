@@ -88,7 +88,7 @@ def test_dry_run(rnw):
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
         ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),
         ("--dataset shapes --set classifier=3", "classifier is '3', expected one of"),
-        ("--dataset shapes --cpus 3", "a batch of 16 cannot be cut into 3"),
+        ("--dataset shapes --cpus 3", "a batch of 8 cannot be cut into 3"),
         ("--dataset shapes --init none.params", "none.params: "),
         (
             "--recipe voc --dataset shapes --set classes=5",

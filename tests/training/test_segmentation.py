@@ -26,6 +26,7 @@ from tests.training.stopping import stop_after
 NETWORK = "28-0-1-1-1-1-1-1"
 LABEL = f"few_rna-{NETWORK}_cls5_s8"
 TINY = (
+    "dropout=0.3,0.5",
     "dataset=few",
     f"network={NETWORK}",
     "width=0.03125",
