@@ -60,13 +60,16 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
     The weights of gluoncv's are downloaded unless they are there; a network of this package has
     the initial values of seed 0, for data set `dataset`.
 
-    Raises InputError for an unknown name and weights that cannot be had.
+    Raises InputError for an unknown name, a segmentation network, and weights that
+    cannot be had.
     """
     if _GLUONCV.fullmatch(name):
         row = _gluoncv_row(name)
         return _load_gluoncv(row, download_weights(row), context)
     found = find_dataset(dataset or BASELINE_DATASET)
     net = get_network(name, found.classes)
+    if net.config.segmentation:
+        raise InputError(f"{name}: is a segmentation network, expected a classifier")
     initialize(net, [context], np.random.RandomState(0))
     crop = int(net.config.spec.size * found.test_scale)
     weights = "initial values, not trained"
@@ -74,21 +77,19 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
 
 
 def _gluoncv_row(name: str) -> Baseline:
-    from gluoncv.model_zoo.model_zoo import get_model_list
+    from gluoncv.model_zoo.model_zoo import get_model_list  # slow, and for these alone
 
     if name not in get_model_list():
         raise InputError(f"gluoncv has no network {name!r}")
-    return Baseline(name, name, _GLUONCV_PROTOCOLS[_gluoncv_dataset(name)])
+    return Baseline(name, name, _GLUONCV_PROTOCOLS[_gluoncv_dataset(name).name])
 
 
-def _gluoncv_dataset(name: str) -> str:
-    return cifar10.CIFAR10.name if name.startswith("cifar_") else BASELINE_DATASET
+def _gluoncv_dataset(name: str) -> Dataset:
+    return cifar10.CIFAR10 if name.startswith("cifar_") else find_dataset(BASELINE_DATASET)
 
 
 def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
-    net = load_baseline(row, path, [context])
-    name = _gluoncv_dataset(row.name)
-    dataset = cifar10.CIFAR10 if name == cifar10.CIFAR10.name else find_dataset(name)
+    net, dataset = load_baseline(row, path, [context]), _gluoncv_dataset(row.name)
     return Subject(row.title, path.name, chain_of(net), dataset, row.protocol, context)
 
 

@@ -61,6 +61,7 @@ def test_resnet_of_gluoncv_on_cifar10(rnw, refused, cifar10_folder, tmp_path):  
     ("arguments", "wording"),
     [
         (("--network", "model_z"), "unknown network 'model_z'"),
+        (("--network", "fcn_a1"), "fcn_a1: is a segmentation network"),
         (("--network", "cifar_resnet9_v1"), "gluoncv has no network 'cifar_resnet9_v1'"),
         (("--weights", "digits_rna-a_cls10_ep-0001.params"), "no such file"),
     ],
