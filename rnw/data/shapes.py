@@ -52,7 +52,7 @@ class Shapes:
         """A PNG file, and its classes (SIZE, SIZE) uint8."""
         if index not in self._drawn:
             random = np.random.RandomState([self._seed, index])
-            image = _texture(random, SIZE)
+            image = _ground(random, SIZE)
             label = np.zeros((SIZE, SIZE), np.uint8)
             for _ in range(random.randint(1, 4)):
                 kind = random.randint(1, len(CLASSES))
@@ -78,7 +78,7 @@ def read_shape_crops(root: Path, split: str) -> Examples:
     images = np.empty((count, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     for index, kind in enumerate(labels + 1):
         random = np.random.RandomState([seed, index])
-        images[index] = _texture(random, CROP_SIZE)
+        images[index] = _ground(random, CROP_SIZE)
         _paint(kind, images[index], random)
     return Examples(images, labels)
 
@@ -90,12 +90,21 @@ def _paint(kind: int, image: np.ndarray, random: np.random.RandomState) -> np.nd
     return inside
 
 
+def _ground(random: np.random.RandomState, size: int) -> np.ndarray:
+    return _grating(random.uniform(60, 200, (2, 1)) + random.normal(0, 6, (2, 3)), random, size)
+
+
 def _texture(random: np.random.RandomState, size: int) -> np.ndarray:
-    """Two colours in a grating of random direction and pitch, with noise."""
+    """That of a shape, in saturated colours, which the ground has not."""
+    levels = np.stack([random.uniform(low, low + 75, 2) for low in (0, 90, 180)], axis=1)
+    return _grating(levels[:, random.permutation(3)], random, size)
+
+
+def _grating(colours: np.ndarray, random: np.random.RandomState, size: int) -> np.ndarray:
+    """Two colours (2, 3) in a grating of random direction and pitch, with noise."""
     y, x = np.mgrid[:size, :size]
     angle, pitch = random.uniform(0, np.pi), random.uniform(4, 16)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / pitch) > 0
-    colours = random.uniform(0, 255, (2, 3))
     noise = random.normal(0, 12, (size, size, 3))
     return np.clip(colours[wave.astype(int)] + noise, 0, 255).astype(np.uint8)
 

@@ -12,6 +12,7 @@ from rnw.evaluation.crf import CRFS, refine
 from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
 from rnw.evaluation.upsampling import label, upsample
 from rnw.files import PathLike
+from rnw.networks.classifier import Network
 from rnw.weights import load_network
 from rnw.weights.inference import optimize
 from rnw.weights.labels import parse_label
@@ -139,9 +140,21 @@ def load_segmenter(
     return Segmenter(scorers, dataset, _protocol(Path(paths[0]), dataset))
 
 
+def make_segmenter(
+    net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]
+) -> Segmenter:
+    """A network for a data set, as it is now, tested at the data set's own scale."""
+    return Segmenter([_scorer(net, contexts)], dataset, own_protocol(dataset))
+
+
 def _protocol(path: Path, dataset: SegmentationDataset) -> SegmentationProtocol:
     released = RELEASED.get(path.name)
-    return released_protocol(released) if released else SegmentationProtocol((dataset.test_size,))
+    return released_protocol(released) if released else own_protocol(dataset)
+
+
+def own_protocol(dataset: SegmentationDataset) -> SegmentationProtocol:
+    """How files that are not released are tested."""
+    return SegmentationProtocol((dataset.test_size,))
 
 
 def released_protocol(released: ReleasedFile) -> SegmentationProtocol:
@@ -162,7 +175,11 @@ def _load_scorer(
         raise InputError(
             f"{path}: is for {net.config.classes} classes, {dataset.title} has {dataset.classes}"
         )
-    return Scorer(_forward(optimize(net), list(contexts)), net.config.stride, weight, path)
+    return _scorer(net, contexts)._replace(weight=weight, weights_file=path)
+
+
+def _scorer(net: Network, contexts: Sequence[mx.Context]) -> Scorer:
+    return Scorer(_forward(optimize(net), list(contexts)), net.config.stride)
 
 
 def _forward(net: Any, contexts: List[mx.Context]) -> Forward:

@@ -31,7 +31,10 @@ def pictures(tmp_path, monkeypatch):
         pairs.append(Pair(f"{index}.png", f"label{index}.png"))
     images = LabelledImages(tmp_path, pairs)
     row = replace(
-        SEGMENTATION["shapes"], read=lambda root, split: images, largest=(64, 64), test_size=80
+        SEGMENTATION["shapes"],
+        read=lambda root, split: images,
+        test_size=80,
+        identical_sizes=False,
     )
     monkeypatch.setitem(SEGMENTATION, "pictures", row)
     return images
