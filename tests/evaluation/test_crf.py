@@ -118,7 +118,7 @@ def test_the_lattice_is_near_a_gaussian(dimension):
 
 @pytest.mark.parametrize(
     "parameters, difference, disagreement",
-    [(DEEPLAB, 0.015, 0.03), (KRAEHENBUEHL, 0.002, 0.005)],
+    [(DEEPLAB, 0.015, 0.04), (KRAEHENBUEHL, 0.002, 0.005)],
     ids=["deeplab", "kk"],
 )
 @pytest.mark.parametrize("size", [20, 40])

@@ -229,10 +229,10 @@ def _save(name, fill, network="fcn_a1", classes=5):
 
 def test_a_weights_file_says_all(fill):
     model = load_segmenter([_save(SHAPES, fill)], [mx.cpu()])
-    assert (model.dataset.name, model.protocol) == ("shapes", SegmentationProtocol((96,)))
+    assert (model.dataset.name, model.protocol) == ("shapes", SegmentationProtocol((128,)))
     image = picture(90, 96, 1)
     (found,) = model.score_maps(image)
-    assert (found.scores.shape, found.stride) == ((5, 12, 12), 8)
+    assert (found.scores.shape, found.stride) == ((5, 15, 16), 8)
     np.testing.assert_allclose(found.scores.sum(axis=0), 1, rtol=1e-5)
     two = load_segmenter([SHAPES], [mx.cpu(0), mx.cpu(1)]).tested_by(flip=True, steps=2)
     one = model.tested_by(flip=True, steps=2)
