@@ -45,7 +45,7 @@ def _scores(rnw, *arguments):
 def test_json(rnw, weights):
     scores = _scores(rnw, "--weights", weights)
     assert (scores["dataset"], scores["split"], scores["images"]) == ("shapes", "val", 2)
-    assert (scores["scales"], scores["flip"], scores["steps"]) == ([96], False, 1)
+    assert (scores["scales"], scores["flip"], scores["steps"]) == ([128], False, 1)
     ious = [row["iou"] for row in scores["per_class"]]
     assert [row["name"] for row in scores["per_class"]] == list(SEGMENTATION["shapes"].class_names)
     assert scores["mean_iou"] == pytest.approx(np.mean(ious))
@@ -60,7 +60,7 @@ def test_text_says_the_same(rnw, weights):
     code, out, err = rnw("eval-seg", "--weights", weights, "--flip")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[:2] == ["shapes val, 2 images", "longer side 96, flip"]
+    assert lines[:2] == ["shapes val, 2 images", "longer side 128, flip"]
     rows = [line.split() for line in lines[3:8]]
     assert rows == [
         [f"{row['iou']:.2f}", f"{row['accuracy']:.2f}", row["name"]] for row in scores["per_class"]
