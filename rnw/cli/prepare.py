@@ -20,7 +20,7 @@ SECONDS = 1  # between two lines of progress
 
 
 @click.command()
-@click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION))
+@click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
 @click.option(
@@ -44,8 +44,9 @@ def command(
 ) -> None:
     """Prepare a data set from the official archives, or their content, in FOLDERs.
 
-    Archives are extracted, folders linked, then the lists are written. It can be stopped at any
-    time: the same command goes on.
+    DATASET is ilsvrc-cls, places365-cls, voc, cityscapes, ade20k or pascal-context. Archives are
+    extracted, folders linked, then the lists are written. It can be stopped at any time: the same
+    command goes on.
     """
     preparation = _preparation(
         dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite
