@@ -17,7 +17,8 @@ CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
 TRAINING, HELD_OUT = 400, 100
 CROP_SIZE = 64  # of a picture of one shape
-CROPS_TRAINING, CROPS_HELD_OUT = 2000, 400
+CROPS_TRAINING, CROPS_HELD_OUT = 10_000, 400
+TURNS = 4  # of each drawing to train on, by a quarter and with other colours
 
 
 class Shapes:
@@ -73,13 +74,23 @@ def read_shape_crops(root: Path, split: str) -> Examples:
 
     `root` is not used.
     """
-    count, seed = (CROPS_HELD_OUT, 3) if split == "test" else (CROPS_TRAINING, 2)
+    if split == "test":
+        return _draw_crops(CROPS_HELD_OUT, seed=3)
+    drawn = _draw_crops(CROPS_TRAINING // TURNS, seed=2)
+    turned = [
+        np.roll(np.rot90(drawn.images, turn, (1, 2)), turn, 3) ^ np.uint8(255 * (turn % 2))
+        for turn in range(TURNS)
+    ]
+    return Examples(np.concatenate(turned), np.tile(drawn.labels, TURNS))
+
+
+def _draw_crops(count: int, seed: int) -> Examples:
     labels = np.arange(count) % (len(CLASSES) - 1)
     images = np.empty((count, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    for index, kind in enumerate(labels + 1):
-        random = np.random.RandomState([seed, index])
-        images[index] = _ground(random, CROP_SIZE)
-        _paint(kind, images[index], random)
+    random = np.random.RandomState(seed)
+    for image, kind in zip(images, labels + 1):
+        image[:] = _ground(random, CROP_SIZE)
+        _paint(kind, image, random)
     return Examples(images, labels)
 
 

@@ -75,8 +75,13 @@ def test_crops_have_one_shape_each(crops):
 
 def test_crops_to_train_on_are_others(crops):
     images, labels = read_shape_crops(Path(), "train")
-    assert np.bincount(labels).tolist() == [500] * 4
+    assert np.bincount(labels).tolist() == [2500] * 4
     assert not (images[:400] == crops.images).all((1, 2, 3)).any()
+    drawn, turned = images[:2500], images[2500:5000]
+    np.testing.assert_array_equal(labels[:2500], labels[2500:5000])
+    # a quarter turn to the left, red to green to blue to red, and dark for bright
+    np.testing.assert_array_equal(turned[:, 0, 0, 1], 255 - drawn[:, 0, -1, 0])
+    np.testing.assert_array_equal(turned[:, -1, 0, 0], 255 - drawn[:, 0, 0, 2])
 
 
 def test_a_disc_has_no_hole_and_a_ring_has(crops):
