@@ -1,7 +1,7 @@
 """`rnw bench`: speed, as ratios to a reference measured in the same run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 @click.group()
 def command() -> None:
     """Measure speed and memory on this machine."""
+
+
+def _one_device(gpus: Optional[str], cpus: Optional[int]) -> Any:
+    context, *others = make_contexts(gpus, cpus)
+    if others:
+        raise click.UsageError("one device is measured at a time")
+    return context
 
 
 @command.command()
@@ -41,9 +48,7 @@ def inference(
     On a CPU the measurement is repeated in a second process that leaves the number of threads to
     MXNet.
     """
-    context, *others = make_contexts(gpus, cpus)
-    if others:
-        raise click.UsageError("one device is measured at a time")
+    context = _one_device(gpus, cpus)
     from rnw.analysis.speed import bench_inference  # starts MXNet
 
     result = bench_inference(network, batch, size, context, repetitions=repetitions)
@@ -148,9 +153,7 @@ def loss(
     as_json: bool,
 ) -> None:
     """Compare the bootstrapped loss and its gradient with plain NumPy, on one device."""
-    context, *others = make_contexts(gpus, cpus)
-    if others:
-        raise click.UsageError("one device is measured at a time")
+    context = _one_device(gpus, cpus)
     from rnw.analysis.loss_speed import bench_loss  # starts MXNet
 
     result = bench_loss(images, classes, size, context, repetitions=repetitions)
@@ -210,9 +213,7 @@ def table(
     as_json: bool,
 ) -> None:
     """Compare the speed of Table 1's networks with ResNet-101's, here and in the paper."""
-    context, *others = make_contexts(gpus, cpus)
-    if others:
-        raise click.UsageError("one device is measured at a time")
+    context = _one_device(gpus, cpus)
     from rnw.evaluation.cost_tables import compare_speeds  # starts MXNet
 
     rows = compare_speeds(

@@ -42,12 +42,13 @@ def command(
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.segmentation_tables import (  # starts MXNet
         as_markdown,
-        check_free,
+        file_names,
         fill_segmentation_table,
         write_segmentation_table,
     )
+    from rnw.evaluation.table1 import check_output
 
-    check_free(output, number, overwrite)
+    check_output(output, overwrite, file_names(number))
     with exit_when_interrupted(), Display(err=True) as display:
         rows = fill_segmentation_table(
             number, weights_dir, contexts, data_root=data_root, on_picture=display.on_step

@@ -14,8 +14,9 @@ from PIL import Image, ImageFile
 from rnw.data.readers import read_file
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
+from rnw.networks.heads import IGNORED_LABEL
 
-IGNORED = 255
+IGNORED = IGNORED_LABEL
 
 
 class Pair(NamedTuple):

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
@@ -121,15 +121,9 @@ def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
     return f"Table {number}, {find_table(number).title}, in per cent\n\n{table}\n\n{notes}\n"
 
 
-def check_free(folder: Path, number: int, overwrite: bool) -> None:
-    """Raises InputError when the table is in the folder already."""
-    for path in _files(folder, number):
-        if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists; choose another --output or --overwrite it")
-
-
-def _files(folder: Path, number: int) -> List[Path]:
-    return [folder / f"table{number}.{kind}" for kind in ("md", "json")]
+def file_names(number: int) -> Tuple[str, str]:
+    """What a table is written as: Markdown and JSON."""
+    return f"table{number}.md", f"table{number}.json"
 
 
 def write_segmentation_table(
@@ -144,7 +138,7 @@ def write_segmentation_table(
         "sources": SOURCES,
         "rows": [row.as_dict() for row in rows],
     }
-    markdown, plain = _files(folder, number)
-    write_text(markdown, as_markdown(number, rows))
-    write_text(plain, json.dumps(content, indent=1) + "\n")
+    markdown, plain = file_names(number)
+    write_text(folder / markdown, as_markdown(number, rows))
+    write_text(folder / plain, json.dumps(content, indent=1) + "\n")
     return content

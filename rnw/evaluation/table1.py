@@ -176,9 +176,9 @@ def untrained(name: str) -> Tuple[Any, int]:
     return net, int(net.config.spec.size * find_dataset(DATASET).test_scale)
 
 
-def check_output(folder: Path, overwrite: bool) -> None:
-    """Raises InputError when a table is in the folder already."""
-    for name in (MARKDOWN, JSON):
+def check_output(folder: Path, overwrite: bool, names: Sequence[str] = (MARKDOWN, JSON)) -> None:
+    """Raises InputError when a table, in the files `names`, is in the folder already."""
+    for name in names:
         if (folder / name).exists() and not overwrite:
             raise InputError(f"{folder / name}: exists; choose another --output or --overwrite it")
 
