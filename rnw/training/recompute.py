@@ -20,7 +20,7 @@ from rnw.training.recompute_plan import first_recorded
 Arrays = List[mx.nd.NDArray]
 
 _M_MMAP_THRESHOLD = -3  # of malloc.h
-_RETURNED_AT_ONCE = 1 << 20
+_RETURNED_AT_ONCE = 8 << 20  # bytes; the system's work for smaller ones is not worth their memory
 
 
 def recompute_gradients(
@@ -84,6 +84,7 @@ def _finish(net: Network, first: int, x: mx.nd.NDArray, extras: Sequence[Arrays]
 
 def _gradients_again(block: Block, arguments: Sequence[Arrays], gradients: Arrays) -> Arrays:
     """Run `block` once more and differentiate it; the gradients of its inputs, per device."""
+    _return_freed_parts()
     inputs = [_variable(x) for x, *_ in arguments]
     with _statistics_kept(block, inputs), mx.autograd.record():
         outputs = [block(x, *extra) for x, (_, *extra) in zip(inputs, arguments)]
@@ -124,7 +125,17 @@ def _forward_moves_statistics(context: mx.Context) -> bool:
 
 
 def return_freed_memory() -> None:
-    """Make freed maps go back to the system at once (glibc otherwise keeps those below 32 MB)."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _RETURNED_AT_ONCE)
+    """Make large freed maps go back to the system at once (glibc else keeps those below 32 MB)."""
+    _call_libc("mallopt", _M_MMAP_THRESHOLD, _RETURNED_AT_ONCE)
+
+
+def _return_freed_parts() -> None:
+    """Give back what smaller freed maps hold."""
+    _call_libc("malloc_trim", 0)
+
+
+def _call_libc(name: str, *arguments: int) -> None:
+    """Call one of glibc's own functions, which other C libraries lack."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)
