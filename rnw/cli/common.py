@@ -40,13 +40,42 @@ data_root_option = click.option(
 )
 
 
+_PROTOCOL = (
+    click.option(
+        "--scales",
+        callback=parse_numbers(int, "sizes such as 375,500"),
+        metavar="N,...",
+        help="Longer sides to average, in pixels.",
+    ),
+    click.option("--flip/--no-flip", default=None, help="Average the mirror image."),
+    click.option(
+        "--test-steps", "steps", type=int, metavar="N", help="Shift by N fractions of the stride."
+    ),
+    click.option(
+        "--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels."
+    ),
+    click.option(
+        "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
+    ),
+    click.option("--crf", metavar="NAME", help="Refine by a CRF: deeplab or kraehenbuehl."),
+)
+
+
+def protocol_options(command: Callable) -> Callable:
+    """Add what `Segmenter.tested_by` takes."""
+    for option in reversed(_PROTOCOL):
+        command = option(command)
+    return command
+
+
 @contextlib.contextmanager
-def exit_when_interrupted() -> Iterator[None]:
-    """End at Ctrl-C a command that goes on where it stopped."""
+def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
+    """End at Ctrl-C a command that goes on where it stopped, unless it is told to `overwrite`."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("\nstopped; the same command goes on", err=True)
+        again = "the same command without --overwrite" if overwrite else "the same command"
+        click.echo(f"\nstopped; {again} goes on", err=True)
         raise SystemExit(INTERRUPTED) from None
 
 

@@ -82,7 +82,7 @@ def command(
     from rnw.evaluation.classification import evaluate, load_model  # starts MXNet
 
     crops = "three" if three_crops else "ten" if ten_crops else None
-    with exit_when_interrupted(), Display(err=as_json) as display:
+    with exit_when_interrupted(overwrite=overwrite), Display(err=as_json) as display:
         model = load_model(weights, contexts, baseline)
         result = evaluate(
             model.tested_by(scales, crops, flip),

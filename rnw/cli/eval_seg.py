@@ -2,7 +2,7 @@
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import click
 
@@ -14,6 +14,7 @@ from rnw.cli.common import (
     json_option,
     parse_numbers,
     print_json,
+    protocol_options,
 )
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
@@ -36,19 +37,7 @@ if TYPE_CHECKING:
     metavar="X,...",
     help="What each file weighs; default: the same.",
 )
-@click.option(
-    "--scales",
-    callback=parse_numbers(int, "sizes such as 375,500"),
-    metavar="N,...",
-    help="Longer sides to average, in pixels.",
-)
-@click.option("--flip/--no-flip", default=None, help="Average the mirror image.")
-@click.option("--test-steps", type=int, metavar="N", help="Shift by N fractions of the stride.")
-@click.option("--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels.")
-@click.option(
-    "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
-)
-@click.option("--crf", metavar="NAME", help="Refine by a CRF: deeplab or kraehenbuehl.")
+@protocol_options
 @click.option("--split", help="Default: the data set's test split.")
 @click.option(
     "--save-predictions",
@@ -64,12 +53,6 @@ if TYPE_CHECKING:
 def command(
     weights: Tuple[Path, ...],
     mix: Tuple[float, ...],
-    scales: Tuple[int, ...],
-    flip: Optional[bool],
-    test_steps: Optional[int],
-    tile: Optional[int],
-    overlap: Optional[int],
-    crf: Optional[str],
     split: Optional[str],
     save_predictions: Optional[Path],
     overwrite: bool,
@@ -78,6 +61,7 @@ def command(
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
+    **protocol: Any,
 ) -> None:
     """Test segmentation networks on their data set, all taken from the weights file.
 
@@ -90,11 +74,11 @@ def command(
     from rnw.evaluation.segmentation import evaluate  # start MXNet
     from rnw.evaluation.segmenter import load_segmenter
 
-    goes_on = exit_when_interrupted if save_predictions else contextlib.nullcontext
-    with goes_on(), Display(err=as_json) as display:
-        model = load_segmenter(weights, contexts, mix).tested_by(
-            scales=scales, flip=flip, steps=test_steps, tile=tile, overlap=overlap, crf=crf
-        )
+    ending = (
+        exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()
+    )
+    with ending, Display(err=as_json) as display:
+        model = load_segmenter(weights, contexts, mix).tested_by(**protocol)
         result = evaluate(
             model,
             data_root=data_root,

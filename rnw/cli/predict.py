@@ -1,12 +1,15 @@
 """`rnw predict`: what a network sees in pictures."""
 
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, device_options, json_option, print_json
+from rnw.cli.common import FILE, device_options, json_option, print_json, protocol_options
 from rnw.runtime import make_contexts
+
+if TYPE_CHECKING:
+    from rnw.evaluation.segmenter import Segmenter
 
 
 @click.command()
@@ -17,6 +20,7 @@ from rnw.runtime import make_contexts
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="For label maps and overlays.")
 @click.option("--overwrite", is_flag=True, help="Replace what was written there.")
 @click.argument("images", nargs=-1, required=True, type=FILE)
+@protocol_options
 @device_options
 @json_option
 def command(
@@ -28,11 +32,13 @@ def command(
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
+    **protocol: Any,
 ) -> None:
     """Print the most probable classes of each of IMAGES.
 
     With a segmentation network, IMAGES may be folders too: write a label map, an overlay with a
-    legend and the area of each class to DIR, and print the areas.
+    legend and the area of each class to DIR, and print the areas; the protocol is that of
+    `rnw eval-seg`.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.data.catalog import SEGMENTATION  # needs an extra
@@ -42,8 +48,13 @@ def command(
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
     if output is not None and not segmentation:
         raise click.UsageError("'-o' is for the pictures of a segmentation network")
+    if not segmentation and any(given not in (None, ()) for given in protocol.values()):
+        raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
     if segmentation:
-        _segment(weights, contexts, images, output, overwrite, as_json)
+        from rnw.evaluation.segmenter import load_segmenter  # starts MXNet
+
+        model = load_segmenter([weights], contexts).tested_by(**protocol)
+        _segment(model, images, output, overwrite, as_json)
     else:
         _classify(weights, contexts, images, top, as_json)
 
@@ -72,17 +83,10 @@ def _as_dict(prediction) -> dict:
 
 
 def _segment(
-    weights: Path,
-    contexts: list,
-    images: Tuple[Path, ...],
-    output: Path,
-    overwrite: bool,
-    as_json: bool,
+    model: "Segmenter", images: Tuple[Path, ...], output: Path, overwrite: bool, as_json: bool
 ) -> None:
-    from rnw.evaluation.segmentation_pictures import predict_pictures  # start MXNet
-    from rnw.evaluation.segmenter import load_segmenter
+    from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
 
-    model = load_segmenter([weights], contexts)
     predictions = predict_pictures(model, images, output, overwrite=overwrite)
     if as_json:
         print_json({"predictions": [prediction.as_dict() for prediction in predictions]})

@@ -55,7 +55,7 @@ def command(
     for step in steps:
         click.echo(step.text)
         if not dry_run:
-            _run(step)
+            _run(step, overwrite)
     if dry_run:
         click.echo("this would be done" if steps else "nothing to do")
         return
@@ -81,8 +81,8 @@ def _preparation(
     )
 
 
-def _run(step: "Step") -> None:
-    with _Progress() as progress, exit_when_interrupted():
+def _run(step: "Step", overwrite: bool) -> None:
+    with _Progress() as progress, exit_when_interrupted(overwrite=overwrite):
         step.run(progress.show)
 
 

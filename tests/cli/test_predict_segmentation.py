@@ -3,16 +3,20 @@
 import json
 from pathlib import Path
 
+import mxnet as mx
 import numpy as np
 import pytest
 from PIL import Image
 
 from rnw.data.catalog import SEGMENTATION
+from rnw.data.readers import read_image
+from rnw.evaluation.segmenter import load_segmenter
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
 
 SHAPES = "shapes_rna-a1_cls5_s8_ep-0001.params"
+DIGITS = "digits_rna-a1_cls10_ep-0001.params"
 FILES = ("a.json", "a.png", "a_overlay.png", "b.json", "b.png", "b_overlay.png")
 COMMAND = ("predict", "--weights", SHAPES, "-o", "out")
 
@@ -54,6 +58,17 @@ def test_text_says_the_same(rnw, pictures):
     ]
 
 
+def test_the_protocol_is_that_of_the_library(rnw, pictures):
+    code, _, err = rnw(*COMMAND, "--scales", "40,64", "--flip", "--tile", "32", "mine/a.jpg")
+    assert (code, err) == (0, "")
+    plain = load_segmenter([SHAPES], [mx.cpu()])
+    model = plain.tested_by(scales=(40, 64), flip=True, tile=32)
+    image = read_image("mine/a.jpg")
+    labels = np.array(Image.open("out/a.png"))
+    assert (labels == model.segment(image)).all()
+    assert (labels != plain.segment(image)).any()
+
+
 def test_nothing_is_replaced_unasked(rnw, refused, pictures):
     Path("out").mkdir()
     Path("out/b.json").write_text("precious")
@@ -90,7 +105,8 @@ def test_refuses_before_any_is_segmented(refused, pictures, spoil, images, wordi
     ("options", "wording"),
     [
         (("--weights", SHAPES, "a.jpg"), "a segmentation network draws pictures: give '-o DIR'"),
-        (("--weights", "digits_rna-a1_cls10_ep-0001.params", "-o", "x", "a.jpg"), "'-o' is for"),
+        (("--weights", DIGITS, "-o", "x", "a.jpg"), "'-o' is for"),
+        (("--weights", DIGITS, "--no-flip", "a.jpg"), "scales, flips"),
     ],
 )
 def test_refuses_options(rnw, options, wording):
