@@ -19,7 +19,7 @@ from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
 
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
-WARM_UP = 2
+WARM_UP = 1
 
 
 class Variant(NamedTuple):

@@ -20,7 +20,7 @@ from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
-KILLS = 10
+KILLS, EPOCHS = 10, 20
 
 
 def _train(folder, devices=2, overrides=SHORT, **options):
@@ -192,7 +192,7 @@ def test_the_best_of_those_validated_is_kept(tmp_path):
 def _start(folder, *more):
     options = ("--cpus", "2", "--output", str(folder), "--resume", "--checkpoint-every", "1")
     options += ("--val-every", "1")
-    settings = [part for override in (*SHORT, "epochs=40") for part in ("--set", override)]
+    settings = [part for override in (*SHORT, f"epochs={EPOCHS}") for part in ("--set", override)]
     command = [sys.executable, "-m", "rnw", "train-cls", "--dataset", "digits", *options, *more]
     return subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, text=True)
 
@@ -219,7 +219,7 @@ def test_killed_ten_times(tmp_path):
     stream = random.Random(0)
     cut_short = 0
     for kill in range(KILLS):
-        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.4))
+        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.2))
         cut_short += bool(list(parts.glob(".*.part")))
     assert cut_short >= 1
     assert _start(parts).wait(300) == 0
@@ -230,7 +230,7 @@ def test_killed_ten_times(tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_command_line_stops_with_a_status_of_its_own(tmp_path, number, status):
     run = _start(tmp_path)
-    assert run.stdout.readline().startswith("epoch 1/40")
+    assert run.stdout.readline().startswith(f"epoch 1/{EPOCHS}")
     run.send_signal(number)
     assert run.wait(60) == status
     assert (tmp_path / f"{LABEL}.state").exists()
