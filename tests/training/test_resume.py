@@ -20,7 +20,7 @@ from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
-KILLS, EPOCHS = 10, 20
+KILLS, EPOCHS = 10, 12
 
 
 def _train(folder, devices=2, overrides=SHORT, **options):
@@ -219,7 +219,7 @@ def test_killed_ten_times(tmp_path):
     stream = random.Random(0)
     cut_short = 0
     for kill in range(KILLS):
-        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.2))
+        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.1))
         cut_short += bool(list(parts.glob(".*.part")))
     assert cut_short >= 1
     assert _start(parts).wait(300) == 0
