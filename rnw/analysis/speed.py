@@ -11,7 +11,8 @@ import mxnet as mx
 from rnw.analysis.cost import count_multiply_adds
 from rnw.analysis.memory import used_memory_mb
 from rnw.errors import InputError
-from rnw.networks.classifier import get_network
+from rnw.networks.classifier import Network, get_network
+from rnw.networks.layout import NetworkConfig
 from rnw.runtime import leave_threads_to_mxnet
 from rnw.weights.inference import optimize
 
@@ -40,16 +41,17 @@ class InferenceSpeed(NamedTuple):
 
 
 def bench_inference(
-    name: str, batch: int, size: int, context: Any, *, repetitions: int = 5
+    name: str, batch: int, size: int, context: Any, *, repetitions: int = 5, **options: Any
 ) -> InferenceSpeed:
     """Time network `name` on (batch, 3, size, size) float32, in turn with the reference product.
 
     So is its copy for inference, `rnw.optimize`. Peak memory is that of the process before both
-    take their share, in units of 10^6 bytes.
+    take their share, in units of 10^6 bytes. options: of the network, as `rnw.get_network` takes
+    them.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
-    net = _hybridized(get_network(name), context)
+    net = _hybridized(get_network(name, **options), context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))
     peak = used_memory_mb([context])
@@ -73,7 +75,7 @@ def bench_inference(
         ratio=median_ratio(rates, references),
         peak_memory_mb=peak,
         optimized_gain=median_ratio(plain, optimized),
-        thread_gain=speed / _speed_with_own_threads(name, batch, size) if on_cpu else None,
+        thread_gain=speed / _speed_with_own_threads(net.config, batch, size) if on_cpu else None,
     )
 
 
@@ -99,16 +101,16 @@ def _matrix_product(context: Any) -> Callable[[], Any]:
     return lambda: mx.nd.dot(left, right)
 
 
-def _speed_with_own_threads(name: str, batch: int, size: int) -> float:
+def _speed_with_own_threads(config: NetworkConfig, batch: int, size: int) -> float:
     """Images/s in a new process where MXNet chooses its number of threads itself."""
     with ProcessPoolExecutor(
         1, mp_context=get_context("spawn"), initializer=leave_threads_to_mxnet
     ) as pool:
-        return pool.submit(_plain_speed, name, batch, size).result()
+        return pool.submit(_plain_speed, config, batch, size).result()
 
 
-def _plain_speed(name: str, batch: int, size: int) -> float:
-    return measure_speed(get_network(name), batch, size, mx.cpu())
+def _plain_speed(config: NetworkConfig, batch: int, size: int) -> float:
+    return measure_speed(Network(config), batch, size, mx.cpu())
 
 
 def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:

@@ -19,7 +19,7 @@ from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
 
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
-WARM_UP = 2
+WARM_UP = 1
 
 
 class Variant(NamedTuple):
@@ -56,17 +56,19 @@ def bench_training(
     cpus: Optional[int] = None,
     recompute: bool = False,
     repetitions: int = 5,
+    **options: Any,
 ) -> List[TrainingSpeed]:
     """Time training steps of `network` on (batch, 3, size, size) float32, batch over all devices.
 
     Compared are the trainer's step, the same recomputing when `recompute` is set, that of
     `mx.mod.Module`, and where there are several devices the whole batch on one of them.
+    options: of the network, as `rnw.get_network` takes them.
 
     Raises InputError for numbers below 1, an unknown network and devices that are not there.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
-    config = configure(network, head="softmax")
+    config = configure(network, head="softmax", **options)
     workers: List[_Worker] = []
     try:
         for variant in _variants(gpus, cpus, recompute):

@@ -60,9 +60,9 @@ def _check_measured(network, batch, size, recompute, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize(("network", "size"), [("model_a1", 224), ("model_e", 112)])
-def test_estimate_is_what_is_measured(network, size, recompute):
-    found = _check_measured(network, 8, size, recompute)
+@pytest.mark.parametrize(("network", "batch", "size"), [("model_a1", 4, 224), ("model_e", 8, 112)])
+def test_estimate_is_what_is_measured(network, batch, size, recompute):
+    found = _check_measured(network, batch, size, recompute)
     assert found > 4 * 4 * count_parameters(configure(network))
 
 

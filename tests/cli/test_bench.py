@@ -32,6 +32,13 @@ MEASURED = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_reference():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "REFERENCE_SIZE", 256)
+        yield
+
+
 @pytest.fixture(scope="module")
 def measured():
     with pytest.raises(SystemExit) as stopped, contextlib.redirect_stdout(io.StringIO()) as shown:
@@ -63,8 +70,7 @@ def test_numbers_are_plausible(measured):
     assert 0.001 < measured["ratio"] < 10
 
 
-def test_text(rnw, monkeypatch):
-    monkeypatch.setattr(speed, "REFERENCE_SIZE", 256)
+def test_text(rnw):
     code, out, err = rnw("bench", "inference", *SMALL)
     assert (code, err) == (0, "")
     number = r"\d+(\.\d+)?"

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
-KILLS = 10
+KILLS, EPOCHS = 10, 12
 
 
 def _train(folder, devices=2, overrides=SHORT, **options):
@@ -37,16 +38,23 @@ def _results(folder):
     return {**files, "metrics": metrics}
 
 
-@pytest.mark.parametrize("optimizer", ["torch_nesterov", "sgd"])
+@pytest.fixture(scope="module", params=["torch_nesterov", "sgd"])
+def whole(request, tmp_path_factory):
+    """Settings of a run, and what it leaves when nothing stops it."""
+    overrides = (*SHORT, f"optimizer={request.param}")
+    folder = tmp_path_factory.mktemp("whole")
+    _train(folder, overrides=overrides)
+    return overrides, _results(folder)
+
+
 @pytest.mark.parametrize("steps", [1, 4, 5, 7])
-def test_stopped_and_resumed_is_never_stopped(tmp_path, steps, optimizer):
-    overrides = (*SHORT, f"optimizer={optimizer}")
-    _train(tmp_path / "whole", overrides=overrides)
+def test_stopped_and_resumed_is_never_stopped(tmp_path, whole, steps):
+    overrides, expected = whole
     with pytest.raises(RunStoppedError, match="SIGINT"):
-        _train(tmp_path / "parts", overrides=overrides, on_step=stop_after(steps))
-    assert _results(tmp_path / "parts") != _results(tmp_path / "whole")
-    _train(tmp_path / "parts", overrides=overrides, resume=True)
-    assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+        _train(tmp_path, overrides=overrides, on_step=stop_after(steps))
+    assert _results(tmp_path) != expected
+    _train(tmp_path, overrides=overrides, resume=True)
+    assert _results(tmp_path) == expected
 
 
 class CrashError(Exception):
@@ -94,17 +102,29 @@ def test_crashed_and_resumed_is_never_stopped(tmp_path, validated, hook, call, e
     assert _results(tmp_path) == expected
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path):
-    last = _train(tmp_path)
-    before = _results(tmp_path)
-    assert _train(tmp_path, resume=True) == last
-    assert _results(tmp_path) == before
+@pytest.fixture(scope="module")
+def _finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, _train(folder).name, _results(folder)
 
 
-def test_resume_starts_afresh_where_there_is_nothing(tmp_path):
-    _train(tmp_path / "a", resume=True)
-    _train(tmp_path / "b")
-    assert _results(tmp_path / "a") == _results(tmp_path / "b")
+@pytest.fixture
+def finished(_finished, tmp_path):
+    """The folder of a run, the name of its last checkpoint and what counts there."""
+    folder, last, results = _finished
+    shutil.copytree(folder, tmp_path / "run")
+    return tmp_path / "run", last, results
+
+
+def test_resuming_a_finished_run_changes_nothing(finished):
+    folder, last, before = finished
+    assert _train(folder, resume=True) == folder / last
+    assert _results(folder) == before
+
+
+def test_resume_starts_afresh_where_there_is_nothing(tmp_path, finished):
+    _train(tmp_path / "new", resume=True)
+    assert _results(tmp_path / "new") == finished[2]
 
 
 @pytest.mark.parametrize(
@@ -115,20 +135,19 @@ def test_resume_starts_afresh_where_there_is_nothing(tmp_path):
         ({"overrides": ("epochs=4", *SHORT[1:])}, "settings: epochs was 3, now 4; use the same"),
     ],
 )
-def test_other_settings_are_refused(tmp_path, options, wording):
-    _train(tmp_path)
-    before = _results(tmp_path)
+def test_other_settings_are_refused(finished, options, wording):
+    folder, _, before = finished
     with pytest.raises(InputError, match=wording):
-        _train(tmp_path, resume=True, **options)
-    assert _results(tmp_path) == before
+        _train(folder, resume=True, **options)
+    assert _results(folder) == before
 
 
-def test_damaged_state_is_refused(tmp_path):
-    _train(tmp_path)
-    path = tmp_path / f"{LABEL}.state"
+def test_damaged_state_is_refused(finished):
+    folder = finished[0]
+    path = folder / f"{LABEL}.state"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="truncated file"):
-        _train(tmp_path, resume=True)
+        _train(folder, resume=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
@@ -173,7 +192,7 @@ def test_the_best_of_those_validated_is_kept(tmp_path):
 def _start(folder, *more):
     options = ("--cpus", "2", "--output", str(folder), "--resume", "--checkpoint-every", "1")
     options += ("--val-every", "1")
-    settings = [part for override in (*SHORT, "epochs=40") for part in ("--set", override)]
+    settings = [part for override in (*SHORT, f"epochs={EPOCHS}") for part in ("--set", override)]
     command = [sys.executable, "-m", "rnw", "train-cls", "--dataset", "digits", *options, *more]
     return subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, text=True)
 
@@ -200,7 +219,7 @@ def test_killed_ten_times(tmp_path):
     stream = random.Random(0)
     cut_short = 0
     for kill in range(KILLS):
-        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.4))
+        _kill(_start(parts), parts, None if kill % 2 else stream.uniform(0, 0.1))
         cut_short += bool(list(parts.glob(".*.part")))
     assert cut_short >= 1
     assert _start(parts).wait(300) == 0
@@ -211,7 +230,7 @@ def test_killed_ten_times(tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_command_line_stops_with_a_status_of_its_own(tmp_path, number, status):
     run = _start(tmp_path)
-    assert run.stdout.readline().startswith("epoch 1/40")
+    assert run.stdout.readline().startswith(f"epoch 1/{EPOCHS}")
     run.send_signal(number)
     assert run.wait(60) == status
     assert (tmp_path / f"{LABEL}.state").exists()

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import List, NamedTuple
 
 import mxnet as mx
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.evaluation.classification import evaluate, load_model, make_validator
+from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Validation, train
 from rnw.weights.convert import read_parameters
@@ -29,11 +32,34 @@ def _parameters(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.params")}
 
 
-def test_files_of_a_run(tmp_path):
-    steps, epochs = [], []
-    last = _train(tmp_path, on_step=steps.append, on_epoch=epochs.append)
-    assert last == tmp_path / f"{LABEL}_ep-0002.params"
-    assert {path.name for path in tmp_path.iterdir()} == {
+class Run(NamedTuple):
+    """The folder of a run, its last checkpoint and what it told."""
+
+    folder: Path
+    last: Path
+    steps: List[Progress]
+    epochs: List[Progress]
+
+
+@pytest.fixture(scope="module")
+def _whole(tmp_path_factory):
+    folder, steps, epochs = tmp_path_factory.mktemp("whole"), [], []
+    last = _train(folder, on_step=steps.append, on_epoch=epochs.append)
+    return Run(folder, last, steps, epochs)
+
+
+@pytest.fixture
+def whole(_whole, tmp_path):
+    """A run that a test may change."""
+    folder = tmp_path / "whole"
+    shutil.copytree(_whole.folder, folder)
+    return _whole._replace(folder=folder, last=folder / _whole.last.name)
+
+
+def test_files_of_a_run(whole):
+    folder, last, steps, epochs = whole
+    assert last == folder / f"{LABEL}_ep-0002.params"
+    assert {path.name for path in folder.iterdir()} == {
         f"{LABEL}.json",
         f"{LABEL}.log",
         f"{LABEL}.state",
@@ -42,21 +68,20 @@ def test_files_of_a_run(tmp_path):
         f"{LABEL}_ep-0001.params",
         f"{LABEL}_ep-0002.params",
     }
-    assert json.loads((tmp_path / f"{LABEL}.json").read_text())["width"] == 0.03125
+    assert json.loads((folder / f"{LABEL}.json").read_text())["width"] == 0.03125
     assert [(p.epoch, p.step) for p in epochs] == [(1, 22), (2, 22)]
     assert len(steps) == 44
     assert epochs[1].scores["loss"] < epochs[0].scores["loss"]
     whole = [p.scores["loss"] for p in steps[:22]]
     assert epochs[0].scores["loss"] == pytest.approx(np.mean(whole), rel=1e-5)
-    log = (tmp_path / f"{LABEL}.log").read_text()
+    log = (folder / f"{LABEL}.log").read_text()
     assert log.count("epoch 1/2, step ") == log.count("epoch 2/2, step ") == 22
     assert "ep-0002.params" in log
 
 
-def test_metrics_of_a_run(tmp_path):
-    steps, epochs = [], []
-    _train(tmp_path, on_step=steps.append, on_epoch=epochs.append)
-    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+def test_metrics_of_a_run(whole):
+    folder, _, steps, epochs = whole
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
     kinds = [record["kind"] for record in records]
     assert kinds == [*["train"] * 22, "epoch"] * 2
     assert {record["label"] for record in records} == {LABEL}
@@ -76,7 +101,7 @@ def test_metrics_of_a_run(tmp_path):
     assert steps[-1].seconds_left == epochs[-1].seconds_left == 0
 
 
-def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path):
+def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path, whole):
     validated = []
     contexts = [mx.cpu(0), mx.cpu(1)]
     _train(
@@ -84,9 +109,7 @@ def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path):
         validation=Validation(make_validator("digits", contexts)),
         on_validation=validated.append,
     )
-    _train(tmp_path / "without")
-    assert _parameters(tmp_path / "with") == _parameters(tmp_path / "without")
-    assert not (tmp_path / "without" / f"{LABEL}.best.json").exists()
+    assert _parameters(tmp_path / "with") == _parameters(whole.folder)
     for number, (_, _, scores, _) in enumerate(validated, 1):
         path = tmp_path / "with" / f"{LABEL}_ep-{number:04d}.params"
         result = evaluate(load_model(path, contexts))
@@ -98,7 +121,7 @@ def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path):
 def test_a_new_run_leaves_nothing_of_the_old(tmp_path):
     score = make_validator("digits", [mx.cpu()])
     short = ("epochs=1", "width=0.03125", "batch=1024")
-    _train(tmp_path, validation=Validation(score), tensorboard=True)
+    _train(tmp_path, validation=Validation(score), tensorboard=True, overrides=short)
     assert list(tmp_path.rglob("events.*"))
     _train(tmp_path, overwrite=True, overrides=short)
     assert not list(tmp_path.rglob("events.*"))
@@ -106,44 +129,40 @@ def test_a_new_run_leaves_nothing_of_the_old(tmp_path):
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_damaged_metrics_are_refused_before_the_old_run_goes(tmp_path):
-    _train(tmp_path)
-    (tmp_path / "metrics.jsonl").write_text("damaged\n")
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+def test_damaged_metrics_are_refused_before_the_old_run_goes(whole):
+    (whole.folder / "metrics.jsonl").write_text("damaged\n")
+    before = {path.name: path.read_bytes() for path in whole.folder.iterdir()}
     for options in ({"overwrite": True}, {"resume": True}):
         with pytest.raises(InputError, match=r"metrics.jsonl, line 1: expected a JSON object"):
-            _train(tmp_path, **options)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+            _train(whole.folder, **options)
+    assert {path.name: path.read_bytes() for path in whole.folder.iterdir()} == before
 
 
-def test_module_users_can_load_a_checkpoint(tmp_path):
-    path = _train(tmp_path)
-    symbol, args, auxs = mx.model.load_checkpoint(str(tmp_path / f"{LABEL}_ep"), 2)
+def test_module_users_can_load_a_checkpoint(whole):
+    symbol, args, auxs = mx.model.load_checkpoint(str(whole.folder / f"{LABEL}_ep"), 2)
     assert set(args) == set(symbol.list_arguments()) - {"data", "softmax_label"}
     assert set(auxs) == set(symbol.list_auxiliary_states())
-    assert path.exists()
 
 
 def test_same_seed_same_bytes(tmp_path):
     for folder, seed in (("a", 3), ("b", 3), ("c", 4)):
-        _train(tmp_path / folder, devices=4, seed=seed)
+        _train(tmp_path / folder, devices=4, seed=seed, overrides=(*SHORT, "batch=256"))
     assert _parameters(tmp_path / "a") == _parameters(tmp_path / "b")
     assert _parameters(tmp_path / "a") != _parameters(tmp_path / "c")
 
 
-def test_checkpoints_of_an_earlier_run_are_kept(tmp_path):
-    _train(tmp_path)
-    before = _parameters(tmp_path)
+def test_checkpoints_of_an_earlier_run_are_kept(whole):
+    before = _parameters(whole.folder)
     with pytest.raises(InputError, match=r"already holds a run of .* --overwrite"):
-        _train(tmp_path, seed=1)
-    assert _parameters(tmp_path) == before
-    _train(tmp_path, seed=1, overwrite=True, overrides=("epochs=1", "width=0.03125"))
-    assert list(_parameters(tmp_path)) == [f"{LABEL}_ep-0001.params"]
-    assert _parameters(tmp_path).items().isdisjoint(before.items())
+        _train(whole.folder, seed=1)
+    assert _parameters(whole.folder) == before
+    _train(whole.folder, seed=1, overwrite=True, overrides=("epochs=1", "width=0.03125"))
+    assert list(_parameters(whole.folder)) == [f"{LABEL}_ep-0001.params"]
+    assert _parameters(whole.folder).items().isdisjoint(before.items())
 
 
-def test_warm_start(tmp_path):
-    source = _train(tmp_path / "source")
+def test_warm_start(tmp_path, whole):
+    source = whole.last
     transfers = []
 
     def told(path, transfer):
@@ -161,17 +180,17 @@ def test_warm_start(tmp_path):
     assert f"from {source}: {len(expected)} entries taken\n" in log
 
 
-def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, monkeypatch):
+def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, whole, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    fine = (*SHORT, "starts_from=x_rna-a_cls10_ep-0001.params", "suffix=from-x", "epochs=1")
+    fine = ("width=0.03125", "batch=256", "epochs=1", "suffix=from-x")
+    fine += ("starts_from=x_rna-a_cls10_ep-0001.params",)
     with pytest.raises(InputError, match=r"models/x_rna-a_cls10_ep-0001.params: not there"):
         _train(tmp_path / "missing", overrides=fine)
     assert not (tmp_path / "missing").exists()
-    source = _train(tmp_path / "source")
-    given = _train(tmp_path / "given", overrides=fine, weights=source)
+    given = _train(tmp_path / "given", overrides=fine, weights=whole.last)
     assert given.name == f"{LABEL}_from-x_ep-0001.params"
     Path("models").mkdir()
-    source.rename("models/x_rna-a_cls10_ep-0001.params")
+    whole.last.rename("models/x_rna-a_cls10_ep-0001.params")
     assert _train(tmp_path / "found", overrides=fine).read_bytes() == given.read_bytes()
     Path("models/x_rna-a_cls10_ep-0001.params").unlink()
     assert (
