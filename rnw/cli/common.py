@@ -40,6 +40,17 @@ data_root_option = click.option(
 )
 
 
+def kept_options(command: Callable) -> Callable:
+    """Add `--dataset`, `--split` and `--data-root` of kept predictions."""
+    for option in (
+        data_root_option,
+        click.option("--split", help="Default: the data set's test split."),
+        click.option("--dataset", help="Default: that of the weights that were tested."),
+    ):
+        command = option(command)
+    return command
+
+
 @contextlib.contextmanager
 def exit_when_interrupted() -> Iterator[None]:
     """End at Ctrl-C a command that goes on where it stopped."""
