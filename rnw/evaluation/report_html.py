@@ -1,10 +1,12 @@
 """The HTML that reports are made of: one page that needs no other file."""
 
 import base64
+import re
 from html import escape
 from typing import Iterable, Sequence, Tuple
 
 EMPTY = ("br", "img", "meta")
+NUMBER = re.compile(r"-?\d+(\.\d+)?( %)?")
 MIME = {"jpeg": "image/jpeg", "png": "image/png", "svg": "image/svg+xml"}
 STYLE = """
 :root { color-scheme: light; --line: #d5d9de; --quiet: #505a66; }
@@ -16,7 +18,7 @@ h2 { margin: 3rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--lin
 h3 { margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; max-width: 48rem; }
 figure { margin: 1rem 0; }
-figcaption, .note, dt, footer { color: var(--quiet); font-size: .875rem; }
+figcaption, .note, dt { color: var(--quiet); font-size: .875rem; }
 img { display: block; max-width: 100%; height: auto; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; }
 dl div { padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .4rem; }
@@ -25,12 +27,17 @@ dd { margin: 0; }
 table { border-collapse: collapse; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: middle; }
-thead th { border-bottom: 2px solid var(--line); font-size: .875rem; vertical-align: bottom; }
+thead th { border-bottom: 2px solid var(--line); font-size: .875rem; overflow-wrap: normal;
+  vertical-align: bottom; }
 tbody th { font-weight: normal; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .scroll { overflow-x: auto; }
-.classes { width: 100%; }
-.classes .track { width: 45%; }
+caption { text-align: left; padding-bottom: .5rem; }
+nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
+.classes { width: 100%; table-layout: fixed; }
+.classes th:nth-child(2) { width: 40%; }
+.classes .number { width: 5.5rem; }
+.scroll img { max-width: none; }
 .bar, .swatch { display: block; height: 1rem; border: 1px solid #0006; border-radius: .15rem; }
 .swatch { display: inline-block; width: 1rem; margin-right: .4rem; vertical-align: -.15rem; }
 .panels { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; }
@@ -38,20 +45,23 @@ tbody th { font-weight: normal; }
 .panels img { width: 100%; border: 1px solid var(--line); image-rendering: pixelated; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .25rem 0 0; padding: 0;
   list-style: none; color: #1b1f24; }
+.picture > figcaption { margin-top: .4rem; }
 .picture { margin: 1.25rem 0 2rem; }
-footer { margin-top: 3rem; }
 @media (max-width: 40rem) {
   .panels { grid-template-columns: repeat(2, 1fr); }
-  .classes .track { width: 22%; }
-  th, td { padding: .2rem .3rem; }
+  .classes th:nth-child(2) { width: 22%; }
+  .classes .number { width: 3.5rem; }
+  th, td { padding: .2rem .25rem; }
+  thead th, .classes td { font-size: .8125rem; }
   dl { grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
 }
 @media print {
-  body { max-width: none; padding: 0; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { max-width: none; padding: 0; -webkit-print-color-adjust: exact;
+    print-color-adjust: exact; }
   figure, tr, dl { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .scroll { overflow: visible; }
-  .scroll img { min-width: 0 !important; }
+  .scroll img { max-width: 100%; min-width: 0 !important; }
 }
 """
 
@@ -61,11 +71,14 @@ class Html(str):
 
 
 def element(tag: str, *content: str, **attributes: str) -> Html:
-    """An element; all of its content and attributes that is no `Html` is escaped.
+    """An element; its attributes are escaped, and its content that is no `Html`.
 
-    An underscore ends the name of an attribute that Python reserves: `class_="bar"`.
+    Attributes are named as in `class_="bar", aria_label="Bars"`.
     """
-    given = "".join(f' {name.rstrip("_")}="{escape(v)}"' for name, v in attributes.items())
+    given = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for name, value in attributes.items()
+    )
     if tag in EMPTY:
         return Html(f"<{tag}{given}>")
     return Html(f"<{tag}{given}>{join(content)}</{tag}>")
@@ -89,39 +102,49 @@ def definitions(rows: Iterable[Tuple[str, str]], **attributes: str) -> Html:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, **attributes: str
+    head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, **attributes: str
 ) -> Html:
-    """A table whose rows are named by their first cell; cells that are numbers stand right."""
-    columns = [element("th", name, scope="col") for name in head]
+    """A table whose rows are named by their first cell; numbers stand right."""
     return element(
         "table",
         element("caption", caption, class_="note"),
-        element("thead", element("tr", *columns)),
-        element("tbody", *(element("tr", *map(_cell, range(len(row)), row)) for row in rows)),
+        element("thead", _row(head, rows[0] if rows else head, scope="col")),
+        element("tbody", *(_row(row, row) for row in rows)),
         **attributes,
     )
 
 
-def _cell(column: int, content: str) -> Html:
-    kind = {"scope": "row"} if column == 0 else {}
-    if not isinstance(content, Html) and content[:1].isdigit():
-        kind["class_"] = "number"
-    return element("td" if column else "th", content, **kind)
+def _row(cells: Sequence[str], like: Sequence[str], **scope: str) -> Html:
+    """Cells that stand as those in `like` do; only the first one is a heading without `scope`."""
+    row = []
+    for column, (cell, other) in enumerate(zip(cells, like)):
+        kind = {"class_": "number"} if NUMBER.fullmatch(other) else {}
+        is_heading = scope or column == 0
+        tag = "th" if is_heading else "td"
+        row.append(element(tag, cell, **kind, **(scope or {"scope": "row"} if is_heading else {})))
+    return element("tr", *row)
 
 
-def section(title: str, *content: str) -> Html:
-    """A part of a page, with its heading."""
-    return element("section", element("h2", title), *content)
+def scrolling(content: Html, label: str) -> Html:
+    """What may be wider than the page, and is then moved on its own."""
+    return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)
 
 
-def page(title: str, subtitle: str, *content: str) -> str:
-    """A whole page."""
+def page(title: str, subtitle: str, sections: Sequence[Tuple[str, Html]]) -> str:
+    """A whole page, of titles and what is below them."""
     head = (
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
         element("style", Html(STYLE)),
     )
-    heading = element("header", element("h1", title), element("p", subtitle))
-    body = element("body", heading, element("main", *content))
+    links = [element("a", name, href=f"#part{k}") for k, (name, _) in enumerate(sections)]
+    heading = element(
+        "header", element("h1", title), element("p", subtitle), element("nav", *links)
+    )
+    parts = [
+        element("section", element("h2", name), content, id=f"part{k}")
+        for k, (name, content) in enumerate(sections)
+    ]
+    body = element("body", heading, element("main", *parts))
     return f"<!DOCTYPE html>\n{element('html', element('head', *head), body, lang='en')}\n"

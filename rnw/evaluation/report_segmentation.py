@@ -1,11 +1,12 @@
 """The report of kept predictions: scores, classes, confusions, the best and the worst pictures."""
 
 import io
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,8 +19,9 @@ from rnw.evaluation.report_html import (
     definitions,
     element,
     image,
+    join,
     page,
-    section,
+    scrolling,
     table,
 )
 
@@ -33,7 +35,6 @@ SCORES = (
 )
 ADE20K_SCORE = ("score of ADE20K", "ade20k_score")
 DIFFERENCE = "In the difference what is right is grey, what is wrong black, what is ignored white."
-DPI = 150  # of the matrix
 
 
 class Compared(NamedTuple):
@@ -59,15 +60,15 @@ def predictions_page(
     best, rest = ordered[:pictures], ordered[pictures:]
     worst = rest[: -pictures - 1 : -1] if pictures else []
     dataset = results.dataset
-    return page(
-        f"{dataset.title}: {results.split}",
-        _describe(results),
-        _scores(dataset, confusion),
-        _classes(dataset, confusion),
-        _confusions(dataset, confusion),
-        *_pictures("Best pictures", results, best),
-        *_pictures("Worst pictures", results, worst),
-    )
+    sections = [
+        ("Scores", _scores(dataset, confusion)),
+        ("Classes", _classes(dataset, confusion)),
+        ("Confusions", _confusions(dataset, confusion)),
+    ]
+    for title, names in (("Best pictures", best), ("Worst pictures", worst)):
+        if names:
+            sections.append((title, _pictures(results, names)))
+    return page(f"{dataset.title}, {results.split}", _describe(results), sections)
 
 
 def _compare(
@@ -96,8 +97,7 @@ def _describe(results: Results) -> str:
 def _scores(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     found = confusion.as_dict(dataset.class_names)
     rows = [*SCORES, *([ADE20K_SCORE] if dataset.name == "ade20k" else [])]
-    boxes = definitions(((name, f"{found[key]:.2f} %") for name, key in rows), class_="scores")
-    return section("Scores", boxes)
+    return definitions(((name, f"{found[key]:.2f} %") for name, key in rows), class_="scores")
 
 
 def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
@@ -114,15 +114,12 @@ def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
         for row, share in zip(found, shares.tolist())
     ]
     order = sorted(range(len(rows)), key=lambda number: -found[number]["iou"])
-    return section(
-        "Classes",
-        table(
-            ("class", Html("<span></span>"), "IoU", "accuracy", "share"),
-            [rows[number] for number in order],
-            "IoU, accuracy and share of the true pixels in per cent, the highest IoU first. A "
-            "class that no true pixel has counts as 0 in means.",
-            class_="classes",
-        ),
+    return table(
+        ("class", "", "IoU", "accuracy", "share"),
+        [rows[number] for number in order],
+        "IoU, accuracy and share of the true pixels in per cent, the highest IoU first. A class "
+        "that no true pixel has counts as 0 in means.",
+        class_="classes",
     )
 
 
@@ -138,29 +135,17 @@ def _colour(dataset: SegmentationDataset, number: int) -> str:
 
 def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     few = dataset.classes <= FEW
-    shown = "written in it in per cent" if few else "not written in it, as there are many"
+    names = [short_name(dataset, number) for number in range(dataset.classes)]
+    label = f"Confusion matrix of {dataset.title}"
+    matrix = image(_draw_matrix(names, _normalised(confusion), few), "svg", label)
     caption = (
         f"The confusion matrix of {dataset.classes} classes: a row for each true class, a column "
-        f"for each predicted one. The shade is the share of the true class's pixels, {shown}; the "
-        "row of a class that no true pixel has is empty."
+        "for each predicted one. The shade grows with the square root of the share of the true "
+        f"class's pixels, {'written' if few else 'not written, as there are many classes,'} in "
+        "per cent; the row of a class that no true pixel has is empty."
     )
-    names = [short_name(dataset, number) for number in range(dataset.classes)]
-    width = f"min-width: {(1.6 if few else 0.8) * dataset.classes}rem"
-    matrix = image(
-        _draw_matrix(names, _normalised(confusion), few),
-        "png",
-        f"Confusion matrix of {dataset.title}",
-        style=width,
-    )
-    return section(
-        "Confusions",
-        element(
-            "figure",
-            element("div", matrix, class_="scroll", tabindex="0"),
-            element("figcaption", caption),
-        ),
-        _mistakes(dataset, confusion),
-    )
+    figure = element("figure", scrolling(matrix, label), element("figcaption", caption))
+    return join((figure, _mistakes(dataset, confusion)))
 
 
 def _normalised(confusion: Confusion) -> np.ndarray:
@@ -169,24 +154,23 @@ def _normalised(confusion: Confusion) -> np.ndarray:
 
 
 def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> bytes:
-    """A PNG file."""
-    cell, size = (0.42, 9) if numbers else (0.1, 5.5)  # inches, points
+    """An SVG file; the text in it is outlines, so that it looks the same everywhere."""
+    cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
     side = cell * len(names)
     with matplotlib.rc_context({"font.size": size, "text.parse_math": False}):
         figure = Figure(figsize=(side, side))
         FigureCanvasAgg(figure)
         axis = figure.add_axes((0, 0, 1, 1))
-        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-        ticks = range(len(names))
-        axis.set_xticks(ticks, names, rotation=90)
-        axis.set_yticks(ticks, names)
+        axis.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+        axis.set_xticks(range(len(names)), names, rotation=90)
+        axis.set_yticks(range(len(names)), names)
         axis.set(xlabel="predicted", ylabel="true")
         for row, column in np.argwhere(shares >= 0.005) if numbers else ():
             value = shares[row, column]
-            colour = "white" if value > 0.5 else "black"
+            colour = "white" if value > 0.3 else "black"
             axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour)
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight")
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     return file.getvalue()
 
 
@@ -208,10 +192,9 @@ def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     return table(head, rows, "The most frequent mistakes, in per cent of pixels.")
 
 
-def _pictures(title: str, results: Results, names: Sequence[str]) -> Iterator[Html]:
-    if names:
-        note = element("p", DIFFERENCE, class_="note")
-        yield section(title, note, *(_picture(results, name) for name in names))
+def _pictures(results: Results, names: Sequence[str]) -> Html:
+    note = element("p", DIFFERENCE, class_="note")
+    return join((note, *(_picture(results, name) for name in names)))
 
 
 def _picture(results: Results, name: str) -> Html:
@@ -234,7 +217,7 @@ def _legend(results: Results, name: str, confusion: Confusion) -> List[Html]:
         style = f"background: {_colour(results.dataset, number)}"
         iou = f"{100 * confusion.ious[number]:.1f} %" if judged[number] else "not judged"
         swatch = element("span", class_="swatch", style=style)
-        entries.append(element("li", swatch, f"{results.dataset.class_names[number]} {iou}"))
+        entries.append(element("li", swatch, f"{short_name(results.dataset, number)} {iou}"))
     return entries
 
 

@@ -7,7 +7,16 @@ from typing import Any, Dict, Iterator, List
 
 from rnw.analysis.curves import Key, Run, draw_curves, read_runs
 from rnw.errors import InputError
-from rnw.evaluation.report_html import Html, definitions, element, image, page, section, table
+from rnw.evaluation.report_html import (
+    Html,
+    definitions,
+    element,
+    image,
+    join,
+    page,
+    scrolling,
+    table,
+)
 from rnw.training.metrics import best_file, recipe_file
 
 PHASES = {"epoch": "training", "val": "validation"}
@@ -16,9 +25,8 @@ PHASES = {"epoch": "training", "val": "validation"}
 def training_page(folder: Path) -> str:
     """The page about the runs in a folder, one section for each label."""
     runs = read_runs(folder)
-    labels = [run.label for run in runs]
-    sections = (section(run.label, *_describe(folder, run)) for run in runs)
-    return page(f"Training: {', '.join(labels)}", f"in {folder}", *sections)
+    sections = [(run.label, join(_describe(folder, run))) for run in runs]
+    return page(f"Training in {folder}", "", sections)
 
 
 def _describe(folder: Path, run: Run) -> Iterator[Html]:
@@ -79,14 +87,10 @@ def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Itera
 def _curves(run: Run) -> Html:
     file = io.BytesIO()
     draw_curves([run], file)
-    alt = f"Loss, error and learning rate of {run.label} over epochs"
-    curves = image(file.getvalue(), "svg", alt, style="min-width: 50rem; width: 100%")
+    label = f"Loss, error and learning rate of {run.label} over epochs"
+    curves = image(file.getvalue(), "svg", label, style="min-width: 50rem; width: 100%")
     note = "Loss, error and learning rate over epochs; the figures of epochs are in the table."
-    return element(
-        "figure",
-        element("div", curves, class_="scroll", tabindex="0"),
-        element("figcaption", note),
-    )
+    return element("figure", scrolling(curves, label), element("figcaption", note))
 
 
 def _table(epochs: Dict[int, Dict[Key, float]]) -> Html:
@@ -102,7 +106,7 @@ def _table(epochs: Dict[int, Dict[Key, float]]) -> Html:
     ]
     head = ("epoch", *(f"{PHASES[kind]} {name}" for kind, name in keys))
     figures = table(head, rows, "Means over the steps of an epoch, and scores on the test split.")
-    return element("div", figures, class_="scroll", tabindex="0")
+    return scrolling(figures, "Figures of the epochs")
 
 
 def _score(name: str, value: float) -> str:
