@@ -27,10 +27,11 @@ dd { margin: 0; }
 table { border-collapse: collapse; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: middle; }
-thead th { border-bottom: 2px solid var(--line); font-size: .875rem; overflow-wrap: normal;
-  vertical-align: bottom; }
+thead th { border-bottom: 2px solid var(--line); font-size: .875rem; vertical-align: bottom; }
 tbody th { font-weight: normal; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { overflow-wrap: break-word; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 caption { text-align: left; padding-bottom: .5rem; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
@@ -49,10 +50,11 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .picture { margin: 1.25rem 0 2rem; }
 @media (max-width: 40rem) {
   .panels { grid-template-columns: repeat(2, 1fr); }
-  .classes th:nth-child(2) { width: 22%; }
-  .classes .number { width: 3.5rem; }
-  th, td { padding: .2rem .25rem; }
-  thead th, .classes td { font-size: .8125rem; }
+  .classes th:nth-child(2) { width: 20%; }
+  .classes .number { width: 3.2rem; }
+  .classes th:nth-child(4) { width: 3.9rem; }
+  th, td { padding: .2rem .25rem; font-size: .8125rem; }
+  thead th { font-size: .75rem; }
   dl { grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
 }
 @media print {

@@ -34,6 +34,14 @@ SCORES = (
     ("mean accuracy", "mean_accuracy"),
 )
 ADE20K_SCORE = ("score of ADE20K", "ade20k_score")
+SHARES = (
+    "The numbers are shares of the true class's pixels in per cent; the shade grows with their "
+    "square root."
+)
+SHADES = (
+    "The shade grows with the square root of the share of the true class's pixels; there are too "
+    "many classes to write the shares in it."
+)
 DIFFERENCE = "In the difference what is right is grey, what is wrong black, what is ignored white."
 
 
@@ -139,10 +147,8 @@ def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     label = f"Confusion matrix of {dataset.title}"
     matrix = image(_draw_matrix(names, _normalised(confusion), few), "svg", label)
     caption = (
-        f"The confusion matrix of {dataset.classes} classes: a row for each true class, a column "
-        "for each predicted one. The shade grows with the square root of the share of the true "
-        f"class's pixels, {'written' if few else 'not written, as there are many classes,'} in "
-        "per cent; the row of a class that no true pixel has is empty."
+        "A row for each true class, a column for each predicted one. "
+        f"{SHARES if few else SHADES} The row of a class that no true pixel has is empty."
     )
     figure = element("figure", scrolling(matrix, label), element("figcaption", caption))
     return join((figure, _mistakes(dataset, confusion)))
@@ -189,7 +195,8 @@ def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
         for true, found in pairs
     ]
     head = ("true", "predicted", "of all pixels", "of the true class's")
-    return table(head, rows, "The most frequent mistakes, in per cent of pixels.")
+    mistakes = table(head, rows, "The most frequent mistakes, in per cent of pixels.")
+    return scrolling(mistakes, "The most frequent mistakes")
 
 
 def _pictures(results: Results, names: Sequence[str]) -> Html:
