@@ -167,15 +167,18 @@ def draw_panels(
         raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists; choose another name or --overwrite it")
-    with matplotlib.rc_context(SETTINGS):
-        figure = _draw(results, names, layout)
-        dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
-        with atomic_write(output) as file:
-            figure.savefig(file, format=output.suffix[1:], dpi=dpi)
+    figure = make_figure(results, names, layout)
+    dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
+    with matplotlib.rc_context(SETTINGS), atomic_write(output) as file:
+        figure.savefig(file, format=output.suffix[1:], dpi=dpi)
 
 
-def _draw(results: Results, names: Sequence[str], layout: Layout) -> Figure:
-    """All sizes are in inches and known before anything is drawn, so that nothing overlaps."""
+@matplotlib.rc_context(SETTINGS)
+def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -> Figure:
+    """The figure that `draw_panels` writes.
+
+    All sizes are in inches and known before anything is drawn, so that nothing overlaps.
+    """
     panels = [results.panels(name) for name in names]
     shapes = [panel["photograph"].shape for panel in panels]
     if layout == ROWS:

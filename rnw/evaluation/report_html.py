@@ -33,11 +33,12 @@ th, td { overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 td.number { white-space: nowrap; }
 .scroll { overflow-x: auto; }
-caption { text-align: left; padding-bottom: .5rem; }
+caption { position: sticky; left: 0; max-width: calc(100vw - 2rem); padding-bottom: .5rem;
+  text-align: left; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .classes { width: 100%; table-layout: fixed; }
 .classes th:nth-child(2) { width: 40%; }
-.classes .number { width: 5.5rem; }
+.classes .number { width: 6rem; }
 .scroll img { max-width: none; }
 .bar, .swatch { display: block; height: 1rem; border: 1px solid #0006; border-radius: .15rem; }
 .swatch { display: inline-block; width: 1rem; margin-right: .4rem; vertical-align: -.15rem; }
@@ -52,7 +53,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
   .panels { grid-template-columns: repeat(2, 1fr); }
   .classes th:nth-child(2) { width: 20%; }
   .classes .number { width: 3.2rem; }
-  .classes th:nth-child(4) { width: 3.9rem; }
+  .classes th:nth-child(4) { width: 4.4rem; }
   th, td { padding: .2rem .25rem; font-size: .8125rem; }
   thead th { font-size: .75rem; }
   dl { grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
@@ -141,9 +142,8 @@ def page(title: str, subtitle: str, sections: Sequence[Tuple[str, Html]]) -> str
         element("style", Html(STYLE)),
     )
     links = [element("a", name, href=f"#part{k}") for k, (name, _) in enumerate(sections)]
-    heading = element(
-        "header", element("h1", title), element("p", subtitle), element("nav", *links)
-    )
+    nav = [element("nav", *links)] if len(links) > 1 else []
+    heading = element("header", element("h1", title), element("p", subtitle), *nav)
     parts = [
         element("section", element("h2", name), content, id=f"part{k}")
         for k, (name, content) in enumerate(sections)

@@ -26,7 +26,8 @@ def training_page(folder: Path) -> str:
     """The page about the runs in a folder, one section for each label."""
     runs = read_runs(folder)
     sections = [(run.label, join(_describe(folder, run))) for run in runs]
-    return page(f"Training in {folder}", "", sections)
+    count = "one run" if len(runs) == 1 else f"{len(runs)} runs"
+    return page(f"Training in {folder}", count, sections)
 
 
 def _describe(folder: Path, run: Run) -> Iterator[Html]:
@@ -41,7 +42,9 @@ def _describe(folder: Path, run: Run) -> Iterator[Html]:
     if recipe:
         yield element("h3", "Recipe")
         yield element("p", recipe.pop("source", ""), class_="note")
-        yield definitions((name, _value(value)) for name, value in recipe.items() if value != "")
+        yield definitions(
+            (name, _value(value)) for name, value in recipe.items() if value not in ("", [])
+        )
 
 
 def _read(path: Path) -> Dict[str, Any]:
@@ -79,8 +82,12 @@ def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Itera
         yield definitions(scores, class_="scores")
     elif epochs:
         last = max(epochs)
-        scores = [(name, _score(name, value)) for (_, name), value in epochs[last].items()]
-        yield element("p", f"No epoch was validated; the last one, {last}, in training:")
+        scores = [
+            (name, _score(name, value))
+            for (kind, name), value in epochs[last].items()
+            if kind == "epoch"
+        ]
+        yield element("p", f"No best epoch was found; the last one is {last}, in training:")
         yield definitions(scores, class_="scores")
 
 

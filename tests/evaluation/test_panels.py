@@ -8,7 +8,15 @@ from PIL import Image
 
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import KeptLabels
-from rnw.evaluation.panels import DPI, choose, draw_panels, read_results
+from rnw.evaluation.panels import (
+    COLUMNS,
+    DPI,
+    ROWS,
+    choose,
+    draw_panels,
+    make_figure,
+    read_results,
+)
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import Pictures, label_map, make_dataset
 
@@ -54,20 +62,65 @@ def test_pictures_without_a_prediction_are_refused(results):
         choose(results, ["1", "5"])
 
 
-def test_figures_have_a_row_for_each_picture(results):
-    draw_panels(results, ["0", "2"], Path("two.png"))
-    draw_panels(results, ["0"], Path("one.pdf"))
-    assert Path("one.pdf").read_bytes().startswith(b"%PDF")
-    with Image.open("two.png") as image:
-        colours = np.array(image.convert("RGB")).reshape(-1, 3)
-        assert image.width > 12 * DPI
+@pytest.mark.parametrize("layout", [ROWS, COLUMNS])
+def test_figures_show_the_colours_of_the_classes(results, layout):
+    pixels = _draw(results, ["0", "2"], layout)
+    long, short = (0, 1) if layout == COLUMNS else (1, 0)
+    assert pixels.shape[long] > 12 * DPI > pixels.shape[short]
     for colour in results.dataset.palette:
-        assert (colours == colour).all(axis=1).sum() > 1000
-    black = (colours == 0).all(axis=1).sum()
-    draw_panels(results, ["1", "4"], Path("right.png"))
-    with Image.open("right.png") as image:
-        pixels = np.array(image.convert("RGB")).reshape(-1, 3)
-    assert black > (pixels == 0).all(axis=1).sum() + 10000
+        assert (pixels == colour).all(axis=2).sum() > 1000
+    wrong = (WRONG[0] + WRONG[2]) / 2 / (40 * 60)  # of the two pictures of 2 by 3 inches or so
+    side = 3 * DPI * (1 if layout == ROWS else 1.5)
+    black = 2 * wrong * side * side * 2 / 3
+    assert (pixels == 0).all(axis=2).sum() == pytest.approx(black, rel=0.25)
+
+
+def _draw(results, names, layout):
+    draw_panels(results, names, Path("drawn.png"), layout=layout)
+    with Image.open("drawn.png") as image:
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-3)
+        return np.array(image.convert("RGB"))
+
+
+def test_a_pdf_embeds_its_fonts(results):
+    draw_panels(results, ["0"], Path("one.pdf"))
+    content = Path("one.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+
+
+SIZES = ((60, 90), (120, 60), (40, 160))
+STEMS = ("a", "a_very_long_name_of_a_picture_that_is_not_wide_at_all", "pay_$5_and_$6")
+
+
+@pytest.mark.parametrize("classes", [2, 150])
+@pytest.mark.parametrize("layout", [ROWS, COLUMNS])
+@pytest.mark.parametrize("names", [STEMS, STEMS[1:2], STEMS[2:]])
+def test_nothing_in_a_figure_overlaps(layout, names, classes):
+    pictures = Pictures(
+        [picture(*size, 1) for size in SIZES], [label_map(*size, classes, 2) for size in SIZES]
+    )
+    pictures.name = lambda index: f"{STEMS[index]}.jpg"
+    synonyms = tuple(", ".join(["thing"] * (1 + k % 9)) + f" {k}" for k in range(classes))
+    dataset = make_dataset(pictures, classes, class_names=synonyms)
+    kept = KeptLabels(Path("kept"), dataset, {})
+    for index, size in enumerate(SIZES):
+        kept.write(STEMS[index], np.arange(size[0] * size[1]).reshape(size) % classes)
+    figure = make_figure(read_results(Path("kept"), dataset), names, layout)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == classes
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    for axes in figure.axes:
+        boxes.append(axes.get_window_extent())
+        labels = (axes.xaxis.label, axes.yaxis.label)
+        boxes += [label.get_window_extent() for label in labels if label.get_text()]
+    left, bottom, right, top = np.array([box.extents for box in boxes]).T
+    assert min(left.min(), bottom.min()) >= 0
+    assert (right.max(), top.max()) <= tuple(figure.bbox.max)
+    apart = (right[:, None] <= left) | (top[:, None] <= bottom)
+    assert (apart | apart.T).sum() == len(boxes) * (len(boxes) - 1)
 
 
 @pytest.mark.parametrize(
