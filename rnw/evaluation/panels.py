@@ -22,7 +22,8 @@ from rnw.files import atomic_write
 KINDS = ("photograph", "truth", "prediction", "difference")
 FORMATS = (".png", ".pdf")
 CELL, GAP, PAD, LINE = 3.0, 0.1, 0.12, 0.19  # inches; a line is one of text
-CHARACTER, HANDLE = 0.09, 0.65  # inches of a wide letter, of what a legend has beside a name
+CHARACTER = 0.09  # inches of a wide letter
+LEGEND_LINE, LEGEND_EDGE, HANDLE = 0.205, 0.2, 0.65  # inches; a handle is all beside a name
 SHORT = 28  # characters of a class's name in a legend
 DPI, LARGEST = 300, 65_000  # of a PNG: dots per inch, and the most that can be drawn
 FONT_SIZE = 9  # points
@@ -228,7 +229,7 @@ class _Legend:
 
     def height(self, width: float) -> float:
         """Inches, in so many inches across."""
-        return PAD + LINE * -(-len(self._handles) // self._columns(width))
+        return LEGEND_EDGE + LEGEND_LINE * -(-len(self._handles) // self._columns(width))
 
     def draw(self, figure: Figure) -> None:
         columns = self._columns(figure.get_figwidth())
