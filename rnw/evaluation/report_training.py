@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator
 
 from rnw.analysis.curves import Key, Run, draw_curves, read_runs
 from rnw.errors import InputError
@@ -103,10 +103,8 @@ def _curves(run: Run) -> Html:
 def _table(epochs: Dict[int, Dict[Key, float]]) -> Html:
     if not epochs:
         return element("p", "No epoch is done yet.")
-    keys: List[Key] = sorted(
-        {key for figures in epochs.values() for key in figures},
-        key=lambda key: (list(PHASES).index(key[0]), key[1] != "loss"),
-    )
+    found = dict.fromkeys(key for figures in epochs.values() for key in figures)
+    keys = sorted(found, key=lambda key: list(PHASES).index(key[0]))
     rows = [
         (str(epoch), *(_score(key[1], figures[key]) if key in figures else "" for key in keys))
         for epoch, figures in sorted(epochs.items())
