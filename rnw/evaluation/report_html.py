@@ -3,7 +3,7 @@
 import base64
 import re
 from html import escape
-from typing import Iterable, Sequence, Tuple
+from typing import Dict, Iterable, Sequence, Tuple
 
 EMPTY = ("br", "img", "meta")
 NUMBER = re.compile(r"-?\d+(\.\d+)?( %)?")
@@ -107,25 +107,23 @@ def definitions(rows: Iterable[Tuple[str, str]], **attributes: str) -> Html:
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, **attributes: str
 ) -> Html:
-    """A table whose rows are named by their first cell; numbers stand right."""
+    """A table of one row or more, each named by its first cell; columns of numbers stand right."""
+    numbers = [any(map(NUMBER.fullmatch, column)) for column in zip(*rows)]
+    kinds = [{"class_": "number"} if right else {} for right in numbers]
+    columns = [element("th", name, scope="col", **kind) for name, kind in zip(head, kinds)]
     return element(
         "table",
         element("caption", caption, class_="note"),
-        element("thead", _row(head, rows[0] if rows else head, scope="col")),
-        element("tbody", *(_row(row, row) for row in rows)),
+        element("thead", element("tr", *columns)),
+        element("tbody", *(_row(row, kinds) for row in rows)),
         **attributes,
     )
 
 
-def _row(cells: Sequence[str], like: Sequence[str], **scope: str) -> Html:
-    """Cells that stand as those in `like` do; only the first one is a heading without `scope`."""
-    row = []
-    for column, (cell, other) in enumerate(zip(cells, like)):
-        kind = {"class_": "number"} if NUMBER.fullmatch(other) else {}
-        is_heading = scope or column == 0
-        tag = "th" if is_heading else "td"
-        row.append(element(tag, cell, **kind, **(scope or {"scope": "row"} if is_heading else {})))
-    return element("tr", *row)
+def _row(cells: Sequence[str], kinds: Sequence[Dict[str, str]]) -> Html:
+    (name, kind), *rest = zip(cells, kinds)
+    others = [element("td", cell, **other) for cell, other in rest]
+    return element("tr", element("th", name, scope="row", **kind), *others)
 
 
 def scrolling(content: Html, label: str) -> Html:

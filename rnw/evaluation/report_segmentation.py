@@ -163,7 +163,8 @@ def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> byt
     """An SVG file; the text in it is outlines, so that it looks the same everywhere."""
     cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
     side = cell * len(names)
-    with matplotlib.rc_context({"font.size": size, "text.parse_math": False}):
+    settings = {"font.size": size, "text.parse_math": False, "svg.hashsalt": "rnw"}
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(side, side))
         FigureCanvasAgg(figure)
         axis = figure.add_axes((0, 0, 1, 1))
@@ -184,6 +185,8 @@ def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     wrong = confusion.counts * (1 - np.eye(dataset.classes, dtype=np.int64))
     largest = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
     pairs = [np.unravel_index(index, wrong.shape) for index in largest if wrong.flat[index]]
+    if not pairs:
+        return element("p", "No pixel is wrong.")
     shares = _normalised(confusion)
     rows = [
         (

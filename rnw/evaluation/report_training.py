@@ -73,22 +73,18 @@ def _epochs(run: Run) -> Dict[int, Dict[Key, float]]:
 def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Iterator[Html]:
     """The best epoch, else the last one, and what it reached."""
     if best:
-        scores = [
-            (name, _score(name, value))
-            for name, value in best.items()
-            if name not in ("epoch", "file")
-        ]
-        yield element("p", f"The best of the validated epochs is {best['epoch']}, {best['file']}:")
-        yield definitions(scores, class_="scores")
+        epoch, file = best.pop("epoch", "?"), best.pop("file", "?")
+        text, scores = f"The best of the validated epochs is {epoch}, {file}:", best
     elif epochs:
         last = max(epochs)
-        scores = [
-            (name, _score(name, value))
-            for (kind, name), value in epochs[last].items()
-            if kind == "epoch"
-        ]
-        yield element("p", f"No best epoch was found; the last one is {last}, in training:")
-        yield definitions(scores, class_="scores")
+        text = f"No best epoch was found; the last one is {last}, in training:"
+        scores = {key[1]: value for key, value in epochs[last].items() if key[0] == "epoch"}
+    else:
+        return
+    yield element("p", text)
+    yield definitions(
+        ((name, _score(name, value)) for name, value in scores.items()), class_="scores"
+    )
 
 
 def _curves(run: Run) -> Html:
