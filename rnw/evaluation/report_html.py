@@ -62,7 +62,8 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
   body { max-width: none; padding: 0; -webkit-print-color-adjust: exact;
     print-color-adjust: exact; }
   figure, tr, dl { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, p.note { break-after: avoid; }
+  nav { display: none; }
   .scroll { overflow: visible; }
   .scroll img { max-width: 100%; min-width: 0 !important; }
 }
