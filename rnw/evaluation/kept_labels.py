@@ -98,7 +98,7 @@ def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDatase
         try:
             weights, _, _ = read_origin(folder)["weights"][0].partition(" (md5")
             name = parse_label(weights).dataset
-        except (InputError, KeyError, IndexError):
+        except (InputError, LookupError, TypeError):
             raise InputError(
                 f"{folder}: no {ORIGIN} in it tells the data set; give --dataset"
             ) from None

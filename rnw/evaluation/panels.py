@@ -2,7 +2,7 @@
 
 import textwrap
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -180,6 +180,7 @@ def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -
 
     All sizes are in inches and known before anything is drawn, so that nothing overlaps.
     """
+    scores = [f"mean IoU {100 * results.iou(name):.1f} %" for name in names]
     panels = [results.panels(name) for name in names]
     shapes = [panel["photograph"].shape for panel in panels]
     if layout == ROWS:
@@ -188,7 +189,6 @@ def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -
     else:
         heights, widths = [CELL] * len(KINDS), [CELL * w / h for h, w, _ in shapes]
         lengths = widths
-    scores = [f"mean IoU {100 * results.iou(name):.1f} %" for name in names]
     texts = {
         layout.kinds: KINDS,
         layout.names: [_wrap(name, length) for name, length in zip(names, lengths)],
@@ -251,7 +251,7 @@ def short_name(dataset: SegmentationDataset, number: int) -> str:
 
 def _make_grid(
     heights: Sequence[float], widths: Sequence[float], margins: Dict[str, float], legend: _Legend
-):
+) -> Tuple[Figure, np.ndarray]:
     """A figure with axes of these inches in rows and columns, and the legend below."""
     inner_height = sum(heights) + GAP * (len(heights) - 1)
     inner_width = sum(widths) + GAP * (len(widths) - 1)

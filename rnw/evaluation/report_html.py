@@ -5,7 +5,7 @@ import re
 from html import escape
 from typing import Dict, Iterable, Sequence, Tuple
 
-EMPTY = ("br", "img", "meta")
+EMPTY = ("img", "meta")
 NUMBER = re.compile(r"-?\d+(\.\d+)?( %)?")
 MIME = {"jpeg": "image/jpeg", "png": "image/png", "svg": "image/svg+xml"}
 STYLE = """

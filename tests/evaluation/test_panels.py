@@ -139,3 +139,10 @@ def test_there_must_be_predictions_and_labels(results):
     unlabelled = make_dataset(Pictures([picture(40, 60, 1)]), 3)
     with pytest.raises(InputError, match=r"^Pictures, split test: has no labels"):
         read_results(Path("kept"), unlabelled, split="test")
+
+
+def test_predictions_of_another_size_are_refused(results):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save("kept/labels/0.png")
+    with pytest.raises(InputError, match=r"^kept/labels/0\.png: a label map of 60x40 for a"):
+        draw_panels(results, ["0"], Path("figure.png"))
+    assert not Path("figure.png").exists()
