@@ -1,7 +1,7 @@
 """Loss, error and learning rate of training runs as a picture, from their `metrics.jsonl`."""
 
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, BinaryIO, Dict, List, NamedTuple, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -51,9 +51,10 @@ class Curve(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run's curves by (kind of record, figure), such as `("val", "top-1")`."""
+    """The curves of the run `label` by (kind of record, figure), such as `("val", "top-1")`."""
 
     name: str
+    label: str
     curves: Dict[Key, Curve]
 
 
@@ -80,6 +81,7 @@ def read_runs(path: PathLike) -> List[Run]:
     return [
         Run(
             str(path.parent) if len(runs) == 1 else f"{path.parent}: {label}",
+            label,
             {key: Curve(*np.array(rows).T) for key, rows in points.items()},
         )
         for label, points in runs.items()
@@ -104,9 +106,14 @@ def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists already; choose another name, or pass --overwrite")
     runs = [run for path in paths for run in read_runs(path)]
-    kind = output.suffix[1:]
+    with atomic_write(output) as file:
+        draw_curves(runs, file, output.suffix[1:])
+
+
+def draw_curves(runs: Sequence[Run], file: BinaryIO, kind: str = "svg") -> None:
+    """Write a picture of runs, "png" or "svg", to an open file."""
     metadata = {"Date": None} if kind == "svg" else None  # the same runs, the same bytes
-    with matplotlib.rc_context(_SETTINGS), atomic_write(output) as file:
+    with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         _draw(figure, runs)

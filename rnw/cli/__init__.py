@@ -24,6 +24,7 @@ COMMANDS = {
     "plot": "plot",
     "predict": "predict",
     "prepare": "prepare",
+    "report": "report",
     "submission": "submission",
     "table": "table",
     "table1": "table1",

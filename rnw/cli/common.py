@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Tuple
+from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 import click
 
@@ -39,7 +39,6 @@ data_root_option = click.option(
     "--data-root", type=FILE, help="Where the data set lies, if not under data/."
 )
 
-
 _PROTOCOL = (
     click.option(
         "--scales",
@@ -51,9 +50,7 @@ _PROTOCOL = (
     click.option(
         "--test-steps", "steps", type=int, metavar="N", help="Shift by N fractions of the stride."
     ),
-    click.option(
-        "--tile", type=click.IntRange(1), metavar="N", help="Test in squares of N pixels."
-    ),
+    click.option("--tile", type=click.IntRange(1), metavar="N", help="Test squares of N pixels."),
     click.option(
         "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
     ),
@@ -63,7 +60,23 @@ _PROTOCOL = (
 
 def protocol_options(command: Callable) -> Callable:
     """Add what `Segmenter.tested_by` takes."""
-    for option in reversed(_PROTOCOL):
+    return _with_options(command, _PROTOCOL)
+
+
+_KEPT = (
+    click.option("--dataset", help="Default: that of the weights that were tested."),
+    click.option("--split", help="Default: the data set's test split."),
+    data_root_option,
+)
+
+
+def kept_options(command: Callable) -> Callable:
+    """Add `--dataset`, `--split` and `--data-root` of kept predictions."""
+    return _with_options(command, _KEPT)
+
+
+def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -11,6 +11,7 @@ from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import Tested
+    from rnw.evaluation.report_segmentation import Compared
     from rnw.evaluation.segmentation import Segmented
     from rnw.evaluation.table1 import Row
 
@@ -37,7 +38,7 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
 
-    def on_step(self, progress: "Union[Progress, Tested, Segmented]") -> None:
+    def on_step(self, progress: "Union[Progress, Tested, Segmented, Compared]") -> None:
         if self._stream.isatty():
             self._show_bar(progress)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -61,7 +62,7 @@ class Display:
         click.echo(line, err=self._err)
         self._last_line = time.monotonic()
 
-    def _show_bar(self, progress: "Union[Progress, Tested, Segmented]") -> None:
+    def _show_bar(self, progress: "Union[Progress, Tested, Segmented, Compared]") -> None:
         """One line, as wide as the terminal; a resumed epoch starts further on."""
         if self._bar is None:
             self._bar = click.progressbar(

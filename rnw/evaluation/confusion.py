@@ -1,5 +1,7 @@
 """Scores of label maps from exact counts of pixels: accuracies and IoUs (Tables 2 to 7)."""
 
+from typing import Any, Dict, Sequence
+
 import numpy as np
 
 from rnw.data.labelled import IGNORED
@@ -66,9 +68,29 @@ class Confusion:
         return float(self.ious.mean())
 
     @property
+    def mean_iou_of_present(self) -> float:
+        """The mean of the IoUs of classes that true pixels have, 1 where there are none."""
+        present = self.counts.any(axis=1)
+        return float(self.ious[present].mean()) if present.any() else 1.0
+
+    @property
     def ade20k_score(self) -> float:
         """What ADE20K ranks by: the mean of pixel accuracy and mean IoU."""
         return (self.pixel_accuracy + self.mean_iou) / 2
+
+    def as_dict(self, class_names: Sequence[str]) -> Dict[str, Any]:
+        """All scores in plain types, in per cent."""
+        rows = zip(class_names, self.class_accuracies.tolist(), self.ious.tolist())
+        return {
+            "pixel_accuracy": 100 * self.pixel_accuracy,
+            "mean_accuracy": 100 * self.mean_accuracy,
+            "mean_iou": 100 * self.mean_iou,
+            "ade20k_score": 100 * self.ade20k_score,
+            "per_class": [
+                {"class": number, "name": name, "accuracy": 100 * accuracy, "iou": 100 * iou}
+                for number, (name, accuracy, iou) in enumerate(rows)
+            ],
+        }
 
     @property
     def _hits(self) -> np.ndarray:

@@ -7,10 +7,11 @@ from typing import Any, Dict, Mapping, Optional
 import numpy as np
 from PIL import Image
 
-from rnw.data.catalog import SegmentationDataset
+from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.data.labelled import IGNORED, read_label
 from rnw.errors import InputError
 from rnw.files import atomic_write, write_text
+from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
 RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # grey levels of the maps of correct pixels
@@ -76,6 +77,34 @@ def read_kept(folder: Path, name: str, dataset: SegmentationDataset) -> np.ndarr
     return classes[read_label(labels_file(folder, name))]
 
 
+def read_origin(folder: Path) -> Dict[str, Any]:
+    """All that kept predictions depend on; raises InputError when that cannot be read."""
+    path = folder / ORIGIN
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); --overwrite replaces the predictions beside it"
+        ) from error
+    return found if isinstance(found, dict) else {}
+
+
+def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:
+    """The data set called `name`, by default that of the weights whose predictions are kept.
+
+    Raises InputError for an unknown one, and when the weights do not tell it.
+    """
+    if name is None:
+        try:
+            weights, _, _ = read_origin(folder)["weights"][0].partition(" (md5")
+            name = parse_label(weights).dataset
+        except (InputError, LookupError, TypeError):
+            raise InputError(
+                f"{folder}: no {ORIGIN} in it tells the data set; give --dataset"
+            ) from None
+    return find_segmentation_dataset(name)
+
+
 def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
     """The number (classes,) uint8 of each class in published label maps and predictions."""
     if dataset.label_ids is None:
@@ -112,7 +141,7 @@ def _remove_labels(folder: Path) -> None:
 def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
     if not any((folder / LABELS).glob("*.png")):
         return
-    found = _read_origin(folder / ORIGIN)
+    found = read_origin(folder)
     other = [key for key in origin if found.get(key) != origin[key]]
     if other:
         differences = "; ".join(f"{key} {found.get(key)}, now {origin[key]}" for key in other)
@@ -120,13 +149,3 @@ def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
             f"{folder}: has predictions of another evaluation: {differences}; choose another "
             "folder, or --overwrite replaces them"
         )
-
-
-def _read_origin(path: Path) -> Dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); --overwrite replaces the predictions beside it"
-        ) from error
-    return found if isinstance(found, dict) else {}

@@ -1,16 +1,17 @@
-"""Figures of kept predictions: photograph, truth, prediction and where it is wrong, in rows."""
+"""Figures of kept predictions: photograph, truth, prediction and where it is wrong."""
 
+import textwrap
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.textpath import TextPath
 
-from rnw.data.catalog import SegmentationDataset
+from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import IGNORED
 from rnw.data.readers import decode
 from rnw.errors import InputError
@@ -18,12 +19,33 @@ from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.kept_labels import correctness, labels_file, read_kept
 from rnw.files import atomic_write
 
-COLUMNS = ("photograph", "truth", "prediction", "difference")
+KINDS = ("photograph", "truth", "prediction", "difference")
 FORMATS = (".png", ".pdf")
-CELL, GAP, NAMES, LEGEND_LINE = 3.0, 0.1, 0.6, 0.25  # inches
-LEGEND_COLUMNS = 6
-DPI = 120  # of a PNG
-SETTINGS = {"font.size": 9, "pdf.fonttype": 42}
+CELL, GAP, PAD, LINE = 3.0, 0.1, 0.12, 0.19  # inches; a line is one of text
+CHARACTER = 0.09  # inches of a wide letter
+LEGEND_LINE, LEGEND_EDGE, HANDLE = 0.205, 0.2, 0.65  # inches; a handle is all beside a name
+SHORT = 28  # characters of a class's name in a legend
+DPI, LARGEST = 300, 65_000  # of a PNG: dots per inch, and the most that can be drawn
+FONT_SIZE = 9  # points
+SETTINGS = {"font.size": FONT_SIZE, "pdf.fonttype": 42, "text.parse_math": False}
+
+
+class Layout(NamedTuple):
+    """At which edge of the pictures their kinds, names and scores stand."""
+
+    kinds: str
+    names: str
+    scores: str
+
+
+ROWS = Layout(kinds="top", names="left", scores="right")
+COLUMNS = Layout(kinds="left", names="top", scores="bottom")
+EDGES = {
+    "top": (0, slice(None)),
+    "bottom": (-1, slice(None)),
+    "left": (slice(None), 0),
+    "right": (slice(None), -1),
+}
 
 
 class Results(NamedTuple):
@@ -31,6 +53,7 @@ class Results(NamedTuple):
 
     folder: Path
     dataset: SegmentationDataset
+    split: str
     examples: Any
     names: List[str]
     indices: List[int]
@@ -48,12 +71,30 @@ class Results(NamedTuple):
         index = self._index(name)
         return decode(self.examples.read(index), self.examples.name(index))
 
+    def present(self, name: str) -> np.ndarray:
+        """The classes in the truth or in the prediction."""
+        return np.setdiff1d([*np.unique(self.truth(name)), *np.unique(self.labels(name))], IGNORED)
+
+    def panels(self, name: str) -> Dict[str, np.ndarray]:
+        """The pictures (H, W, 3) uint8 of each of KINDS."""
+        truth, labels = self.truth(name), self.labels(name)
+        colours = np.full((256, 3), 255, np.uint8)
+        colours[: self.dataset.classes] = self.dataset.palette
+        difference = np.repeat(correctness(labels, truth)[:, :, None], 3, axis=2)
+        return dict(zip(KINDS, (self.image(name), colours[truth], colours[labels], difference)))
+
+    def confusion(self, name: str) -> Confusion:
+        """The counts of a picture's pixels; raises InputError where they cannot be compared."""
+        confusion = Confusion(self.dataset.classes)
+        try:
+            confusion.add(self.truth(name), self.labels(name))
+        except InputError as error:
+            raise InputError(f"{labels_file(self.folder, name)}: {error}") from None
+        return confusion
+
     def iou(self, name: str) -> float:
         """The mean IoU of the classes that a picture has."""
-        confusion = Confusion(self.dataset.classes)
-        confusion.add(self.truth(name), self.labels(name))
-        present = confusion.counts.any(axis=1)
-        return float(confusion.ious[present].mean()) if present.any() else 1.0
+        return self.confusion(name).mean_iou_of_present
 
     def _index(self, name: str) -> int:
         return self.indices[self.names.index(name)]
@@ -66,11 +107,12 @@ def read_results(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> Results:
-    """What an evaluation has kept in `folder` so far.
+    """What an evaluation has kept in `folder` so far, by default of its data set's test split.
 
     Raises InputError when that is nothing, and for a split without labels.
     """
-    examples = dataset.read(data_root or dataset.root or Path(), split or dataset.test_split)
+    split = split or dataset.test_split
+    examples = read_pictures(dataset, split, data_root)
     if not examples.has_labels:
         raise InputError(f"{dataset.title}, split {split}: has no labels to compare with")
     names = [Path(examples.name(index)).stem for index in range(len(examples))]
@@ -80,7 +122,7 @@ def read_results(
             f"{folder}: no predictions for {dataset.title}; `rnw eval-seg --save-predictions "
             f"{folder}` makes them"
         )
-    return Results(folder, dataset, examples, [names[k] for k in kept], kept)
+    return Results(folder, dataset, split, examples, [names[k] for k in kept], kept)
 
 
 def choose(
@@ -111,9 +153,14 @@ def _others(results: Results, chosen: Sequence[str]) -> List[str]:
 
 
 def draw_panels(
-    results: Results, names: Sequence[str], output: Path, *, overwrite: bool = False
+    results: Results,
+    names: Sequence[str],
+    output: Path,
+    *,
+    layout: Layout = ROWS,
+    overwrite: bool = False,
 ) -> None:
-    """Write a figure with a row for each picture, and a legend of the classes in them.
+    """Write a figure with a row or a column for each picture, and a legend of the classes in them.
 
     Raises InputError for a file that exists or of another kind.
     """
@@ -121,53 +168,113 @@ def draw_panels(
         raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists; choose another name or --overwrite it")
-    with matplotlib.rc_context(SETTINGS):
-        figure = _draw(results, names)
-        with atomic_write(output) as file:
-            figure.savefig(file, format=output.suffix[1:], dpi=DPI)
+    figure = make_figure(results, names, layout)
+    dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
+    with matplotlib.rc_context(SETTINGS), atomic_write(output) as file:
+        figure.savefig(file, format=output.suffix[1:], dpi=dpi)
 
 
-def _draw(results: Results, names: Sequence[str]) -> Figure:
-    truths, predictions = (list(map(read, names)) for read in (results.truth, results.labels))
-    present = np.setdiff1d(np.concatenate([t.ravel() for t in truths + predictions]), [IGNORED])
-    heights = [CELL * truth.shape[0] / truth.shape[1] for truth in truths]
-    legend = LEGEND_LINE * (2 + len(present) // LEGEND_COLUMNS)
-    size = CELL * len(COLUMNS) + NAMES, sum(heights) + GAP * len(names) + legend
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        len(names), len(COLUMNS), squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
-    for row, name, truth, labels in zip(axes, names, truths, predictions):
-        _draw_row(row, results, name, truth, labels)
-    for axis, title in zip(axes[0], COLUMNS):
-        axis.set_title(title)
-    figure.legend(
-        handles=[_patch(results.dataset, number) for number in present.tolist()],
-        loc="outside lower center",
-        ncols=LEGEND_COLUMNS,
-        frameon=False,
-    )
+@matplotlib.rc_context(SETTINGS)
+def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -> Figure:
+    """The figure that `draw_panels` writes.
+
+    All sizes are in inches and known before anything is drawn, so that nothing overlaps.
+    """
+    scores = [f"mean IoU {100 * results.iou(name):.1f} %" for name in names]
+    panels = [results.panels(name) for name in names]
+    shapes = [panel["photograph"].shape for panel in panels]
+    if layout == ROWS:
+        heights, widths = [CELL * h / w for h, w, _ in shapes], [CELL] * len(KINDS)
+        lengths = heights
+    else:
+        heights, widths = [CELL] * len(KINDS), [CELL * w / h for h, w, _ in shapes]
+        lengths = widths
+    texts = {
+        layout.kinds: KINDS,
+        layout.names: [_wrap(name, length) for name, length in zip(names, lengths)],
+        layout.scores: [_wrap(score, length) for score, length in zip(scores, lengths)],
+    }
+    legend = _Legend(results, names)
+    figure, grid = _make_grid(heights, widths, _margins(texts), legend)
+    for axes, panel in zip(grid if layout == ROWS else grid.T, panels):
+        for axis, picture in zip(axes, panel.values()):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+    for edge, labels in texts.items():
+        for axis, text in zip(grid[EDGES[edge]], labels):
+            side = axis.xaxis if edge in ("top", "bottom") else axis.yaxis
+            side.set_label_position(edge)
+            side.set_label_text(text)
     return figure
 
 
-def _draw_row(
-    row: Sequence[Axes], results: Results, name: str, truth: np.ndarray, labels: np.ndarray
-) -> None:
-    colours = np.full((256, 3), 255, np.uint8)
-    colours[: results.dataset.classes] = results.dataset.palette
-    difference = np.repeat(correctness(labels, truth)[:, :, None], 3, axis=2)
-    for axis, picture in zip(
-        row, (results.image(name), colours[truth], colours[labels], difference)
-    ):
-        axis.imshow(picture, interpolation="nearest")
-        axis.set_xticks([])
-        axis.set_yticks([])
-    row[0].set_ylabel(name)
-    row[3].set_ylabel(f"mean IoU {100 * results.iou(name):.1f} %")
-    row[3].yaxis.set_label_position("right")
+def _wrap(text: str, length: float) -> str:
+    return textwrap.fill(text, max(int(length / CHARACTER), 8))
+
+
+def _margins(texts: Dict[str, Sequence[str]]) -> Dict[str, float]:
+    """Inches at each edge."""
+    lines = {edge: max(text.count("\n") + 1 for text in texts[edge]) for edge in texts}
+    return {edge: PAD + LINE * lines.get(edge, 0) for edge in EDGES}
+
+
+class _Legend:
+    """The classes in some pictures, below them."""
+
+    def __init__(self, results: Results, names: Sequence[str]):
+        numbers = np.unique(np.concatenate([results.present(name) for name in names]))
+        self._handles = [_patch(results.dataset, number) for number in numbers.tolist()]
+        extents = [TextPath((0, 0), h.get_label(), FONT_SIZE).get_extents() for h in self._handles]
+        self.column = HANDLE + max(extent.width for extent in extents) / 72
+
+    def height(self, width: float) -> float:
+        """Inches, in so many inches across."""
+        return LEGEND_EDGE + LEGEND_LINE * -(-len(self._handles) // self._columns(width))
+
+    def draw(self, figure: Figure) -> None:
+        columns = self._columns(figure.get_figwidth())
+        figure.legend(handles=self._handles, loc="lower center", ncols=columns, frameon=False)
+
+    def _columns(self, width: float) -> int:
+        return max(int(width / self.column), 1)
 
 
 def _patch(dataset: SegmentationDataset, number: int) -> Patch:
     colour = np.array(dataset.palette[number]) / 255
-    return Patch(facecolor=colour, edgecolor="black", label=dataset.class_names[number])
+    return Patch(facecolor=colour, edgecolor="black", label=short_name(dataset, number))
+
+
+def short_name(dataset: SegmentationDataset, number: int) -> str:
+    """The name of a class, without what is beyond SHORT characters of a list of synonyms."""
+    return textwrap.shorten(dataset.class_names[number], SHORT, placeholder=" ...")
+
+
+def _make_grid(
+    heights: Sequence[float], widths: Sequence[float], margins: Dict[str, float], legend: _Legend
+) -> Tuple[Figure, np.ndarray]:
+    """A figure with axes of these inches in rows and columns, and the legend below."""
+    inner_height = sum(heights) + GAP * (len(heights) - 1)
+    inner_width = sum(widths) + GAP * (len(widths) - 1)
+    width = max(margins["left"] + inner_width + margins["right"], legend.column)
+    bottom = margins["bottom"] + legend.height(width)
+    height = margins["top"] + inner_height + bottom
+    left = (width + margins["left"] - inner_width - margins["right"]) / 2
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(
+        len(heights),
+        len(widths),
+        squeeze=False,
+        gridspec_kw={
+            "height_ratios": heights,
+            "width_ratios": widths,
+            "hspace": GAP / np.mean(heights),
+            "wspace": GAP / np.mean(widths),
+            "left": left / width,
+            "right": (left + inner_width) / width,
+            "bottom": bottom / height,
+            "top": (bottom + inner_height) / height,
+        },
+    )
+    legend.draw(figure)
+    return figure, grid

@@ -46,24 +46,10 @@ class SegmentationEvaluation(NamedTuple):
             "published": self.published,
         }
         if self.confusion:
-            fields.update(_scores(self.confusion, self.class_names))
+            fields.update(self.confusion.as_dict(self.class_names))
         if self.official:
             fields["official"] = self.official.as_dict()
         return fields
-
-
-def _scores(confusion: Confusion, names: Tuple[str, ...]) -> Dict[str, Any]:
-    rows = zip(names, confusion.class_accuracies.tolist(), confusion.ious.tolist())
-    return {
-        "pixel_accuracy": 100 * confusion.pixel_accuracy,
-        "mean_accuracy": 100 * confusion.mean_accuracy,
-        "mean_iou": 100 * confusion.mean_iou,
-        "ade20k_score": 100 * confusion.ade20k_score,
-        "per_class": [
-            {"class": number, "name": name, "accuracy": 100 * accuracy, "iou": 100 * iou}
-            for number, (name, accuracy, iou) in enumerate(rows)
-        ],
-    }
 
 
 class Segmented(NamedTuple):
@@ -200,13 +186,8 @@ class _Speedometer:
     def segmented(self, step: int, computed: bool, confusion: Optional[Confusion]) -> Segmented:
         self._computed += computed
         seconds = max(time.monotonic() - self._start, 1e-9)
-        iou = confusion and _mean_iou_so_far(confusion)
+        iou = confusion and 100 * confusion.mean_iou_of_present
         return Segmented(step, self._steps, iou, self._computed / seconds)
-
-
-def _mean_iou_so_far(confusion: Confusion) -> float:
-    seen = confusion.counts.any(axis=1)
-    return 100 * float(confusion.ious[seen].mean()) if seen.any() else 0.0
 
 
 def _published(model: Segmenter) -> Optional[str]:

@@ -8,7 +8,7 @@ from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
 from rnw.networks.symbols import to_json
-from rnw.training.metrics import find_event_files
+from rnw.training.metrics import best_file, find_event_files
 from rnw.training.state import state_file
 from rnw.weights import save_params
 from rnw.weights.labels import ModelLabel
@@ -61,11 +61,6 @@ def prune_checkpoints(
         epoch = epoch_of(path)
         if epoch != best and (keep_every is None or epoch % keep_every):
             path.unlink()
-
-
-def best_file(label: ModelLabel, folder: Path) -> Path:
-    """Where the run `label` in `folder` says which of its epochs was the best."""
-    return folder / f"{label}.best.json"
 
 
 def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:

@@ -171,6 +171,16 @@ def open_metrics(folder: Path, label: ModelLabel, *, tensorboard: bool = False) 
     return Metrics([kind(folder, label) for kind in kinds])
 
 
+def recipe_file(label: Union[ModelLabel, str], folder: Path) -> Path:
+    """Where the recipe of the run `label` in `folder` lies, as it was used."""
+    return folder / f"{label}.json"
+
+
+def best_file(label: Union[ModelLabel, str], folder: Path) -> Path:
+    """Where the run `label` in `folder` says which of its epochs was the best."""
+    return folder / f"{label}.best.json"
+
+
 def event_folder(folder: Path, label: ModelLabel) -> Path:
     """Where the TensorBoard event files of the run `label` in `folder` are kept."""
     return folder / "tensorboard" / str(label)

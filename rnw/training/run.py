@@ -27,7 +27,7 @@ from rnw.training.checkpoints import (
 )
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
-from rnw.training.metrics import Metrics, Start, open_metrics
+from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
 from rnw.training.recipes import (
@@ -118,7 +118,7 @@ def train(
     run.prepare(state, recompute)
     if state is None and first:
         claim_folder(label, folder, overwrite)
-        write_text(folder / f"{label}.json", recipe.to_json())
+        write_text(recipe_file(label, folder), recipe.to_json())
     if first:
         remove_parts(folder, str(label))
     log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()

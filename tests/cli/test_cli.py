@@ -53,6 +53,7 @@ def test_commands_are_those_documented():
         "plot",
         "predict",
         "prepare",
+        "report",
         "submission",
         "table",
         "table1",

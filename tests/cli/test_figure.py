@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from rnw.data.catalog import SEGMENTATION
 from rnw.evaluation.kept_labels import KeptLabels
@@ -21,6 +22,17 @@ def test_a_figure_is_drawn(rnw):
     code, out, err = rnw("figure", "kept", "--dataset", "shapes", *options)
     assert (code, out, err) == (0, "mine.pdf\n", "")
     assert Path("mine.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_data_set_is_that_of_the_weights(rnw, refused):
+    options = ("--worst", "2", "--columns", "-o", "columns.png")
+    assert "kept: no evaluation.json in it tells the data set" in refused(
+        "figure", "kept", *options
+    )
+    Path("kept/evaluation.json").write_text('{"weights": ["shapes_rna-f_cls5_ep-0001.params"]}')
+    assert rnw("figure", "kept", *options) == (0, "columns.png\n", "")
+    with Image.open("columns.png") as image:
+        assert image.height > 2 * image.width
 
 
 @pytest.mark.parametrize(

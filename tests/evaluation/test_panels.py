@@ -8,7 +8,15 @@ from PIL import Image
 
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import KeptLabels
-from rnw.evaluation.panels import DPI, choose, draw_panels, read_results
+from rnw.evaluation.panels import (
+    COLUMNS,
+    DPI,
+    ROWS,
+    choose,
+    draw_panels,
+    make_figure,
+    read_results,
+)
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import Pictures, label_map, make_dataset
 
@@ -54,20 +62,64 @@ def test_pictures_without_a_prediction_are_refused(results):
         choose(results, ["1", "5"])
 
 
-def test_figures_have_a_row_for_each_picture(results):
-    draw_panels(results, ["0", "2"], Path("two.png"))
-    draw_panels(results, ["0"], Path("one.pdf"))
-    assert Path("one.pdf").read_bytes().startswith(b"%PDF")
-    with Image.open("two.png") as image:
-        colours = np.array(image.convert("RGB")).reshape(-1, 3)
-        assert image.width > 12 * DPI
+@pytest.mark.parametrize(("layout", "height", "width"), [(ROWS, 2, 3), (COLUMNS, 3, 4.5)])
+def test_figures_show_what_is_wrong_and_the_colours_of_the_classes(results, layout, height, width):
+    wrong, right = (_draw(results, name, layout) for name in ("0", "1"))
+    assert wrong.shape == right.shape
+    assert max(wrong.shape) > 12 * DPI > min(wrong.shape[:2])
     for colour in results.dataset.palette:
-        assert (colours == colour).all(axis=1).sum() > 1000
-    black = (colours == 0).all(axis=1).sum()
-    draw_panels(results, ["1", "4"], Path("right.png"))
-    with Image.open("right.png") as image:
-        pixels = np.array(image.convert("RGB")).reshape(-1, 3)
-    assert black > (pixels == 0).all(axis=1).sum() + 10000
+        assert (wrong == colour).all(axis=2).sum() > 1000
+    black = [(pixels == 0).all(axis=2).sum() for pixels in (wrong, right)]
+    expected = WRONG[0] / (40 * 60) * height * width * DPI**2
+    assert black[0] - black[1] == pytest.approx(expected, rel=0.05)
+
+
+def _draw(results, name, layout):
+    draw_panels(results, [name], Path("drawn.png"), layout=layout, overwrite=True)
+    with Image.open("drawn.png") as image:
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), rel=1e-3)
+        return np.array(image.convert("RGB"))
+
+
+def test_a_pdf_embeds_its_fonts(results):
+    draw_panels(results, ["0"], Path("one.pdf"))
+    content = Path("one.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+
+
+SIZES = ((60, 90), (120, 60), (40, 160))
+STEMS = ("a", "a_very_long_name_of_a_picture_that_is_not_wide_at_all", "pay_$5_and_$6")
+
+
+@pytest.mark.parametrize("layout", [ROWS, COLUMNS])
+@pytest.mark.parametrize(("names", "classes"), [(STEMS, 2), (STEMS[1:2], 60)])
+def test_nothing_in_a_figure_overlaps(layout, names, classes):
+    pictures = Pictures(
+        [picture(*size, 1) for size in SIZES], [label_map(*size, classes, 2) for size in SIZES]
+    )
+    pictures.name = lambda index: f"{STEMS[index]}.jpg"
+    synonyms = tuple(", ".join(["thing"] * (1 + k % 9)) + f" {k}" for k in range(classes))
+    palette = tuple((number, 0, 0) for number in range(classes))
+    dataset = make_dataset(pictures, classes, class_names=synonyms, palette=palette)
+    kept = KeptLabels(Path("kept"), dataset, {})
+    for index, size in enumerate(SIZES):
+        kept.write(STEMS[index], np.arange(size[0] * size[1]).reshape(size) % classes)
+    figure = make_figure(read_results(Path("kept"), dataset), names, layout)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == classes
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    for axes in figure.axes:
+        boxes.append(axes.get_window_extent())
+        labels = (axes.xaxis.label, axes.yaxis.label)
+        boxes += [label.get_window_extent() for label in labels if label.get_text()]
+    left, bottom, right, top = np.array([box.extents for box in boxes]).T
+    assert min(left.min(), bottom.min()) >= 0
+    assert (right.max(), top.max()) <= tuple(figure.bbox.max)
+    apart = (right[:, None] <= left) | (top[:, None] <= bottom)
+    assert (apart | apart.T).sum() == len(boxes) * (len(boxes) - 1)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +139,10 @@ def test_there_must_be_predictions_and_labels(results):
     unlabelled = make_dataset(Pictures([picture(40, 60, 1)]), 3)
     with pytest.raises(InputError, match=r"^Pictures, split test: has no labels"):
         read_results(Path("kept"), unlabelled, split="test")
+
+
+def test_predictions_of_another_size_are_refused(results):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save("kept/labels/0.png")
+    with pytest.raises(InputError, match=r"^kept/labels/0\.png: a label map of 60x40 for a"):
+        draw_panels(results, ["0"], Path("figure.png"))
+    assert not Path("figure.png").exists()

@@ -1,0 +1,50 @@
+"""`rnw report`: a web page about an evaluation or a training run."""
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from rnw.cli.common import FILE, kept_options
+from rnw.cli.display import Display
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@kept_options
+@click.option(
+    "--pictures",
+    type=click.IntRange(0),
+    default=4,
+    show_default=True,
+    help="Show so many of the best and of the worst.",
+)
+@click.option("-o", "--output", type=FILE, help="An .html file; default: RUN/report.html.")
+@click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
+def command(
+    run: Path,
+    dataset: Optional[str],
+    split: Optional[str],
+    data_root: Optional[Path],
+    pictures: int,
+    output: Optional[Path],
+    overwrite: bool,
+) -> None:
+    """Write one web page about RUN, which needs no other file.
+
+    RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` made.
+    """
+    from rnw.evaluation.report import write_report  # starts Matplotlib
+
+    with Display(err=True) as display:
+        path = write_report(
+            run,
+            output,
+            dataset=dataset,
+            split=split,
+            data_root=data_root,
+            pictures=pictures,
+            overwrite=overwrite,
+            on_picture=display.on_step,
+        )
+    click.echo(path)
