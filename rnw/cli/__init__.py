@@ -24,6 +24,7 @@ COMMANDS = {
     "plot": "plot",
     "predict": "predict",
     "prepare": "prepare",
+    "study": "study",
     "submission": "submission",
     "table": "table",
     "table1": "table1",

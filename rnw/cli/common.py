@@ -9,6 +9,8 @@ from typing import Any, Callable, Iterator, Mapping, Tuple
 
 import click
 
+from rnw.training.signals import RunStoppedError
+
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 FILE = click.Path(path_type=Path)
 
@@ -42,9 +44,12 @@ data_root_option = click.option(
 
 @contextlib.contextmanager
 def exit_when_interrupted() -> Iterator[None]:
-    """End at Ctrl-C a command that goes on where it stopped."""
+    """End at Ctrl-C, or when a run was stopped, a command that goes on where it stopped."""
     try:
         yield
+    except RunStoppedError as stopped:
+        click.echo(f"{stopped}; the same command goes on", err=True)
+        raise SystemExit(stopped.exit_status) from None
     except KeyboardInterrupt:
         click.echo("\nstopped; the same command goes on", err=True)
         raise SystemExit(INTERRUPTED) from None
