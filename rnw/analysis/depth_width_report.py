@@ -38,8 +38,8 @@ image; multiply-adds are those of one image.
 Accuracy: top-1 on the test split after the last epoch, the mean and the range over the seeds; one
 picture of {tested:,} is {picture:.2g} %.
 Memory: of a training step, {where}; computed from the maps and parameters, not measured.
-Time: of a training step, measured while training (the median over a run's epochs), the mean and
-the range over the seeds; whatever else the machine does at that time is in it.
+Time: of a training step, measured in the fastest epoch of each run, the mean and the range over the
+seeds; what else the machine did at that time is in it.
 """
 
 

@@ -39,7 +39,7 @@ def command() -> None:
     "--units",
     multiple=True,
     metavar="N1-...-N7",
-    help="Residual units by level, of one network; default: five networks of depth 16 to 100.",
+    help="Residual units by level, of one network; default: four networks of depth 16 to 114.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each network."
