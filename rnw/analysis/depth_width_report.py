@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple
 
 import matplotlib
-from matplotlib.axes import Axes
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -24,8 +24,8 @@ _HEADER = (
     "top-1 %  lowest  highest"
 )
 _CAPTION = """\
-Wider or deeper: networks of {budget} each, from narrow and deep to wide and shallow, trained
-alike on {dataset}. A small experiment in the manner of "Wider or Deeper" (arXiv 1611.10080).
+Wider or deeper: networks of {budget} each, from narrow and deep to wide and shallow,
+trained alike on {dataset}, after "Wider or Deeper" (arXiv 1611.10080).
 
 {networks}
 All are trained from scratch by recipe {name}: {epochs} epochs in batches of {batch}, learning rate
@@ -38,8 +38,8 @@ image; multiply-adds are those of one image.
 Accuracy: top-1 on the test split after the last epoch, the mean and the range over the seeds; one
 picture of {tested:,} is {picture:.2g} %.
 Memory: of a training step, {where}; computed from the maps and parameters, not measured.
-Time: of a training step, measured in the fastest epoch of each run, the mean and the range over the
-seeds; what else the machine did at that time is in it.
+Time: of a training step, measured in the fastest epoch of all runs of a network, which other
+programs disturbed least.
 """
 
 
@@ -87,7 +87,7 @@ def as_text(study: Study) -> str:
     lines = []
     for row in study.rows:
         member, top1 = row.member, over_seeds(row, "top1")
-        milliseconds = 1000 * over_seeds(row, "seconds_per_step").mean
+        milliseconds = 1000 * over_seeds(row, "seconds_per_step").lowest
         lines.append(
             f"{member.depth:5}  {member.width:6.4f}  {member.parameters:10,}"
             f"  {member.activations:11,}  {member.multiply_adds / 1e6:15.1f}"
@@ -132,27 +132,22 @@ def _draw(study: Study) -> Figure:
         f"{_seeds(study)}"
     )
     accuracy, memory, seconds = figure.subplots(1, 3)
-    _draw_range(accuracy, study, "top1", 1)
-    accuracy.set(title="Accuracy", ylabel="top-1 on the test split (%)")
     depths = [row.member.depth for row in study.rows]
-    memory.plot(depths, [row.member.memory_bytes / 1e6 for row in study.rows], marker="o")
-    memory.set(title="Memory", ylabel="of a training step, computed (MB)", ylim=(0, None))
-    _draw_range(seconds, study, "seconds_per_step", 1000)
-    seconds.set(title="Time", ylabel="of a training step, measured (ms)", ylim=(0, None))
+    mean, lowest, highest = np.transpose([over_seeds(row, "top1") for row in study.rows])
+    bars = (mean - lowest, highest - mean)
+    accuracy.errorbar(depths, mean, bars, marker="o", capsize=4, label="mean and range")
+    accuracy.legend(fontsize="small")
+    accuracy.set(title="Accuracy", ylabel="top-1 on the test split (%)")
+    megabytes = [row.member.memory_bytes / 1e6 for row in study.rows]
+    milliseconds = [1000 * over_seeds(row, "seconds_per_step").lowest for row in study.rows]
+    for axes, values in ((memory, megabytes), (seconds, milliseconds)):
+        axes.plot(depths, values, marker="o")
+        axes.set_ylim(0, 1.1 * max(values))
+    memory.set(title="Memory", ylabel="of a training step, computed (MB)")
+    seconds.set(title="Time", ylabel="of a training step, measured (ms)")
     widths = [f"{row.member.depth}\n{row.member.width:.3g}" for row in study.rows]
     for axes in (accuracy, memory, seconds):
         axes.set_xticks(depths, widths)
         axes.set_xlabel("depth (layers), with the width below")
         axes.grid(alpha=0.3)
     return figure
-
-
-def _draw_range(axes: Axes, study: Study, figure: str, scale: float) -> None:
-    """A figure's mean as a line, its range over the seeds as bars."""
-    depths = [row.member.depth for row in study.rows]
-    ranges = [[scale * value for value in over_seeds(row, figure)] for row in study.rows]
-    mean, low, high = zip(*ranges)
-    below = [m - value for m, value in zip(mean, low)]
-    above = [value - m for m, value in zip(mean, high)]
-    axes.errorbar(depths, mean, (below, above), marker="o", capsize=4, label="mean and range")
-    axes.legend(fontsize="small")
