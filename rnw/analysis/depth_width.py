@@ -202,16 +202,17 @@ def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) ->
 
 
 def _claim(folder: Path, settings: Dict[str, Any]) -> None:
-    """Make sure that a study of no other settings, and nothing else, is in the folder."""
+    """Make sure that no run of other settings, and nothing else, is in the folder."""
     path = folder / SETTINGS
-    if path.exists():
-        check_same_settings(path, json.loads(path.read_text()), settings)
-        return
-    if folder.is_dir() and any(folder.iterdir()):
+    begun = folder.is_dir() and any(found != path for found in folder.iterdir())
+    if begun and not path.exists():
         raise InputError(
             f"{folder}: is not empty, and there is no study to go on with: choose another --output"
         )
-    write_text(path, json.dumps(settings, indent=2) + "\n")
+    if begun:
+        check_same_settings(path, json.loads(path.read_text()), settings)
+    else:
+        write_text(path, json.dumps(settings, indent=2) + "\n")
 
 
 def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:

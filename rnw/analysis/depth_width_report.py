@@ -28,8 +28,8 @@ Wider or deeper: networks of {budget} each, from narrow and deep to wide and sha
 trained alike on {dataset}, after "Wider or Deeper" (arXiv 1611.10080).
 
 {networks}
-All are trained from scratch by recipe {name}: {epochs} epochs in batches of {batch}, learning rate
-from {base_lr:g} ({schedule}), {optimizer}, weight decay {weight_decay:g}; {seeds}, on {devices}.
+All are trained by recipe {name}: {epochs} epochs in batches of {batch}, learning rate from
+{base_lr:g} ({schedule}), {optimizer}, weight decay {weight_decay:g}; {seeds}, on {devices}.
 Depth is the number of convolutions on the longest path, and the classifier. The width multiplies
 the channels of all levels, which are whole numbers (rounded down): of all widths the one whose
 network is nearest to the budget is taken. Activations are the values that training keeps of one

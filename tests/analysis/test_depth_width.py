@@ -130,6 +130,12 @@ def test_folder_of_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["study.png"]
 
 
+def test_settings_that_trained_nothing_do_not_bind(tmp_path):
+    for batch in (5000, 6000):
+        with pytest.raises(InputError, match=f"a batch of {batch} cannot be drawn"):
+            _study(tmp_path, recipe=find_recipe("digits", [f"batch={batch}"]))
+
+
 def test_report(whole, tmp_path):
     _, study = whole
     save_report(study, tmp_path)
