@@ -147,7 +147,9 @@ def _draw(study: Study) -> Figure:
     seconds.set(title="Time", ylabel="of a training step, measured (ms)")
     widths = [f"{row.member.depth}\n{row.member.width:.3g}" for row in study.rows]
     for axes in (accuracy, memory, seconds):
+        axes.set_xscale("log")  # the depths of the family double
         axes.set_xticks(depths, widths)
+        axes.minorticks_off()
         axes.set_xlabel("depth (layers), with the width below")
         axes.grid(alpha=0.3)
     return figure
