@@ -25,6 +25,7 @@ COMMANDS = {
     "predict": "predict",
     "prepare": "prepare",
     "report": "report",
+    "study": "study",
     "submission": "submission",
     "table": "table",
     "table1": "table1",

@@ -1,15 +1,20 @@
 """`rnw analyze paths` and `rnw analyze unravel`: what section 3 says of trained networks."""
 
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, data_root_option, device_options, json_option, print_json
+from rnw.cli.common import (
+    FILE,
+    data_root_option,
+    device_options,
+    exit_when_interrupted,
+    json_option,
+    print_json,
+)
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
-from rnw.training.signals import RunStoppedError
 
 if TYPE_CHECKING:
     from rnw.analysis.path_report import Measured
@@ -90,7 +95,7 @@ def paths(
     from rnw.analysis.subjects import find_subject, load_subject
 
     check_free(output, overwrite)
-    with Display() as display, _exit_when_stopped():
+    with Display() as display, exit_when_interrupted():
         if demo:
             files = (*files, *_train_demo(output / "runs", contexts, seed, display))
         subjects = [load_subject(path, contexts[0]) for path in files]
@@ -115,15 +120,6 @@ def _train_demo(folder: Path, contexts: List[Any], seed: int, display: Display) 
         on_epoch=display.on_epoch,
         on_validation=display.on_validation,
     )
-
-
-@contextlib.contextmanager
-def _exit_when_stopped() -> Iterator[None]:
-    try:
-        yield
-    except RunStoppedError as stopped:
-        click.echo(f"{stopped}; the same command goes on", err=True)
-        raise SystemExit(stopped.exit_status) from None
 
 
 def _measure(

@@ -9,6 +9,8 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 import click
 
+from rnw.training.signals import RunStoppedError
+
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 FILE = click.Path(path_type=Path)
 
@@ -83,11 +85,17 @@ def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
 
 @contextlib.contextmanager
 def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
-    """End at Ctrl-C a command that goes on where it stopped, unless it is told to `overwrite`."""
+    """End at Ctrl-C, or when a run was stopped, a command that goes on where it stopped.
+
+    One that was to `overwrite` what there was goes on without that.
+    """
+    again = "the same command without --overwrite" if overwrite else "the same command"
     try:
         yield
+    except RunStoppedError as stopped:
+        click.echo(f"{stopped}; {again} goes on", err=True)
+        raise SystemExit(stopped.exit_status) from None
     except KeyboardInterrupt:
-        again = "the same command without --overwrite" if overwrite else "the same command"
         click.echo(f"\nstopped; {again} goes on", err=True)
         raise SystemExit(INTERRUPTED) from None
 

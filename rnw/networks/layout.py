@@ -29,6 +29,7 @@ LOSSES = ("softmax", "ohem")  # heads that take a label
 HEADS = ("logits", *LOSSES, "features")
 POOLINGS = ("pad", "caffe", "full")
 STRIDES = (32, 16, 8)
+MAX_WIDTH = 16
 SEGMENTATION_CLASSIFIERS = {"1 conv": 1, "2 conv": 2}  # section 5, step 2
 LINEAR = "linear"
 CLASSIFIER_CHANNELS = 512
@@ -406,7 +407,7 @@ def _check(config: NetworkConfig) -> None:
             raise InputError(f"{config.name}: {option} is {found!r}, expected {expected}")
 
     expect(config.classes >= 1, "classes", "at least 1")
-    expect(0 < config.width <= 16, "width", "a number above 0 and at most 16")
+    expect(0 < config.width <= MAX_WIDTH, "width", f"a number above 0 and at most {MAX_WIDTH}")
     expect(config.pooling in POOLINGS, "pooling", f"one of {', '.join(POOLINGS)}")
     heads = [head for head in HEADS if head != "ohem" or config.segmentation]
     expect(config.head in heads, "head", f"one of {', '.join(heads)}")

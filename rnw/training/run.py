@@ -129,6 +129,8 @@ def train(
             on_warm_start(weights, transfer)
         path = run.go()
     kvstore.finish()
+    if kvstore.stop.received is not None:  # after the last step, or nobody would know
+        raise RunStoppedError(kvstore.stop.received)
     return path
 
 

@@ -73,17 +73,7 @@ class State:
 
     def check_settings(self, settings: Dict[str, Any]) -> None:
         """Raise InputError that names what differs from the run that is to be resumed."""
-        old = self.position.settings
-        differences = [
-            f"{key} was {old.get(key)!r}, now {value!r}"
-            for key, value in settings.items()
-            if old.get(key) != value
-        ]
-        if differences:
-            raise InputError(
-                f"{self._path}: cannot be resumed with other settings: {'; '.join(differences)}; "
-                "use the same, or another --output"
-            )
+        check_same_settings(self._path, self.position.settings, settings)
 
     def restore_network(self, net: Network, rank: int = 0) -> None:
         """Set weights and the moving averages of each device of the worker `rank`."""
@@ -109,3 +99,17 @@ def find_state(label: ModelLabel, folder: Path) -> Optional[State]:
     """
     path = state_file(label, folder)
     return State(path) if path.exists() else None
+
+
+def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any]) -> None:
+    """Raise InputError that names what differs from the `old` settings, which `path` holds."""
+    differences = [
+        f"{key} was {old.get(key)!r}, now {value!r}"
+        for key, value in settings.items()
+        if old.get(key) != value
+    ]
+    if differences:
+        raise InputError(
+            f"{path}: cannot be resumed with other settings: {'; '.join(differences)}; "
+            "use the same, or another --output"
+        )

@@ -1,0 +1,85 @@
+"""Networks of one budget: the width at which a network has so many parameters or activations."""
+
+from dataclasses import replace
+from typing import Callable, Dict, NamedTuple
+
+from rnw.analysis.cost import count_parameters
+from rnw.analysis.liveness import liveness
+from rnw.errors import InputError
+from rnw.networks.layout import MAX_WIDTH, NetworkConfig
+from rnw.networks.zoo import LEVEL_SHAPES
+from rnw.training.recipes import Recipe, input_size, recipe_network
+
+TOLERANCE = 0.05  # of the budget: channels are whole numbers
+# All numbers of channels at width 1 divide the largest, so that widths between two multiples of
+# its inverse give the same network.
+_MOST_CHANNELS = max(max(shape.channels) for shape in LEVEL_SHAPES.values())
+
+
+def count_activations(config: NetworkConfig, size: int) -> int:
+    """Values that training keeps of one (3, size, size) image."""
+    return sum(row.kept for row in liveness(config, size))
+
+
+COUNTS: Dict[str, Callable[[NetworkConfig, int], int]] = {
+    "parameters": lambda config, size: count_parameters(config),
+    "activations": count_activations,
+}
+
+
+class Budget(NamedTuple):
+    """So many of `kind`, a key of COUNTS."""
+
+    kind: str
+    value: int
+
+    def __str__(self) -> str:
+        return f"{self.value:,} {self.kind}"
+
+    def count(self, recipe: Recipe) -> int:
+        """What the recipe's network takes of such a budget."""
+        return COUNTS[self.kind](recipe_network(recipe), input_size(recipe))
+
+
+def parse_budget(text: str, recipe: Recipe) -> Budget:
+    """The budget that `<kind>=<value>` says, or `<kind>`: what the recipe's network takes.
+
+    Raises InputError for an unknown kind and a value that is no whole number above 0.
+    """
+    kind, equals, value = text.partition("=")
+    if kind not in COUNTS:
+        raise InputError(f"unknown budget {kind!r}: expected one of {', '.join(COUNTS)}")
+    if not equals:
+        return Budget(kind, Budget(kind, 0).count(recipe))
+    if not (value.isdecimal() and int(value)):
+        raise InputError(f"budget {text!r}: expected a whole number above 0 after '{kind}='")
+    return Budget(kind, int(value))
+
+
+def fit_width(recipe: Recipe, budget: Budget) -> Recipe:
+    """The recipe with the width at which its network is nearest to the budget.
+
+    Raises InputError when that is further than TOLERANCE away.
+    """
+
+    def at(step: int) -> Recipe:
+        return replace(recipe, width=step / _MOST_CHANNELS)
+
+    def distance(step: int) -> int:
+        return abs(budget.count(at(step)) - budget.value)
+
+    low, high = 1, MAX_WIDTH * _MOST_CHANNELS
+    while high - low > 1:
+        middle = (low + high) // 2
+        if budget.count(at(middle)) <= budget.value:
+            low = middle
+        else:
+            high = middle
+    nearest = min(low, high, key=distance)
+    if distance(nearest) > TOLERANCE * budget.value:
+        raise InputError(
+            f"{recipe.network}: no width gives it {budget}, the nearest is "
+            f"{budget.count(at(nearest)):,} at width {nearest / _MOST_CHANNELS:.4g}: choose "
+            "another --budget or other --units"
+        )
+    return at(nearest)

@@ -1,0 +1,100 @@
+"""`rnw study`: experiments that train several networks."""
+
+from pathlib import Path
+from typing import Optional, Tuple
+
+import click
+
+from rnw.cli.common import (
+    FILE,
+    data_root_option,
+    device_options,
+    exit_when_interrupted,
+    json_option,
+    print_json,
+    show_warnings,
+)
+from rnw.cli.display import Display
+from rnw.cli.train_cls import CLASSIFICATION
+from rnw.runtime import make_contexts
+
+STUDY = CLASSIFICATION._replace(default_dataset="digits")
+
+
+@click.group()
+def command() -> None:
+    """Train several networks and compare them."""
+
+
+@command.command("depth-width")
+@click.option(
+    "--budget",
+    "budget_text",
+    default="parameters",
+    show_default=True,
+    metavar="KIND[=N]",
+    help="parameters or activations; without N, those of the recipe's network.",
+)
+@click.option(
+    "--units",
+    multiple=True,
+    metavar="N1-...-N7",
+    help="Residual units by level, of one network; default: four networks of depth 16 to 114.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each network."
+)
+@click.option(
+    "--dataset",
+    help="ilsvrc-cls, places365-cls, digits or shapes-cls; default: the recipe's, or digits.",
+)
+@click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
+@click.option("--output", type=FILE, default="output/study", show_default=True, metavar="DIR")
+@data_root_option
+@device_options
+@json_option
+def depth_width(
+    budget_text: str,
+    units: Tuple[str, ...],
+    seeds: int,
+    dataset: Optional[str],
+    recipe: Optional[str],
+    overrides: Tuple[str, ...],
+    output: Path,
+    data_root: Optional[Path],
+    gpus: Optional[str],
+    cpus: Optional[int],
+    as_json: bool,
+) -> None:
+    """Train networks of one budget, from narrow and deep to wide and shallow.
+
+    Each is as wide as the budget allows, and all learn by the same recipe. Writes accuracy, memory
+    and time against depth as study.csv, .json, .png and a caption, study.txt, into DIR, beside the
+    runs. The same command goes on where it was stopped; with more --seeds it adds to the study.
+    """
+    resolved = STUDY.resolve(recipe, dataset, overrides)
+    contexts = make_contexts(gpus, cpus)
+    from rnw.analysis.budget import parse_budget
+    from rnw.analysis.depth_width import FAMILY, run_study  # starts MXNet
+    from rnw.analysis.depth_width_report import PICTURE, as_record, as_text, save_report
+
+    budget = parse_budget(budget_text, resolved)
+    with exit_when_interrupted(), Display(err=as_json) as display, show_warnings():
+        study = run_study(
+            resolved,
+            budget,
+            contexts,
+            output,
+            units=units or FAMILY,
+            seeds=seeds,
+            data_root=data_root,
+            on_step=display.on_step,
+            on_run=lambda member, run: display.on_row(f"{member}, {run}"),
+        )
+    save_report(study, output)
+    if as_json:
+        print_json(as_record(study))
+        return
+    click.echo(as_text(study))
+    click.echo(f"{output / PICTURE}")
