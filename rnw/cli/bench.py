@@ -12,7 +12,7 @@ from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
     from rnw.analysis.training_speed import TrainingSpeed
-    from rnw.evaluation.cost_tables import SpeedRow
+    from rnw.evaluation.cost_tables import MemoryRow, SpeedRow
 
 
 @click.group()
@@ -199,38 +199,70 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--only", "networks", multiple=True, metavar="NETWORK", help="Only this row.")
-@click.option("--batch", type=click.IntRange(1), default=10, show_default=True)
+@click.option(
+    "--only",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="Only this row: model_a for speed, fcn_a for memory.",
+)
+@click.option("--batch", type=click.IntRange(1), default=10, show_default=True, help="For speed.")
+@click.option("--crops", type=click.IntRange(1), default=1, show_default=True, help="For memory.")
+@click.option("--size", type=click.IntRange(1), default=504, show_default=True, help="Of crops.")
 @click.option("--repetitions", type=click.IntRange(1), default=3, show_default=True)
 @device_options
 @json_option
 def table(
     networks: Tuple[str, ...],
     batch: int,
+    crops: int,
+    size: int,
     repetitions: int,
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Compare the speed of Table 1's networks with ResNet-101's, here and in the paper."""
-    context = _one_device(gpus, cpus)
-    from rnw.evaluation.cost_tables import compare_speeds  # starts MXNet
+    """Compare the paper's networks with ResNet-101, here and in the paper.
 
-    rows = compare_speeds(
+    First the speed of those in Table 1; then the memory of tuning, as for Table 2, that each fully
+    convolutional network takes in a process of its own. The paper's memory is not known here.
+    """
+    context = _one_device(gpus, cpus)
+    from rnw.evaluation.cost_tables import (  # starts MXNet
+        compare_memory,
+        compare_speeds,
+        split_names,
+    )
+
+    timed, tuned = split_names(networks)
+    speeds = compare_speeds(
         context,
-        networks=networks,
+        networks=timed,
         batch=batch,
         repetitions=repetitions,
         on_row=lambda row: click.echo(_speed_line(row), err=as_json),
     )
+    memories = compare_memory(
+        context,
+        networks=tuned,
+        crops=crops,
+        size=size,
+        on_row=lambda row: click.echo(_memory_line(row), err=as_json),
+    )
     if as_json:
-        print_json({"rows": [row._asdict() for row in rows]})
+        parts = {"rows": speeds, "memory": memories}
+        print_json({name: [row._asdict() for row in rows] for name, rows in parts.items()})
 
 
 def _speed_line(row: "SpeedRow") -> str:
     paper = f"{row.published_ratio:.2f}" if row.published_ratio else "-"
     speed = f"{row.images_per_second:.2f} images/s at {row.size}"
     return f"{row.title}: {speed}, {row.ratio:.2f} times ResNet-101's (paper: {paper})"
+
+
+def _memory_line(row: "MemoryRow") -> str:
+    memory = f"{row.memory_mb:.0f} MB to tune at {row.size}"
+    return f"{row.network}: {memory}, {row.ratio:.2f} times ResNet-101's (paper: -)"
 
 
 @command.command("seg-eval")
