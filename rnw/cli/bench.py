@@ -12,7 +12,7 @@ from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
     from rnw.analysis.training_speed import TrainingSpeed
-    from rnw.evaluation.cost_tables import MemoryRow, SpeedRow
+    from rnw.evaluation.cost_tables import SpeedRow
 
 
 @click.group()
@@ -247,7 +247,7 @@ def table(
         networks=tuned,
         crops=crops,
         size=size,
-        on_row=lambda row: click.echo(_memory_line(row), err=as_json),
+        on_row=lambda row: click.echo(f"{row} (paper: -)", err=as_json),
     )
     if as_json:
         parts = {"rows": speeds, "memory": memories}
@@ -258,11 +258,6 @@ def _speed_line(row: "SpeedRow") -> str:
     paper = f"{row.published_ratio:.2f}" if row.published_ratio else "-"
     speed = f"{row.images_per_second:.2f} images/s at {row.size}"
     return f"{row.title}: {speed}, {row.ratio:.2f} times ResNet-101's (paper: {paper})"
-
-
-def _memory_line(row: "MemoryRow") -> str:
-    memory = f"{row.memory_mb:.0f} MB to tune at {row.size}"
-    return f"{row.network}: {memory}, {row.ratio:.2f} times ResNet-101's (paper: -)"
 
 
 @command.command("seg-eval")

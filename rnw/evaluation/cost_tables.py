@@ -102,6 +102,10 @@ class MemoryRow(NamedTuple):
     memory_mb: float
     ratio: float
 
+    def __str__(self) -> str:
+        memory = f"{self.memory_mb:.0f} MB to tune at {self.size}"
+        return f"{self.network}: {memory}, {self.ratio:.2f} times ResNet-101's"
+
 
 def compare_memory(
     context: mx.Context,

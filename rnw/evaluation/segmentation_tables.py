@@ -69,6 +69,7 @@ def fill_segmentation_table(
     data_root: Optional[Path] = None,
     memory_at: Optional[int] = None,
     on_picture: Callable[[Segmented], None] = lambda segmented: None,
+    on_memory: Callable[[MemoryRow], None] = lambda row: None,
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
 
@@ -97,15 +98,19 @@ def fill_segmentation_table(
             found = evaluate(model, data_root=data_root, predictions=kept, on_picture=on_picture)
             row = row._replace(evaluation=found)
         rows.append(row)
-    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at)
+    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_memory)
 
 
 def _add_memory(
-    rows: Sequence[SegmentationRow], context: mx.Context, size: int
+    rows: Sequence[SegmentationRow],
+    context: mx.Context,
+    size: int,
+    on_memory: Callable[[MemoryRow], None],
 ) -> List[SegmentationRow]:
     names = [f"{SEGMENTATION_PREFIX}{row.published.network}" for row in rows]
-    found = {row.network: row for row in compare_memory(context, networks=names, size=size)}
-    return [row._replace(memory=found[name]) for row, name in zip(rows, names)]
+    measured = compare_memory(context, networks=names, size=size, on_row=on_memory)
+    by_name = {memory.network: memory for memory in measured}
+    return [row._replace(memory=by_name[name]) for row, name in zip(rows, names)]
 
 
 def _find_weights(folder: Path, dataset: str, row: PublishedSegmentation) -> Optional[Path]:
@@ -154,9 +159,8 @@ def _notes(number: int, rows: Sequence[SegmentationRow]) -> Iterator[str]:
     used = {row.published.source for row in rows}
     yield "; ".join(f"{key}: {SOURCES[key]}" for key in SOURCES if key in used)
     if number == MEMORY_TABLE:
-        yield "Memory is that of tuning, as a ratio to ResNet-101's; the paper's is not known here."
-    sizes = {row.memory.size for row in rows if row.memory}
-    for size in sizes:
+        yield "Memory is that of tuning (ours: --memory-at); the paper's is not known here."
+    for size in {row.memory.size for row in rows if row.memory}:
         yield f"Ours: the peak of a process that tunes on a crop of {size}x{size}, in 10^6 bytes."
 
 
