@@ -17,7 +17,7 @@ from rnw.training.recompute_plan import first_recorded
 OPERATORS = 30_000_000
 SCRATCH, UPDATE = 2.85, 2.25
 SEVERAL = 1.0
-ONEDNN_BLOCK = 16  # channels
+ONEDNN_BLOCK, ONEDNN_REACH = 16, 31  # channels; cells a side (see `_columns`)
 
 
 class TrainingMemory(NamedTuple):
@@ -108,8 +108,11 @@ def _columns(config: NetworkConfig, size: int) -> int:
         size = layer.output_size(size)
     total = 0
     for convolution in classifier.convolutions:
-        unrolled = convolution.in_channels * convolution.kernel**2 * size**2
-        total += unrolled if convolution.channels % ONEDNN_BLOCK == 0 else 2 * unrolled
+        windows = convolution.in_channels * convolution.kernel**2 * size**2
+        if convolution.channels % ONEDNN_BLOCK:
+            total += 2 * windows
+        elif size > ONEDNN_REACH:
+            total += windows
     return total
 
 
