@@ -7,7 +7,7 @@ from rnw.analysis.cost import count_parameters
 from rnw.analysis.training_memory import recipe_memory, training_memory
 from rnw.analysis.training_speed import measure_step
 from rnw.networks.layout import configure
-from rnw.runtime import cpu_cores
+from rnw.runtime import QUEUE_VARIABLE, SCRATCH_VARIABLE, THREAD_VARIABLES, cpu_cores
 from rnw.training.recipes import RECIPES, find_recipe
 
 A1 = configure("model_a1", head="softmax")
@@ -90,5 +90,7 @@ def test_estimate_of_a_narrow_network_is_what_is_measured(recompute):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("network", "size", "devices"), [("fcn_a1", 304, 1), ("model_e", 56, 2)])
-def test_estimate_of_dilation_and_of_two_devices(network, size, devices):
+def test_estimate_of_dilation_and_of_two_devices(network, size, devices, monkeypatch):
+    for variable in (SCRATCH_VARIABLE, QUEUE_VARIABLE, *THREAD_VARIABLES):
+        monkeypatch.delenv(variable, raising=False)  # set here for one device
     _check_measured(network, 1, size, False, devices)
