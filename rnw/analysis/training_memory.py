@@ -5,15 +5,19 @@ from typing import Dict, List, NamedTuple
 
 from rnw.analysis.cost import FLOAT_BYTES, count_parameters
 from rnw.analysis.liveness import Liveness, liveness
-from rnw.networks.layout import NetworkConfig
+from rnw.networks.layout import NetworkConfig, SegmentationClassifier
+from rnw.runtime import cpu_cores
 from rnw.training.recipes import Recipe, input_size, recipe_network
 from rnw.training.recompute_plan import first_recorded
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
 # in units of the largest parameter, what oneDNN reorders in the passes (and keeps), and what an
-# update computes with, when the passes are over.
+# update computes with, when the passes are over; and, in sets of weights, what several devices keep
+# each in scratch spaces of their own (see `set_threads`).
 OPERATORS = 30_000_000
 SCRATCH, UPDATE = 2.85, 2.25
+SEVERAL = 1.0
+ONEDNN_BLOCK, ONEDNN_REACH = 16, 31  # channels; cells a side (see `_columns`)
 
 
 class TrainingMemory(NamedTuple):
@@ -53,6 +57,10 @@ def training_memory(
     weights = FLOAT_BYTES * count_parameters(config)
     largest = FLOAT_BYTES * max(prod(parameter.shape) for parameter in config.parameters())
     activations, update = FLOAT_BYTES * batch * maps, int(UPDATE * largest)
+    at_once = min(batch, max(1, cpu_cores() // devices))
+    kept = FLOAT_BYTES * at_once * _columns(config, size)
+    if devices > 1:
+        kept += int(SEVERAL * weights)
     if recompute:  # its maps are gone when the update comes
         update = max(0, update - devices * activations)
     return TrainingMemory(
@@ -60,7 +68,7 @@ def training_memory(
         {
             "momentum": weights,
             "kvstore": kvstore_copies(devices) * weights,
-            "workspace": OPERATORS + int(SCRATCH * largest) + update,
+            "workspace": OPERATORS + int(SCRATCH * largest) + update + devices * kept,
         },
     )
 
@@ -84,6 +92,28 @@ def _recomputing(rows: List[Liveness], first: int) -> int:
     inputs = [sum(row.input for row in rows[: place + 1]) for place in range(first + 1)]
     again = (inputs[place] + rows[place].kept + rows[place].backward for place in range(1, first))
     return max(inputs[first] + recorded, *again)
+
+
+def _columns(config: NetworkConfig, size: int) -> int:
+    """Values for one image of the windows that oneDNN unrolls, and keeps, in a backward pass.
+
+    It multiplies matrices where it has no kernel. Measured, that is the gradient of the input at
+    the classifier's dilation of 12 (not at the 4 of units) on maps of more than 31 cells a side,
+    and both gradients where the number of channels is no multiple of 16, as that of classes.
+    """
+    *layers, classifier = config.layers
+    if not isinstance(classifier, SegmentationClassifier):
+        return 0
+    for layer in layers:
+        size = layer.output_size(size)
+    total = 0
+    for convolution in classifier.convolutions:
+        windows = convolution.in_channels * convolution.kernel**2 * size**2
+        if convolution.channels % ONEDNN_BLOCK:
+            total += 2 * windows
+        elif size > ONEDNN_REACH:
+            total += windows
+    return total
 
 
 def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:

@@ -199,32 +199,59 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--only", "networks", multiple=True, metavar="NETWORK", help="Only this row.")
-@click.option("--batch", type=click.IntRange(1), default=10, show_default=True)
+@click.option(
+    "--only",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="Only this row: model_a for speed, fcn_a for memory.",
+)
+@click.option("--batch", type=click.IntRange(1), default=10, show_default=True, help="For speed.")
+@click.option("--crops", type=click.IntRange(1), default=1, show_default=True, help="For memory.")
+@click.option("--size", type=click.IntRange(1), default=504, show_default=True, help="Of crops.")
 @click.option("--repetitions", type=click.IntRange(1), default=3, show_default=True)
 @device_options
 @json_option
 def table(
     networks: Tuple[str, ...],
     batch: int,
+    crops: int,
+    size: int,
     repetitions: int,
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Compare the speed of Table 1's networks with ResNet-101's, here and in the paper."""
-    context = _one_device(gpus, cpus)
-    from rnw.evaluation.cost_tables import compare_speeds  # starts MXNet
+    """Compare the paper's networks with ResNet-101, here and in the paper.
 
-    rows = compare_speeds(
+    First the speed of those in Table 1; then the memory of tuning, as for Table 2, that each fully
+    convolutional network takes in a process of its own. The paper's memory is not known here.
+    """
+    context = _one_device(gpus, cpus)
+    from rnw.evaluation.cost_tables import (  # starts MXNet
+        compare_memory,
+        compare_speeds,
+        split_names,
+    )
+
+    timed, tuned = split_names(networks)
+    speeds = compare_speeds(
         context,
-        networks=networks,
+        networks=timed,
         batch=batch,
         repetitions=repetitions,
         on_row=lambda row: click.echo(_speed_line(row), err=as_json),
     )
+    memories = compare_memory(
+        context,
+        networks=tuned,
+        crops=crops,
+        size=size,
+        on_row=lambda row: click.echo(f"{row} (paper: -)", err=as_json),
+    )
     if as_json:
-        print_json({"rows": [row._asdict() for row in rows]})
+        parts = {"rows": speeds, "memory": memories}
+        print_json({name: [row._asdict() for row in rows] for name, rows in parts.items()})
 
 
 def _speed_line(row: "SpeedRow") -> str:

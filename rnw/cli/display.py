@@ -11,6 +11,7 @@ from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import Tested
+    from rnw.evaluation.cost_tables import MemoryRow
     from rnw.evaluation.report_segmentation import Compared
     from rnw.evaluation.segmentation import Segmented
     from rnw.evaluation.table1 import Row
@@ -50,7 +51,7 @@ class Display:
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
 
-    def on_row(self, row: "Row") -> None:
+    def on_row(self, row: "Union[MemoryRow, Row]") -> None:
         self._write(str(row))
 
     @property

@@ -20,6 +20,12 @@ from rnw.runtime import make_contexts
 @click.command()
 @click.argument("number", type=int)
 @click.option("--weights-dir", type=FILE, required=True, help="Where the .params files lie.")
+@click.option(
+    "--memory-at",
+    type=click.IntRange(1),
+    metavar="SIZE",
+    help="Measure Table 2's memory, of tuning on a crop of this size: 504 for the paper's 500.",
+)
 @click.option("--output", type=FILE, default="tables", show_default=True, metavar="DIR")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier table.")
 @data_root_option
@@ -28,6 +34,7 @@ from rnw.runtime import make_contexts
 def command(
     number: int,
     weights_dir: Path,
+    memory_at: Optional[int],
     output: Path,
     overwrite: bool,
     data_root: Optional[Path],
@@ -51,7 +58,13 @@ def command(
     check_output(output, overwrite, file_names(number))
     with exit_when_interrupted(), Display(err=True) as display:
         rows = fill_segmentation_table(
-            number, weights_dir, contexts, data_root=data_root, on_picture=display.on_step
+            number,
+            weights_dir,
+            contexts,
+            data_root=data_root,
+            memory_at=memory_at,
+            on_picture=display.on_step,
+            on_memory=display.on_row,
         )
     table = write_segmentation_table(output, number, rows)
     if as_json:

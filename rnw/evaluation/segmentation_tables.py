@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
 from rnw.data.catalog import find_segmentation_dataset
 from rnw.errors import InputError
+from rnw.evaluation.cost_tables import MemoryRow, compare_memory
 from rnw.evaluation.published import (
     SEGMENTATION_TABLES,
     SOURCES,
@@ -17,10 +18,12 @@ from rnw.evaluation.published import (
 from rnw.evaluation.segmentation import SegmentationEvaluation, Segmented, evaluate
 from rnw.evaluation.segmenter import load_segmenter
 from rnw.files import write_text
-from rnw.networks.zoo import find_network
+from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
 from rnw.weights.labels import ModelLabel, parse_label
 
 COCO = "coco"  # in the suffix of a label
+MEMORY_TABLE = 2
+MEMORY_HEADER = ("memory, paper", "ours, MB", "over ResNet-101's")
 SCORES = {"mean IoU": "mean_iou", "pixel accuracy": "pixel_accuracy", "score": "ade20k_score"}
 
 
@@ -30,6 +33,7 @@ class SegmentationRow(NamedTuple):
     published: PublishedSegmentation
     weights: Optional[Path] = None
     evaluation: Optional[SegmentationEvaluation] = None
+    memory: Optional[MemoryRow] = None
 
     def score(self, name: str) -> Optional[float]:
         """Ours by the paper's name, in per cent."""
@@ -45,6 +49,7 @@ class SegmentationRow(NamedTuple):
             "scores": dict(paper.scores),
             "weights": self.weights and str(self.weights),
             "ours": {name: self.score(name) for name, _ in paper.scores},
+            "memory": self.memory and self.memory._asdict(),
         }
 
 
@@ -62,16 +67,23 @@ def fill_segmentation_table(
     contexts: Sequence[mx.Context],
     *,
     data_root: Optional[Path] = None,
+    memory_at: Optional[int] = None,
     on_picture: Callable[[Segmented], None] = lambda segmented: None,
+    on_memory: Callable[[MemoryRow], None] = lambda row: None,
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
 
     Labels are kept beside the weights, and an interrupted table goes on from there.
 
-    Raises InputError for an unknown table, a missing folder, weights that cannot be used, and
-    missing data when there are weights.
+    memory_at: measure for Table 2, on the first device, the memory of tuning each network on a crop
+    with that many pixels a side (504 for the paper's 500).
+
+    Raises InputError for an unknown table, one without memory, a missing folder, weights that
+    cannot be used, and missing data when there are weights.
     """
     table = find_table(number)
+    if memory_at is not None and number != MEMORY_TABLE:
+        raise InputError(f"table {number} has no memory; only table {MEMORY_TABLE} has")
     if not weights_folder.is_dir():
         raise InputError(f"{weights_folder}: no such directory; expected one with .params files")
     dataset = find_segmentation_dataset(table.dataset)
@@ -86,7 +98,19 @@ def fill_segmentation_table(
             found = evaluate(model, data_root=data_root, predictions=kept, on_picture=on_picture)
             row = row._replace(evaluation=found)
         rows.append(row)
-    return rows
+    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_memory)
+
+
+def _add_memory(
+    rows: Sequence[SegmentationRow],
+    context: mx.Context,
+    size: int,
+    on_memory: Callable[[MemoryRow], None],
+) -> List[SegmentationRow]:
+    names = [f"{SEGMENTATION_PREFIX}{row.published.network}" for row in rows]
+    measured = compare_memory(context, networks=names, size=size, on_row=on_memory)
+    by_name = {memory.network: memory for memory in measured}
+    return [row._replace(memory=by_name[name]) for row, name in zip(rows, names)]
 
 
 def _find_weights(folder: Path, dataset: str, row: PublishedSegmentation) -> Optional[Path]:
@@ -108,17 +132,36 @@ def _is_for(path: Path, dataset: str, row: PublishedSegmentation) -> bool:
 
 def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
     """The table as Markdown, with the sources of its numbers."""
-    lines = ["| network | split | score | paper | source | ours |", "| --- " * 6 + "|"]
+    header = ("network", "split", "score", "paper", "source", "ours")
+    if number == MEMORY_TABLE:
+        header += MEMORY_HEADER
+    lines = [header, ("---",) * len(header)]
     for row in rows:
         paper = row.published
         for name, value in paper.scores:
             ours = row.score(name)
             cells = (paper.title, paper.split, name, f"{value:g}", paper.source)
-            lines.append(f"| {' | '.join(cells)} | {'-' if ours is None else f'{ours:.2f}'} |")
+            cells += ("-" if ours is None else f"{ours:.2f}",)
+            lines.append(cells + _memory_cells(row) if number == MEMORY_TABLE else cells)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    title = f"Table {number}, {find_table(number).title}, in per cent"
+    return "\n\n".join((title, table, *_notes(number, rows))) + "\n"
+
+
+def _memory_cells(row: SegmentationRow) -> Tuple[str, ...]:
+    """The paper's memory, which no source of ours has, and what is found here."""
+    if row.memory is None:
+        return ("-",) * len(MEMORY_HEADER)
+    return "-", f"{row.memory.memory_mb:.0f}", f"{row.memory.ratio:.2f}"
+
+
+def _notes(number: int, rows: Sequence[SegmentationRow]) -> Iterator[str]:
     used = {row.published.source for row in rows}
-    notes = "; ".join(f"{key}: {SOURCES[key]}" for key in SOURCES if key in used)
-    table = "\n".join(lines)
-    return f"Table {number}, {find_table(number).title}, in per cent\n\n{table}\n\n{notes}\n"
+    yield "; ".join(f"{key}: {SOURCES[key]}" for key in SOURCES if key in used)
+    if number == MEMORY_TABLE:
+        yield "Memory is that of tuning (ours: --memory-at); the paper's is not known here."
+    for size in {row.memory.size for row in rows if row.memory}:
+        yield f"Ours: the peak of a process that tunes on a crop of {size}x{size}, in 10^6 bytes."
 
 
 def file_names(number: int) -> Tuple[str, str]:

@@ -7,6 +7,7 @@ from rnw.analysis.cost import count_parameters
 from rnw.analysis.training_memory import recipe_memory, training_memory
 from rnw.analysis.training_speed import measure_step
 from rnw.networks.layout import configure
+from rnw.runtime import QUEUE_VARIABLE, SCRATCH_VARIABLE, THREAD_VARIABLES, cpu_cores
 from rnw.training.recipes import RECIPES, find_recipe
 
 A1 = configure("model_a1", head="softmax")
@@ -49,12 +50,28 @@ def test_a_recipes_share_of_four_devices_is_the_papers():
     assert recipe_memory(find_recipe("model_a"), 4)[True].per_device < 11e9  # README's devices
 
 
-def _check_measured(network, batch, size, recompute, **options):
+def test_the_classifiers_unrolled_windows():
+    def workspace(name, batch=1, **options):
+        return training_memory(configure(name, **options), batch, 504).main["workspace"]
+
+    windows = 4 * 9 * 63**2
+    sixteen = workspace("fcn_a2", classes=16) - workspace("model_a2")
+    assert sixteen == windows * (4096 + 512)
+    assert workspace("fcn_a2") - workspace("fcn_a2", classes=16) == windows * 512
+    assert workspace("fcn_a2", classifier="1 conv") - workspace("model_a2") == 2 * windows * 4096
+    batch = workspace("fcn_a2", 1000, classes=16) - workspace("model_a2")
+    assert batch == cpu_cores() * sixteen
+
+
+def _check_measured(network, batch, size, recompute, devices=1, **options):
     config = configure(network, head="softmax", **options)
-    measured = measure_step(config, batch, size, [mx.cpu()], recompute=recompute, repetitions=1)
+    contexts = [mx.cpu(number) for number in range(devices)]
+    measured = measure_step(
+        config, devices * batch, size, contexts, recompute=recompute, repetitions=1
+    )
     found = 1e6 * (measured.peak_memory_mb - measured.parts["process"])
-    expected = training_memory(config, batch, size, recompute=recompute)
-    assert expected.on_cpus(1) == pytest.approx(found, rel=0.15)
+    expected = training_memory(config, batch, size, devices, recompute=recompute)
+    assert expected.on_cpus(devices) == pytest.approx(found, rel=0.15)
     return found
 
 
@@ -69,3 +86,11 @@ def test_estimate_is_what_is_measured(network, batch, size, recompute):
 @pytest.mark.parametrize("recompute", [False, True])
 def test_estimate_of_a_narrow_network_is_what_is_measured(recompute):
     _check_measured("model_b", 4, 224, recompute, width=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "size", "devices"), [("fcn_a1", 304, 1), ("model_e", 56, 2)])
+def test_estimate_of_dilation_and_of_two_devices(network, size, devices, monkeypatch):
+    for variable in (SCRATCH_VARIABLE, QUEUE_VARIABLE, *THREAD_VARIABLES):
+        monkeypatch.delenv(variable, raising=False)  # set here for one device
+    _check_measured(network, 1, size, False, devices)

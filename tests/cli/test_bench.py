@@ -14,7 +14,7 @@ import pytest
 
 import rnw as rnw_package
 from rnw.analysis import speed, throughput
-from rnw.analysis.cost import count_multiply_adds
+from rnw.analysis.cost import count_multiply_adds, count_parameters
 from rnw.cli import main
 from rnw.networks.layout import configure
 from rnw.runtime import cpu_cores
@@ -186,8 +186,27 @@ def test_table_beside_resnet_101(rnw):
     assert 0.5 < same["ratio"] < 2
 
 
-def test_table_refused(refused):
-    assert "vgg99: not in Table 1" in refused("bench", "table", "--only", "vgg99")
+def test_table_of_memory(rnw):
+    command = ("bench", "table", "--only", "fcn_resnet50", "--size", "32")
+    code, out, err = rnw(*command, "--json")
+    assert code == 0
+    found = json.loads(out)
+    (row,) = found["memory"]
+    assert found["rows"] == []
+    assert (row["network"], row["crops"], row["size"]) == ("fcn_resnet50", 1, 32)
+    weights_mb = 4e-6 * count_parameters(configure("fcn_resnet50"))
+    assert 4 < row["memory_mb"] / weights_mb < 8
+    assert 0.5 < row["ratio"] < 0.9
+    shown = f"fcn_resnet50: {row['memory_mb']:.0f} MB to tune at 32, {row['ratio']:.2f} times"
+    assert err == f"{shown} ResNet-101's (paper: -)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "wording"),
+    [("vgg99", "vgg99: not in Table 1"), ("fcn_z", "unknown network 'z'")],
+)
+def test_table_refused(refused, name, wording):
+    assert wording in refused("bench", "table", "--only", "model_a", "--only", name)
 
 
 SMALL_MAP = ("--images", "1", "--classes", "3", "--size", "20", "--repetitions", "1")

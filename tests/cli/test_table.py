@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.analysis.cost import count_parameters
 from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
 
@@ -58,7 +60,23 @@ def test_missing_weights_leave_dashes(number, rnw):
     assert out == Path(f"tables/table{number}.md").read_text()
     rows = [line for line in out.splitlines() if line.startswith("|")][2:]
     assert rows
-    assert all(row.endswith("| - |") for row in rows)
+    assert all(row.endswith("| - |" if number != 2 else "| - | - | - | - |") for row in rows)
+
+
+@pytest.mark.slow
+def test_memory_of_table_2_is_measured(rnw):
+    Path("none").mkdir()
+    code, _, _ = rnw("table", "2", "--weights-dir", "none", "--memory-at", "48", "--json")
+    assert code == 0
+    content = json.loads(Path("tables/table2.json").read_text())
+    first, second = (row["memory"] for row in content["rows"])
+    assert first == second
+    assert (first["network"], first["size"]) == ("fcn_a1", 48)
+    weights_mb = 4e-6 * count_parameters(configure("fcn_a1"))
+    assert 4 < first["memory_mb"] / weights_mb < 8
+    assert 1.5 < first["ratio"] < 3
+    cells = f"| - | {first['memory_mb']:.0f} | {first['ratio']:.2f} |"
+    assert Path("tables/table2.md").read_text().count(cells) == 2
 
 
 @pytest.mark.parametrize(
@@ -66,6 +84,7 @@ def test_missing_weights_leave_dashes(number, rnw):
     [
         (("1", "--weights-dir", "."), "table 1: expected one of 2, 3, 4, 5, 6, 7, or `rnw table1`"),
         (("2", "--weights-dir", "nowhere"), "nowhere: no such directory"),
+        (("4", "--weights-dir", ".", "--memory-at", "504"), "table 4 has no memory"),
     ],
 )
 def test_refused(refused, options, wording):
