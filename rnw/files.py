@@ -47,6 +47,13 @@ def _remove(part: Path) -> None:
         part.unlink()
 
 
+def check_free(*paths: PathLike, overwrite: bool) -> None:
+    """Raise InputError for the first of `paths` that exists, unless `overwrite` is set."""
+    for path in () if overwrite else paths:
+        if Path(path).exists():
+            raise InputError(f"{path}: exists already; choose another name, or pass --overwrite")
+
+
 def write_text(path: PathLike, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with atomic_write(path) as file:

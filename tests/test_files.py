@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, md5, read_json_lines, write_text
+from rnw.files import atomic_write, check_free, md5, read_json_lines, write_text
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -85,6 +85,15 @@ def test_other_lines_are_named(tmp_path, line):
 def test_unreadable_lines(tmp_path):
     with pytest.raises(InputError, match="none: cannot be read: No such file"):
         read_json_lines(tmp_path / "none")
+
+
+def test_what_exists_is_refused_unless_it_may_go(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    check_free(new, overwrite=False)
+    check_free(new, old, overwrite=True)
+    with pytest.raises(InputError, match=f"^{old}: exists already; .* --overwrite"):
+        check_free(new, old, overwrite=False)
 
 
 def test_md5_tells_how_far_it_is():

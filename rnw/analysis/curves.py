@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, read_json_lines
+from rnw.files import PathLike, atomic_write, check_free, read_json_lines
 from rnw.training.metrics import METRICS_FILE
 
 FORMATS = (".png", ".svg")
@@ -103,8 +103,7 @@ def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False
     output = Path(output)
     if output.suffix not in FORMATS:
         raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists already; choose another name, or pass --overwrite")
+    check_free(output, overwrite=overwrite)
     runs = [run for path in paths for run in read_runs(path)]
     with atomic_write(output) as file:
         draw_curves(runs, file, output.suffix[1:])

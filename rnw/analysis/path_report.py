@@ -20,8 +20,7 @@ from rnw.analysis.paths import (
     measure_paths,
 )
 from rnw.analysis.subjects import Batches, Subject
-from rnw.errors import InputError
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, check_free, write_text
 
 TABLE, RECORD, PICTURE, CAPTION = "paths.csv", "paths.json", "paths.png", "paths.txt"
 PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
@@ -119,13 +118,9 @@ def measure(
     )
 
 
-def check_free(folder: Path, overwrite: bool) -> None:
-    """Raise InputError when `folder` holds a report already and may not be overwritten."""
-    for name in (TABLE, RECORD, PICTURE, CAPTION):
-        if (folder / name).exists() and not overwrite:
-            raise InputError(
-                f"{folder / name}: exists already; choose another folder, or pass --overwrite"
-            )
+def report_files(folder: Path) -> List[Path]:
+    """What a report in `folder` consists of."""
+    return [folder / name for name in (TABLE, RECORD, PICTURE, CAPTION)]
 
 
 def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool = False) -> None:
@@ -133,7 +128,7 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
 
     Raises InputError when one of them exists and `overwrite` is not set.
     """
-    check_free(folder, overwrite)
+    check_free(*report_files(folder), overwrite=overwrite)
     write_text(folder / TABLE, _table(networks))
     write_text(folder / RECORD, json.dumps(_record(networks), indent=2) + "\n")
     write_text(folder / CAPTION, _caption(networks))

@@ -14,6 +14,7 @@ from rnw.cli.common import (
     print_json,
 )
 from rnw.cli.display import Display
+from rnw.files import check_free
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ def paths(
     if not (files or names or demo):
         raise click.UsageError("give '--weights', '--network' or '--demo'")
     contexts = make_contexts(gpus, cpus)
-    from rnw.analysis.path_report import check_free, save_report
+    from rnw.analysis.path_report import report_files, save_report
     from rnw.analysis.subjects import find_subject, load_subject
 
-    check_free(output, overwrite)
+    check_free(*report_files(output), overwrite=overwrite)
     with Display() as display, exit_when_interrupted():
         if demo:
             files = (*files, *_train_demo(output / "runs", contexts, seed, display))

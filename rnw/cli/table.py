@@ -14,6 +14,8 @@ from rnw.cli.common import (
     print_json,
 )
 from rnw.cli.display import Display
+from rnw.evaluation.published import table_files
+from rnw.files import check_free
 from rnw.runtime import make_contexts
 
 
@@ -49,13 +51,11 @@ def command(
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.segmentation_tables import (  # starts MXNet
         as_markdown,
-        file_names,
         fill_segmentation_table,
         write_segmentation_table,
     )
-    from rnw.evaluation.table1 import check_output
 
-    check_output(output, overwrite, file_names(number))
+    check_free(*table_files(output, number), overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display:
         rows = fill_segmentation_table(
             number,

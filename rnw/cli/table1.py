@@ -14,6 +14,8 @@ from rnw.cli.common import (
     print_json,
 )
 from rnw.cli.display import Display
+from rnw.evaluation.published import table_files
+from rnw.files import check_free
 from rnw.runtime import make_contexts
 
 
@@ -44,14 +46,9 @@ def command(
     It writes table1.md and table1.json. Errors already computed are not computed again.
     """
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.table1 import (  # starts MXNet
-        as_markdown,
-        check_output,
-        fill_table,
-        write_table,
-    )
+    from rnw.evaluation.table1 import as_markdown, fill_table, write_table  # starts MXNet
 
-    check_output(output, overwrite)
+    check_free(*table_files(output, 1), overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display:
         rows = fill_table(
             weights_dir,

@@ -29,7 +29,7 @@ from rnw.evaluation.scores import (
     top_accuracy,
     top_classes,
 )
-from rnw.evaluation.submission import check_free, find_numbering, write_predictions
+from rnw.evaluation.submission import check_predictions_file, find_numbering, write_predictions
 from rnw.files import PathLike, md5
 from rnw.networks.classifier import Network
 from rnw.weights import load_network
@@ -186,7 +186,7 @@ def evaluate(
     predictions kept of another evaluation.
     """
     if save is not None:
-        check_free(save, overwrite)
+        check_predictions_file(save, overwrite)
     dataset, split = model.dataset, model.dataset.test_split
     examples = read_examples(dataset, split, data_root)
     root = data_root or dataset.root or Path()

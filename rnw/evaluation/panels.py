@@ -17,7 +17,7 @@ from rnw.data.readers import decode
 from rnw.errors import InputError
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.kept_labels import correctness, labels_file, read_kept
-from rnw.files import atomic_write
+from rnw.files import atomic_write, check_free
 
 KINDS = ("photograph", "truth", "prediction", "difference")
 FORMATS = (".png", ".pdf")
@@ -166,8 +166,7 @@ def draw_panels(
     """
     if output.suffix not in FORMATS:
         raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists; choose another name or --overwrite it")
+    check_free(output, overwrite=overwrite)
     figure = make_figure(results, names, layout)
     dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
     with matplotlib.rc_context(SETTINGS), atomic_write(output) as file:

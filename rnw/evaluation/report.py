@@ -8,7 +8,7 @@ from rnw.evaluation.kept_labels import LABELS, kept_dataset
 from rnw.evaluation.panels import read_results
 from rnw.evaluation.report_segmentation import Compared, predictions_page
 from rnw.evaluation.report_training import training_page
-from rnw.files import write_text
+from rnw.files import check_free, write_text
 from rnw.training.metrics import METRICS_FILE
 
 REPORT = "report.html"
@@ -36,8 +36,7 @@ def write_report(
     for a page that exists when `overwrite` is not set.
     """
     output = output or folder / REPORT
-    if output.exists() and not overwrite:
-        raise InputError(f"{output}: exists; choose another name or --overwrite it")
+    check_free(output, overwrite=overwrite)
     if (folder / LABELS).is_dir():
         found = kept_dataset(folder, dataset)
         results = read_results(folder, found, data_root=data_root, split=split)

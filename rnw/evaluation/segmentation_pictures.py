@@ -12,7 +12,7 @@ from rnw.data.readers import read_image
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import palette_image
 from rnw.evaluation.segmenter import Segmenter
-from rnw.files import PathLike, atomic_write, write_text
+from rnw.files import PathLike, atomic_write, check_free, write_text
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
@@ -84,10 +84,8 @@ def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> Non
         other = by_stem.setdefault(path.stem, path)
         if other is not path:
             raise InputError(f"{other} and {path}: would both be written to {path.stem}.png")
-        for suffix in (LABELS, OVERLAY, AREAS):
-            file = output / f"{path.stem}{suffix}"
-            if file.exists() and not overwrite:
-                raise InputError(f"{file}: exists; choose another folder or --overwrite it")
+        files = [output / f"{path.stem}{suffix}" for suffix in (LABELS, OVERLAY, AREAS)]
+        check_free(*files, overwrite=overwrite)
 
 
 def _predict(model: Segmenter, path: Path, output: Path) -> SegmentedPicture:

@@ -19,7 +19,7 @@ from rnw.data.catalog import SegmentationDataset
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import LABELS, label_numbers
-from rnw.files import atomic_write
+from rnw.files import atomic_write, check_free
 
 MAX_VALUES = 5  # wrong ones that are named for a picture
 DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
@@ -78,8 +78,7 @@ def write_submission(
     """
     if not archive.name.endswith(form.suffixes):
         raise InputError(f"{archive}: expected a name that ends in {' or '.join(form.suffixes)}")
-    if archive.exists() and not overwrite:
-        raise InputError(f"{archive}: exists; choose another name or --overwrite it")
+    check_free(archive, overwrite=overwrite)
     files = sorted((predictions / LABELS).glob("*.png"))
     if not files:
         raise InputError(

@@ -14,6 +14,7 @@ from rnw.evaluation.published import (
     SOURCES,
     PublishedSegmentation,
     SegmentationTable,
+    table_files,
 )
 from rnw.evaluation.segmentation import SegmentationEvaluation, Segmented, evaluate
 from rnw.evaluation.segmenter import load_segmenter
@@ -164,11 +165,6 @@ def _notes(number: int, rows: Sequence[SegmentationRow]) -> Iterator[str]:
         yield f"Ours: the peak of a process that tunes on a crop of {size}x{size}, in 10^6 bytes."
 
 
-def file_names(number: int) -> Tuple[str, str]:
-    """What a table is written as: Markdown and JSON."""
-    return f"table{number}.md", f"table{number}.json"
-
-
 def write_segmentation_table(
     folder: Path, number: int, rows: Sequence[SegmentationRow]
 ) -> Dict[str, Any]:
@@ -181,7 +177,7 @@ def write_segmentation_table(
         "sources": SOURCES,
         "rows": [row.as_dict() for row in rows],
     }
-    markdown, plain = file_names(number)
-    write_text(folder / markdown, as_markdown(number, rows))
-    write_text(folder / plain, json.dumps(content, indent=1) + "\n")
+    markdown, plain = table_files(folder, number)
+    write_text(markdown, as_markdown(number, rows))
+    write_text(plain, json.dumps(content, indent=1) + "\n")
     return content

@@ -10,7 +10,7 @@ from rnw.data.ilsvrc12 import find_devkit, read_class_numbers
 from rnw.errors import InputError
 from rnw.evaluation.predictions import picture_name
 from rnw.evaluation.scores import top_classes
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, check_free, write_text
 
 
 class Numbering(NamedTuple):
@@ -44,13 +44,11 @@ def submission_file(path: Path) -> Path:
     return path.with_suffix(".txt")
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_predictions_file(path: Path, overwrite: bool) -> None:
     """Raises InputError when predictions cannot be written to `path` and beside it."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
-    for file in (path, submission_file(path)):
-        if file.exists() and not overwrite:
-            raise InputError(f"{file}: exists; choose another name or --overwrite it")
+    check_free(path, submission_file(path), overwrite=overwrite)
 
 
 def write_predictions(

@@ -22,7 +22,7 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.errors import InputError
 from rnw.evaluation.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification import Evaluation, Hook, evaluate, load_model
-from rnw.evaluation.published import README, REMEMBERED, TABLE_1, Published
+from rnw.evaluation.published import README, REMEMBERED, TABLE_1, Published, table_files
 from rnw.files import write_text
 from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
@@ -31,7 +31,6 @@ from rnw.weights.released import RELEASED
 
 DATASET = "ilsvrc-cls"
 SPEED_BATCH = 10  # the paper's
-MARKDOWN, JSON = "table1.md", "table1.json"
 REMEMBERED_MARK = "†"
 HEADER = (
     "network",
@@ -176,13 +175,6 @@ def untrained(name: str) -> Tuple[Any, int]:
     return net, int(net.config.spec.size * find_dataset(DATASET).test_scale)
 
 
-def check_output(folder: Path, overwrite: bool, names: Sequence[str] = (MARKDOWN, JSON)) -> None:
-    """Raises InputError when a table, in the files `names`, is in the folder already."""
-    for name in names:
-        if (folder / name).exists() and not overwrite:
-            raise InputError(f"{folder / name}: exists; choose another --output or --overwrite it")
-
-
 def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any]:
     """Write table1.md and table1.json, and give what the latter holds."""
     content = {
@@ -191,8 +183,9 @@ def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any
         "sources": {README: "README of the original code", REMEMBERED: "remembered, not checked"},
         "rows": [row.as_dict() for row in rows],
     }
-    write_text(folder / MARKDOWN, as_markdown(rows, device))
-    write_text(folder / JSON, json.dumps(content, indent=1) + "\n")
+    markdown, plain = table_files(folder, 1)
+    write_text(markdown, as_markdown(rows, device))
+    write_text(plain, json.dumps(content, indent=1) + "\n")
     return content
 
 

@@ -13,7 +13,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike
+from rnw.files import PathLike, check_free
 from rnw.networks.layout import NetworkConfig, is_classifier, parameter_kind
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
 from rnw.weights.containers import (
@@ -242,8 +242,7 @@ def convert(
     form.container(target)  # refuses a name that does not tell the kind of file
     if graph != AS_NAMED and to != ONNX_GRAPH:
         raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
-    if Path(target).exists() and not overwrite:
-        raise InputError(f"{target}: exists already; choose another name, or pass --overwrite")
+    check_free(target, overwrite=overwrite)
     found = _read(source)
     parameters, notes = found.parameters, listed("left out", found.unknown)
     if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:

@@ -236,7 +236,7 @@ def test_runs_that_have_done_little():
         ("a_cls3.json", "{", r"^run/a_cls3\.json: cannot be read"),
         ("a_cls3.best.json", "[]", r"^run/a_cls3\.best\.json: expected a JSON object"),
         ("metrics.jsonl", "", r"^run/metrics\.jsonl: holds no metrics yet"),
-        ("report.html", "mine", r"^run/report\.html: exists; choose another name or --overwrite"),
+        ("report.html", "mine", r"^run/report\.html: exists already; .*--overwrite"),
         ("labels/x.png", "", r"^run: no evaluation\.json in it tells the data set; give --dataset"),
     ],
 )

@@ -152,7 +152,7 @@ def test_what_is_no_archive_is_refused(content):
     ("archive", "wording"),
     [
         ("mine.zip", r"^mine\.zip: expected a name that ends in \.tar or"),
-        ("there.tar", r"^there\.tar: exists; choose another name or --overwrite"),
+        ("there.tar", r"^there\.tar: exists already; choose another name, or pass --overwrite"),
         ("mine.tar", r"^kept/labels: no predictions; `rnw eval-seg --save-predictions kept`"),
     ],
 )
