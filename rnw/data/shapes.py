@@ -15,7 +15,7 @@ from rnw.data.readers import Examples
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
-TRAINING, HELD_OUT = 400, 100
+TRAINING, HELD_OUT = 1000, 100
 CROP_SIZE = 64  # of a picture of one shape
 CROPS_TRAINING, CROPS_HELD_OUT = 10_000, 400
 TURNS = 4  # of each drawing to train on, by a quarter and with other colours

@@ -14,7 +14,7 @@ from rnw.weights import save_params
 
 NETWORK = "28-0-1-1-1-1-1-1"
 LABEL = f"shapes_rna-{NETWORK}_cls5_s8"
-SETTINGS = (f"network={NETWORK}", "width=0.03125", "crop=32", "origin=32", "batch=200", "epochs=2")
+SETTINGS = (f"network={NETWORK}", "width=0.03125", "crop=32", "origin=32", "batch=500", "epochs=2")
 SHORT = (
     *("--dataset", "shapes", "--workers", 0),
     *(word for setting in SETTINGS for word in ("--set", setting)),
@@ -72,7 +72,7 @@ def test_dry_run(rnw):
     assert json.loads(recipe)["crop"] == 32
     assert shown[:2] == [
         "2 images of 32x32 on each of 2 devices",
-        "400 images: 100 steps an epoch, 200 in all",
+        "1000 images: 250 steps an epoch, 500 in all",
     ]
     assert list(Path().iterdir()) == []
 
