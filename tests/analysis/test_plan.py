@@ -37,7 +37,7 @@ def test_steps_of_published_images_and_days_of_a_measured_step():
 def test_segmentation_counts_crops():
     recipe = find_recipe("shapes", ["width=0.03125", "crop=28", "batch=8", "epochs=2"])
     planned = plan_training(recipe, TWO)
-    assert (planned.size, planned.images, planned.steps) == (32, 400, 100)
+    assert (planned.size, planned.images, planned.steps) == (32, 1000, 250)
     assert planned.memory == recipe_memory(recipe, 2)
     assert planned.measured.batch == 4
 

@@ -72,7 +72,7 @@ def test_dry_run(rnw):
     assert json.loads(recipe)["crop"] == 32
     assert shown[:2] == [
         "2 images of 32x32 on each of 2 devices",
-        "1000 images: 250 steps an epoch, 500 in all",
+        "1,000 images: 250 steps an epoch, 500 in all",
     ]
     assert list(Path().iterdir()) == []
 
