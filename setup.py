@@ -29,6 +29,9 @@ CUDA_11 = [
     "nvidia-nvtx-cu11",
 ]
 ONNX = ["onnx", "onnxruntime"]
+COCO = ["pycocotools>=2.0.7"]  # built for every Python here; works with numpy 1
+CITYSCAPES = ["cityscapesscripts>=2.2"]
+TENSORBOARD = ["tensorboardX>=2.6"]
 
 setup(
     name="rnw",
@@ -43,11 +46,11 @@ setup(
     extras_require={
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
-        "tensorboard": ["tensorboardX>=2.6"],
-        "coco": ["pycocotools>=2.0.7"],  # built for every Python here; works with numpy 1
+        "tensorboard": TENSORBOARD,
+        "coco": COCO,
         "onnx": ONNX,
-        "cityscapes": ["cityscapesscripts>=2.2"],
-        "dev": ["pycocotools>=2.0.7", "pytest", "ruff", "safetensors", "tensorboardX>=2.6", *ONNX],
+        "cityscapes": CITYSCAPES,
+        "dev": ["pytest", "ruff", "safetensors", *TENSORBOARD, *COCO, *ONNX, *CITYSCAPES],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

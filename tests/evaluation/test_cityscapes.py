@@ -51,7 +51,6 @@ def _write(pair, seed):
 
 
 def test_scores_are_those_that_the_tool_prints(model):
-    pytest.importorskip("cityscapesscripts", reason="needs the extra `cityscapes`")
     found = evaluate(model, predictions=Path("kept"), official=True)
     Path("export").mkdir()
     environment = {
@@ -72,7 +71,6 @@ def test_scores_are_those_that_the_tool_prints(model):
 
 
 def test_what_the_tool_refuses_is_told(model):
-    pytest.importorskip("cityscapesscripts", reason="needs the extra `cityscapes`")
     next(Path("root").rglob("*instanceIds.png")).unlink()
     with pytest.raises(InputError, match=r"^Cityscapes' tool: ERROR: Unable to load .*instanceIds"):
         evaluate(model, predictions=Path("kept"), official=True)
