@@ -77,7 +77,7 @@ def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Itera
         text, scores = f"The best of the validated epochs is {epoch}, {file}:", best
     elif epochs:
         last = max(epochs)
-        text = f"No best epoch was found; the last one is {last}, in training:"
+        text = f"No epoch was tested; the last one is {last}, in training:"
         scores = {key[1]: value for key, value in epochs[last].items() if key[0] == "epoch"}
     else:
         return

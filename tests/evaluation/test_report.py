@@ -208,7 +208,7 @@ def test_runs_have_a_section_each():
     assert found.text("h2") == ["a_cls3", "b<"]
     assert "The best of the validated epochs is 2, a_cls3_ep-0002.params:" in found.text("p")
     assert found.text("dd")[:4] == ["0.2500", "62.50 %", "mine", "0.7, 1.3"]
-    assert "No best epoch was found; the last one is 2, in training:" in found.text("p")
+    assert "No epoch was tested; the last one is 2, in training:" in found.text("p")
     assert found.text("dd")[4:] == ["0.5000", "75.00 %", "90.00 %"]
     assert "<ours>" in found.text("p")
     assert found.text("td")[:6] == ["1.0000", "62.50 %", "90.00 %", "0.5000", "75.00 %", "90.00 %"]
