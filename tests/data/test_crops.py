@@ -1,7 +1,5 @@
 """Training crops of pictures with label maps: the original's, and by hand; their loader."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +13,7 @@ from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError
 from tests.data.pictures import colours
 from tests.data.test_transforms import picture
+from tests.evaluation.segments import Pictures
 from tests.golden_cases import golden_arrays, golden_json
 
 CASE = golden_json("segmentation_reader", {"seeds": []})
@@ -29,27 +28,6 @@ def label_map(height, width, classes, seed):
     labels = np.kron(classes_of_cells, np.ones((10, 10), np.uint8))[:height, :width]
     labels[:2] = 255
     return labels
-
-
-class Given:
-    """Pictures and label maps that are in memory."""
-
-    def __init__(self, images, labels):
-        self._images, self._labels = images, labels
-
-    def __len__(self):
-        return len(self._images)
-
-    def name(self, index):
-        return f"picture {index}"
-
-    def read(self, index):
-        buffer = io.BytesIO()
-        Image.fromarray(self._images[index]).save(buffer, "png")
-        return buffer.getvalue()
-
-    def label(self, index):
-        return self._labels[index]
 
 
 def _sample(images, cropping, random, index=0, decoder="pillow"):
@@ -71,7 +49,7 @@ def test_crops_are_the_originals(seed):
     ]
     if CASE["label_to_id"] is not None:
         maps = [np.array(CASE["label_to_id"], np.uint8)[labels] for labels in maps]
-    images = Given([picture(*s, row["seed"]) for s, row in zip(shapes, CASE["pictures"])], maps)
+    images = Pictures([picture(*s, row["seed"]) for s, row in zip(shapes, CASE["pictures"])], maps)
     cropping = Cropping(
         data.shape[-1], CASE["origin"], CASE["classes"], tuple(CASE["scale"]), CASE["stride"]
     )
@@ -85,7 +63,7 @@ def test_crops_are_the_originals(seed):
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_padding_is_the_mean_colour_and_ignored(decoder):
     """A picture much smaller than the crop, which is at its top left or a little inside."""
-    images = Given([np.full((8, 8, 3), 255, np.uint8)], [np.ones((8, 8), np.uint8)])
+    images = Pictures([np.full((8, 8, 3), 255, np.uint8)], [np.ones((8, 8), np.uint8)])
     data, label = _sample(images, Cropping(32, 8, 2, (1, 1)), np.random.RandomState(0), 0, decoder)
     padding = normalize(np.broadcast_to(PADDING, (1, 1, 3)))
     assert np.abs(padding).max() < 0.02
@@ -107,7 +85,7 @@ def test_cell_i_is_the_pixel_in_its_middle(stride):
         flips.add(flip)
         for labels, channel in ((rows, 0), (columns, 1)):
             random = np.random.RandomState(seed)
-            data, label = _sample(Given([image], [labels]), cropping, random)
+            data, label = _sample(Pictures([image], [labels]), cropping, random)
             plane = data[channel] * DEVIATION[channel] + MEAN[channel]
             seen, label = (a[:, ::-1] if flip else a for a in (np.round(plane * 255), label))
             cells = seen[stride // 2 :: stride, stride // 2 :: stride]
@@ -136,7 +114,7 @@ def test_crops_are_drawn_from_the_whole_picture():
 
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1), (3, 500)])
 def test_narrow_pictures(shape):
-    images = Given([np.zeros((*shape, 3), np.uint8)], [np.zeros(shape, np.uint8)])
+    images = Pictures([np.zeros((*shape, 3), np.uint8)], [np.zeros(shape, np.uint8)])
     for seed in range(30):
         data, label = _sample(images, CROPPING, np.random.RandomState(seed))
         assert np.isfinite(data).all()
@@ -144,7 +122,7 @@ def test_narrow_pictures(shape):
 
 
 def test_decoders_give_the_same_labels():
-    images = Given([picture(90, 120, 1)], [label_map(90, 120, 5, 2)])
+    images = Pictures([picture(90, 120, 1)], [label_map(90, 120, 5, 2)])
     (exact, labels), (fast, others) = (
         _sample(images, CROPPING, np.random.RandomState(3), 0, decoder)
         for decoder in ("pillow", "opencv")
@@ -154,15 +132,15 @@ def test_decoders_give_the_same_labels():
 
 
 def test_labels_of_another_size_are_refused():
-    images = Given([np.zeros((20, 30, 3), np.uint8)], [np.zeros((20, 31), np.uint8)])
-    with pytest.raises(InputError, match=r"^picture 0: is 30x20 pixels, its label map 31x20"):
+    images = Pictures([np.zeros((20, 30, 3), np.uint8)], [np.zeros((20, 31), np.uint8)])
+    with pytest.raises(InputError, match=r"^pictures/0\.jpg: is 30x20 pixels, its label map 31x20"):
         _sample(images, CROPPING, np.random.RandomState(0))
 
 
 def test_labels_of_no_class_are_refused():
-    images = Given([np.zeros((20, 30, 3), np.uint8)], [np.full((20, 30), 5, np.uint8)])
+    images = Pictures([np.zeros((20, 30, 3), np.uint8)], [np.full((20, 30), 5, np.uint8)])
     with pytest.raises(
-        InputError, match=r"^picture 0: its label map has class 5, expected classes"
+        InputError, match=r"^pictures/0\.jpg: its label map has class 5, expected classes"
     ):
         _sample(images, CROPPING, np.random.RandomState(0))
 
