@@ -191,11 +191,12 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
         "levels away on average"
     )
     if result.loader is not None:
-        one, two = result.loader
+        one, two, apart = result.loader
         click.echo(
             f"loader {one:.0f} images/s with one process, {two:.0f} with two, "
             f"ratio {result.scaling:.2f}"
         )
+        click.echo(f"two loaders of one process at once {apart:.0f}, ratio {result.kept:.2f}")
 
 
 @command.command()
