@@ -28,7 +28,7 @@ from rnw.runtime import cpu_cores
 SHAPE = (375, 500)  # usual in ILSVRC
 QUALITY = 90
 BATCH = 32
-LOADED = 20  # batches of a loader that are timed
+LOADED = 80  # batches of a loader that are timed
 
 
 class DataSpeed(NamedTuple):
