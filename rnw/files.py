@@ -60,6 +60,17 @@ def write_text(path: PathLike, text: str) -> None:
         file.write(text.encode())
 
 
+def read_json(path: PathLike) -> Dict[str, Any]:
+    """The object in a JSON file; raises InputError for one that cannot be read or holds another."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    return found
+
+
 def read_json_lines(path: PathLike) -> List[Dict[str, Any]]:
     """The objects of a file with one JSON object per line.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, check_free, md5, read_json_lines, write_text
+from rnw.files import atomic_write, check_free, md5, read_json, read_json_lines, write_text
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -64,6 +64,19 @@ def test_permissions_follow_the_umask(mask):
 def test_text_is_utf8():
     write_text("file", "größe\n")
     assert Path("file").read_bytes() == b"gr\xc3\xb6\xc3\x9fe\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "wording"),
+    [("[1]", "expected a JSON object"), ('{"a"', "cannot be read"), (None, "cannot be read")],
+)
+def test_a_json_object_or_nothing(tmp_path, content, wording):
+    path = tmp_path / "settings.json"
+    write_text(path, '{"a": [1, "\u00fc"]}')
+    assert read_json(path) == {"a": [1, "\u00fc"]}
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(InputError, match=f"^{path}: {wording}"):
+        read_json(path)
 
 
 def test_json_lines_without_a_torn_last_one(tmp_path):

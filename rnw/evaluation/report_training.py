@@ -1,12 +1,10 @@
 """The report of training runs: recipe, best epoch, curves, and the figures of each epoch."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
 from rnw.analysis.curves import Key, Run, draw_curves, read_runs
-from rnw.errors import InputError
 from rnw.evaluation.report_html import (
     Html,
     definitions,
@@ -17,6 +15,7 @@ from rnw.evaluation.report_html import (
     scrolling,
     table,
 )
+from rnw.files import read_json
 from rnw.training.metrics import best_file, recipe_file
 
 PHASES = {"epoch": "training", "val": "validation"}
@@ -49,15 +48,7 @@ def _describe(folder: Path, run: Run) -> Iterator[Html]:
 
 def _read(path: Path) -> Dict[str, Any]:
     """What a JSON file beside the checkpoints says, nothing when it is not there."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return found
+    return read_json(path) if path.exists() else {}
 
 
 def _epochs(run: Run) -> Dict[int, Dict[Key, float]]:

@@ -130,6 +130,13 @@ def test_folder_of_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["study.png"]
 
 
+def test_damaged_settings_are_named(tmp_path):
+    (tmp_path / "settings.json").write_text("{")
+    (tmp_path / "28-0-1-1-1-1-1-1").mkdir()
+    with pytest.raises(InputError, match=r"settings\.json: cannot be read"):
+        _study(tmp_path)
+
+
 def test_settings_that_trained_nothing_do_not_bind(tmp_path):
     for batch in (5000, 6000):
         with pytest.raises(InputError, match=f"a batch of {batch} cannot be drawn"):
