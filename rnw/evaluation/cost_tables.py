@@ -11,13 +11,7 @@ from rnw.errors import InputError
 from rnw.evaluation.published import TABLE_1, Published
 from rnw.evaluation.table1 import SPEED_BATCH, choose, untrained
 from rnw.networks.layout import configure
-from rnw.networks.zoo import (
-    CLASSIFICATION_PREFIX,
-    RESNETS,
-    SEGMENTATION_PREFIX,
-    find_network,
-    network_names,
-)
+from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, SEGMENTATION_PREFIX, network_names
 
 YARDSTICK = "resnet101_v1"
 TUNED_YARDSTICK = SEGMENTATION_PREFIX + "resnet101"
@@ -38,7 +32,7 @@ def split_names(networks: Sequence[str]) -> Tuple[Sequence[str], Sequence[str]]:
         return TIMED, TUNED
     tuned = [name for name in networks if name.startswith(SEGMENTATION_PREFIX)]
     for name in tuned:
-        find_network(name[len(SEGMENTATION_PREFIX) :])
+        configure(name)
     timed = [name for name in networks if name not in tuned]
     choose(timed)
     return timed, tuned
