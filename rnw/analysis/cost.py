@@ -6,17 +6,16 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.analysis.liveness import Liveness, liveness
 from rnw.errors import InputError
-from rnw.networks.layout import (
+from rnw.networks.layers import (
     Convolution,
     Layer,
-    NetworkConfig,
     Normalisation,
     Pooling,
     ResidualUnit,
     SegmentationClassifier,
-    configure,
     parameter_kind,
 )
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import network_names
 
 FLOAT_BYTES = 4

@@ -6,16 +6,16 @@ MXNet plans it: a ReLU that of the normalised map, a sum that of its last term.
 
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
-from rnw.networks.layout import (
+from rnw.networks.layers import (
     Convolution,
     Layer,
     LinearClassifier,
-    NetworkConfig,
     Normalisation,
     Pooling,
     ResidualUnit,
     SegmentationClassifier,
 )
+from rnw.networks.layout import NetworkConfig
 
 INPUT = "input"
 IMAGE_CHANNELS = 3

@@ -5,7 +5,8 @@ from typing import Dict, List, NamedTuple
 
 from rnw.analysis.cost import FLOAT_BYTES, count_parameters
 from rnw.analysis.liveness import Liveness, liveness
-from rnw.networks.layout import NetworkConfig, SegmentationClassifier
+from rnw.networks.layers import SegmentationClassifier
+from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
 from rnw.training.recipes import Recipe, input_size, recipe_network
 from rnw.training.recompute_plan import first_recorded

@@ -4,7 +4,7 @@ from typing import Any, List, Optional, Tuple, Union
 
 from mxnet.gluon import HybridBlock
 
-from rnw.networks import heads, layout, units
+from rnw.networks import heads, layers, units
 from rnw.networks.fcn import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.units import NamedBlock
@@ -64,19 +64,19 @@ class Network(HybridBlock):
         return heads.softmax(F, scores, label)
 
 
-def _block(layer: layout.Layer, config: NetworkConfig):
+def _block(layer: layers.Layer, config: NetworkConfig):
     """The Gluon block of a layer and its name among the network's children."""
     alex, frozen = config.segmentation, config.frozen_statistics
-    if isinstance(layer, layout.Convolution):
+    if isinstance(layer, layers.Convolution):
         return units.Convolution(layer), layer.name
-    if isinstance(layer, layout.Pooling):
+    if isinstance(layer, layers.Pooling):
         return units.MaxPooling(layer), layer.name
-    if isinstance(layer, layout.ResidualUnit):
-        unit = units.Bottleneck if isinstance(layer, layout.Bottleneck) else units.ResidualUnit
+    if isinstance(layer, layers.ResidualUnit):
+        unit = units.Bottleneck if isinstance(layer, layers.Bottleneck) else units.ResidualUnit
         return unit(layer, alex, frozen), f"res{layer.name}"
-    if isinstance(layer, layout.Normalisation):
+    if isinstance(layer, layers.Normalisation):
         return units.Normalisation(layer, alex, frozen), layer.bn
-    if isinstance(layer, layout.LinearClassifier):
+    if isinstance(layer, layers.LinearClassifier):
         return LinearClassifier(layer), "classifier"
     return SegmentationClassifier(layer, alex), "classifier"
 

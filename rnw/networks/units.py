@@ -9,8 +9,8 @@ from typing import Any, Dict, Optional, Tuple
 import mxnet as mx
 from mxnet.gluon import HybridBlock
 
-from rnw.networks import layout
-from rnw.networks.layout import BN_EPSILON, parameter_kind
+from rnw.networks import layers
+from rnw.networks.layers import BN_EPSILON, parameter_kind
 
 LOWEST = -3.4028234e38  # of float32
 
@@ -24,7 +24,7 @@ class NamedBlock(HybridBlock):
 
     has_dropout = False
 
-    def __init__(self, layer: layout.Layer, segmentation: bool = False):
+    def __init__(self, layer: layers.Layer, segmentation: bool = False):
         super().__init__(prefix="")
         self.layer = layer
         for name, shape in layer.parameters().items():
@@ -51,7 +51,7 @@ def _initializer(name: str) -> Optional[str]:
     return "ones" if name.endswith(("_gamma", "_moving_var")) else "zeros"
 
 
-def convolve(F: Any, x: Any, spec: layout.Convolution, parameters: Dict[str, Any]) -> Any:
+def convolve(F: Any, x: Any, spec: layers.Convolution, parameters: Dict[str, Any]) -> Any:
     """Apply convolution `spec` to `x` of shape (N, C, H, W)."""
     operands = [x, parameters[f"{spec.name}_weight"]]
     if spec.bias:
@@ -70,7 +70,7 @@ def convolve(F: Any, x: Any, spec: layout.Convolution, parameters: Dict[str, Any
 
 
 def normalise(
-    F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
+    F: Any, x: Any, spec: layers.Normalisation, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
     """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
     if not spec.folded:
@@ -79,7 +79,7 @@ def normalise(
 
 
 def batch_norm(
-    F: Any, x: Any, spec: layout.Normalisation, parameters: Dict[str, Any], frozen: bool
+    F: Any, x: Any, spec: layers.Normalisation, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
     """The batch normalisation of `normalise` alone."""
     suffixes = ("gamma", "beta", "moving_mean", "moving_var")
@@ -103,7 +103,7 @@ class Convolution(NamedBlock):
 class Normalisation(NamedBlock):
     """`bn7` and `relu7`."""
 
-    def __init__(self, layer: layout.Normalisation, segmentation: bool, frozen: bool):
+    def __init__(self, layer: layers.Normalisation, segmentation: bool, frozen: bool):
         super().__init__(layer, segmentation)
         self._frozen = frozen
 
@@ -117,7 +117,7 @@ class ResidualUnit(NamedBlock):
     With `mask` that multiplies the input of the last convolution in the place of dropout.
     """
 
-    def __init__(self, layer: layout.ResidualUnit, segmentation: bool, frozen: bool):
+    def __init__(self, layer: layers.ResidualUnit, segmentation: bool, frozen: bool):
         super().__init__(layer, segmentation)
         self._frozen = frozen
         self.has_dropout = layer.dropout > 0
@@ -158,7 +158,7 @@ class Bottleneck(ResidualUnit):
         return F.Activation(total, act_type="relu", name=f"res{layer.name}_relu")
 
 
-def _drop(F: Any, x: Any, stage: layout.Stage, mask: Optional[Any]) -> Any:
+def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
     if not stage.dropout:
         return x
     if mask is not None:
@@ -178,7 +178,7 @@ class MaxPooling(NamedBlock):
         return _dilated_max(F, x, spec.dilation, spec.name)
 
 
-def _window(spec: layout.Pooling, pad: Optional[int] = None) -> Dict[str, Any]:
+def _window(spec: layers.Pooling, pad: Optional[int] = None) -> Dict[str, Any]:
     if pad is None:
         pad = 1 if spec.convention == "pad" else 0
     window = {"kernel": (3, 3), "pad": (pad, pad), "pool_type": "max"}

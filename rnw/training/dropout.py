@@ -9,7 +9,8 @@ from typing import List, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from rnw.networks.layout import NetworkConfig, ResidualUnit
+from rnw.networks.layers import ResidualUnit
+from rnw.networks.layout import NetworkConfig
 
 Shape = Tuple[int, ...]
 

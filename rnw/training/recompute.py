@@ -14,7 +14,7 @@ import mxnet as mx
 from mxnet.gluon import Block
 
 from rnw.networks.classifier import Network
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layers import parameter_kind
 from rnw.training.recompute_plan import first_recorded
 
 Arrays = List[mx.nd.NDArray]

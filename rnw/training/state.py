@@ -13,7 +13,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layers import parameter_kind
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays

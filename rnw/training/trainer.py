@@ -12,7 +12,7 @@ from mxnet.gluon.utils import split_and_load
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layers import parameter_kind
 from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.recompute import recompute_gradients, return_freed_memory

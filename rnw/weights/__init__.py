@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional
 import numpy as np
 
 from rnw.files import PathLike
-from rnw.networks.layout import Parameter, is_classifier, parameter_kind
+from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
 from rnw.weights.fit import check_parameters, network_of
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike, check_free
-from rnw.networks.layout import NetworkConfig, is_classifier, parameter_kind
+from rnw.networks.layers import is_classifier, parameter_kind
+from rnw.networks.layout import NetworkConfig
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
 from rnw.weights.containers import (
     NPZ,

@@ -9,14 +9,8 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
-from rnw.networks.layout import (
-    LINEAR,
-    SEGMENTATION_CLASSIFIERS,
-    NetworkConfig,
-    Parameter,
-    configure,
-    is_classifier,
-)
+from rnw.networks.layers import Parameter, is_classifier
+from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import ALL_STRIDED, NetworkSpec, find_network
 from rnw.weights.labels import ModelLabel, parse_label
 

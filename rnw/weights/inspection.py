@@ -10,12 +10,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
-from rnw.networks.layout import (
-    LINEAR,
-    SEGMENTATION_CLASSIFIERS,
-    NetworkConfig,
-    configure,
-)
+from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import read_parameters
 from rnw.weights.fit import network_of

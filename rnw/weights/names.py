@@ -11,7 +11,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.networks.layout import is_classifier
+from rnw.networks.layers import is_classifier
 
 _OURS = re.compile(r"(?P<layer>.+?)_(?P<what>weight|bias|gamma|beta|moving_mean|moving_var)")
 _IN_UNIT = re.compile(r"(?P<kind>bn|res)(?P<level>[2-7])(?P<unit>a|b\d+)_(?P<branch>branch\w+)")

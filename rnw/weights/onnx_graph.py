@@ -9,8 +9,9 @@ from typing import Any, Dict, List, Mapping
 import numpy as np
 
 from rnw.files import PathLike, atomic_write
-from rnw.networks import layout
-from rnw.networks.layout import BN_EPSILON, NetworkConfig
+from rnw.networks import layers
+from rnw.networks.layers import BN_EPSILON
+from rnw.networks.layout import NetworkConfig
 from rnw.weights.containers import require
 from rnw.weights.safetensors_file import release_pages
 from rnw.weights.surgery import to_half
@@ -101,7 +102,7 @@ class _Emitter:
         self.initializers[name] = array
         return name
 
-    def convolve(self, spec: layout.Convolution, x: str) -> str:
+    def convolve(self, spec: layers.Convolution, x: str) -> str:
         operands = [x, self.parameter(f"{spec.name}_weight")]
         if f"{spec.name}_bias" in self.parameters:
             operands.append(self.parameter(f"{spec.name}_bias"))
@@ -115,13 +116,13 @@ class _Emitter:
             pads=[spec.pad] * 4,
         )
 
-    def normalise(self, spec: layout.Normalisation, x: str) -> str:
+    def normalise(self, spec: layers.Normalisation, x: str) -> str:
         if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
             operands = [self.parameter(name) for name in spec.parameters()]
             x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=BN_EPSILON)
         return self.add("Relu", [x], spec.relu)
 
-    def residual_unit(self, unit: layout.ResidualUnit, x: str) -> str:
+    def residual_unit(self, unit: layers.ResidualUnit, x: str) -> str:
         shortcut = top = x
         for position, stage in enumerate(unit.stages):
             top = self.normalise(stage.normalisation, top)
@@ -130,7 +131,7 @@ class _Emitter:
             top = self.convolve(stage.convolution, top)
         return self.add("Add", [shortcut, top], f"res{unit.name}")
 
-    def pool(self, spec: layout.Pooling, x: str) -> str:
+    def pool(self, spec: layers.Pooling, x: str) -> str:
         down = spec.dilation is None
         dilation = 1 if down else spec.dilation
         pad = 0 if down and spec.convention != "pad" else dilation
@@ -145,13 +146,13 @@ class _Emitter:
             ceil_mode=int(down and spec.convention == "full"),
         )
 
-    def linear(self, spec: layout.LinearClassifier, x: str) -> str:
+    def linear(self, spec: layers.LinearClassifier, x: str) -> str:
         pooled = self.add("GlobalAveragePool", [x], spec.pool)
         operands = [self.parameter(name) for name in spec.parameters()]
         flat = self.add("Flatten", [pooled], f"{spec.pool}_flat")
         return self.add("Gemm", [flat, *operands], spec.name, transB=1)
 
-    def segmentation(self, spec: layout.SegmentationClassifier, x: str) -> str:
+    def segmentation(self, spec: layers.SegmentationClassifier, x: str) -> str:
         *hidden, last = spec.convolutions
         for convolution in hidden:
             x = self.add("Relu", [self.convolve(convolution, x)], f"{convolution.name}_relu")
@@ -159,10 +160,10 @@ class _Emitter:
 
 
 _EMIT = {
-    layout.Convolution: _Emitter.convolve,
-    layout.Pooling: _Emitter.pool,
-    layout.ResidualUnit: _Emitter.residual_unit,
-    layout.Normalisation: _Emitter.normalise,
-    layout.LinearClassifier: _Emitter.linear,
-    layout.SegmentationClassifier: _Emitter.segmentation,
+    layers.Convolution: _Emitter.convolve,
+    layers.Pooling: _Emitter.pool,
+    layers.ResidualUnit: _Emitter.residual_unit,
+    layers.Normalisation: _Emitter.normalise,
+    layers.LinearClassifier: _Emitter.linear,
+    layers.SegmentationClassifier: _Emitter.segmentation,
 }

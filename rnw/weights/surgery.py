@@ -11,14 +11,8 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.networks.initial_values import initial_value
-from rnw.networks.layout import (
-    BN_EPSILON,
-    LINEAR,
-    NetworkConfig,
-    configure,
-    foldable,
-    is_classifier,
-)
+from rnw.networks.layers import BN_EPSILON, is_classifier
+from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 
 Parameters = Mapping[str, np.ndarray]
 

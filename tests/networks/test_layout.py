@@ -3,7 +3,8 @@
 import pytest
 
 from rnw.errors import InputError
-from rnw.networks.layout import Pooling, ResidualUnit, configure
+from rnw.networks.layers import Pooling, ResidualUnit
+from rnw.networks.layout import configure
 from tests.golden_cases import golden_names, golden_rows, network_of_case
 
 
@@ -50,23 +51,6 @@ def test_removed_poolings_become_dilated():
 
 def test_small_inputs_are_at_stride_8_as_they_are():
     assert _steps("model_f") == _steps("model_f", stride=8)
-
-
-@pytest.mark.parametrize(
-    ("convention", "sizes"),
-    [
-        ("pad", [112, 56, 28, 14, 7]),
-        ("caffe", [111, 55, 27, 13, 6]),
-        ("full", [112, 56, 28, 14, 7]),
-    ],
-)
-def test_pooled_sizes(convention, sizes):
-    size, found = 224, []
-    for layer in configure("model_a", pooling=convention).layers:
-        size = layer.output_size(size)
-        if isinstance(layer, Pooling):
-            found.append(size)
-    assert found == sizes
 
 
 @pytest.mark.parametrize(

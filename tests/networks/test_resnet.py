@@ -6,7 +6,8 @@ import pytest
 
 from rnw.analysis.cost import count_multiply_adds, count_parameters
 from rnw.networks.classifier import get_network
-from rnw.networks.layout import Bottleneck, configure
+from rnw.networks.layers import Bottleneck
+from rnw.networks.layout import configure
 from rnw.networks.symbols import to_json
 from rnw.networks.zoo import RESNETS, find_network
 from rnw.training.initializers import initialize

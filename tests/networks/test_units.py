@@ -4,7 +4,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.networks.layout import Pooling, configure
+from rnw.networks.layers import Pooling
+from rnw.networks.layout import configure
 from rnw.networks.units import MaxPooling, ResidualUnit
 
 

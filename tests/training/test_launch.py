@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layers import parameter_kind
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.weights.convert import read_parameters

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
-from rnw.networks.layout import parameter_kind
+from rnw.networks.layers import parameter_kind
 from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters

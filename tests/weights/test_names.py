@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.networks.layout import configure, is_classifier
+from rnw.networks.layers import is_classifier
+from rnw.networks.layout import configure
 from rnw.networks.zoo import NETWORKS
 from rnw.weights.convert import FORMATS
 from rnw.weights.names import (

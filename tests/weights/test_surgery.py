@@ -6,7 +6,8 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
-from rnw.networks.layout import BN_EPSILON, configure, fold, foldable, is_classifier
+from rnw.networks.layers import BN_EPSILON, is_classifier
+from rnw.networks.layout import configure, fold, foldable
 from rnw.weights.fit import structure_of
 from rnw.weights.surgery import (
     Surgery,

@@ -1,0 +1,249 @@
+"""The layers that a network is a row of: names, channels, strides, dilations, and what each costs.
+
+Plain Python, so that tools can know every parameter of a network without MXNet. `layout.py` lays
+them out; `units.py`, `classifier.py` and `fcn.py` turn them into Gluon blocks.
+"""
+
+from dataclasses import dataclass
+from typing import Dict, NamedTuple, Optional, Tuple
+
+BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
+
+Shapes = Dict[str, Tuple[int, ...]]
+
+
+class Layer:
+    """What a network is a row of; maps are square, `size` cells a side."""
+
+    def parameters(self) -> Shapes:
+        """Names and shapes in the order of the graph."""
+        return {}
+
+    def output_size(self, size: int) -> int:
+        return size
+
+    def multiply_adds(self, size: int) -> int:
+        """Multiply-adds for one image whose map has `size` cells a side on entry."""
+        return 0
+
+    def activations(self, size: int) -> int:
+        """Values that training keeps of the layer for one image, its output included."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """A square convolution, padded so that only its stride changes the size of a map."""
+
+    name: str
+    in_channels: int
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    bias: bool = False
+
+    @property
+    def pad(self) -> int:
+        return self.dilation * (self.kernel - 1) // 2
+
+    def output_size(self, size: int) -> int:
+        return (size - 1) // self.stride + 1
+
+    def parameters(self) -> Shapes:
+        weight = (self.channels, self.in_channels, self.kernel, self.kernel)
+        shapes: Shapes = {f"{self.name}_weight": weight}
+        if self.bias:
+            shapes[f"{self.name}_bias"] = (self.channels,)
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        per_cell = self.channels * self.in_channels * self.kernel**2
+        return per_cell * self.output_size(size) ** 2
+
+    def activations(self, size: int) -> int:
+        return self.channels * self.output_size(size) ** 2
+
+
+@dataclass(frozen=True)
+class Pooling(Layer):
+    """A 3x3 max pooling: of stride 2, or where that stride is removed dilated and of stride 1."""
+
+    name: str
+    convention: str
+    channels: int
+    dilation: Optional[int] = None  # None: it down-samples
+
+    def output_size(self, size: int) -> int:
+        if self.dilation is not None:
+            return size
+        pad = 1 if self.convention == "pad" else 0
+        round_up = 1 if self.convention == "full" else 0
+        return (size + 2 * pad - 3 + round_up) // 2 + 1
+
+    def activations(self, size: int) -> int:
+        return self.channels * self.output_size(size) ** 2
+
+
+@dataclass(frozen=True)
+class Normalisation(Layer):
+    """A batch normalisation and the ReLU behind it; `folded`, the ReLU alone."""
+
+    bn: str
+    relu: str
+    channels: int
+    folded: bool = False
+
+    def parameters(self) -> Shapes:
+        if self.folded:
+            return {}
+        suffixes = ("gamma", "beta", "moving_mean", "moving_var")
+        return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
+
+    def activations(self, size: int) -> int:
+        return 2 * self.channels * size**2  # the outputs of both
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Batch normalisation, ReLU, dropout and convolution (pre-activation, section 4)."""
+
+    normalisation: Normalisation
+    convolution: Convolution
+    dropout_name: str
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ResidualUnit(Layer):
+    """Stages with a shortcut; a projection reads what the first ReLU gives, not the raw input."""
+
+    name: str
+    level: int
+    stages: Tuple[Stage, ...]
+    projection: Optional[Convolution] = None
+
+    @property
+    def channels(self) -> int:
+        return self.stages[-1].convolution.channels
+
+    @property
+    def dropout(self) -> float:
+        """Rate before the last convolution."""
+        return self.stages[-1].dropout
+
+    def output_size(self, size: int) -> int:
+        for stage in self.stages:
+            size = stage.convolution.output_size(size)
+        return size
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        for position, stage in enumerate(self.stages):
+            shapes.update(stage.normalisation.parameters())
+            if position == 0 and self.projection is not None:
+                shapes.update(self.projection.parameters())
+            shapes.update(stage.convolution.parameters())
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        total = self.projection.multiply_adds(size) if self.projection else 0
+        for stage in self.stages:
+            total += stage.convolution.multiply_adds(size)
+            size = stage.convolution.output_size(size)
+        return total
+
+    def activations(self, size: int) -> int:
+        total = self.projection.activations(size) if self.projection else 0
+        for stage in self.stages:
+            total += stage.normalisation.activations(size) + stage.convolution.activations(size)
+            size = stage.convolution.output_size(size)
+        return total
+
+
+@dataclass(frozen=True)
+class Bottleneck(ResidualUnit):
+    """A unit of a ResNet: each convolution is followed by its normalisation, so is a projection.
+
+    The last ReLU, and the only one of a projection, is behind the sum.
+    """
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        if self.projection is not None:
+            shapes.update(self.projection.parameters())
+            shapes.update(self.shortcut_normalisation.parameters())
+        for stage in self.stages:
+            shapes.update(stage.convolution.parameters())
+            shapes.update(stage.normalisation.parameters())
+        return shapes
+
+    @property
+    def shortcut_normalisation(self) -> Normalisation:
+        """That of the projection."""
+        return Normalisation(f"bn{self.name}_branch1", f"res{self.name}_relu", self.channels)
+
+    def activations(self, size: int) -> int:
+        total = 0
+        if self.projection is not None:
+            total += 2 * self.projection.activations(size)
+        for stage in self.stages:
+            size = stage.convolution.output_size(size)
+            total += 3 * stage.convolution.channels * size**2
+        return total
+
+
+@dataclass(frozen=True)
+class LinearClassifier(Layer):
+    """Global average pooling and a fully connected layer."""
+
+    pool: str
+    name: str
+    in_channels: int
+    classes: int
+
+    def parameters(self) -> Shapes:
+        return {
+            f"{self.name}_weight": (self.classes, self.in_channels),
+            f"{self.name}_bias": (self.classes,),
+        }
+
+    def multiply_adds(self, size: int) -> int:
+        return self.in_channels * self.classes
+
+
+@dataclass(frozen=True)
+class SegmentationClassifier(Layer):
+    """The '1 conv' or '2 conv' classifier of section 5: dilated convolutions with bias."""
+
+    convolutions: Tuple[Convolution, ...]
+
+    def parameters(self) -> Shapes:
+        shapes: Shapes = {}
+        for convolution in self.convolutions:
+            shapes.update(convolution.parameters())
+        return shapes
+
+    def multiply_adds(self, size: int) -> int:
+        return sum(convolution.multiply_adds(size) for convolution in self.convolutions)
+
+    def activations(self, size: int) -> int:
+        return sum(convolution.activations(size) for convolution in self.convolutions)
+
+
+class Parameter(NamedTuple):
+    """One entry of a parameter file; `kind` is 'arg' or 'aux' (a moving average)."""
+
+    name: str
+    kind: str
+    shape: Tuple[int, ...]
+
+
+def parameter_kind(name: str) -> str:
+    """'aux' for a moving average, 'arg' for everything that is learnt."""
+    return "aux" if name.endswith(("_moving_mean", "_moving_var")) else "arg"
+
+
+def is_classifier(name: str) -> bool:
+    """Whether a parameter lies above the features."""
+    return name.startswith(("linear", "conv6"))
