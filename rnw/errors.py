@@ -1,5 +1,9 @@
 """The one exception for mistakes that the caller can mend."""
 
+from typing import Mapping, TypeVar
+
+Value = TypeVar("Value")
+
 
 class InputError(ValueError):
     """Something given to rnw cannot be used: a name, an option, a file, a device.
@@ -7,3 +11,10 @@ class InputError(ValueError):
     The message names what was given, what was expected and what to do. The command line prints it
     as one line and exits with status 2.
     """
+
+
+def look_up(table: Mapping[str, Value], name: str, kind: str) -> Value:
+    """The row called `name` of a table of a `kind`; raises InputError, naming all, for another."""
+    if name not in table:
+        raise InputError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
+    return table[name]

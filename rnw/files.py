@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Union
 
 from rnw.errors import InputError
 
@@ -58,6 +58,11 @@ def write_text(path: PathLike, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def write_json(path: PathLike, value: Mapping[str, Any]) -> None:
+    """Write one object as a JSON file, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: PathLike) -> Dict[str, Any]:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, check_free, md5, read_json, read_json_lines, write_text
+from rnw.files import (
+    atomic_write,
+    check_free,
+    md5,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_text,
+)
 
 
 def test_new_content_appears_after_the_block(tmp_path):
@@ -72,7 +80,7 @@ def test_text_is_utf8():
 )
 def test_a_json_object_or_nothing(tmp_path, content, wording):
     path = tmp_path / "settings.json"
-    write_text(path, '{"a": [1, "\u00fc"]}')
+    write_json(path, {"a": [1, "\u00fc"]})
     assert read_json(path) == {"a": [1, "\u00fc"]}
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(InputError, match=f"^{path}: {wording}"):

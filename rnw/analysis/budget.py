@@ -5,7 +5,7 @@ from typing import Callable, Dict, NamedTuple
 
 from rnw.analysis.cost import count_parameters
 from rnw.analysis.liveness import liveness
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.networks.layout import MAX_WIDTH, NetworkConfig
 from rnw.networks.zoo import LEVEL_SHAPES
 from rnw.training.recipes import Recipe, input_size, recipe_network
@@ -47,8 +47,7 @@ def parse_budget(text: str, recipe: Recipe) -> Budget:
     Raises InputError for an unknown kind and a value that is no whole number above 0.
     """
     kind, equals, value = text.partition("=")
-    if kind not in COUNTS:
-        raise InputError(f"unknown budget {kind!r}: expected one of {', '.join(COUNTS)}")
+    look_up(COUNTS, kind, "budget")
     if not equals:
         return Budget(kind, Budget(kind, 0).count(recipe))
     if not (value.isdecimal() and int(value)):

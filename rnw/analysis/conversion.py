@@ -17,7 +17,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX
-from rnw.weights.convert import FORMATS
+from rnw.weights.convert import find_format
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
 
@@ -65,8 +65,7 @@ def bench_conversion(
     """
     if repetitions < 1:
         raise InputError("repetitions must be at least 1")
-    if to not in FORMATS:
-        raise InputError(f"unknown format {to!r}: expected one of {', '.join(FORMATS)}")
+    find_format(to)
     config = configure(name, **options)
     try:
         with TemporaryDirectory(dir=folder) as made:

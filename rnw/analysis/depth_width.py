@@ -17,7 +17,7 @@ from rnw.analysis.training_memory import recipe_memory
 from rnw.data.catalog import find_dataset, read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification import make_validator
-from rnw.files import read_json, read_json_lines, write_text
+from rnw.files import read_json, read_json_lines, write_json
 from rnw.training.checkpoints import Checkpointing
 from rnw.training.metrics import METRICS_FILE
 from rnw.training.progress import Progress, ignore
@@ -212,7 +212,7 @@ def _claim(folder: Path, settings: Dict[str, Any]) -> None:
     if begun:
         check_same_settings(path, read_json(path), settings)
     else:
-        write_text(path, json.dumps(settings, indent=2) + "\n")
+        write_json(path, settings)
 
 
 def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:

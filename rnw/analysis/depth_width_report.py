@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import statistics
 from pathlib import Path
 from typing import Any, Dict, NamedTuple
@@ -13,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rnw.analysis.depth_width import Member, Row, Run, Study
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, write_json, write_text
 
 TABLE, RECORD, PICTURE, CAPTION = "study.csv", "study.json", "study.png", "study.txt"
 SIZE, DPI = (15, 5), 100  # inches, pixels per inch
@@ -63,7 +62,7 @@ def save_report(study: Study, folder: Path) -> None:
     What an earlier call wrote is replaced.
     """
     write_text(folder / TABLE, _table(study))
-    write_text(folder / RECORD, json.dumps(as_record(study), indent=2) + "\n")
+    write_json(folder / RECORD, as_record(study))
     write_text(folder / CAPTION, _caption(study))
     with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
         _draw(study).savefig(file, format="png")

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
@@ -20,7 +19,7 @@ from rnw.analysis.paths import (
     measure_paths,
 )
 from rnw.analysis.subjects import Batches, Subject
-from rnw.files import atomic_write, check_free, write_text
+from rnw.files import atomic_write, check_free, write_json, write_text
 
 TABLE, RECORD, PICTURE, CAPTION = "paths.csv", "paths.json", "paths.png", "paths.txt"
 PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
@@ -130,7 +129,7 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     """
     check_free(*report_files(folder), overwrite=overwrite)
     write_text(folder / TABLE, _table(networks))
-    write_text(folder / RECORD, json.dumps(_record(networks), indent=2) + "\n")
+    write_json(folder / RECORD, _record(networks))
     write_text(folder / CAPTION, _caption(networks))
     with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
         _draw(networks).savefig(file, format="png")

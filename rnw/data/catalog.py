@@ -10,7 +10,7 @@ from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.readers import Examples
-from rnw.errors import InputError
+from rnw.errors import look_up
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
@@ -206,16 +206,12 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 def find_segmentation_dataset(name: str) -> SegmentationDataset:
     """The segmentation data set called `name`; raises InputError for an unknown one."""
-    if name not in SEGMENTATION:
-        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(SEGMENTATION)}")
-    return SEGMENTATION[name]
+    return look_up(SEGMENTATION, name, "data set")
 
 
 def find_dataset(name: str) -> Dataset:
     """The data set called `name`; raises InputError for an unknown one."""
-    if name not in DATASETS:
-        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return look_up(DATASETS, name, "data set")
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Examples:

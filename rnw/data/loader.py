@@ -11,7 +11,7 @@ from rnw.data.crops import Cropping, LabelledCrops
 from rnw.data.prefetch import Bad, Batch, Pictures, prepare
 from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.runtime import cpu_cores
 
 logger = logging.getLogger(__name__)
@@ -70,9 +70,7 @@ class Loader:
         self._rank, self._parts = part
         if loading.workers is None:
             loading = loading._replace(workers=max(1, cpu_cores() - 1))
-        if loading.decoder not in DECODERS:
-            expected = ", ".join(DECODERS)
-            raise InputError(f"unknown decoder {loading.decoder!r}: expected one of {expected}")
+        look_up(DECODERS, loading.decoder, "decoder")
         self._loading = loading
         self.decoder = None if self._in_memory else loading.decoder
         if cropping is None:

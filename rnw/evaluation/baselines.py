@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.evaluation.protocols import Protocol
 from rnw.files import PathLike
 
@@ -37,9 +37,7 @@ BASELINES: Dict[str, Baseline] = {
 
 def find_baseline(name: str) -> Baseline:
     """The baseline called `name`; raises InputError for an unknown one."""
-    if name not in BASELINES:
-        raise InputError(f"unknown baseline {name!r}: expected one of {', '.join(BASELINES)}")
-    return BASELINES[name]
+    return look_up(BASELINES, name, "baseline")
 
 
 def baseline_of(path: PathLike) -> Optional[Baseline]:

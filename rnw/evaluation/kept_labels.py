@@ -10,7 +10,7 @@ from PIL import Image
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.data.labelled import IGNORED, read_label
 from rnw.errors import InputError
-from rnw.files import atomic_write, write_text
+from rnw.files import atomic_write, write_json
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
@@ -41,7 +41,7 @@ class KeptLabels:
             if overwrite:
                 _remove_labels(folder)
             _check_origin(folder, origin)
-            write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
+            write_json(folder / ORIGIN, origin)
 
     def has(self, name: str) -> bool:
         """Whether the labels of a picture need not be computed."""

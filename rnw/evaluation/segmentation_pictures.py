@@ -1,6 +1,5 @@
 """What a segmentation network sees in photographs: label maps, overlays with a legend, areas."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
@@ -12,7 +11,7 @@ from rnw.data.readers import read_image
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import palette_image
 from rnw.evaluation.segmenter import Segmenter
-from rnw.files import PathLike, atomic_write, check_free, write_text
+from rnw.files import PathLike, atomic_write, check_free, write_json
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
@@ -99,7 +98,7 @@ def _predict(model: Segmenter, path: Path, output: Path) -> SegmentedPicture:
     for suffix, picture in pictures.items():
         with atomic_write(output / f"{path.stem}{suffix}") as file:
             picture.save(file, "png")
-    write_text(output / f"{path.stem}{AREAS}", json.dumps(found.as_dict(), indent=1) + "\n")
+    write_json(output / f"{path.stem}{AREAS}", found.as_dict())
     return found
 
 

@@ -1,6 +1,5 @@
 """Tables 2 to 7 again: the paper's scores beside those of the weights that are there."""
 
-import json
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,7 +17,7 @@ from rnw.evaluation.published import (
 )
 from rnw.evaluation.segmentation import SegmentationEvaluation, Segmented, evaluate
 from rnw.evaluation.segmenter import load_segmenter
-from rnw.files import write_text
+from rnw.files import write_json, write_text
 from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
 from rnw.weights.labels import ModelLabel, parse_label
 
@@ -179,5 +178,5 @@ def write_segmentation_table(
     }
     markdown, plain = table_files(folder, number)
     write_text(markdown, as_markdown(number, rows))
-    write_text(plain, json.dumps(content, indent=1) + "\n")
+    write_json(plain, content)
     return content

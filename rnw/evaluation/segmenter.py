@@ -7,7 +7,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.evaluation.crf import CRFS, refine
 from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
 from rnw.evaluation.upsampling import label, upsample
@@ -72,8 +72,8 @@ class Segmenter(NamedTuple):
         protocol = self.protocol._replace(**given)
         if min(protocol.scales) < 1:
             raise InputError(f"{protocol}: expected scales of at least 1")
-        if protocol.crf not in (None, *CRFS):
-            raise InputError(f"unknown CRF {protocol.crf!r}: expected one of {', '.join(CRFS)}")
+        if protocol.crf is not None:
+            look_up(CRFS, protocol.crf, "CRF")
         changed = self._replace(protocol=protocol)
         for scorer in self.scorers:
             check_steps(scorer.stride, protocol.steps)

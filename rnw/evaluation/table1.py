@@ -1,6 +1,5 @@
 """Table 1 again: the errors of the weights that are there and speed on this device."""
 
-import json
 from pathlib import Path
 from typing import (
     Any,
@@ -23,7 +22,7 @@ from rnw.errors import InputError
 from rnw.evaluation.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification import Evaluation, Hook, evaluate, load_model
 from rnw.evaluation.published import README, REMEMBERED, TABLE_1, Published, table_files
-from rnw.files import write_text
+from rnw.files import write_json, write_text
 from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.weights.labels import parse_label
@@ -185,7 +184,7 @@ def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any
     }
     markdown, plain = table_files(folder, 1)
     write_text(markdown, as_markdown(rows, device))
-    write_text(plain, json.dumps(content, indent=1) + "\n")
+    write_json(plain, content)
     return content
 
 

@@ -1,11 +1,10 @@
 """Checkpoints in the form of the released files: parameters beside their graph."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from rnw.errors import InputError
-from rnw.files import write_text
+from rnw.files import write_json, write_text
 from rnw.networks.classifier import Network
 from rnw.networks.symbols import to_json
 from rnw.training.metrics import best_file, find_event_files
@@ -66,7 +65,7 @@ def prune_checkpoints(
 def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:
     """Write `<label>.best.json`: the best epoch, the name of its checkpoint, and its scores."""
     record = {"epoch": best["epoch"], "file": label.params_file(best["epoch"]), **best}
-    write_text(best_file(label, folder), json.dumps(record, indent=2) + "\n")
+    write_json(best_file(label, folder), record)
 
 
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.base import _LIB, check_call
 
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.training.optimizers import WithTallies
 from rnw.training.signals import SIGNALS, StopRequest
 
@@ -202,12 +202,11 @@ def open_kvstore(kind: str) -> Local:
     Raises InputError for another, for a distributed one in a process that `rnw launch` did not
     start, and for a local one in a process that it started.
     """
-    if kind not in KVSTORES:
-        raise InputError(f"unknown kvstore {kind!r}: expected one of {', '.join(KVSTORES)}")
+    store = look_up(KVSTORES, kind, "kvstore")
     launched = os.environ.get("DMLC_ROLE") == "worker"
-    distributed = issubclass(KVSTORES[kind], _Distributed)
+    distributed = issubclass(store, _Distributed)
     if distributed and not launched:
         raise InputError(f"kvstore {kind} needs servers and other workers: start all by `{LAUNCH}`")
     if launched and not distributed:
         raise InputError(f"kvstore {kind} is for one process: under `rnw launch` take dist_sync")
-    return KVSTORES[kind](kind)
+    return store(kind)

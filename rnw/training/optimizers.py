@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
 from mxnet.ndarray import clip, zeros
 from mxnet.optimizer import SGD, Optimizer
 
-from rnw.errors import InputError
+from rnw.errors import look_up
 
 if TYPE_CHECKING:
     from mxnet.gluon import Parameter
@@ -85,10 +85,7 @@ def make_optimizer(
     top. `rescale` multiplies the gradients; `updates_done` counts those of a run that goes on.
     Raises InputError for an unknown name.
     """
-    if name not in OPTIMIZERS:
-        known = ", ".join(OPTIMIZERS)
-        raise InputError(f"unknown optimizer {name!r}: expected one of {known}")
-    optimizer = OPTIMIZERS[name](
+    optimizer = look_up(OPTIMIZERS, name, "optimizer")(
         learning_rate=schedule.base_lr,
         lr_scheduler=schedule,
         momentum=momentum,

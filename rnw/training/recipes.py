@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.networks.layout import LOSSES, SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
 from rnw.weights.labels import ModelLabel
@@ -227,9 +227,7 @@ def find_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises InputError for an unknown recipe or field and for a value of the wrong type.
     """
-    if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
-    recipe = RECIPES[name]
+    recipe = look_up(RECIPES, name, "recipe")
     changes = dict(_parse_override(recipe, override) for override in overrides)
     recipe = dataclasses.replace(recipe, **changes)
     _check(recipe)

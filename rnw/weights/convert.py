@@ -12,7 +12,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from rnw.errors import InputError
+from rnw.errors import InputError, look_up
 from rnw.files import PathLike, check_free
 from rnw.networks.layers import is_classifier, parameter_kind
 from rnw.networks.layout import NetworkConfig
@@ -126,9 +126,7 @@ FORMATS: Dict[str, Format] = {
 
 def find_format(name: str) -> Format:
     """The row of FORMATS called `name`. Raises InputError for another."""
-    if name not in FORMATS:
-        raise InputError(f"unknown format {name!r}: expected one of {', '.join(FORMATS)}")
-    return FORMATS[name]
+    return look_up(FORMATS, name, "format")
 
 
 def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
