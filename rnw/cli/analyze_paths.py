@@ -7,6 +7,7 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    SEED,
     data_root_option,
     device_options,
     exit_when_interrupted,
@@ -43,7 +44,7 @@ def _counting(display: Display, what: str) -> Callable[[int, int], None]:
 def _measuring_options(command: Callable) -> Callable:
     """Add the options of what is drawn at random, and of devices."""
     for option in (
-        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
+        click.option("--seed", type=SEED, default=0, show_default=True),
         click.option(
             "--examples", type=click.IntRange(1), default=32, show_default=True, help="Of a batch."
         ),

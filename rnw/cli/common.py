@@ -13,6 +13,7 @@ from rnw.training.signals import RunStoppedError
 
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 FILE = click.Path(path_type=Path)
+SEED = click.IntRange(0, 2**32 - 1)
 
 
 def device_options(command: Callable) -> Callable:

@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 import click
 
-from rnw.cli.common import FILE
+from rnw.cli.common import FILE, SEED
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FORMATS, GraphOptions, convert
 from rnw.weights.surgery import Surgery
@@ -26,7 +26,7 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
     type=click.Choice(list(SEGMENTATION_CLASSIFIERS)),
     help="A dilated classifier for maps.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of a new classifier.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of a new classifier.")
 @click.option("--features", is_flag=True, help="Leave the classifier out.")
 @click.option("--half", is_flag=True, help="Half precision.")
 @click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")

@@ -5,7 +5,7 @@ from typing import Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, kept_options
+from rnw.cli.common import FILE, SEED, kept_options
 
 
 @click.command()
@@ -14,7 +14,7 @@ from rnw.cli.common import FILE, kept_options
 @click.option("--image", "images", multiple=True, metavar="NAME", help="Show this picture.")
 @click.option("--worst", type=click.IntRange(0), default=0, help="Show so many of lowest IoU.")
 @click.option("--random", type=click.IntRange(0), default=0, help="Show so many at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of --random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of --random.")
 @click.option("--columns", is_flag=True, help="A column for each picture, not a row.")
 @click.option(
     "-o", "--output", type=FILE, default="figure.png", show_default=True, help="A .png or .pdf."

@@ -6,7 +6,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, data_root_option, device_options, show_warnings
+from rnw.cli.common import FILE, SEED, data_root_option, device_options, show_warnings
 from rnw.cli.display import Display
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
@@ -20,7 +20,7 @@ _OPTIONS = (
         "--kvstore",
         help="local, device, dist_sync, dist_device_sync or dist_async (see rnw launch).",
     ),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
+    click.option("--seed", type=SEED, default=0, show_default=True),
     click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR"),
     click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run."),
     click.option(

@@ -11,6 +11,7 @@ from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 from PIL import Image, ImageFile
 
+from rnw.data.lists import list_file
 from rnw.data.readers import read_file
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
@@ -113,12 +114,7 @@ def read_labelled(
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
-    path = root / f"{split}.lst"
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
-            "`--dataset shapes` needs no data"
-        )
+    path = list_file(root, split, tool, embedded="shapes")
     classes = None if ids is None else {label: number for number, label in enumerate(ids)}
     return LabelledImages(root, read_pairs(path), classes)
 

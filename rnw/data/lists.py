@@ -42,6 +42,21 @@ def read_list(path: PathLike) -> Listing:
     return found
 
 
+def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
+    """`<split>.lst` under `root`.
+
+    Raises InputError when it is missing, which names the `tool` that makes it and an `embedded`
+    data set that needs none.
+    """
+    path = root / f"{split}.lst"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
+            f"`--dataset {embedded}` needs no data"
+        )
+    return path
+
+
 def _refuse(path: PathLike, index: int) -> None:
     raise InputError(
         f"{path}: line {index + 1} is not index, label and path with tabs between them"

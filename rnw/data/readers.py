@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from rnw.data import transforms
-from rnw.data.lists import read_list
+from rnw.data.lists import list_file, read_list
 from rnw.data.recordio import PackedImages, index_file, pack_file
 from rnw.errors import InputError
 from rnw.files import PathLike
@@ -110,12 +110,7 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
-    path = root / f"{split}.lst"
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
-            "`--dataset digits` needs no data"
-        )
+    path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)
     pack = pack_file(path)
     if index_file(pack).is_file():

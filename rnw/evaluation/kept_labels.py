@@ -10,6 +10,7 @@ from PIL import Image
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.data.labelled import IGNORED, read_label
 from rnw.errors import InputError
+from rnw.evaluation.origins import check_origin
 from rnw.files import atomic_write, write_json
 from rnw.weights.labels import parse_label
 
@@ -40,7 +41,8 @@ class KeptLabels:
         if folder is not None:
             if overwrite:
                 _remove_labels(folder)
-            _check_origin(folder, origin)
+            if any((folder / LABELS).glob("*.png")):
+                check_origin(folder, read_origin(folder), origin, "choose another folder")
             write_json(folder / ORIGIN, origin)
 
     def has(self, name: str) -> bool:
@@ -136,16 +138,3 @@ def _write_png(path: Path, image: Image.Image) -> None:
 def _remove_labels(folder: Path) -> None:
     for path in (folder / LABELS).glob("*.png"):
         path.unlink()
-
-
-def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
-    if not any((folder / LABELS).glob("*.png")):
-        return
-    found = read_origin(folder)
-    other = [key for key in origin if found.get(key) != origin[key]]
-    if other:
-        differences = "; ".join(f"{key} {found.get(key)}, now {origin[key]}" for key in other)
-        raise InputError(
-            f"{folder}: has predictions of another evaluation: {differences}; choose another "
-            "folder, or --overwrite replaces them"
-        )

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnw.data.readers import Examples
 from rnw.errors import InputError
+from rnw.evaluation.origins import check_origin
 from rnw.files import atomic_write
 
 SECONDS_BETWEEN_SAVES = 60
@@ -78,13 +79,7 @@ def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:
         raise InputError(
             f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
         ) from error
-    other = [key for key in origin if found.get(key) != origin[key]]
-    if other:
-        differences = "; ".join(f"{key} {found.get(key)}, now {origin[key]}" for key in other)
-        raise InputError(
-            f"{path}: predictions of another evaluation: {differences}; choose another folder "
-            "with --predictions, or --overwrite replaces them"
-        )
+    check_origin(path, found, origin, "choose another folder with --predictions")
     return probabilities
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +177,20 @@ def test_module_and_script_are_the_same_program():
     found = (done.returncode, done.stdout, done.stderr)
     assert found == _process("weights", "verify", "absent.params")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train-cls", "--dataset", "digits"),
+        ("convert", "source", "target", "--to", "npz"),
+        ("figure", "kept", "--random", "1"),
+        ("analyze", "paths", "--demo"),
+    ],
+)
+def test_refused_seeds_write_nothing(rnw, command, seed):
+    code, out, err = rnw(*command, "--seed", seed)
+    assert (code, out) == (2, "")
+    assert "Invalid value for '--seed'" in err
+    assert list(Path().iterdir()) == []

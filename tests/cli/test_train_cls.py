@@ -218,14 +218,6 @@ def test_gpus_on_a_cpu_build_write_nothing(refused):
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
-def test_refused_seeds_write_nothing(rnw, seed):
-    code, out, err = rnw("train-cls", *SHORT, "--seed", seed)
-    assert (code, out) == (2, "")
-    assert "Invalid value for '--seed'" in err
-    assert list(Path().iterdir()) == []
-
-
 def test_refuses_a_file_as_folder(refused):
     Path("taken").write_text("kept")
     assert "taken: cannot be made" in refused("train-cls", *SHORT, "--output", "taken")

@@ -1,0 +1,17 @@
+"""Predictions are told by their origin."""
+
+import pytest
+
+from rnw.errors import InputError
+from rnw.evaluation.origins import check_origin
+
+
+def test_each_difference_is_named():
+    found = {"split": "val", "scales": "500", "flip": True}
+    check_origin("kept", {**found, "version": 1}, found, "choose another folder")
+    with pytest.raises(InputError) as refused:
+        check_origin("kept", {"split": "test", "flip": True}, found, "choose another folder")
+    assert str(refused.value) == (
+        "kept: has predictions of another evaluation: split test, now val; scales None, now 500; "
+        "choose another folder, or --overwrite replaces them"
+    )
