@@ -48,7 +48,7 @@ class _Emitter:
         self.onnx = require("onnx", "to write an ONNX graph")
         self.config = config
         self.parameters = parameters
-        self.half = parameters["conv1a_weight"].dtype == np.float16
+        self.half = parameters[f"{config.layers[0].name}_weight"].dtype == np.float16
         self.nodes: List[Any] = []
         self.initializers: Dict[str, np.ndarray] = {}
 
@@ -116,10 +116,13 @@ class _Emitter:
         )
 
     def normalise(self, spec: layout.Normalisation, x: str) -> str:
+        return self.add("Relu", [self.batch_norm(spec, x)], spec.relu)
+
+    def batch_norm(self, spec: layout.Normalisation, x: str) -> str:
         if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
             operands = [self.parameter(name) for name in spec.parameters()]
             x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=BN_EPSILON)
-        return self.add("Relu", [x], spec.relu)
+        return x
 
     def residual_unit(self, unit: layout.ResidualUnit, x: str) -> str:
         shortcut = top = x
@@ -129,6 +132,18 @@ class _Emitter:
                 shortcut = self.convolve(unit.projection, top)
             top = self.convolve(stage.convolution, top)
         return self.add("Add", [shortcut, top], f"res{unit.name}")
+
+    def bottleneck(self, unit: layout.Bottleneck, x: str) -> str:
+        shortcut = top = x
+        if unit.projection is not None:
+            shortcut = self.convolve(unit.projection, x)
+            shortcut = self.batch_norm(unit.shortcut_normalisation, shortcut)
+        for stage in unit.stages:
+            last = stage is unit.stages[-1]
+            top = self.convolve(stage.convolution, top)
+            top = (self.batch_norm if last else self.normalise)(stage.normalisation, top)
+        total = self.add("Add", [shortcut, top], f"res{unit.name}")
+        return self.add("Relu", [total], f"res{unit.name}_relu")
 
     def pool(self, spec: layout.Pooling, x: str) -> str:
         down = spec.dilation is None
@@ -162,6 +177,7 @@ _EMIT = {
     layout.Convolution: _Emitter.convolve,
     layout.Pooling: _Emitter.pool,
     layout.ResidualUnit: _Emitter.residual_unit,
+    layout.Bottleneck: _Emitter.bottleneck,
     layout.Normalisation: _Emitter.normalise,
     layout.LinearClassifier: _Emitter.linear,
     layout.SegmentationClassifier: _Emitter.segmentation,
