@@ -26,7 +26,13 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
     type=click.Choice(list(SEGMENTATION_CLASSIFIERS)),
     help="A dilated classifier for maps.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of a new classifier.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of a new classifier.",
+)
 @click.option("--features", is_flag=True, help="Leave the classifier out.")
 @click.option("--half", is_flag=True, help="Half precision.")
 @click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")

@@ -79,6 +79,8 @@ def test_initializers_of_a_graph_are_read():
         ("x.npz", b"PK\x03\x04rest", "not a NumPy archive, or damaged"),
         ("x.onnx", b"<!DOCTYPE html>", "not an ONNX graph, or damaged"),
         ("x.onnx", b"\x08\xff", "not an ONNX graph, or damaged"),
+        ("x.safetensors", b"", "the file is empty; download or copy it again"),
+        ("x.onnx", b"", "the file is empty; download or copy it again"),
         ("x.params", b"<!DOCTYPE html>", "not a .params file of MXNet"),
         ("x", b"<!DOCTYPE html>", "not a .params file of MXNet"),
     ],
