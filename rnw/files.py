@@ -20,6 +20,8 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     Raises InputError, leaving nothing behind, when it cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: cannot be written: Is a directory")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 Each residual unit is taken apart into its shortcut and its mapping f, as in equation 1.
 """
 
+from functools import partial
 from typing import Callable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
@@ -10,7 +11,7 @@ from mxnet.gluon import Block
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
-from rnw.networks.units import MaxPooling, ResidualUnit
+from rnw.networks.units import Bottleneck, MaxPooling, ResidualUnit
 
 Function = Callable[[mx.nd.NDArray], mx.nd.NDArray]
 
@@ -29,8 +30,9 @@ class Between(NamedTuple):
 class Unit(NamedTuple):
     """A residual unit: `join` of the sum of what `split` gives, the shortcut and the mapping.
 
-    A projection is the shortcut of its unit, since the first unit of a level has no other. An
-    identity is the very array that was passed. `join` None: nothing follows the sum.
+    A projection, with its normalisation where it has one, is the shortcut of its unit, since the
+    first unit of a level has no other. An identity is the very array that was passed. `join` None:
+    nothing follows the sum.
     """
 
     split: Callable[[mx.nd.NDArray], Tuple[mx.nd.NDArray, mx.nd.NDArray]]
@@ -61,6 +63,8 @@ def _own_link(block: Block) -> Link:
         values = {name: getattr(block, name).data(x.context) for name in block.layer.parameters()}
         return block.split(mx.nd, x, **values)
 
+    if isinstance(block, Bottleneck):
+        return Unit(split, partial(block.join, mx.nd))
     return Unit(split)
 
 

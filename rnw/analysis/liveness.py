@@ -7,6 +7,7 @@ MXNet plans it: a ReLU that of the normalised map, a sum that of its last term.
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from rnw.networks.layers import (
+    Bottleneck,
     Convolution,
     Layer,
     LinearClassifier,
@@ -14,6 +15,7 @@ from rnw.networks.layers import (
     Pooling,
     ResidualUnit,
     SegmentationClassifier,
+    Stage,
 )
 from rnw.networks.layout import NetworkConfig
 
@@ -62,7 +64,9 @@ def liveness(config: NetworkConfig, size: int) -> List[Liveness]:
 
 def _operations(layer: Layer, size: int) -> Iterator[Operation]:
     """The graph of a layer, from INPUT, a map of `size` cells a side, to its output."""
-    if isinstance(layer, ResidualUnit):
+    if isinstance(layer, Bottleneck):
+        yield from _bottleneck(layer, size)
+    elif isinstance(layer, ResidualUnit):
         yield from _unit(layer, size)
     elif isinstance(layer, Convolution):
         yield _convolution(layer, INPUT, size)
@@ -89,14 +93,39 @@ def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
         if position == 0 and unit.projection is not None:
             yield _convolution(unit.projection, top, size)
             shortcut = unit.projection.name
-        if stage.dropout:
-            values, name = normalised.values, stage.dropout_name
-            yield Operation(name, (top,), values, (), mask=values, in_place=True)
-            top = name
-        yield _convolution(stage.convolution, top, size)
+        yield from _dropped_convolution(stage, top, size)
         top, size = stage.convolution.name, stage.convolution.output_size(size)
     values = unit.channels * size**2
     yield Operation(unit.name, (shortcut, top), values, (), in_place=True)
+
+
+def _bottleneck(unit: Bottleneck, size: int) -> Iterator[Operation]:
+    """Normalisations follow the convolutions, and the last ReLU takes the place of the sum."""
+    values = unit.channels * unit.output_size(size) ** 2
+    shortcut = top = INPUT
+    if unit.projection is not None:
+        yield _convolution(unit.projection, INPUT, size)
+        shortcut = unit.shortcut_normalisation.bn
+        yield Operation(shortcut, (unit.projection.name,), values, (unit.projection.name,))
+    for stage in unit.stages:
+        yield from _dropped_convolution(stage, top, size)
+        top, size = stage.convolution.name, stage.convolution.output_size(size)
+        if stage is unit.stages[-1]:
+            yield Operation(stage.normalisation.bn, (top,), values, (top,))
+            top = stage.normalisation.bn
+        else:
+            yield _normalisation(stage.normalisation, top, size)
+            top = stage.normalisation.relu
+    yield Operation(unit.name, (shortcut, top), values, (unit.name,), in_place=True)
+
+
+def _dropped_convolution(stage: Stage, top: str, size: int) -> Iterator[Operation]:
+    """The convolution of a stage, from `top`, and the dropout before it if any."""
+    if stage.dropout:
+        values, name = stage.convolution.in_channels * size**2, stage.dropout_name
+        yield Operation(name, (top,), values, (), mask=values, in_place=True)
+        top = name
+    yield _convolution(stage.convolution, top, size)
 
 
 def _convolution(layer: Convolution, source: str, size: int) -> Operation:

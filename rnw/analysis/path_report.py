@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,6 +20,7 @@ from rnw.analysis.paths import (
     measure_paths,
 )
 from rnw.analysis.subjects import Batches, Subject
+from rnw.errors import InputError
 from rnw.files import atomic_write, check_free, write_json, write_text
 
 TABLE, RECORD, PICTURE, CAPTION = "paths.csv", "paths.json", "paths.png", "paths.txt"
@@ -26,15 +28,16 @@ PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
 
 _SETTINGS = {"font.size": 11}
 _CAPTION = """\
-Gradients that arrive at the input along single paths through trained residual networks, in the
-manner of Figure 4 (appendix A.2) of "Wider or Deeper" (arXiv 1611.10080).
+Gradients that arrive at the input along single paths through residual networks, in the manner of
+Figure 4 (appendix A.2) of "Wider or Deeper" (arXiv 1611.10080).
 
 A batch is passed forward through the whole network once, as in tests (moving averages, no
 dropout). For each path length k, k of the n residual units are drawn; the gradient of the
 cross-entropy, summed over the batch, passes only through the mappings of these and only through
-the shortcuts of the others. A projection counts as the shortcut of its unit. The norm is the
-Euclidean one of the gradient at the input, over the whole batch, divided by the number of
-examples. Where there are no more paths of a length than would be drawn, each is measured once.
+the shortcuts of the others. A projection counts as the shortcut of its unit; a ReLU behind the
+sum, which the units of some ResNets have, is passed by all paths. The norm is the Euclidean one of
+the gradient at the input, over the whole batch, divided by the number of examples. Where there are
+no more paths of a length than would be drawn, each is measured once.
 
 Upper panels: the mean norm of the paths of each length, and the range of those measured.
 Lower panels: all paths of a length together. "sum of norms" is the mean norm times the number of
@@ -81,11 +84,11 @@ class Measured(NamedTuple):
         return effective_depth([row.norm_of_sum for row in self.lengths])
 
     def __str__(self) -> str:
-        norms = ", ".join(
-            f"{self.lengths[k].mean:.2e} at length {k}" for k in (0, self.units // 2, self.units)
-        )
+        shown = sorted({0, self.units // 2, self.units})
+        norms = ", ".join(f"{self.lengths[k].mean:.2e} at length {k}" for k in shown)
+        units = f"{self.units} unit{'s' * (self.units > 1)}"
         return (
-            f"{self.name}: {self.units} units, effective depth {self.depth} ({self.exact_depth} by "
+            f"{self.name}: {units}, effective depth {self.depth} ({self.exact_depth} by "
             f"exact sums, {self.even_depth} if all paths were alike); mean norms {norms}"
         )
 
@@ -101,10 +104,13 @@ def measure(
 ) -> Measured:
     """Measure `samples` paths of each length of a network on one batch of `examples`.
 
-    `on_step` is told how many of how many steps are done. Raises InputError for missing data.
+    `on_step` is told how many of how many steps are done. Raises InputError for missing data, and
+    for gradients that are not finite or all zero.
     """
     ((images, labels),) = Batches(subject, examples, examples, seed=seed, data_root=data_root)
     trace = Trace(subject.chain, images, labels)
+    lengths = measure_paths(trace, samples, seed, on_step)
+    _check_gradients(subject, lengths)
     return Measured(
         subject.name,
         subject.weights,
@@ -113,8 +119,23 @@ def measure(
         len(labels),
         samples,
         seed,
-        measure_paths(trace, samples, seed, on_step),
+        lengths,
     )
+
+
+def _check_gradients(subject: Subject, lengths: Sequence[PathLength]) -> None:
+    about = f"{subject.name} ({subject.weights})"
+    norms = np.array([(row.total, row.norm_of_sum) for row in lengths])
+    if not np.isfinite(norms).all():
+        raise InputError(
+            f"{about}: the gradients at the input are not finite, so that nothing can be said of "
+            "paths; are there values in the weights that are not (`rnw weights show --stats`)?"
+        )
+    if not norms.any(axis=0).all():
+        raise InputError(
+            f"{about}: all gradients at the input are zero: the network is certain of every "
+            "example, or lets none through; use more of them (--examples)"
+        )
 
 
 def report_files(folder: Path) -> List[Path]:
@@ -187,7 +208,8 @@ def _draw_norms(axes: Axes, network: Measured) -> None:
     low, mean, high = zip(*((row.lowest, row.mean, row.highest) for row in network.lengths))
     axes.fill_between(k, low, high, alpha=0.2, linewidth=0, label="lowest to highest")
     axes.plot(k, mean, marker=".", label="mean")
-    axes.set_title(f"{network.name}\n{network.units} residual units, {network.dataset}")
+    units = f"{network.units} residual unit{'s' * (network.units > 1)}"
+    axes.set_title(f"{network.name}\n{units}, {network.dataset}")
     axes.set_ylabel("gradient at the input, one path\n(norm of a batch / examples)")
     _finish(axes)
 

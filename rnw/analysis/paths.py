@@ -64,8 +64,8 @@ class Trace:
     The network is used as in tests: normalisations use their moving averages and nothing is
     dropped, so that the examples of a batch do not act on each other.
 
-    chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes. The loss is the
-    cross-entropy, summed over the examples.
+    chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes, or (N, H/s, W/s) of the cells
+    of a segmentation network. The loss is the cross-entropy, summed over the examples and cells.
 
     Until the trace is done with, other gradients of the same network must be taken with
     `retain_graph=True`: MXNet else frees what graphs share.
@@ -79,7 +79,8 @@ class Trace:
         self.scores = x.detach()
         self.units = sum(step.top is not None for step in self._steps)
         classes = mx.nd.one_hot(labels, x.shape[1], dtype=x.dtype)
-        self._gradient = mx.nd.softmax(self.scores) - classes
+        classes = mx.nd.moveaxis(classes, -1, 1)
+        self._gradient = mx.nd.softmax(self.scores, axis=1) - classes
 
     def _pass(self, link: Link, x: Array) -> Array:
         x = _marked(x)

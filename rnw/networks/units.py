@@ -124,7 +124,7 @@ class ResidualUnit(NamedBlock):
 
     def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
         shortcut, top = self.split(F, x, mask, **parameters)
-        return F.elemwise_add(shortcut, top, name=f"res{self.layer.name}")
+        return self.join(F, F.elemwise_add(shortcut, top, name=f"res{self.layer.name}"))
 
     def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
         """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
@@ -137,11 +137,18 @@ class ResidualUnit(NamedBlock):
             top = convolve(F, top, stage.convolution, parameters)
         return shortcut, top
 
+    def join(self, F, total: Any) -> Any:
+        """The output, from the sum of what `split` gives."""
+        return total
+
 
 class Bottleneck(ResidualUnit):
-    """A unit of a ResNet, with normalisation behind the convolutions; otherwise the same."""
+    """A unit of a ResNet: normalisations behind the convolutions, and the last ReLU behind the sum.
 
-    def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
+    A projection reads the raw input and has a normalisation of its own; otherwise the same.
+    """
+
+    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
         layer, frozen = self.layer, self._frozen
         shortcut = top = x
         if layer.projection is not None:
@@ -154,8 +161,10 @@ class Bottleneck(ResidualUnit):
             top = (batch_norm if last else normalise)(
                 F, top, stage.normalisation, parameters, frozen
             )
-        total = F.elemwise_add(shortcut, top, name=f"res{layer.name}")
-        return F.Activation(total, act_type="relu", name=f"res{layer.name}_relu")
+        return shortcut, top
+
+    def join(self, F, total: Any) -> Any:
+        return F.Activation(total, act_type="relu", name=f"res{self.layer.name}_relu")
 
 
 def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:

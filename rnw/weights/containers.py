@@ -119,21 +119,23 @@ ONNX = Container((".onnx",), read_onnx, None)  # writing one takes the whole net
 def container_of(path: PathLike) -> Container:
     """The kind of the file at `path`, by its content; if that is unknown, by its name.
 
-    Where neither tells it is PARAMS, whose reader says what is wrong.
+    Where neither tells, and for an empty file, it is PARAMS, whose reader says what is wrong.
     """
     path = Path(path)
     if not path.is_file():
         return PARAMS
     with path.open("rb") as file:
         start = file.read(9)
+    if not start:
+        return PARAMS
+    if start[4:] == bytes(4) + b"{":  # first: a length may begin like any other kind of file
+        return SAFETENSORS
     if start.startswith(b"PK\x03\x04"):
         return NPZ if _holds_npy(path) else TORCH
     if start.startswith(b"\x80\x02"):  # a pickle: PyTorch before 1.6
         return TORCH
     if start.startswith(b"\x08"):
         return ONNX
-    if start[8:] == b"{":
-        return SAFETENSORS
     if start[:8] == struct.pack("<Q", FILE_MAGIC):
         return PARAMS
     return next((c for c in (SAFETENSORS, NPZ, TORCH, ONNX) if path.suffix in c.suffixes), PARAMS)

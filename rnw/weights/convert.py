@@ -15,8 +15,8 @@ import numpy as np
 from rnw.errors import InputError, look_up
 from rnw.files import PathLike, check_free
 from rnw.networks.layers import is_classifier, parameter_kind
-from rnw.networks.layout import NetworkConfig
-from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
+from rnw.networks.layout import NetworkConfig, foldable
+from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED, ResNetSpec
 from rnw.weights.containers import (
     NPZ,
     ONNX,
@@ -30,6 +30,7 @@ from rnw.weights.containers import (
 from rnw.weights.fit import label_of, network_of_label, structure_of
 from rnw.weights.labels import ModelLabel
 from rnw.weights.names import (
+    COUNTER,
     RESNET38D,
     WIDER_RESNET,
     WRN38,
@@ -153,6 +154,7 @@ def _read(path: PathLike) -> _Source:
     arrays = container.read(path)
     naming = find_naming(arrays)
     if naming is None:
+        arrays = {key: array for key, array in arrays.items() if not key.endswith(COUNTER)}
         parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
         if len(parameters) != len(arrays):
             raise InputError(f"{path}: two entries stand for the same parameter")
@@ -282,6 +284,11 @@ def _misfits(
     Raises InputError where the class cannot take them, or the network that was asked for.
     """
     form = FORMATS[to]
+    if form.naming and isinstance(structure.spec, ResNetSpec):
+        raise InputError(
+            f"{source}: holds a ResNet ({structure.name}), expected a network of the paper for "
+            f"--to {to}"
+        )
     if form.units and structure.spec.units != form.units:
         raise InputError(
             f"{source}: has {_joined(structure.spec.units)} units on levels 1 to 7, expected the "
@@ -327,5 +334,7 @@ def _write_graph(
         options["stride"] = graph.stride
     config = network_of_label(source, label, parameters, **options)
     if graph.fold_bn:
+        if not foldable(config):
+            raise InputError(f"{source}: {config.name} is not folded: leave out --fold-bn")
         parameters = fold_batch_norms(config, parameters)
     write_onnx(target, config, halve(parameters) if surgery.half else parameters)

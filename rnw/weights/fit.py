@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Iterable, Iterator, List, Mapping, Tuple
+from typing import Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
-from rnw.networks.zoo import ALL_STRIDED, NetworkSpec, find_network
+from rnw.networks.zoo import ALL_STRIDED, RESNETS, NetworkSpec, find_network
 from rnw.weights.labels import ModelLabel, parse_label
 
 Shape = Tuple[int, ...]
@@ -75,7 +75,7 @@ def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) ->
     return configure(
         spec,
         label.classes,
-        width=_width(shapes),
+        width=width_of(shapes),
         classifier=_kind_of_classifier(shapes),
         **{"stride": stride, **options},
     )
@@ -85,23 +85,48 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     """A network with the units, width and classifier that names and shapes of parameters tell.
 
     How it down-samples they do not tell. Raises InputError, naming them, for entries that are
-    missing, surplus or misshaped.
+    missing, surplus or misshaped, and for a ResNet of unknown depth.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    found = {match.groups() for match in map(_UNIT.match, shapes) if match}
-    units = [len({unit for at, unit in found if at == str(level)}) for level in range(1, 8)]
-    units[1:] = [max(1, number) for number in units[1:]]
     linear = [shapes[name] for name in _linear(shapes)]
     with _naming(path):
         config = configure(
-            NetworkSpec("-".join(map(str, (224, *units))), 224, tuple(units), ALL_STRIDED),
+            _spec_of(shapes),
             linear[0][0] if linear and linear[0] else None,
-            width=_width(shapes),
+            width=width_of(shapes),
             classifier=_kind_of_classifier(shapes),
             head="logits" if linear else "features",
         )
     check_parameters(config, config.parameters(), shapes, path)
     return config
+
+
+def _spec_of(names: Iterable[str]) -> NetworkSpec:
+    found = {match.groups() for match in map(_UNIT.match, names) if match}
+    units = [len({unit for at, unit in found if at == str(level)}) for level in range(1, 8)]
+    if is_resnet(names):
+        return resnet_of(units[1:5])
+    units[1:] = [max(1, number) for number in units[1:]]
+    return NetworkSpec("-".join(map(str, (224, *units))), 224, tuple(units), ALL_STRIDED)
+
+
+def is_resnet(names: Iterable[str]) -> bool:
+    """Whether parameters are those of a ResNet's units, which have a third branch."""
+    return any("_branch2c_" in name for name in names)
+
+
+def resnet_of(units: Sequence[int]) -> NetworkSpec:
+    """The ResNet with so many units on levels 2 to 5.
+
+    Raises InputError for other numbers than those of RESNETS.
+    """
+    for name, known in RESNETS.items():
+        if known == tuple(units):
+            return find_network(name)
+    raise InputError(
+        f"has the units of a ResNet, {'-'.join(map(str, units))} on levels 2 to 5, expected those "
+        f"of {', '.join(RESNETS)}"
+    )
 
 
 def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
@@ -115,7 +140,7 @@ def _linear(names: Iterable[str]) -> List[str]:
     return [n for n in names if n.startswith("linear") and n.endswith("_weight")]
 
 
-def _width(shapes: Mapping[str, Shape]) -> float:
+def width_of(shapes: Mapping[str, Shape]) -> float:
     """Width of the network, from the widest layer: exact for widths that divide its channels."""
     channels, full = shapes.get("bn7_gamma") or (4096,), 4096
     if "bn5a_branch2c_gamma" in shapes:  # of a ResNet

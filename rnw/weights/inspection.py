@@ -13,7 +13,7 @@ from rnw.files import PathLike
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import read_parameters
-from rnw.weights.fit import network_of
+from rnw.weights.fit import is_resnet, network_of, resnet_of, width_of
 from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
 
 Shape = Tuple[int, ...]
@@ -71,19 +71,20 @@ def inspect(path: PathLike) -> Inspection:
 def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
     """The networks of the paper, at any width and number of classes, with just these parameters.
 
+    The ResNets that it compares with are among them.
+
     When none of the table has, the one of that structure, called `<size>-...`: the input size
     leaves no trace in the parameters.
     """
     found = {name: tuple(shape) for name, shape in shapes.items()}
     classes = next((s[0] for name, s in found.items() if s and _CLASSIFIER.fullmatch(name)), None)
-    channels = found.get("bn7_gamma") or (4096,)
     kinds = (LINEAR, *SEGMENTATION_CLASSIFIERS) if classes else (LINEAR,)
     fits = []
     for spec in _candidates(found):
         for kind in kinds:
             options = {"classifier": kind, "head": "logits" if classes else "features"}
             try:
-                config = configure(spec, classes, width=channels[0] / 4096, **options)
+                config = configure(spec, classes, width=width_of(found), **options)
             except InputError:  # no network has that width
                 continue
             if {p.name: p.shape for p in config.parameters()} == found:
@@ -96,6 +97,11 @@ def _candidates(names: Mapping[str, Shape]) -> List[NetworkSpec]:
     firsts = filter(None, map(_FIRST_OF_UNIT.fullmatch, names))
     counts = Counter(int(match[1]) for match in firsts)
     units = tuple(counts[level] for level in range(1, LEVELS + 1))
+    if is_resnet(names):
+        try:
+            return [resnet_of(units[1:5])]
+        except InputError:  # none that is known
+            return []
     known = [spec for spec in map(find_network, network_names()) if spec.units == units]
     if known or not all(units[1:]) or sum(units) > MAX_UNITS:
         return known

@@ -22,7 +22,7 @@ _NORMALISATION = {
     "moving_var": "running_var",
 }
 _DATA_PARALLEL = "module."
-_COUNTER = "num_batches_tracked"  # of training steps; PyTorch fills it in where it is missing
+COUNTER = "num_batches_tracked"  # of training steps; PyTorch fills it in where it is missing
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,6 @@ def rename_to_ours(arrays: Mapping[str, np.ndarray], naming: Naming) -> Renamed:
             raise InputError(f"two entries stand for {name}")
         if name is not None:
             entries[name] = array
-        elif not key.endswith(_COUNTER):
+        elif not key.endswith(COUNTER):
             left.append(key)
     return Renamed(entries, left)

@@ -49,7 +49,7 @@ class _Emitter:
         self.onnx = require("onnx", "to write an ONNX graph")
         self.config = config
         self.parameters = parameters
-        self.half = parameters["conv1a_weight"].dtype == np.float16
+        self.half = parameters[f"{config.layers[0].name}_weight"].dtype == np.float16
         self.nodes: List[Any] = []
         self.initializers: Dict[str, np.ndarray] = {}
 
@@ -117,10 +117,13 @@ class _Emitter:
         )
 
     def normalise(self, spec: layers.Normalisation, x: str) -> str:
+        return self.add("Relu", [self.batch_norm(spec, x)], spec.relu)
+
+    def batch_norm(self, spec: layers.Normalisation, x: str) -> str:
         if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
             operands = [self.parameter(name) for name in spec.parameters()]
             x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=BN_EPSILON)
-        return self.add("Relu", [x], spec.relu)
+        return x
 
     def residual_unit(self, unit: layers.ResidualUnit, x: str) -> str:
         shortcut = top = x
@@ -130,6 +133,18 @@ class _Emitter:
                 shortcut = self.convolve(unit.projection, top)
             top = self.convolve(stage.convolution, top)
         return self.add("Add", [shortcut, top], f"res{unit.name}")
+
+    def bottleneck(self, unit: layers.Bottleneck, x: str) -> str:
+        shortcut = top = x
+        if unit.projection is not None:
+            shortcut = self.convolve(unit.projection, x)
+            shortcut = self.batch_norm(unit.shortcut_normalisation, shortcut)
+        for stage in unit.stages:
+            last = stage is unit.stages[-1]
+            top = self.convolve(stage.convolution, top)
+            top = (self.batch_norm if last else self.normalise)(stage.normalisation, top)
+        total = self.add("Add", [shortcut, top], f"res{unit.name}")
+        return self.add("Relu", [total], f"res{unit.name}_relu")
 
     def pool(self, spec: layers.Pooling, x: str) -> str:
         down = spec.dilation is None
@@ -163,6 +178,7 @@ _EMIT = {
     layers.Convolution: _Emitter.convolve,
     layers.Pooling: _Emitter.pool,
     layers.ResidualUnit: _Emitter.residual_unit,
+    layers.Bottleneck: _Emitter.bottleneck,
     layers.Normalisation: _Emitter.normalise,
     layers.LinearClassifier: _Emitter.linear,
     layers.SegmentationClassifier: _Emitter.segmentation,

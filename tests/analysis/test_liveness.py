@@ -55,6 +55,9 @@ def _read_values(net, size):
         ("fcn_a1", 120, {"dropout": (0, 0)}),
         ("fcn_a2", 121, {"classifier": "1 conv", "dropout": (0, 0)}),
         ("fcn_a", 90, {"dropout": (0, 0)}),
+        ("resnet50", 224, {}),
+        ("resnet101", 97, {"pooling": "full", "stride": 16}),
+        ("fcn_resnet50", 120, {"dropout": (0, 0)}),
     ],
     ids=str,
 )
@@ -88,3 +91,26 @@ def test_second_unit_of_a1_by_hand():
     """All is 128 maps of 4x4; the input stays for the sum, and so does the sum's gradient."""
     unit = liveness(configure("model_a1"), 8)[2]
     assert [values / 2048 for values in unit] == [1, 4, 3, 3]
+
+
+def test_first_units_of_resnet50_by_hand():
+    """64 maps of 4x4 are 1,024 values, the 256 of an output four times that.
+
+    Kept: each convolution's output (the projection's too), what two ReLUs give, and the output.
+    Forward most is there while the last normalisation is computed. Backward it is while the last
+    convolution is: its gradients, and that of the sum, which the shortcut waits for.
+    """
+    first, second = (
+        [values / 1024 for values in row] for row in liveness(configure("resnet50"), 16)[3:5]
+    )
+    convolutions, relus = 1 + 1 + 4, 1 + 1
+    assert first == [1, convolutions + 4 + relus + 4, 4 + 4 + 4, 4 + 4 + 1]
+    assert second == [4, convolutions + relus + 4, 4 + 4 + 4, 4 + 4 + 1]
+
+
+def test_dropout_of_a_resnet_keeps_its_mask_and_its_output():
+    with_dropout, without = (
+        sum(row.kept for row in liveness(configure("fcn_resnet50", dropout=rates), 64))
+        for rates in ((0.3, 0), (0, 0))
+    )
+    assert with_dropout - without == 3 * 2 * 512 * 8**2

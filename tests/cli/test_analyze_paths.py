@@ -2,16 +2,30 @@
 
 import csv
 import json
+import math
 
 import mxnet as mx
+import numpy as np
 import pytest
 from gluoncv.model_zoo import get_model
 
-from rnw.analysis.path_report import CAPTION, PICTURE, RECORD, TABLE, measure
+from rnw.analysis.path_report import (
+    CAPTION,
+    PICTURE,
+    RECORD,
+    TABLE,
+    Measured,
+    measure,
+    save_report,
+)
+from rnw.analysis.paths import PathLength
 from rnw.analysis.subjects import load_subject
 from rnw.evaluation.classification import evaluate, load_model
+from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts
+from rnw.weights import save_params
 from tests.data.test_cifar10 import folder as cifar10_folder  # noqa: F401
+from tests.golden_cases import fill_network
 
 FAST = ("--samples", 2, "--examples", 4)
 
@@ -34,6 +48,48 @@ def test_report(rnw, checkpoint, tmp_path):
     caption = (folder / CAPTION).read_text()
     assert f"{expected}.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
     assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_resnet_of_our_own(rnw, tmp_path):
+    """Its paths are those of bottleneck units; the caption tells of the ReLU behind their sums."""
+    weights = tmp_path / "shapes-cls_resnet50_cls4_ep-0001.params"
+    save_params(fill_network(get_network("resnet50", 4, width=1 / 32)), weights)
+    code, out, err = rnw("analyze", "paths", "--weights", weights, "--samples", 1, "--examples", 2)
+    assert (code, err) == (0, "")
+    assert out.startswith("resnet50 (width 0.03125): 16 units, effective depth ")
+    (network,) = json.loads((tmp_path / "paths" / RECORD).read_text())["networks"]
+    assert [row["paths"] for row in network["lengths"]] == [math.comb(16, k) for k in range(17)]
+    totals = [row["total"] for row in network["lengths"]]
+    depth, share = network["effective_depth"], 0.9 * sum(totals)
+    assert sum(totals[:depth]) < share <= sum(totals[: depth + 1])
+    assert "a ReLU behind the sum" in (tmp_path / "paths" / CAPTION).read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "wording"), [(np.nan, "are not finite"), (0, "all gradients at the input are zero")]
+)
+def test_gradients_that_say_nothing_are_refused(refused, tmp_path, value, wording):
+    weights = tmp_path / "digits_rna-28-1-1-1-1-1-1-1_cls10_ep-0001.params"
+    net = fill_network(get_network("28-1-1-1-1-1-1-1", 10, width=1 / 32))
+    net.collect_params()["conv1a_weight"].data()[:] = value
+    save_params(net, weights)
+    found = refused("analyze", "paths", "--weights", weights, *FAST)
+    assert f"28-1-1-1-1-1-1-1 (width 0.03125) ({weights.name}): " in found
+    assert wording in found
+    assert not (tmp_path / "paths").exists()
+
+
+def test_report_of_a_network_of_one_unit(tmp_path):
+    rows = [PathLength(k, 1, 1, *[2.0 - k] * 6) for k in (0, 1)]
+    network = Measured("tiny", "x.params", "digits", "val", 2, 16, 0, rows)
+    assert str(network) == (
+        "tiny: 1 unit, effective depth 1 (1 by exact sums, 1 if all paths were alike); mean norms "
+        "2.00e+00 at length 0, 1.00e+00 at length 1"
+    )
+    save_report([network], tmp_path)
+    assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
+    lines = (tmp_path / TABLE).read_text().splitlines()
+    assert lines[1:] == ["tiny,0,1,1" + ",2.0" * 6, "tiny,1,1,1" + ",1.0" * 6]
 
 
 def test_report_is_not_overwritten(rnw, refused, checkpoint):

@@ -118,6 +118,19 @@ def test_refuses_a_target_that_cannot_be_written(refused, target):
     assert {path.name for path in Path().rglob("*")} == {"taken", "folder"}
 
 
+def test_refuses_the_folder_it_is_in_as_a_target(refused):
+    found = refused("convert", RELEASED, ".", "--to", "npz", "--overwrite")
+    assert found == "Error: .: cannot be written: Is a directory\n"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_does_not_take_is_refused(rnw, seed):
+    options = ("--to", "module", "--classes", 3, "--seed", seed)
+    code, out, err = rnw("convert", RELEASED, "target.params", *options)
+    assert (code, out) == (2, "")
+    assert f"Invalid value for '--seed': {seed} is not in the range" in err
+
+
 def test_notes_go_to_the_error_stream(rnw):
     code, out, err = rnw("convert", RELEASED, "x.npz", "--to", "wider_resnet_a2", "--classes", 5)
     assert (code, out) == (0, "x.npz\n")

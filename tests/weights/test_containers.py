@@ -34,6 +34,16 @@ def test_content_tells_the_kind(kind):
         np.testing.assert_array_equal(found[name], array)
 
 
+@pytest.mark.parametrize("beginning", [b"\x08\x01", b"\x80\x02"], ids=["ONNX", "pickle"])
+def test_a_header_whose_length_begins_like_another_kind(beginning):
+    """One header in 32 has a length whose first byte is that of an ONNX graph."""
+    name = "n" * (int.from_bytes(beginning, "little") - 55)
+    SAFETENSORS.write("x", {name: ARRAYS["a"]})
+    assert Path("x").read_bytes().startswith(beginning + bytes(6) + b"{")
+    assert container_of("x") is SAFETENSORS
+    np.testing.assert_array_equal(container_of("x").read("x")[name], ARRAYS["a"])
+
+
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_the_same_arrays_are_the_same_bytes(kind, monkeypatch):
     WRITTEN[kind].write("one", ARRAYS)
@@ -69,6 +79,8 @@ def test_initializers_of_a_graph_are_read():
         ("x.npz", b"PK\x03\x04rest", "not a NumPy archive, or damaged"),
         ("x.onnx", b"<!DOCTYPE html>", "not an ONNX graph, or damaged"),
         ("x.onnx", b"\x08\xff", "not an ONNX graph, or damaged"),
+        ("x.safetensors", b"", "the file is empty; download or copy it again"),
+        ("x.onnx", b"", "the file is empty; download or copy it again"),
         ("x.params", b"<!DOCTYPE html>", "not a .params file of MXNet"),
         ("x", b"<!DOCTYPE html>", "not a .params file of MXNet"),
     ],

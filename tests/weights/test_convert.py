@@ -10,9 +10,11 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import save_params
-from rnw.weights.convert import convert, read_parameters, write_parameters
+from rnw.weights.containers import SAFETENSORS
+from rnw.weights.convert import GraphOptions, convert, read_parameters, write_parameters
 from rnw.weights.fit import check_parameters, network_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
+from rnw.weights.surgery import Surgery
 
 NARROW = 1 / 32
 NETWORKS = {
@@ -20,6 +22,8 @@ NETWORKS = {
     "fcn_a1, 1 conv": ("fcn_a1", {"classifier": "1 conv"}),
     "fcn_a1, 2 conv": ("fcn_a1", {"classifier": "2 conv"}),
     "model_c": ("model_c", {}),
+    "resnet50": ("resnet50", {}),
+    "fcn_resnet50": ("fcn_resnet50", {}),
 }
 
 
@@ -234,3 +238,80 @@ def test_writing_goes_by_names_not_by_order():
     }
     assert list(read_arrays("x.params")) == ["arg:a", "aux:b_moving_var"]
     assert set(mx.nd.load("x.params")) == {"arg:a", "aux:b_moving_var"}
+
+
+def _resnet(layers=(3, 4, 6, 3)):
+    """Entries of a narrow ResNet for 5 classes by torchvision's names, counters among them."""
+    arrays, entering = {}, 2
+
+    def norm(key, channels):
+        for what in ("weight", "bias", "running_mean", "running_var"):
+            arrays[f"{key}.{what}"] = np.full(channels, len(arrays), np.float32)
+        arrays[f"{key}.num_batches_tracked"] = np.array(3)
+
+    def convolution(key, out, into, kernel):
+        arrays[f"{key}.weight"] = np.full((out, into, kernel, kernel), len(arrays), np.float32)
+
+    convolution("conv1", 2, 3, 7)
+    norm("bn1", 2)
+    for level, units in enumerate(layers, 1):
+        inner = 2**level
+        for unit in range(units):
+            key = f"layer{level}.{unit}"
+            shapes = ((inner, entering, 1), (inner, inner, 3), (4 * inner, inner, 1))
+            for number, shape in enumerate(shapes, 1):
+                convolution(f"{key}.conv{number}", *shape)
+                norm(f"{key}.bn{number}", shape[0])
+            if unit == 0:
+                convolution(f"{key}.downsample.0", 4 * inner, entering, 1)
+                norm(f"{key}.downsample.1", 4 * inner)
+            entering = 4 * inner
+    arrays["fc.weight"] = np.ones((5, entering), np.float32)
+    arrays["fc.bias"] = np.ones(5, np.float32)
+    return arrays
+
+
+def test_torchvisions_resnet_is_taken():
+    theirs = _resnet()
+    SAFETENSORS.write("resnet50.safetensors", theirs)
+    convert("resnet50.safetensors", "ours.params", "module")
+    ours = read_parameters("ours.params")
+    assert list(ours) == [parameter.name for parameter in _resnet50().parameters()]
+    np.testing.assert_array_equal(
+        ours["bn4b5_branch2b_moving_var"], theirs["layer3.5.bn2.running_var"]
+    )
+    np.testing.assert_array_equal(ours["linear5_bias"], theirs["fc.bias"])
+
+
+def _resnet50():
+    return configure("resnet50", 5, width=NARROW)
+
+
+@pytest.mark.parametrize("to", ["resnet38d", "wider_resnet"])
+def test_a_resnet_has_no_form_in_projects_of_the_papers_networks(to):
+    SAFETENSORS.write("x.safetensors", _resnet())
+    with pytest.raises(InputError, match=r"holds a ResNet \(resnet50\), expected a network of the"):
+        convert("x.safetensors", "y.safetensors", to)
+
+
+def test_a_resnet_of_unknown_depth():
+    SAFETENSORS.write("x.safetensors", _resnet((3, 4, 5, 3)))
+    with pytest.raises(InputError, match="3-4-5-3 on levels 2 to 5, expected those of resnet50"):
+        convert("x.safetensors", "y.params", "module")
+
+
+def test_a_resnet_under_the_knife(tmp_path):
+    values = {p.name: np.ones(p.shape, np.float32) for p in _resnet50().parameters()}
+    source = tmp_path / "ilsvrc-cls_resnet50_cls5_ep-0001.params"
+    write_parameters(source, values, "module")
+    convert(source, "half.params", "module", surgery=Surgery(classes=7, fcn="2 conv", half=True))
+    found = read_parameters("half.params")
+    expected = configure("fcn_resnet50", 7, width=NARROW).parameters()
+    assert {name: array.shape for name, array in found.items()} == {
+        p.name: p.shape for p in expected
+    }
+    assert found["res3a_branch1_weight"].dtype == np.float16
+    with pytest.raises(InputError, match="resnet50 is not folded: leave out --fold-bn"):
+        convert(source, "x.onnx", "onnx", graph=GraphOptions(fold_bn=True))
+    convert(source, "x.onnx", "onnx", surgery=Surgery(half=True))
+    assert read_parameters("x.onnx")["conv1_weight"].dtype == np.float16

@@ -47,6 +47,15 @@ def test_features_are_found():
     assert [(config.name, config.head) for config in fits] == [("model_c", "features")]
 
 
+@pytest.mark.parametrize("name", ["resnet101", "fcn_resnet50"])
+def test_resnets_are_found(name):
+    classifier = "2 conv" if name.startswith("fcn_") else "linear"
+    assert _found(_shapes(name, 9, width=1 / 8)) == [(name, 9, 1 / 8, classifier)]
+    shapes = _shapes(name, 9)
+    shapes.update({f"bn4b90_branch2{letter}_gamma": (256,) for letter in "ac"})
+    assert fitting_networks(shapes) == []
+
+
 def test_networks_that_the_paper_does_not_have_are_found_by_their_structure():
     assert _found(_shapes("28-2-1-3-1-1-1-1", 10)) == [("<size>-2-1-3-1-1-1-1", 10, 1.0, "linear")]
 

@@ -25,6 +25,9 @@ NETWORKS = {
     "A rounded up at stride 8": ("fcn_a", {"pooling": "full"}),
     "features of A1": ("model_a1", {"head": "features"}),
     "features of A2 at stride 8": ("model_a2", {"head": "features", "stride": 8}),
+    "ResNet": ("resnet50", {}),
+    "ResNet for maps": ("fcn_resnet50", {}),
+    "features of a ResNet rounded up": ("resnet50", {"head": "features", "pooling": "full"}),
 }
 SIZES = ((2, 64, 64), (1, 96, 64), (1, 71, 85))
 
