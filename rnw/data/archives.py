@@ -32,6 +32,12 @@ def partial_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.part")
 
 
+def clear_dead_link(path: Path) -> None:
+    """Remove a symbolic link to what is gone, which is in the way of something new."""
+    if path.is_symlink() and not path.exists():
+        path.unlink()
+
+
 def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -> None:
     """Extract what is under `inside` ('' or 'folder/') in an archive; what is there already stays.
 
@@ -41,6 +47,7 @@ def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -
     """
     part = partial_folder(folder)
     with _reading(archive):
+        clear_dead_link(part)
         members = _zip_members if archive.suffix == ".zip" else _tar_members
         size = archive.stat().st_size
         for name, length, open_member, position in members(archive):
@@ -49,7 +56,9 @@ def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -
             on_progress(position, size)
     if not part.is_dir():
         raise InputError(f"{archive}: holds no {inside or 'files'}: not the official file")
-    part.rename(folder)
+    with _reading(archive):
+        clear_dead_link(folder)
+        part.rename(folder)
 
 
 def read_member(source: Path, name: str) -> bytes:
@@ -77,6 +86,10 @@ def _reading(archive: Path) -> Iterator[None]:
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise InputError(
             f"{archive}: truncated, or not the official file: {error}; download it again"
+        ) from error
+    except FileExistsError as error:
+        raise InputError(
+            f"{error.filename}: a file or a dead link is in the place of a folder; remove it"
         ) from error
     except OSError as error:
         raise InputError(f"{error.filename or archive}: {error.strerror or error}") from error

@@ -314,6 +314,30 @@ def test_a_file_cut_short_is_extracted_again(ilsvrc):
     assert (OUTPUT / "ILSVRC2012_train" / name).read_bytes() == ilsvrc.train[name]
 
 
+@pytest.mark.parametrize("name", ["ILSVRC2012_train", ".ILSVRC2012_train.part"])
+def test_a_dead_link_gives_way(ilsvrc, name):
+    OUTPUT.mkdir()
+    (OUTPUT / name).symlink_to("gone")
+    _prepare(ilsvrc.folder)
+    assert not (OUTPUT / "ILSVRC2012_train").is_symlink()
+    assert _tree().items() >= _expected_lists(ilsvrc).items()
+    assert not Path("gone").exists()
+
+
+@pytest.mark.parametrize("name", ["data", "data/.ILSVRC2012_train.part/n02119789"])
+def test_a_dead_link_in_the_place_of_a_folder_is_named(ilsvrc, name):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).symlink_to("gone")
+    with pytest.raises(InputError, match=rf"^{name}: a file or a dead link is in the place of a "):
+        _prepare(ilsvrc.folder)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(ilsvrc):
+    _write(OUTPUT / "ILSVRC2012_val", b"a file")
+    with pytest.raises(InputError, match=r"^data/ILSVRC2012_val: a file is in the place of a fo"):
+        Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, subset=True).plan()
+
+
 def test_a_plan_does_nothing(ilsvrc):
     steps = Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, pack=True).plan()
     assert [step.text.split()[0] for step in steps] == [
