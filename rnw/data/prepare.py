@@ -118,13 +118,16 @@ class Preparation:
             if not self.subset:
                 check_counts(folder, split, pictures[split], self.publication, known)
         classes = self._classes(pictures, label_order(pictures, known, self.subset))
+        listed = {
+            split: self._labelled(split, self.output / name, pictures[split], classes)
+            for split, name in folders.items()
+        }
         for split in folders:  # what is there of an earlier preparation is no longer true
             self._list(split).unlink(missing_ok=True)
             index_file(pack_file(self._list(split))).unlink(missing_ok=True)
         write_text(self.output / CLASSES_FILE, "".join(f"{name}\n" for name in classes))
         for split, name in folders.items():
-            listed = self._labelled(split, self.output / name, pictures[split], classes)
-            write_list(self._list(split), ((label, f"{name}/{path}") for label, path in listed))
+            write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
 
     def _classes(
         self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]
@@ -151,6 +154,8 @@ class Preparation:
         if other and not self.subset:
             raise InputError(f"{folder}: class {other.category} is none of {CLASSES_FILE}")
         chosen = [p for p in pictures if p.category in labels]
+        if not chosen:
+            raise InputError(f"{folder}: none of its pictures is of a class in {CLASSES_FILE}")
         if split == "train":
             chosen.sort(key=lambda p: (labels[p.category], p.folder, p.name))
         else:

@@ -498,6 +498,27 @@ def test_a_subset_of_the_classes(ilsvrc, extracted):
     assert val.labels.tolist() == [kept[k] for k in ilsvrc.val_labels if k in kept]
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_empty_folder_is_named(extracted, split):
+    _prepare(extracted)
+    before = {name: (OUTPUT / name).read_bytes() for name in ("train.lst", "val.lst")}
+    shutil.rmtree(extracted / split)
+    (extracted / split).mkdir()
+    with pytest.raises(InputError, match=rf"^data/ILSVRC2012_{split}: holds no pictures; com"):
+        _prepare(extracted, overwrite=True, splits=(split,))
+    assert {name: (OUTPUT / name).read_bytes() for name in before} == before
+
+
+def test_validation_pictures_of_no_class_of_a_subset_are_named(ilsvrc, extracted):
+    for name, label in zip(ilsvrc.val, ilsvrc.val_labels):
+        if label:
+            (extracted / "val" / name).unlink()
+    shutil.rmtree(extracted / "train/n01440764")
+    with pytest.raises(InputError, match=r"ILSVRC2012_val: none of its pictures is of a class in "):
+        _prepare(extracted)
+    assert not (OUTPUT / "train.lst").exists()
+
+
 def test_splits_of_a_subset_one_after_the_other(extracted):
     shutil.rmtree(extracted / "train/n01440764")
     _prepare(extracted, splits=("train",))
