@@ -19,7 +19,7 @@ from rnw.data.official import Found, OfficialFiles, Step, names_of
 from rnw.data.places365 import PLACES365
 from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
-from rnw.data.recordio import index_file, pack_file, write_pack
+from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.errors import InputError
 from rnw.files import write_text
 
@@ -52,10 +52,9 @@ class Preparation:
         splits = [s for s in self.splits if self.overwrite or not self._list(s).exists()]
         steps = self._make_lists(splits, files) if splits else []
         for split in self.splits:
-            pack = pack_file(self._list(split))
-            if self.pack and (split in splits or not index_file(pack).exists()):
-                pack_split = partial(self._write_pack, split)
-                steps.append(Step(f"pack the pictures of {split} in {pack}", pack_split))
+            if self.pack and (split in splits or not is_packed(self._list(split))):
+                text = f"pack the pictures of {split} in {pack_file(self._list(split))}"
+                steps.append(Step(text, partial(self._write_pack, split)))
         return steps
 
     def summary(self) -> List[str]:
@@ -163,9 +162,14 @@ class Preparation:
         return [(labels[p.category], p.folder + p.name) for p in chosen]
 
     def _write_pack(self, split: str, on_progress: OnProgress) -> None:
-        images = ImageList(self.output, *read_list(self._list(split)))
-        path = pack_file(self._list(split))
-        write_pack(images, path, lambda done: on_progress(done, len(images)))
+        listing = self._list(split)
+        images = ImageList(self.output, *read_list(listing))
+        write_pack(
+            images,
+            pack_file(listing),
+            lambda done: on_progress(done, len(images)),
+            listing=listing,
+        )
 
 
 def _is_flat(form: Form, place: Path) -> bool:

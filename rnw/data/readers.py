@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 
 from rnw.data import transforms
 from rnw.data.lists import read_list
-from rnw.data.recordio import PackedImages, index_file, pack_file
+from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError
 from rnw.files import PathLike
 
@@ -108,7 +108,8 @@ class ImageList:
 def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedImages]:
     """The pictures of `<split>.lst` under `root`, from the pack beside it if there is one.
 
-    Raises InputError for a list that is missing, which names the `tool` that makes it.
+    Raises InputError for a list that is missing, which names the `tool` that makes it, and for the
+    pack of another list.
     """
     path = root / f"{split}.lst"
     if not path.is_file():
@@ -119,6 +120,7 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
     listing = read_list(path)
     pack = pack_file(path)
     if index_file(pack).is_file():
+        check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)
 

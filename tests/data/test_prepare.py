@@ -254,6 +254,35 @@ def test_what_is_done_is_not_done_again(ilsvrc):
     assert _tree() == before
 
 
+@pytest.mark.parametrize("lines", [12, 5])
+def test_a_changed_list_is_packed_anew(ilsvrc, lines):
+    _prepare(ilsvrc.folder)
+    listing = OUTPUT / "val.lst"
+    names = [line.split("\t")[2] for line in listing.read_text().splitlines()]
+    listing.write_text("".join(f"{k}\t0\t{name}\n" for k, name in enumerate(names)))
+    _prepare(ilsvrc.folder, pack=True)
+    names = names[::-1][:lines]  # with the same labels
+    listing.write_text("".join(f"{k}\t0\t{name}\n" for k, name in enumerate(names)))
+    with pytest.raises(InputError, match=r"^data/val\.rec: was not packed of data/val\.lst as it "):
+        read_ilsvrc12(OUTPUT, "val")
+    steps = Preparation(ILSVRC12, [], OUTPUT, subset=True, pack=True).plan()
+    assert [step.text for step in steps] == ["pack the pictures of val in data/val.rec"]
+    _prepare(ilsvrc.folder, pack=True)
+    packed = read_ilsvrc12(OUTPUT, "val")
+    assert isinstance(packed, PackedImages)
+    expected = [(OUTPUT / name).read_bytes() for name in names]
+    assert [packed.read(k) for k in range(len(packed))] == expected
+
+
+@pytest.mark.parametrize("name", ["val.rec", "val.idx", "val.md5"])
+def test_a_pack_that_lacks_a_file_is_made_anew(ilsvrc, name):
+    _prepare(ilsvrc.folder, pack=True)
+    before = _tree()
+    (OUTPUT / name).unlink()
+    _prepare(ilsvrc.folder, pack=True)
+    assert _tree() == before
+
+
 def test_a_list_made_anew_leaves_no_old_pack(ilsvrc):
     _prepare(ilsvrc.folder, pack=True)
     _prepare(ilsvrc.folder, overwrite=True)
