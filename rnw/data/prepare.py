@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rnw.data.archives import OnProgress
-from rnw.data.catalog import CLASSES_FILE
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
-from rnw.data.lists import read_list, write_list
+from rnw.data.lists import CLASSES_FILE, read_classes, read_list, write_classes, write_list
 from rnw.data.official import Found, OfficialFiles, Step, names_of
 from rnw.data.places365 import PLACES365
 from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.errors import InputError
-from rnw.files import write_text
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
 
@@ -124,7 +122,7 @@ class Preparation:
         for split in folders:  # what is there of an earlier preparation is no longer true
             self._list(split).unlink(missing_ok=True)
             index_file(pack_file(self._list(split))).unlink(missing_ok=True)
-        write_text(self.output / CLASSES_FILE, "".join(f"{name}\n" for name in classes))
+        write_classes(self.output / CLASSES_FILE, classes)
         for split, name in folders.items():
             write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
 
@@ -136,7 +134,7 @@ class Preparation:
         before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
         if not before or not path.exists():
             return classes
-        earlier = tuple(path.read_text(encoding="utf-8").splitlines())
+        earlier = read_classes(path)
         if earlier != classes and not (self.subset and "train" in before):
             raise InputError(
                 f"{self._list(before[0])}: made for {len(earlier)} classes, not for the "

@@ -24,7 +24,8 @@ class Model(NamedTuple):
     """A trained network with the protocol it is tested by.
 
     `in_training`: the network has the softmax head, takes labels and gives probabilities. `weights`
-    is the file it comes from; `fixed_size`: it takes crops of the protocol's size only.
+    is the file it comes from; `fixed_size`: it takes crops of the protocol's size only; `outputs`
+    is the number of classes it tells apart (None: those of the data set).
     """
 
     net: Any
@@ -34,6 +35,12 @@ class Model(NamedTuple):
     in_training: bool = False
     weights: Optional[Path] = None
     fixed_size: bool = False
+    outputs: Optional[int] = None
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that the network tells apart."""
+        return self.dataset.classes if self.outputs is None else self.outputs
 
     def tested_by(
         self, scales: Sequence[int] = (), crops: Optional[str] = None, flip: bool = False
