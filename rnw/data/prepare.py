@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from rnw.data.archives import OnProgress
+from rnw.data.archives import OnProgress, read_member
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
 from rnw.data.lists import CLASSES_FILE, read_classes, read_list, write_classes, write_list
@@ -20,6 +20,7 @@ from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.errors import InputError
+from rnw.files import atomic_write
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
 
@@ -122,9 +123,21 @@ class Preparation:
         for split in folders:  # what is there of an earlier preparation is no longer true
             self._list(split).unlink(missing_ok=True)
             index_file(pack_file(self._list(split))).unlink(missing_ok=True)
+        if annotations:
+            self._keep(annotations)
         write_classes(self.output / CLASSES_FILE, classes)
         for split, name in folders.items():
             write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
+
+    def _keep(self, annotations: Path) -> None:
+        """Copy the annotations that are still needed to the data set's folder."""
+        files = self.publication.annotations
+        folder = (self.output / files.extracted / files.probe).parent
+        for name in files.kept:
+            if self.overwrite or not (folder / name).is_file():
+                content = read_member(annotations, name)
+                with atomic_write(folder / name) as file:
+                    file.write(content)
 
     def _classes(
         self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]

@@ -132,10 +132,13 @@ def _subset_network(**options):
     return net
 
 
-def test_networks_of_a_subset_are_tested_on_it(prepared, archives, rnw):
+@pytest.mark.parametrize("kit", ["given", "kept"])
+def test_networks_of_a_subset_are_tested_on_it(prepared, archives, rnw, kit):
     save_params(_subset_network(), SUBSET)
-    devkit = archives / "ILSVRC2012_devkit_t12.tar.gz"
-    options = ("--save-predictions", "p.npz", "--devkit", devkit, "--per-class")
+    options = ("--save-predictions", "p.npz", "--per-class")
+    if kit == "given":
+        shutil.rmtree("data/ilsvrc12/ILSVRC2012_devkit_t12")
+        options += ("--devkit", archives / "ILSVRC2012_devkit_t12.tar.gz")
     code, out, err = rnw("eval-cls", "--weights", SUBSET, *options, "--json")
     assert (code, err) == (0, "")
     result = json.loads(out)

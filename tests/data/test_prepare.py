@@ -16,7 +16,7 @@ from gluoncv.data.imagenet.classification import ImageNet1kAttr
 
 from rnw.cli import prepare
 from rnw.data.catalog import DATASETS
-from rnw.data.ilsvrc12 import ILSVRC12, read_devkit
+from rnw.data.ilsvrc12 import ILSVRC12, find_devkit, read_class_numbers, read_devkit
 from rnw.data.places365 import PLACES365, class_of, read_file_lists
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.prepare import PUBLICATIONS, Preparation
@@ -146,7 +146,36 @@ def test_archives(ilsvrc):
     _prepare(ilsvrc.folder)
     pictures = {f"ILSVRC2012_train/{name}": content for name, content in ilsvrc.train.items()}
     pictures.update({f"ILSVRC2012_val/{name}": content for name, content in ilsvrc.val.items()})
-    assert _tree() == {**pictures, **_expected_lists(ilsvrc)}
+    kit = _kit(ilsvrc)
+    assert _tree() == {**pictures, **_expected_lists(ilsvrc), **kit}
+
+
+def _kit(ilsvrc):
+    """What is kept of the development kit."""
+    names = ("meta.mat", "ILSVRC2012_validation_ground_truth.txt")
+    paths = [f"ILSVRC2012_devkit_t12/data/{name}" for name in names]
+    with tarfile.open(ilsvrc.folder / DEVKIT) as tar:
+        return {path: tar.extractfile(path).read() for path in paths}
+
+
+@pytest.mark.parametrize("form", ["archive", "folder"])
+def test_the_devkit_is_kept_for_the_numbers_of_classes(ilsvrc, extracted, form):
+    _prepare(ilsvrc.folder if form == "archive" else extracted)
+    shutil.rmtree(extracted)
+    assert _tree().items() >= _kit(ilsvrc).items()
+    assert find_devkit(OUTPUT) == OUTPUT / "ILSVRC2012_devkit_t12"
+    expected = {wnid: number for number, (wnid, _) in enumerate(miniature.SYNSETS, 1)}
+    assert read_class_numbers(find_devkit(OUTPUT)) == expected
+    assert list(expected.values()) != [expected[wnid] for wnid in sorted(expected)]
+
+
+def test_a_devkit_that_is_there_stays(ilsvrc):
+    meta = OUTPUT / "ILSVRC2012_devkit_t12/data/meta.mat"
+    _write(meta, b"mine")
+    _prepare(ilsvrc.folder)
+    assert meta.read_bytes() == b"mine"
+    _prepare(ilsvrc.folder, overwrite=True)
+    assert _tree().items() >= _kit(ilsvrc).items()
 
 
 def test_archives_with_their_checksums_and_counts(ilsvrc):
