@@ -14,6 +14,7 @@ from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError
 from rnw.files import PathLike
 
+MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 HELD_OUT_EVERY = 5  # every fifth digit is a test digit
 
 
@@ -57,6 +58,20 @@ def decode(content: bytes, name: str) -> np.ndarray:
         raise InputError(f"{name}: cannot be read as an image: {_nature(content)}") from None
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         raise InputError(f"{name}: cannot be read as an image: {error}") from error
+
+
+def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
+    """An image (H, W, 3) whose shorter side can be scaled to the size of a crop.
+
+    Raises InputError, naming it, for one that is too long and thin for that.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise InputError(
+            f"{name}: a picture of {width} x {height} is too long and thin, expected one side to "
+            f"be at most {MAX_ASPECT} times the other"
+        )
+    return image
 
 
 def _nature(content: bytes) -> str:

@@ -14,7 +14,7 @@ from rnw.data.catalog import (
     prepared_classes,
     read_examples,
 )
-from rnw.data.readers import read_image
+from rnw.data.readers import check_aspect, read_image
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
     Baseline,
@@ -343,9 +343,10 @@ def make_validator(
 def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
     """The `top` most probable classes of each image file.
 
-    Raises InputError for a file that is missing or no image, before any is classified.
+    Raises InputError for a file that is missing, no image, or too long and thin a one, before any
+    is classified.
     """
-    images = [read_image(path) for path in paths]
+    images = [check_aspect(read_image(path), str(path)) for path in paths]
     names = _names(model)
     probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
     predictions = []

@@ -213,6 +213,14 @@ def test_a_bad_picture_is_named(prepared, refused):
     assert f"{picture.name}: cannot be read as an image" in message
 
 
+def test_a_picture_too_long_and_thin_is_named(prepared, refused):
+    picture = sorted(Path("data/ilsvrc12/ILSVRC2012_val").iterdir())[3]
+    Image.new("RGB", (201, 1)).save(picture, "JPEG")
+    wording = f"{picture}: a picture of 201 x 1 is too long and thin, expected one side to be at mo"
+    assert wording in refused("eval-cls", "--weights", f"weights/{F}")
+    assert wording in refused("predict", "--weights", f"weights/{F}", picture)
+
+
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory):
     """A ResNet-50 of gluoncv's with random weights, under the name of its file."""
