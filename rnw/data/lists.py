@@ -30,11 +30,13 @@ def read_list(path: PathLike) -> Listing:
         with Path(path).open("rb") as file:
             for line in file:
                 _, label, name = line.rstrip(b"\r\n").split(b"\t")
+                if not name or b"\0" in name:
+                    _refuse(path, len(paths))
                 labels.append(int(label))
                 paths.append(name)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError:
+    except (ValueError, OverflowError):
         _refuse(path, len(paths))
     if not paths:
         raise InputError(f"{path}: names no picture")

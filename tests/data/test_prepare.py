@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -237,7 +238,7 @@ def test_places_in_folders():
     assert read_places365(OUTPUT, "val").labels.tolist() == made.val_labels
 
 
-@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0"])
+@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0", "/ 0", "/a/airfield ²"])
 def test_damaged_places_lists_are_named(line):
     made = miniature.make_places365(Path("archives"))
     lists = made.folder / "filelist_places365-standard.tar"
@@ -250,8 +251,39 @@ def test_places_lists_with_an_unknown_label_are_named():
     made = miniature.make_places365(Path("archives"))
     lists = made.folder / "filelist_places365-standard.tar"
     miniature.write_file_lists(lists, made.train, made.val, [0, 4])
-    with pytest.raises(InputError, match=r"categories_places365\.txt has no label 4"):
+    wording = r"line 2 of places365_val\.txt has label 4, categories_places365\.txt has no label 4"
+    with pytest.raises(InputError, match=wording):
         _prepare(made.folder, PLACES365)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wording"),
+    [
+        (
+            "categories",
+            b"/a/alley 0\n/b/bar 0\n",
+            "line 2 of categories_places365.txt has category",
+        ),
+        ("categories", b"/a/alley 0\n/a/alley 1\n", "category alley with label 1, one of which a"),
+        (
+            "train",
+            b"/a/alley/1.jpg 2\n",
+            "line 1 of places365_train_standard.txt has label 2, cate",
+        ),
+        ("train", b"/b/b\xe9r/1.jpg\n", "line 1 of places365_train_standard.txt is '/b/b\ufffdr/1"),
+        (
+            "val",
+            b"v1.jpg 0\nv2.jpg 1\nv1.jpg 1\n",
+            "line 3 of places365_val.txt names v1.jpg again",
+        ),
+    ],
+)
+def test_places_lists_that_contradict_themselves_are_named(name, content, wording):
+    files = {"categories": b"/a/alley 0\n/b/b\xe9r 1\n", "train": b"", "val": b"", name: content}
+    names = ("categories_places365.txt", "places365_train_standard.txt", "places365_val.txt")
+    miniature.write_tar(Path("lists.tar"), list(zip(names, files.values())))
+    with pytest.raises(InputError, match="^lists.tar: .*" + re.escape(wording)):
+        read_file_lists(Path("lists.tar"))
 
 
 def test_places_file_lists_are_read(places):
