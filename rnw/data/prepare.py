@@ -44,13 +44,14 @@ class Preparation:
 
     def plan(self) -> List[Step]:
         """The steps still to do; raises InputError that names all that is missing."""
-        unknown = [split for split in self.splits if split not in SPLITS]
+        wanted = list(dict.fromkeys(self.splits))
+        unknown = [split for split in wanted if split not in SPLITS]
         if unknown:
             raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(SPLITS)}")
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
-        splits = [s for s in self.splits if self.overwrite or not self._list(s).exists()]
+        splits = [s for s in wanted if self.overwrite or not self._list(s).exists()]
         steps = self._make_lists(splits, files) if splits else []
-        for split in self.splits:
+        for split in wanted:
             if self.pack and (split in splits or not is_packed(self._list(split))):
                 text = f"pack the pictures of {split} in {pack_file(self._list(split))}"
                 steps.append(Step(text, partial(self._write_pack, split)))
@@ -169,7 +170,7 @@ class Preparation:
         if split == "train":
             chosen.sort(key=lambda p: (labels[p.category], p.folder, p.name))
         else:
-            chosen.sort(key=lambda p: p.name)
+            chosen.sort(key=lambda p: (p.name, p.folder))
         return [(labels[p.category], p.folder + p.name) for p in chosen]
 
     def _write_pack(self, split: str, on_progress: OnProgress) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 import zipfile
 from pathlib import Path
@@ -96,7 +97,7 @@ def fingerprint(examples: Any) -> str:
             digest.update(image.tobytes())
     else:
         for index in range(len(examples)):
-            digest.update(picture_name(examples, index).encode() + b"\n")
+            digest.update(os.fsencode(picture_name(examples, index)) + b"\n")
     return digest.hexdigest()
 
 

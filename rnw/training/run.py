@@ -405,6 +405,7 @@ def _log_file(path: Path) -> Iterator[None]:
     """Send what the package logs to a file, each step included."""
     logger = logging.getLogger("rnw")
     handler = logging.FileHandler(path, encoding="utf-8")
+    handler.stream.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level
     logger.addHandler(handler)

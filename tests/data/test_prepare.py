@@ -24,6 +24,7 @@ from rnw.data.prepare import PUBLICATIONS, Preparation
 from rnw.data.readers import ImageList, read_ilsvrc12, read_places365
 from rnw.data.recordio import PackedImages
 from rnw.errors import InputError
+from rnw.evaluation.predictions import fingerprint
 from tests.data import miniature
 
 OUTPUT = Path("data")
@@ -455,6 +456,31 @@ def test_what_is_missing_is_named(ilsvrc, there, wording):
 def test_a_missing_folder_is_named():
     with pytest.raises(InputError, match=r"^absent: no such directory"):
         Preparation(ILSVRC12, [Path("absent")], OUTPUT).plan()
+
+
+def test_a_split_named_twice_is_done_once(ilsvrc):
+    once, twice = (
+        Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, splits, subset=True, pack=True).plan()
+        for splits in (("val",), ("val", "val"))
+    )
+    assert [step.text for step in twice] == [step.text for step in once]
+
+
+def test_names_that_are_not_utf8(extracted):
+    for split, category in (
+        ("train", b"n\xe9"),
+        ("val", b"n\xe9"),
+        ("train", b"n1"),
+        ("val", b"n1"),
+    ):
+        name = os.fsencode(f"other/{split}/") + category + b"/p\xe9.JPEG"
+        _write(Path(os.fsdecode(name)), miniature.jpeg(1, 0))
+    _prepare(Path("other"))
+    assert (OUTPUT / "classes.txt").read_bytes() == b"n1\nn\xe9\n"
+    images = read_ilsvrc12(OUTPUT, "val")
+    assert images.labels.tolist() == [0, 1]
+    assert images.read(1) == miniature.jpeg(1, 0)
+    assert len(fingerprint(images)) == 32
 
 
 def test_one_split_alone(ilsvrc):
