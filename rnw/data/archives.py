@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Callable, Iterator, Tuple
 
 from rnw.errors import InputError
-from rnw.files import md5
+from rnw.files import md5, write_text
 
 OnProgress = Callable[[int, int], None]  # what is done, of how much
 _BLOCK = 512  # of a tar file
@@ -30,6 +30,36 @@ def check_md5(path: Path, expected: str, on_progress: OnProgress) -> None:
 def partial_folder(folder: Path) -> Path:
     """Where files are extracted until `folder` is complete."""
     return folder.with_name(f".{folder.name}.part")
+
+
+def _checked_file(folder: Path) -> Path:
+    """Tells of which checked archive a partial folder is."""
+    return folder.with_name(f".{folder.name}.checked")
+
+
+def _signature(archive: Path, expected: str) -> str:
+    found = archive.stat()
+    return f"{expected} {found.st_size} {found.st_mtime_ns}\n"
+
+
+def is_checked(archive: Path, expected: str, folder: Path) -> bool:
+    """Whether `check_before_extracting` has been done with this archive."""
+    mark = _checked_file(folder)
+    return mark.is_file() and mark.read_bytes() == _signature(archive, expected).encode()
+
+
+def check_before_extracting(
+    archive: Path, expected: str, folder: Path, on_progress: OnProgress
+) -> None:
+    """Check the MD5 of an archive; what was extracted for `folder` of an unchecked one goes.
+
+    Raises InputError when it is another one.
+    """
+    check_md5(archive, expected, on_progress)
+    part = partial_folder(folder)
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part)
+    write_text(_checked_file(folder), _signature(archive, expected))
 
 
 def clear_dead_link(path: Path) -> None:
@@ -59,6 +89,7 @@ def extract(archive: Path, inside: str, folder: Path, on_progress: OnProgress) -
     with _reading(archive):
         clear_dead_link(folder)
         part.rename(folder)
+        _checked_file(folder).unlink(missing_ok=True)
 
 
 def read_member(source: Path, name: str) -> bytes:

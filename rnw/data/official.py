@@ -5,7 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
-from rnw.data.archives import OnProgress, check_md5, clear_dead_link, extract, partial_folder
+from rnw.data.archives import (
+    OnProgress,
+    check_before_extracting,
+    check_md5,
+    clear_dead_link,
+    extract,
+    is_checked,
+)
 from rnw.data.publication import Form
 from rnw.errors import InputError
 
@@ -71,8 +78,9 @@ class OfficialFiles:
         if folder.is_file():
             raise InputError(f"{folder}: a file is in the place of a folder; remove it")
         if source.is_file():
-            if not partial_folder(folder).exists():  # an archive begun with has been checked
-                yield from self.check(source, form.md5)
+            if self.md5 and form.md5 and not is_checked(source, form.md5, folder):
+                check = partial(check_before_extracting, source, form.md5, folder)
+                yield Step(f"check the md5 of {source}", check)
             yield Step(
                 f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
             )

@@ -1,5 +1,6 @@
 """From archives and folders in their official forms to lists."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -396,6 +397,50 @@ def test_goes_on_after_it_was_killed(ilsvrc, calls):
         assert [images.read(k) for k in range(len(images))] == [
             pictures[name] for name in sorted(pictures)
         ]
+
+
+def _begin(ilsvrc, publication, **options):
+    """Stop an extraction after five of the training pictures."""
+
+    def stop(done, total):
+        if len(list(OUTPUT.rglob("*.JPEG"))) == 5:
+            raise KeyboardInterrupt
+
+    for step in Preparation(publication, [ilsvrc.folder], OUTPUT, **options).plan():
+        with contextlib.suppress(KeyboardInterrupt):
+            step.run(stop)
+        if step.text.startswith("extract"):
+            break
+    return {path: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.JPEG")}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_was_extracted_without_a_check_is_done_again_with_one(ilsvrc, checked):
+    publication = _official(ilsvrc)
+    before = _begin(ilsvrc, publication, md5=checked)
+    assert len(before) == 5
+    victim = min(before)
+    spoilt = bytes(victim.stat().st_size)
+    victim.write_bytes(spoilt)
+    steps = Preparation(publication, [ilsvrc.folder], OUTPUT).plan()
+    texts = [step.text for step in steps]
+    assert (f"check the md5 of {ilsvrc.folder / TRAIN}" in texts) != checked
+    for step in steps:
+        step.run()
+    found = (OUTPUT / "ILSVRC2012_train" / victim.parent.name / victim.name).read_bytes()
+    assert (found == spoilt) == checked
+    assert not [path for path in OUTPUT.iterdir() if path.name.startswith(".")]
+
+
+def test_another_archive_than_the_one_begun_with_is_checked(ilsvrc):
+    publication = _official(ilsvrc)
+    folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
+    _begin(ilsvrc, publication)
+    content = bytearray((folder / TRAIN).read_bytes())
+    content[-1] ^= 1
+    (folder / TRAIN).write_bytes(content)
+    with pytest.raises(InputError, match=f"{TRAIN}: damaged or not the official file"):
+        _prepare(folder, publication, subset=False)
 
 
 def test_a_file_cut_short_is_extracted_again(ilsvrc):
