@@ -78,12 +78,12 @@ class OfficialFiles:
         if folder.is_file():
             raise InputError(f"{folder}: a file is in the place of a folder; remove it")
         if source.is_file():
-            if self.md5 and form.md5 and not is_checked(source, form.md5, folder):
-                check = partial(check_before_extracting, source, form.md5, folder)
+            expected = form.md5 if self.md5 else None
+            if expected and not is_checked(source, expected, folder):
+                check = partial(check_before_extracting, source, expected, folder)
                 yield Step(f"check the md5 of {source}", check)
-            yield Step(
-                f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
-            )
+            action = partial(extract, source, form.inside, folder, expected=expected)
+            yield Step(f"extract {source} to {folder}", action)
         elif source != folder:
             yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
 
