@@ -41,7 +41,7 @@ from rnw.networks.classifier import Network
 from rnw.weights import load_network
 from rnw.weights.inference import optimize
 from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED, ReleasedFile
+from rnw.weights.released import RELEASED, ReleasedFile, published_of
 
 BASELINE_DATASET = "ilsvrc-cls"
 
@@ -307,7 +307,7 @@ def _published(model: Model) -> Optional[str]:
     released = RELEASED.get(model.weights.name) if model.weights else None
     if released is None or model.protocol != _released_protocol(released):
         return None
-    return released.published
+    return published_of(model.weights)
 
 
 def make_validator(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import mxnet as mx
@@ -17,8 +18,10 @@ from PIL import Image
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification import load_model, make_validator, predict
+from rnw.files import md5
 from rnw.networks.classifier import get_network
 from rnw.weights import load_params, save_params
+from rnw.weights.released import RELEASED
 from tests.cli.conftest import A1, F, narrow_network
 from tests.data.miniature import SYNSETS
 from tests.golden_cases import fill_network
@@ -79,7 +82,10 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert of_pack == {**result, "numbering": None}
 
 
-def test_a_released_file_is_shown_with_its_published_scores(prepared, rnw):
+def test_a_released_file_is_shown_with_its_published_scores(prepared, rnw, monkeypatch):
+    assert "published" not in rnw("eval-cls", "--weights", f"weights/{A1}")[1]  # not its content
+    row = replace(RELEASED[A1], md5=md5(f"weights/{A1}"))
+    monkeypatch.setitem(RELEASED, A1, row)
     code, out, err = rnw("eval-cls", "--weights", f"weights/{A1}")
     assert (code, err) == (0, "")
     assert "center crop of 320, cubic interpolation\n" in out
