@@ -124,7 +124,7 @@ def read_member(source: Path, name: str) -> bytes:
 def _reading(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
         raise InputError(
             f"{archive}: truncated, or not the official file: {error}; download it again"
         ) from error
