@@ -20,7 +20,7 @@ from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.errors import InputError
-from rnw.files import atomic_write
+from rnw.files import atomic_write, remove
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
 
@@ -122,8 +122,8 @@ class Preparation:
             for split, name in folders.items()
         }
         for split in folders:  # what is there of an earlier preparation is no longer true
-            self._list(split).unlink(missing_ok=True)
-            index_file(pack_file(self._list(split))).unlink(missing_ok=True)
+            remove(self._list(split))
+            remove(index_file(pack_file(self._list(split))))
         if annotations:
             self._keep(annotations)
         write_classes(self.output / CLASSES_FILE, classes)
@@ -146,8 +146,13 @@ class Preparation:
         """`classes`, or those of a list that was made before: both lists have the same labels."""
         path = self.output / CLASSES_FILE
         before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
-        if not before or not path.exists():
+        if not before or (not self.subset and not path.exists()):
             return classes
+        if not path.exists():
+            raise InputError(
+                f"{path}: is not there, which {self._list(before[0])} was made with; do both "
+                "splits anew with --overwrite"
+            )
         earlier = read_classes(path)
         if earlier != classes and not (self.subset and "train" in before):
             raise InputError(

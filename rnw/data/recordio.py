@@ -15,7 +15,7 @@ import numpy as np
 
 from rnw.data.lists import Listing
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, md5, remove_parts, write_text
+from rnw.files import PathLike, atomic_write, md5, remove, remove_parts, write_text
 
 if TYPE_CHECKING:
     from rnw.data.readers import ImageList
@@ -179,8 +179,8 @@ def write_pack(
             offsets.append(file.tell())
             write_record(file, _PICTURE.pack(0, label, number, 0) + images.read(number))
             on_picture(number + 1)
-        index.unlink(missing_ok=True)  # without its index a pack is not used
-        origin_file(path).unlink(missing_ok=True)
+        remove(index)  # without its index a pack is not used
+        remove(origin_file(path))
     if origin:
         write_text(origin_file(path), origin)
     with atomic_write(index) as file:

@@ -662,6 +662,30 @@ def test_a_subset_of_the_classes(ilsvrc, extracted):
     assert val.labels.tolist() == [kept[k] for k in ilsvrc.val_labels if k in kept]
 
 
+@pytest.mark.parametrize("subset", [True, False])
+def test_a_list_of_a_subset_without_its_classes_is_done_anew(ilsvrc, extracted, subset):
+    publication = _official(ilsvrc)
+    _prepare(extracted, publication, subset, splits=("train",))
+    (OUTPUT / "classes.txt").unlink()
+    if subset:
+        wording = r"^data/classes\.txt: is not there, which data/train\.lst was made with"
+        with pytest.raises(InputError, match=wording):
+            _prepare(extracted, publication, splits=("val",))
+        assert not (OUTPUT / "val.lst").exists()
+        _prepare(extracted, publication, overwrite=True)
+    else:
+        _prepare(extracted, publication, subset=False, splits=("val",))
+    lists = {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.is_file()}
+    assert lists == _expected_lists(ilsvrc)
+
+
+@pytest.mark.parametrize("name", ["val.lst", "val.idx", "val.md5"])
+def test_folders_in_the_place_of_files_are_named(ilsvrc, name):
+    (OUTPUT / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"^data/{name}: cannot be removed: "):
+        _prepare(ilsvrc.folder, pack=True, overwrite=True)
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_an_empty_folder_is_named(extracted, split):
     _prepare(extracted)
