@@ -26,14 +26,14 @@ def find_numbering(
     devkit: Optional[Path] = None,
     labels: Optional[Sequence[str]] = None,
 ) -> Numbering:
-    """ILSVRC2012_ID of each class, from a development kit (archive or folder).
+    """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
 
     labels: WordNet ids of a network's classes; None: all of the data set's, sorted; none: unknown.
 
     Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
     classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.
     """
-    source = devkit or find_devkit(root)
+    source = find_devkit(root) if devkit is None else find_devkit(devkit) or devkit
     if source is not None:
         numbers = read_class_numbers(source)
         names = labels

@@ -185,6 +185,8 @@ def test_submissions_have_the_numbers_of_the_development_kit():
     archive = made.folder / "ILSVRC2012_devkit_t12.tar.gz"
     numbers, source = find_numbering(_model().dataset, Path(), archive)
     assert source == f"ILSVRC2012_ID of {archive}"
+    of_folder = find_numbering(_model().dataset, Path(), archive.parent)
+    assert (of_folder.numbers.tolist(), of_folder.description) == (numbers.tolist(), source)
     assert [SYNSETS[number - 1][0] for number in numbers] == list(made.classes)
     assert list(read_devkit(archive).classes) == list(made.classes)
     assert find_numbering(_model().dataset, made.folder)[0].tolist() == numbers.tolist()
