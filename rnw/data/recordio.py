@@ -129,7 +129,11 @@ def _origin(listing: Path) -> str:
 
 
 def is_packed(listing: Path) -> bool:
-    """Whether the pack beside a list is complete and known to be of this list as it is now."""
+    """Whether the pack beside a list is whole and known to be of this list as it is now."""
+    return _is_of(listing) and _is_whole(pack_file(listing))
+
+
+def _is_of(listing: Path) -> bool:
     pack = pack_file(listing)
     files = (listing, pack, index_file(pack), origin_file(pack))
     if not all(path.is_file() for path in files):
@@ -137,10 +141,22 @@ def is_packed(listing: Path) -> bool:
     return origin_file(pack).read_bytes() == _origin(listing).encode()
 
 
+def _is_whole(pack: Path) -> bool:
+    """Whether a pack ends with the last record of its index."""
+    try:
+        last = _read_index(index_file(pack))[-1]
+        with pack.open("rb") as file:
+            file.seek(last)
+            read_record(file)
+            return not file.read(1)
+    except (InputError, OSError, IndexError):
+        return False
+
+
 def check_origin(listing: Path) -> None:
     """Raises InputError when the pack beside a list is known to be of another list."""
     pack = pack_file(listing)
-    if origin_file(pack).is_file() and not is_packed(listing):
+    if origin_file(pack).is_file() and not _is_of(listing):
         raise InputError(
             f"{pack}: was not packed of {listing} as it is now; pack the pictures anew "
             "(rnw prepare --pack), or remove the pack"

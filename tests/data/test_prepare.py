@@ -337,6 +337,25 @@ def test_a_changed_list_is_packed_anew(ilsvrc, lines):
     assert [packed.read(k) for k in range(len(packed))] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("val.rec", lambda pack: pack[:-1]),
+        ("val.rec", lambda pack: pack[: len(pack) // 2]),
+        ("val.rec", lambda pack: pack + b"more"),
+        ("val.idx", lambda index: index[:-20]),
+        ("val.idx", lambda index: index + b"no number"),
+        ("val.idx", lambda index: b""),
+    ],
+)
+def test_a_pack_that_is_not_whole_is_made_anew(ilsvrc, name, spoil):
+    _prepare(ilsvrc.folder, pack=True)
+    before = _tree()
+    (OUTPUT / name).write_bytes(spoil(before[name]))
+    _prepare(ilsvrc.folder, pack=True)
+    assert _tree() == before
+
+
 @pytest.mark.parametrize("name", ["val.rec", "val.idx", "val.md5"])
 def test_a_pack_that_lacks_a_file_is_made_anew(ilsvrc, name):
     _prepare(ilsvrc.folder, pack=True)
