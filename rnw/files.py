@@ -44,6 +44,14 @@ def remove_parts(folder: Path, prefix: str) -> None:
         _remove(part)
 
 
+def remove(path: Path) -> None:
+    """Remove a file if it is there; raises InputError when it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
 def _remove(part: Path) -> None:
     with contextlib.suppress(OSError):
         part.unlink()

@@ -32,7 +32,11 @@ ONE_PROCESS = ("local", "device")
 
 
 class Measured(NamedTuple):
-    """A step of `batch` images a device took `seconds`; that of the recipe takes `scale` times."""
+    """A step of `batch` images a device took `seconds`; that of the recipe takes `scale` times.
+
+    That is an upper bound unless `scale` is 1: what a step of any batch needs, as the update of the
+    weights, is counted `scale` times.
+    """
 
     batch: int
     seconds: float
@@ -48,7 +52,7 @@ class Measured(NamedTuple):
             return text
         return (
             f"{text} with a batch of {self.batch} on each device ({_figure(self.seconds)} s), "
-            f"times {self.scale:g} by multiply-adds"
+            f"times {self.scale:g} by multiply-adds, and so the update of the weights, too"
         )
 
 
@@ -91,7 +95,8 @@ class Plan(NamedTuple):
             lines.append(f"{'with' if recompute else 'without'} --recompute: {memory}")
         how = "with" if self.recompute else "without"
         lines.append(f"{self.measured}, {how} --recompute")
-        lines.append(f"{_figure(self.days)} days, if images are read as fast")
+        bound = "" if self.measured.scale == 1 else "at most "
+        lines.append(f"{bound}{_figure(self.days)} days, if images are read as fast")
         return "\n".join(lines)
 
 

@@ -77,6 +77,8 @@ def _rnw(debug: bool) -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line (of this process by default) and exit; `--debug` may stand anywhere."""
+    if getattr(sys.stdout, "errors", None) == "strict":  # names that a terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else list(arguments)
     end = given.index("--") if "--" in given else len(given)
     ours = sorted(given[:end], key=lambda argument: argument != "--debug")

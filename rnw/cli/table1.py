@@ -12,6 +12,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     json_option,
     print_json,
+    show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.evaluation.published import table_files
@@ -49,7 +50,7 @@ def command(
     from rnw.evaluation.table1 import as_markdown, fill_table, write_table  # starts MXNet
 
     check_free(*table_files(output, 1), overwrite=overwrite)
-    with exit_when_interrupted(), Display(err=True) as display:
+    with exit_when_interrupted(), Display(err=True) as display, show_warnings():
         rows = fill_table(
             weights_dir,
             contexts,

@@ -38,10 +38,10 @@ class Augmentation(NamedTuple):
     ) -> None:
         """Make an image file's content into `out`, (3, size, size) float32.
 
-        Raises InputError, naming it, for what is no image.
+        Raises InputError, naming it, for what is no image, or too long and thin a one.
         """
         decoder = DECODERS[self.decoder]
-        image = decoder.decode(content, name)
+        image = readers.check_aspect(decoder.decode(content, name), name)
         crop = transforms.random_sized_crop(
             image, self.size, random, self.interpolation, decoder.resize
         )

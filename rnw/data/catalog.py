@@ -5,15 +5,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
+
 from rnw.data import ade20k, cityscapes, pascal_context, readers, shapes, voc
 from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.readers import Examples
-from rnw.errors import look_up
+from rnw.errors import InputError, look_up
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
 
 
 def _imagenet_names() -> Sequence[str]:
@@ -225,6 +227,34 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
 def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path] = None) -> Any:
     """The pictures of a split with their label maps, as `read_examples`."""
     return dataset.read(root or dataset.root or Path(), split)
+
+
+def check_labels(
+    dataset: Dataset, split: str, root: Optional[Path], labels: np.ndarray, classes: int, whose: str
+) -> None:
+    """Raises InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
+    beyond = np.flatnonzero(labels >= classes)
+    if not len(beyond):
+        return
+    if dataset.root is None:
+        found = int(labels.max()) + 1
+        raise InputError(f"{dataset.title} has {found} classes, {whose} {classes}")
+    raise InputError(
+        f"{(root or dataset.root) / f'{split}.lst'}: line {beyond[0] + 1} has label "
+        f"{labels[beyond[0]]}, expected 0 to {classes - 1}, the {classes} classes of {whose}"
+    )
+
+
+def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str, ...]:
+    """Names by label if data was prepared for a subset of the classes, else none.
+
+    Raises InputError when they cannot be read.
+    """
+    path = (root or dataset.root or Path()) / CLASSES_FILE
+    if dataset.root is None or not path.is_file():
+        return ()
+    names = read_classes(path)
+    return names if len(names) < dataset.classes else ()
 
 
 def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:

@@ -96,5 +96,6 @@ ILSVRC12 = Publication(
         "ILSVRC2012_devkit_t12",
         "data/meta.mat",
         read_devkit,
+        kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
     ),
 )

@@ -29,7 +29,8 @@ def find_pictures(
 ) -> List[Picture]:
     """The pictures under `folder`, in class folders or with a class in the annotations.
 
-    Raises InputError for a picture whose class is not known and for files that are none.
+    Raises InputError for a picture whose class is not known, for files that are none, and where
+    there is no picture.
     """
     labelled = known.val if known else {}
     pictures = []
@@ -46,6 +47,8 @@ def find_pictures(
                 f"{folder}/{inside}{name}: is in a wrong folder, its class is {labelled[stem]}"
             )
         pictures.append(Picture(of_folder, inside, name))
+    if not pictures:
+        raise InputError(f"{folder}: holds no pictures; complete or remove it")
     return pictures
 
 

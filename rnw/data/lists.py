@@ -10,6 +10,8 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
 
+CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
+
 
 class Listing(NamedTuple):
     """Paths (N,) as bytes, relative to the data set's folder, and their classes (N,) int64."""
@@ -28,11 +30,13 @@ def read_list(path: PathLike) -> Listing:
         with Path(path).open("rb") as file:
             for line in file:
                 _, label, name = line.rstrip(b"\r\n").split(b"\t")
+                if not name or b"\0" in name:
+                    _refuse(path, len(paths))
                 labels.append(int(label))
                 paths.append(name)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError:
+    except (ValueError, OverflowError):
         _refuse(path, len(paths))
     if not paths:
         raise InputError(f"{path}: names no picture")
@@ -73,3 +77,20 @@ def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
             if "\t" in name or "\n" in name:
                 raise InputError(f"{name!r}: rename it, a list cannot hold tabs and line breaks")
             file.write(b"%d\t%d\t%s\n" % (index, label, os.fsencode(name)))
+
+
+def read_classes(path: PathLike) -> Tuple[str, ...]:
+    """The names of classes in label order, a line each, as `write_classes` wrote them.
+
+    Raises InputError for a file that cannot be read.
+    """
+    try:
+        return tuple(os.fsdecode(line) for line in Path(path).read_bytes().splitlines())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def write_classes(path: PathLike, names: Iterable[str]) -> None:
+    """Write the names of classes, whole or not at all."""
+    with atomic_write(path) as file:
+        file.writelines(os.fsencode(name) + b"\n" for name in names)

@@ -5,7 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
-from rnw.data.archives import OnProgress, check_md5, extract, partial_folder
+from rnw.data.archives import (
+    OnProgress,
+    check_before_extracting,
+    check_md5,
+    clear_dead_link,
+    extract,
+    is_checked,
+)
 from rnw.data.publication import Form
 from rnw.errors import InputError
 
@@ -68,12 +75,15 @@ class OfficialFiles:
     def obtain(self, form: Form, source: Path) -> Iterator[Step]:
         """Bring a form from where it was found to its folder, if it is not there."""
         folder = self.output / form.folder
+        if folder.is_file():
+            raise InputError(f"{folder}: a file is in the place of a folder; remove it")
         if source.is_file():
-            if not partial_folder(folder).exists():  # an archive begun with has been checked
-                yield from self.check(source, form.md5)
-            yield Step(
-                f"extract {source} to {folder}", partial(extract, source, form.inside, folder)
-            )
+            expected = form.md5 if self.md5 else None
+            if expected and not is_checked(source, expected, folder):
+                check = partial(check_before_extracting, source, expected, folder)
+                yield Step(f"check the md5 of {source}", check)
+            action = partial(extract, source, form.inside, folder, expected=expected)
+            yield Step(f"extract {source} to {folder}", action)
         elif source != folder:
             yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
 
@@ -87,8 +97,7 @@ def names_of(forms: Sequence[Form]) -> str:
 def _link(folder: Path, source: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.is_symlink():  # to a folder that is gone
-            folder.unlink()
+        clear_dead_link(folder)
         folder.symlink_to(source.resolve(), target_is_directory=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be linked: {error.strerror}") from error

@@ -1,8 +1,9 @@
 """Places365-Standard as published: large, 256 x 256 and 'easy format' archives, and file lists."""
 
+import os
 from collections import Counter
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Container, Dict, Iterator, Optional, Tuple
 
 from rnw.data.archives import read_member
 from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
@@ -18,27 +19,50 @@ def read_file_lists(source: Path) -> Annotations:
 
     Raises InputError for files that are missing or of another form.
     """
-    by_label: Dict[int, str] = {}
-    for path, label in _lines(source, CATEGORIES):
-        by_label[label] = class_of(path.strip("/"))
-    counts = Counter(label for _, label in _lines(source, TRAIN))
-    val = dict(_lines(source, VAL))
-    unknown = (set(counts) | set(val.values())) - set(by_label)
-    if unknown:
-        raise InputError(f"{source}: {CATEGORIES} has no label {min(unknown)}, the lists have")
+    by_label = _categories(source)
+    counts = Counter(label for _, label in _lines(source, TRAIN, by_label))
+    val: Dict[str, str] = {}
+    for number, (name, label) in enumerate(_lines(source, VAL, by_label), 1):
+        stem = name.rpartition(".")[0]
+        if stem in val:
+            raise InputError(f"{source}: line {number} of {VAL} names {name} again")
+        val[stem] = by_label[label]
     return Annotations(
         tuple(by_label[label] for label in sorted(by_label)),
         {name: counts[label] for label, name in by_label.items()},
-        {name.rpartition(".")[0]: by_label[label] for name, label in val.items()},
+        val,
     )
 
 
-def _lines(source: Path, name: str) -> Iterator[Tuple[str, int]]:
-    for number, line in enumerate(read_member(source, name).decode().splitlines(), 1):
-        path, _, label = line.rpartition(" ")
-        if not path or not label.isdigit():
-            raise InputError(f"{source}: line {number} of {name} is {line!r}, expected path label")
-        yield path, int(label)
+def _categories(source: Path) -> Dict[int, str]:
+    """The names of the categories by label."""
+    labels: Dict[str, int] = {}
+    for number, (path, label) in enumerate(_lines(source, CATEGORIES), 1):
+        name = class_of(path.strip("/"))
+        if name in labels or label in labels.values():
+            raise InputError(
+                f"{source}: line {number} of {CATEGORIES} has category {name} with label {label}, "
+                "one of which a line before has"
+            )
+        labels[name] = label
+    return {label: name for name, label in labels.items()}
+
+
+def _lines(
+    source: Path, name: str, labels: Optional[Container[int]] = None
+) -> Iterator[Tuple[str, int]]:
+    """Path and label on each line, one of `labels`."""
+    for number, line in enumerate(read_member(source, name).splitlines(), 1):
+        path, _, label = line.rpartition(b" ")
+        if not path.strip(b"/") or not label.isdigit():
+            shown = line.decode(errors="replace")
+            raise InputError(f"{source}: line {number} of {name} is {shown!r}, expected path label")
+        if labels is not None and int(label) not in labels:
+            raise InputError(
+                f"{source}: line {number} of {name} has label {int(label)}, {CATEGORIES} has no "
+                f"label {int(label)}"
+            )
+        yield os.fsdecode(path), int(label)
 
 
 def class_of(folder: str) -> str:

@@ -10,18 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from rnw.data.archives import OnProgress
-from rnw.data.catalog import CLASSES_FILE
+from rnw.data.archives import OnProgress, read_member
 from rnw.data.ilsvrc12 import ILSVRC12
 from rnw.data.listing import Picture, check_annotations, check_counts, find_pictures, label_order
-from rnw.data.lists import read_list, write_list
+from rnw.data.lists import CLASSES_FILE, read_classes, read_list, write_classes, write_list
 from rnw.data.official import Found, OfficialFiles, Step, names_of
 from rnw.data.places365 import PLACES365
 from rnw.data.publication import SPLITS, Annotations, Form, Publication
 from rnw.data.readers import ImageList
-from rnw.data.recordio import index_file, pack_file, write_pack
+from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.errors import InputError
-from rnw.files import write_text
+from rnw.files import atomic_write, remove
 
 PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
 
@@ -45,17 +44,17 @@ class Preparation:
 
     def plan(self) -> List[Step]:
         """The steps still to do; raises InputError that names all that is missing."""
-        unknown = [split for split in self.splits if split not in SPLITS]
+        wanted = list(dict.fromkeys(self.splits))
+        unknown = [split for split in wanted if split not in SPLITS]
         if unknown:
             raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(SPLITS)}")
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
-        splits = [s for s in self.splits if self.overwrite or not self._list(s).exists()]
+        splits = [s for s in wanted if self.overwrite or not self._list(s).exists()]
         steps = self._make_lists(splits, files) if splits else []
-        for split in self.splits:
-            pack = pack_file(self._list(split))
-            if self.pack and (split in splits or not index_file(pack).exists()):
-                pack_split = partial(self._write_pack, split)
-                steps.append(Step(f"pack the pictures of {split} in {pack}", pack_split))
+        for split in wanted:
+            if self.pack and (split in splits or not is_packed(self._list(split))):
+                text = f"pack the pictures of {split} in {pack_file(self._list(split))}"
+                steps.append(Step(text, partial(self._write_pack, split)))
         return steps
 
     def summary(self) -> List[str]:
@@ -118,13 +117,28 @@ class Preparation:
             if not self.subset:
                 check_counts(folder, split, pictures[split], self.publication, known)
         classes = self._classes(pictures, label_order(pictures, known, self.subset))
+        listed = {
+            split: self._labelled(split, self.output / name, pictures[split], classes)
+            for split, name in folders.items()
+        }
         for split in folders:  # what is there of an earlier preparation is no longer true
-            self._list(split).unlink(missing_ok=True)
-            index_file(pack_file(self._list(split))).unlink(missing_ok=True)
-        write_text(self.output / CLASSES_FILE, "".join(f"{name}\n" for name in classes))
+            remove(self._list(split))
+            remove(index_file(pack_file(self._list(split))))
+        if annotations:
+            self._keep(annotations)
+        write_classes(self.output / CLASSES_FILE, classes)
         for split, name in folders.items():
-            listed = self._labelled(split, self.output / name, pictures[split], classes)
-            write_list(self._list(split), ((label, f"{name}/{path}") for label, path in listed))
+            write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
+
+    def _keep(self, annotations: Path) -> None:
+        """Copy the annotations that are still needed to the data set's folder."""
+        files = self.publication.annotations
+        folder = (self.output / files.extracted / files.probe).parent
+        for name in files.kept:
+            if self.overwrite or not (folder / name).is_file():
+                content = read_member(annotations, name)
+                with atomic_write(folder / name) as file:
+                    file.write(content)
 
     def _classes(
         self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]
@@ -132,9 +146,14 @@ class Preparation:
         """`classes`, or those of a list that was made before: both lists have the same labels."""
         path = self.output / CLASSES_FILE
         before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
-        if not before or not path.exists():
+        if not before or (not self.subset and not path.exists()):
             return classes
-        earlier = tuple(path.read_text(encoding="utf-8").splitlines())
+        if not path.exists():
+            raise InputError(
+                f"{path}: is not there, which {self._list(before[0])} was made with; do both "
+                "splits anew with --overwrite"
+            )
+        earlier = read_classes(path)
         if earlier != classes and not (self.subset and "train" in before):
             raise InputError(
                 f"{self._list(before[0])}: made for {len(earlier)} classes, not for the "
@@ -151,16 +170,23 @@ class Preparation:
         if other and not self.subset:
             raise InputError(f"{folder}: class {other.category} is none of {CLASSES_FILE}")
         chosen = [p for p in pictures if p.category in labels]
+        if not chosen:
+            raise InputError(f"{folder}: none of its pictures is of a class in {CLASSES_FILE}")
         if split == "train":
             chosen.sort(key=lambda p: (labels[p.category], p.folder, p.name))
         else:
-            chosen.sort(key=lambda p: p.name)
+            chosen.sort(key=lambda p: (p.name, p.folder))
         return [(labels[p.category], p.folder + p.name) for p in chosen]
 
     def _write_pack(self, split: str, on_progress: OnProgress) -> None:
-        images = ImageList(self.output, *read_list(self._list(split)))
-        path = pack_file(self._list(split))
-        write_pack(images, path, lambda done: on_progress(done, len(images)))
+        listing = self._list(split)
+        images = ImageList(self.output, *read_list(listing))
+        write_pack(
+            images,
+            pack_file(listing),
+            lambda done: on_progress(done, len(images)),
+            listing=listing,
+        )
 
 
 def _is_flat(form: Form, place: Path) -> bool:

@@ -45,13 +45,17 @@ class Annotations(NamedTuple):
 
 
 class AnnotationFiles(NamedTuple):
-    """Where annotations are: in an archive, or in a folder of that name that holds `probe`."""
+    """Where annotations are: in an archive, or in a folder of that name that holds `probe`.
+
+    `kept` are files beside `probe` (the last of them) that are needed when the data is prepared.
+    """
 
     archive: str
     md5: str
     extracted: str
     probe: str
     read: Callable[[Path], Annotations]
+    kept: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

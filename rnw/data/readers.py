@@ -10,10 +10,11 @@ from PIL import Image, ImageFile
 
 from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
-from rnw.data.recordio import PackedImages, index_file, pack_file
+from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError
 from rnw.files import PathLike
 
+MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 HELD_OUT_EVERY = 5  # every fifth digit is a test digit
 
 
@@ -57,6 +58,20 @@ def decode(content: bytes, name: str) -> np.ndarray:
         raise InputError(f"{name}: cannot be read as an image: {_nature(content)}") from None
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         raise InputError(f"{name}: cannot be read as an image: {error}") from error
+
+
+def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
+    """An image (H, W, 3) whose shorter side can be scaled to the size of a crop.
+
+    Raises InputError, naming it, for one that is too long and thin for that.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise InputError(
+            f"{name}: a picture of {width} x {height} is too long and thin, expected one side to "
+            f"be at most {MAX_ASPECT} times the other"
+        )
+    return image
 
 
 def _nature(content: bytes) -> str:
@@ -108,12 +123,14 @@ class ImageList:
 def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedImages]:
     """The pictures of `<split>.lst` under `root`, from the pack beside it if there is one.
 
-    Raises InputError for a list that is missing, which names the `tool` that makes it.
+    Raises InputError for a list that is missing, which names the `tool` that makes it, and for the
+    pack of another list.
     """
     path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)
     pack = pack_file(path)
     if index_file(pack).is_file():
+        check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)
 

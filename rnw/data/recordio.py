@@ -3,18 +3,19 @@
 A record is a magic number, a word of flag and length, the content, and zeros up to a multiple of
 four bytes. Where the content itself holds the magic number it is cut, the number left out, into
 parts with flags of their own. The content for a picture is a header (flag, label, index, 0) and the
-bytes of its file. The index beside a pack has a line of number and offset for each picture.
+bytes of its file. The index beside a pack has a line of number and offset for each picture, and a
+file for `md5sum -c` tells of which list it was packed.
 """
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator, Optional
 
 import numpy as np
 
 from rnw.data.lists import Listing
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, remove_parts
+from rnw.files import PathLike, atomic_write, md5, remove, remove_parts, write_text
 
 if TYPE_CHECKING:
     from rnw.data.readers import ImageList
@@ -118,6 +119,50 @@ def index_file(pack: Path) -> Path:
     return pack.with_suffix(".idx")
 
 
+def origin_file(pack: Path) -> Path:
+    """The file beside a pack with the MD5 and the name of its list."""
+    return pack.with_suffix(".md5")
+
+
+def _origin(listing: Path) -> str:
+    return f"{md5(listing)}  {listing.name}\n"
+
+
+def is_packed(listing: Path) -> bool:
+    """Whether the pack beside a list is whole and known to be of this list as it is now."""
+    return _is_of(listing) and _is_whole(pack_file(listing))
+
+
+def _is_of(listing: Path) -> bool:
+    pack = pack_file(listing)
+    files = (listing, pack, index_file(pack), origin_file(pack))
+    if not all(path.is_file() for path in files):
+        return False
+    return origin_file(pack).read_bytes() == _origin(listing).encode()
+
+
+def _is_whole(pack: Path) -> bool:
+    """Whether a pack ends with the last record of its index."""
+    try:
+        last = _read_index(index_file(pack))[-1]
+        with pack.open("rb") as file:
+            file.seek(last)
+            read_record(file)
+            return not file.read(1)
+    except (InputError, OSError, IndexError):
+        return False
+
+
+def check_origin(listing: Path) -> None:
+    """Raises InputError when the pack beside a list is known to be of another list."""
+    pack = pack_file(listing)
+    if origin_file(pack).is_file() and not _is_of(listing):
+        raise InputError(
+            f"{pack}: was not packed of {listing} as it is now; pack the pictures anew "
+            "(rnw prepare --pack), or remove the pack"
+        )
+
+
 def _read_index(path: Path) -> np.ndarray:
     try:
         found = np.array(path.read_bytes().split(), np.int64).reshape(-1, 2)
@@ -129,22 +174,30 @@ def _read_index(path: Path) -> np.ndarray:
 
 
 def write_pack(
-    images: "ImageList", path: PathLike, on_picture: Callable[[int], None] = lambda done: None
+    images: "ImageList",
+    path: PathLike,
+    on_picture: Callable[[int], None] = lambda done: None,
+    *,
+    listing: Optional[Path] = None,
 ) -> None:
     """Pack images (`labels`, `read(index)`) in their order, the index last.
 
-    `on_picture` is given the number of pictures packed so far. Raises InputError for pictures that
-    cannot be read and when nothing can be written.
+    `on_picture` is given the number of pictures packed so far; `listing` is noted as the list that
+    names them. Raises InputError for pictures that cannot be read and when nothing can be written;
+    an earlier pack stays then.
     """
     path = Path(path)
-    index = index_file(path)
+    index, origin = index_file(path), listing and _origin(listing)
     remove_parts(path.parent, path.name)
-    index.unlink(missing_ok=True)  # without its index a pack is not used
     offsets = []
     with atomic_write(path) as file:
         for number, label in enumerate(images.labels.tolist()):
             offsets.append(file.tell())
             write_record(file, _PICTURE.pack(0, label, number, 0) + images.read(number))
             on_picture(number + 1)
+        remove(index)  # without its index a pack is not used
+        remove(origin_file(path))
+    if origin:
+        write_text(origin_file(path), origin)
     with atomic_write(index) as file:
         file.writelines(b"%d\t%d\n" % line for line in enumerate(offsets))

@@ -7,8 +7,14 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import CLASSES_FILE, Dataset, find_dataset, read_examples
-from rnw.data.readers import read_image
+from rnw.data.catalog import (
+    Dataset,
+    check_labels,
+    find_dataset,
+    prepared_classes,
+    read_examples,
+)
+from rnw.data.readers import check_aspect, read_image
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
     Baseline,
@@ -35,7 +41,7 @@ from rnw.networks.classifier import Network
 from rnw.weights import load_network
 from rnw.weights.inference import optimize
 from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED, ReleasedFile
+from rnw.weights.released import RELEASED, ReleasedFile, published_of
 
 BASELINE_DATASET = "ilsvrc-cls"
 
@@ -159,7 +165,8 @@ def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Con
 def _own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
     """A network trained here with its protocol."""
     crop = int(net.config.spec.size * dataset.test_scale)
-    return Model(net, dataset, list(contexts), Protocol((crop,)))
+    outputs = net.config.classes
+    return Model(net, dataset, list(contexts), Protocol((crop,)), outputs=outputs)
 
 
 def evaluate(
@@ -183,14 +190,18 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    predictions kept of another evaluation.
+    labels that it does not know, and predictions kept of another evaluation.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
     dataset, split = model.dataset, model.dataset.test_split
     examples = read_examples(dataset, split, data_root)
-    root = data_root or dataset.root or Path()
-    numbering = find_numbering(dataset, root, devkit) if save is not None else None
+    prepared = prepared_classes(dataset, data_root)
+    _check_classes(model, data_root, examples.labels, prepared)
+    numbering = None
+    if save is not None:
+        root = data_root or dataset.root or Path()
+        numbering = find_numbering(dataset, root, devkit, _labels(model, prepared))
     kept = _open_kept(model, examples, predictions, overwrite)
     _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
@@ -198,7 +209,6 @@ def evaluate(
     if save is not None:
         write_predictions(save, probabilities, examples, numbering)
     labels, best = examples.labels, top_classes(probabilities)
-    prepared = _prepared_classes(dataset, root)
     return Evaluation(
         dataset.name,
         split,
@@ -241,7 +251,6 @@ def _fill(model: Model, examples: Any, kept: Dict[int, Kept], batch: int, on_bat
         missing = range(predictions.done, len(examples.labels))
         try:
             for rows in predict_batches(model, read, missing, scale, batch):
-                _check_classes(rows.shape[1], model.dataset)
                 predictions.append(rows)
                 best.append(top_classes(rows))
                 so_far = accuracy(np.concatenate(best), examples.labels[: predictions.done])
@@ -269,11 +278,28 @@ class _Speedometer:
         return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
-def _check_classes(classes: int, dataset: Dataset) -> None:
-    if classes != dataset.classes:
+def _check_classes(
+    model: Model, data_root: Optional[Path], labels: np.ndarray, prepared: Sequence[str]
+) -> None:
+    """Raises InputError unless the network is for the data set, or for the subset prepared."""
+    dataset = model.dataset
+    if model.classes not in (dataset.classes, len(prepared)):
+        subset = f", and is prepared for {len(prepared)}" if prepared else ""
         raise InputError(
-            f"the network is for {classes} classes, {dataset.title} has {dataset.classes}"
+            f"the network is for {model.classes} classes, {dataset.title} has {dataset.classes}"
+            f"{subset}"
         )
+    check_labels(dataset, dataset.test_split, data_root, labels, model.classes, "the network")
+
+
+def _labels(model: Model, prepared: Sequence[str]) -> Optional[Sequence[str]]:
+    """The names by which a submission knows the network's classes.
+
+    None: the official ones; none: not known, as it was trained on a subset and has more outputs.
+    """
+    if not prepared:
+        return None
+    return prepared if len(prepared) == model.classes else ()
 
 
 def _published(model: Model) -> Optional[str]:
@@ -281,14 +307,7 @@ def _published(model: Model) -> Optional[str]:
     released = RELEASED.get(model.weights.name) if model.weights else None
     if released is None or model.protocol != _released_protocol(released):
         return None
-    return released.published
-
-
-def _prepared_classes(dataset: Dataset, root: Path) -> Sequence[str]:
-    """Names by label if data was prepared for a subset of the classes, else none."""
-    path = root / CLASSES_FILE
-    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return names if len(names) < dataset.classes else []
+    return published_of(model.weights)
 
 
 def make_validator(
@@ -301,7 +320,7 @@ def make_validator(
     """A function that tests a network in training on data set `name` as `evaluate` does its file.
 
     It returns cross-entropy ("loss") and accuracies between 0 and 1 ("top-1", "top-5"). Raises
-    InputError when the data is missing.
+    InputError when the data is missing, and the function does for labels unknown to the network.
     """
     dataset = find_dataset(name)
     examples = read_examples(dataset, dataset.test_split, data_root)
@@ -309,6 +328,8 @@ def make_validator(
 
     def validate(net: Network) -> Dict[str, float]:
         model = _own_model(net, dataset, contexts)._replace(in_training=True)
+        split, labels = dataset.test_split, examples.labels
+        check_labels(dataset, split, data_root, labels, model.classes, "the network")
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
             "loss": cross_entropy(probabilities, examples.labels),
@@ -322,16 +343,25 @@ def make_validator(
 def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
     """The `top` most probable classes of each image file.
 
-    Raises InputError for a file that is missing or no image, before any is classified.
+    Raises InputError for a file that is missing, no image, or too long and thin a one, before any
+    is classified.
     """
-    images = [read_image(path) for path in paths]
-    names = model.dataset.class_names()
+    images = [check_aspect(read_image(path), str(path)) for path in paths]
+    names = _names(model)
     probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
     predictions = []
     for path, row, best in zip(paths, probabilities, top_classes(probabilities, top)):
         classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
         predictions.append(Prediction(str(path), classes))
     return predictions
+
+
+def _names(model: Model) -> Sequence[str]:
+    """Those of the network's classes, as far as known: for a subset, those prepared last."""
+    if model.classes == model.dataset.classes:
+        return model.dataset.class_names()
+    prepared = prepared_classes(model.dataset)
+    return prepared if len(prepared) == model.classes else ()
 
 
 def _average_scales(

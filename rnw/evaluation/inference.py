@@ -12,7 +12,7 @@ import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.data.catalog import Dataset
-from rnw.data.readers import Examples, decode
+from rnw.data.readers import Examples, check_aspect, decode
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.protocols import CROPS, Protocol
@@ -24,7 +24,8 @@ class Model(NamedTuple):
     """A trained network with the protocol it is tested by.
 
     `in_training`: the network has the softmax head, takes labels and gives probabilities. `weights`
-    is the file it comes from; `fixed_size`: it takes crops of the protocol's size only.
+    is the file it comes from; `fixed_size`: it takes crops of the protocol's size only; `outputs`
+    is the number of classes it tells apart (None: those of the data set).
     """
 
     net: Any
@@ -34,6 +35,12 @@ class Model(NamedTuple):
     in_training: bool = False
     weights: Optional[Path] = None
     fixed_size: bool = False
+    outputs: Optional[int] = None
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that the network tells apart."""
+        return self.dataset.classes if self.outputs is None else self.outputs
 
     def tested_by(
         self, scales: Sequence[int] = (), crops: Optional[str] = None, flip: bool = False
@@ -53,10 +60,18 @@ class Model(NamedTuple):
 
 
 def picture_reader(examples: Any) -> Callable[[int], np.ndarray]:
-    """A function from the index of a picture to its pixels (H, W, 3) uint8."""
+    """A function from the index of a picture to its pixels (H, W, 3) uint8.
+
+    It raises InputError for what is no image, or too long and thin a one.
+    """
     if isinstance(examples, Examples):
         return lambda index: examples.images[index]
-    return lambda index: decode(examples.read(index), examples.name(index))
+
+    def read(index: int) -> np.ndarray:
+        name = examples.name(index)
+        return check_aspect(decode(examples.read(index), name), name)
+
+    return read
 
 
 def predict_batches(

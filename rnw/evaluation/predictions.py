@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import time
 import zipfile
+import zlib
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Dict, List, Mapping, Optional
@@ -16,6 +18,10 @@ from rnw.evaluation.origins import check_origin
 from rnw.files import atomic_write
 
 SECONDS_BETWEEN_SAVES = 60
+_DAMAGED = (  # what NumPy and zipfile raise; RuntimeError: encrypted, or of a compression unknown
+    *(OSError, EOFError, KeyError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class Kept:
@@ -75,7 +81,7 @@ def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:
     try:
         with np.load(path) as arrays:
             probabilities, found = arrays["probabilities"], json.loads(str(arrays["origin"]))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
         ) from error
@@ -91,7 +97,7 @@ def fingerprint(examples: Any) -> str:
             digest.update(image.tobytes())
     else:
         for index in range(len(examples)):
-            digest.update(picture_name(examples, index).encode() + b"\n")
+            digest.update(os.fsencode(picture_name(examples, index)) + b"\n")
     return digest.hexdigest()
 
 

@@ -15,7 +15,7 @@ from rnw.evaluation.inference import ahead
 from rnw.evaluation.kept_labels import KeptLabels
 from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
 from rnw.files import md5
-from rnw.weights.released import RELEASED
+from rnw.weights.released import RELEASED, published_of
 
 DECODED_AHEAD = 4  # pictures
 
@@ -192,8 +192,8 @@ class _Speedometer:
 
 def _published(model: Segmenter) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    files = [scorer.weights_file.name for scorer in model.scorers if scorer.weights_file]
-    released = RELEASED.get(files[0]) if len(files) == 1 else None
+    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
+    released = RELEASED.get(files[0].name) if len(files) == 1 else None
     if released is None or model.protocol != released_protocol(released):
         return None
-    return released.published
+    return published_of(files[0])

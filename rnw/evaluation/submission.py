@@ -1,7 +1,7 @@
 """Predictions as files: an .npz of all probabilities, and the text that ILSVRC's server takes."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -20,23 +20,35 @@ class Numbering(NamedTuple):
     description: str
 
 
-def find_numbering(dataset: Dataset, root: Path, devkit: Optional[Path] = None) -> Numbering:
-    """ILSVRC2012_ID of each class, from a development kit (archive or folder).
+def find_numbering(
+    dataset: Dataset,
+    root: Path,
+    devkit: Optional[Path] = None,
+    labels: Optional[Sequence[str]] = None,
+) -> Numbering:
+    """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
+
+    labels: WordNet ids of a network's classes; None: all of the data set's, sorted; none: unknown.
 
     Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
     classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.
     """
-    source = devkit or find_devkit(root)
+    source = find_devkit(root) if devkit is None else find_devkit(devkit) or devkit
     if source is not None:
         numbers = read_class_numbers(source)
-        if len(numbers) == dataset.classes:
-            by_label = [numbers[wnid] for wnid in sorted(numbers)]
+        names = labels
+        if labels is None:
+            names = sorted(numbers) if len(numbers) == dataset.classes else ()
+        if names and numbers.keys() >= set(names):
+            by_label = [numbers[wnid] for wnid in names]
             return Numbering(np.array(by_label), f"ILSVRC2012_ID of {source}")
         if devkit is not None:
-            raise InputError(
-                f"{devkit}: is for {len(numbers)} classes, {dataset.title} has {dataset.classes}"
-            )
-    return Numbering(np.arange(dataset.classes) + 1, "labels from 1, not ILSVRC2012_ID")
+            whose = f"{dataset.title} has {dataset.classes}"
+            if labels is not None:
+                whose = "the network is for a subset whose classes are not known as such"
+            raise InputError(f"{devkit}: is for {len(numbers)} classes, {whose}")
+    count = len(labels or ()) or dataset.classes
+    return Numbering(np.arange(count) + 1, "labels from 1, not ILSVRC2012_ID")
 
 
 def submission_file(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Table 1 again: the errors of the weights that are there and speed on this device."""
 
+import logging
 from pathlib import Path
 from typing import (
     Any,
@@ -27,6 +28,8 @@ from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
+
+logger = logging.getLogger(__name__)
 
 DATASET = "ilsvrc-cls"
 SPEED_BATCH = 10  # the paper's
@@ -70,6 +73,7 @@ class Row(NamedTuple):
             accuracy = self.evaluation.accuracy
             fields["ours"] = {
                 "images": self.evaluation.images,
+                "subset": self.evaluation.subset,
                 "protocol": str(self.evaluation.protocol),
                 "top1_error": 100 - accuracy.top1,
                 "top5_error": 100 - accuracy.top5,
@@ -98,7 +102,8 @@ def fill_table(
     speed: measure it on the first device, ten images of the test crop at a time.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
-    before are not computed again. `on_row` is told each row for which something was found.
+    before are not computed again. `on_row` is told each row for which something was found. Weights
+    for other classes than ILSVRC's are warned of and passed over.
 
     Raises InputError for unknown networks, a missing folder, weights that cannot be used, and
     missing data when there are weights.
@@ -140,6 +145,7 @@ def _find_weights(folder: Path, network: Optional[str]) -> Optional[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such directory; expected one with .params files")
     files = sorted(path for path in folder.glob("*.params") if _is_for(path, network))
+    files = [path for path in files if _has_all_classes(path)]
     released = [path for path in files if path.name in RELEASED]
     return next(iter(released + files[::-1]), None)
 
@@ -157,6 +163,18 @@ def _is_for(path: Path, network: Optional[str]) -> bool:
     same = (found.units, found.size, found.downsampling)
     classifier = label.dataset == DATASET and label.stride is None
     return classifier and same == (wanted.units, wanted.size, wanted.downsampling)
+
+
+def _has_all_classes(path: Path) -> bool:
+    """Whether weights are for all classes of the data set; warns of others."""
+    dataset = find_dataset(DATASET)
+    classes = dataset.classes if baseline_of(path) else parse_label(path).classes
+    if classes != dataset.classes:
+        logger.warning(
+            "%s: passed over, it is for %d classes, %s has %d",
+            *(path, classes, dataset.title, dataset.classes),
+        )
+    return classes == dataset.classes
 
 
 def _measure(row: Row, context: mx.Context) -> Row:
@@ -200,6 +218,12 @@ def _notes(rows: Sequence[Row], device: str) -> Iterator[str]:
     if tested:
         images = " or ".join(f"{number:,}" for number in tested)
         yield f"Our errors are in per cent with their standard error, on {images} images."
+    subsets = sorted({row.evaluation.subset or 0 for row in rows if row.evaluation} - {0})
+    if subsets:
+        yield (
+            f"They are of images of {' or '.join(map(str, subsets))} classes that the data was "
+            "prepared for, and not to be compared with the paper's."
+        )
     if any(row.speed for row in rows):
         yield (
             f"Our speed is on {device}, {SPEED_BATCH} images of the test crop at a time, with "

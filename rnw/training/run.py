@@ -11,7 +11,13 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import find_dataset, find_segmentation_dataset, read_examples, read_pictures
+from rnw.data.catalog import (
+    check_labels,
+    find_dataset,
+    find_segmentation_dataset,
+    read_examples,
+    read_pictures,
+)
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
@@ -377,14 +383,16 @@ def _loader(
     if isinstance(recipe, SegmentationRecipe):
         dataset = find_segmentation_dataset(recipe.dataset)
         examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
-        classes = dataset.classes
+        if dataset.classes > recipe.classes:
+            raise InputError(
+                f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
+            )
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
     else:
         dataset = find_dataset(recipe.dataset)
-        examples = read_examples(dataset, dataset.train_split, data_root)
-        classes = int(examples.labels.max()) + 1
-    if classes > recipe.classes:
-        raise InputError(f"{dataset.title} has {classes} classes, the recipe {recipe.classes}")
+        split = dataset.train_split
+        examples = read_examples(dataset, split, data_root)
+        check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 
@@ -397,6 +405,7 @@ def _log_file(path: Path) -> Iterator[None]:
     """Send what the package logs to a file, each step included."""
     logger = logging.getLogger("rnw")
     handler = logging.FileHandler(path, encoding="utf-8")
+    handler.stream.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level
     logger.addHandler(handler)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from rnw.errors import InputError
 from rnw.files import PathLike, md5
@@ -89,6 +89,15 @@ RELEASED: Dict[str, ReleasedFile] = {
         ),
     )
 }
+
+
+def published_of(path: PathLike) -> Optional[str]:
+    """Protocol and scores of the released file at `path`, None when name or content are others'.
+
+    Raises InputError when it cannot be read.
+    """
+    row = RELEASED.get(Path(path).name)
+    return row.published if row is not None and md5(path) == row.md5 else None
 
 
 def verify(path: PathLike) -> ReleasedFile:

@@ -1,6 +1,7 @@
 """What a run will take, told before it starts."""
 
 import os
+import re
 from pathlib import Path
 
 import mxnet as mx
@@ -31,6 +32,9 @@ def test_steps_of_published_images_and_days_of_a_measured_step():
     assert (measured.batch, measured.scale) == (4, 1)
     assert 0 < measured.seconds_per_step == measured.seconds < 10
     assert planned.days == pytest.approx(planned.steps * measured.seconds / 86_400)
+    assert re.fullmatch(
+        r"[\d.,e-]+ days, if images are read as fast", str(planned).splitlines()[-1]
+    )
     assert list(Path().iterdir()) == []
 
 
@@ -52,6 +56,8 @@ def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
     assert "measured with a batch of 1 on each device" in str(planned)
     assert "times 12 by multiply-adds" in str(planned)
     assert f"starts from {weights}\n" in str(planned)
+    last = str(planned).splitlines()[-1]
+    assert re.fullmatch(r"at most [\d.,e-]+ days, if images are read as fast", last)
 
 
 def test_refuses_what_does_not_fit(monkeypatch):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import mxnet as mx
@@ -15,10 +16,14 @@ import pytest
 from PIL import Image
 
 from rnw.data.transforms import normalize
-from rnw.evaluation.classification import make_validator
+from rnw.errors import InputError
+from rnw.evaluation.classification import load_model, make_validator, predict
+from rnw.files import md5
 from rnw.networks.classifier import get_network
-from rnw.weights import load_params
+from rnw.weights import load_params, save_params
+from rnw.weights.released import RELEASED
 from tests.cli.conftest import A1, F, narrow_network
+from tests.data.miniature import SYNSETS
 from tests.golden_cases import fill_network
 
 
@@ -77,7 +82,10 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert of_pack == {**result, "numbering": None}
 
 
-def test_a_released_file_is_shown_with_its_published_scores(prepared, rnw):
+def test_a_released_file_is_shown_with_its_published_scores(prepared, rnw, monkeypatch):
+    assert "published" not in rnw("eval-cls", "--weights", f"weights/{A1}")[1]  # not its content
+    row = replace(RELEASED[A1], md5=md5(f"weights/{A1}"))
+    monkeypatch.setitem(RELEASED, A1, row)
     code, out, err = rnw("eval-cls", "--weights", f"weights/{A1}")
     assert (code, err) == (0, "")
     assert "center crop of 320, cubic interpolation\n" in out
@@ -119,11 +127,104 @@ def test_validation_in_training_is_the_same(prepared, rnw):
     assert scores["top-1"] * 100 == pytest.approx(result["top1"])
 
 
+SUBSET = "ilsvrc-cls_rna-f_cls4_ep-0001.params"
+
+
+def _subset_network(**options):
+    """For the four prepared classes alone; it prefers the third."""
+    net = fill_network(get_network("model_f", 4, width=1 / 32, **options))
+    bias = net.collect_params()["linear4_bias"]
+    bias.set_data(bias.data() + mx.nd.array([0, 1, 5, 2]))
+    return net
+
+
+@pytest.mark.parametrize("kit", ["given", "kept"])
+def test_networks_of_a_subset_are_tested_on_it(prepared, archives, rnw, kit):
+    save_params(_subset_network(), SUBSET)
+    options = ("--save-predictions", "p.npz", "--per-class")
+    if kit == "given":
+        shutil.rmtree("data/ilsvrc12/ILSVRC2012_devkit_t12")
+        options += ("--devkit", archives / "ILSVRC2012_devkit_t12.tar.gz")
+    code, out, err = rnw("eval-cls", "--weights", SUBSET, *options, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    lines = Path("data/ilsvrc12/val.lst").read_text().splitlines()
+    labels = np.array([int(line.split("\t")[1]) for line in lines])
+    with np.load("p.npz") as arrays:
+        best = np.argsort(-arrays["probabilities"], axis=1)
+    assert best.shape == (12, 4)
+    assert result["top1"] == pytest.approx(100 * np.mean(best[:, 0] == labels))
+    assert (result["top5"], result["subset"]) == (100, 4)
+    assert [row["name"] for row in result["per_class"]] == sorted(wnid for wnid, _ in SYNSETS)
+    numbers = {wnid: number for number, (wnid, _) in enumerate(SYNSETS, 1)}
+    ids = [numbers[wnid] for wnid in Path("data/ilsvrc12/classes.txt").read_text().split()]
+    assert ids == [3, 2, 1, 4]
+    submitted = [list(map(int, line.split())) for line in Path("p.txt").read_text().splitlines()]
+    assert submitted == [[ids[k] for k in row] for row in best.tolist()]
+
+
+def test_predictions_of_a_network_of_a_subset_have_its_names(prepared, rnw):
+    save_params(_subset_network(), SUBSET)
+    picture = min(Path("data/ilsvrc12/ILSVRC2012_val").iterdir())
+    code, out, err = rnw("predict", "--weights", SUBSET, picture, "--json")
+    assert (code, err) == (0, "")
+    (found,) = json.loads(out)["predictions"]
+    names = {row["class"]: row["name"] for row in found["classes"]}
+    assert names == dict(enumerate(sorted(wnid for wnid, _ in SYNSETS)))
+    shutil.rmtree("data")
+    (found,) = predict(load_model(SUBSET, [mx.cpu()]), [_gradient("p.png")])
+    assert {name for _, name, _ in found.classes} == {"0", "1", "2", "3"}
+
+
+def _gradient(path):
+    Image.fromarray(np.arange(90 * 90 * 3).reshape(90, 90, 3).astype(np.uint8)).save(path)
+    return path
+
+
+def test_validation_of_a_network_of_a_subset(prepared, rnw):
+    save_params(_subset_network(), SUBSET)
+    scores = make_validator("ilsvrc-cls", [mx.cpu()])(_subset_network(head="softmax"))
+    result = json.loads(rnw("eval-cls", "--weights", SUBSET, "--json")[1])
+    assert scores["top-1"] * 100 == pytest.approx(result["top1"])
+    listing = Path("data/ilsvrc12/val.lst")
+    lines = listing.read_text().splitlines()
+    lines[2] = lines[2].replace("2\t", "2\t1", 1)
+    listing.write_text("\n".join(lines))
+    with pytest.raises(
+        InputError, match=r"val\.lst: line 3 has label 1\d, expected 0 to 3, the 4 "
+    ):
+        make_validator("ilsvrc-cls", [mx.cpu()])(_subset_network(head="softmax"))
+
+
+def test_networks_of_other_classes_are_refused(prepared, refused):
+    name = SUBSET.replace("cls4", "cls3")
+    save_params(fill_network(get_network("model_f", 3, width=1 / 32)), name)
+    message = refused("eval-cls", "--weights", name)
+    assert "is for 3 classes, ILSVRC 2012 classification has 1000, and is prepared for 4" in message
+
+
+def test_labels_beyond_the_classes_are_named(prepared, refused):
+    listing = Path("data/ilsvrc12/val.lst")
+    lines = listing.read_text().splitlines()
+    lines[6] = "6\t1000\tILSVRC2012_val/x.JPEG"
+    listing.write_text("\n".join(lines))
+    message = refused("eval-cls", "--weights", f"weights/{F}")
+    assert "data/ilsvrc12/val.lst: line 7 has label 1000, expected 0 to 999" in message
+
+
 def test_a_bad_picture_is_named(prepared, refused):
     picture = sorted(Path("data/ilsvrc12/ILSVRC2012_val").iterdir())[3]
     picture.write_bytes(b"no picture")
     message = refused("eval-cls", "--weights", f"weights/{F}")
     assert f"{picture.name}: cannot be read as an image" in message
+
+
+def test_a_picture_too_long_and_thin_is_named(prepared, refused):
+    picture = sorted(Path("data/ilsvrc12/ILSVRC2012_val").iterdir())[3]
+    Image.new("RGB", (201, 1)).save(picture, "JPEG")
+    wording = f"{picture}: a picture of 201 x 1 is too long and thin, expected one side to be at mo"
+    assert wording in refused("eval-cls", "--weights", f"weights/{F}")
+    assert wording in refused("predict", "--weights", f"weights/{F}", picture)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from PIL import Image
 
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.labelled import LabelledImages, Pair
+from rnw.files import md5
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
+from rnw.weights.released import RELEASED
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import make_dataset
 
@@ -117,7 +119,9 @@ def ade20k(fill, monkeypatch):
     return ADE20K
 
 
-def test_a_released_file_is_tested_as_published(rnw, ade20k):
+def test_a_released_file_is_tested_as_published(rnw, ade20k, monkeypatch):
+    assert _scores(rnw, "--weights", ade20k)["published"] is None  # not its content
+    monkeypatch.setitem(RELEASED, ade20k, replace(RELEASED[ade20k], md5=md5(ade20k)))
     scores = _scores(rnw, "--weights", ade20k)
     assert (scores["scales"], scores["flip"], scores["steps"]) == ([500], True, 2)
     assert scores["published"] == (

@@ -1,5 +1,6 @@
 """`rnw prepare`, and the scripts that are the same."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.data import miniature_segmentation
-from tests.data.miniature import make_ilsvrc12, make_places365
+from tests.data.miniature import jpeg, make_ilsvrc12, make_places365
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -107,6 +108,21 @@ def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
     code, out, _ = rnw("prepare", "ilsvrc-cls", "archives", "--subset")
     assert code == 0
     assert "train.lst: 3200 pictures of 4 classes" in out
+
+
+def test_names_that_are_not_utf8_are_shown():
+    for split in ("train", "val"):
+        path = Path(os.fsdecode(b"so\xe9/%s/n1/p.JPEG" % split.encode()))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(jpeg(1, 0))
+    done = subprocess.run(
+        [sys.executable, "-m", "rnw", "prepare", "ilsvrc-cls", b"so\xe9", "--subset"],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(TOOLS.parent)},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"ILSVRC2012_train to so\\udce9/train\n" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import pytest
 
 from rnw.evaluation import table1
 from rnw.evaluation.published import TABLE_1
+from rnw.networks.classifier import get_network
+from rnw.weights import save_params
 from tests.cli.conftest import A1, F
+from tests.golden_cases import fill_network
 
 
 def test_table_1(prepared, rnw, refused):
@@ -37,8 +40,32 @@ def test_table_1(prepared, rnw, refused):
     others = [row for row in rows[2:] if row[0] not in ("Model A1", "Model F, 56-1-1-1-1-9-1-1")]
     assert {cell for row in others for cell in row[3::2]} == {"-"}
     assert "on 12 images" in out
+    assert "images of 4 classes that the data was prepared for, and not to be compared" in out
+    assert {row["ours"]["subset"] for row in content.values() if "ours" in row} == {4}
     assert "Our speed" not in out
     assert "table1/table1.md: exists" in refused(*command)
+
+
+@pytest.mark.parametrize("classes", [4, 21])
+def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
+    other = F.replace("cls1000_ep-0003", f"cls{classes}_ep-0009")
+    save_params(fill_network(get_network("model_f", classes, width=1 / 32)), f"weights/{other}")
+    Path("weights", A1).unlink()
+    code, out, err = rnw("table1", "--weights-dir", "weights", "--no-speed", "--json")
+    assert code == 0
+    said, _ = err.splitlines()
+    assert said == (
+        f"weights/{other}: passed over, it is for {classes} classes, ILSVRC 2012 classification "
+        "has 1000"
+    )
+    found = {row["network"]: row["weights"] for row in json.loads(out)["rows"] if row["weights"]}
+    assert found == {"model_f": f"weights/{F}"}
+    Path("weights", F).unlink()
+    code, out, err = rnw(
+        "table1", "--weights-dir", "weights", "--no-speed", "--json", "--output", "again"
+    )
+    assert (code, err.splitlines()) == (0, [said])
+    assert not [row for row in json.loads(out)["rows"] if row["weights"]]
 
 
 def test_table_1_measures_speed(rnw, monkeypatch):

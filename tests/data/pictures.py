@@ -71,6 +71,7 @@ BAD = {
     "huge.jpg": JPEG[: JPEG.index(b"\xff\xc0") + 5] + b"\xff" * 4 + JPEG[-20:],
     "mark_only.jpg": b"\xff\xd8\xff\xd9",
 }
+THIN = encode(np.zeros((1, 60000, 3), np.uint8))  # whole, but of gigabytes at a crop's height
 
 
 def write_pictures(folder, contents):

@@ -31,6 +31,10 @@ def test_a_list_is_read():
         (b"0\tcat\ta\n", "line 1 is not"),
         (b"0\t1\ta\n1\t-1\tb\n", "line 2 is not"),
         (b"0\t1\ta\tb\n", "line 1 is not"),
+        (b"0\t1\ta\n\n2\t1\tb\n", "line 2 is not"),
+        (b"0\t1\ta\n1\t99999999999999999999\tb\n", "line 2 is not"),
+        (b"0\t1\ta\n1\t1\t\n", "line 2 is not"),
+        (b"0\t1\ta\0b\n", "line 1 is not"),
     ],
 )
 def test_refuses_what_is_no_list(content, wording):

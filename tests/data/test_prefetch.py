@@ -18,8 +18,10 @@ from rnw.errors import InputError
 from tests.data.pictures import (
     BAD,
     ODD,
+    THIN,
     BrokenList,
     DeadlyList,
+    encode,
     good_pictures,
     write_pictures,
 )
@@ -132,13 +134,31 @@ def test_a_bad_picture_is_named(tmp_path, name, workers, threads):
         list(_loader(images, 4, workers=workers, threads=threads).epoch(0))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_picture_too_long_and_thin_is_named(tmp_path, decoder, workers):
+    images = write_pictures(tmp_path, {**good_pictures(3), "thin.jpg": THIN})
+    with pytest.raises(InputError, match=f"^{tmp_path}/thin.jpg: a picture of 60000 x 1 is too lo"):
+        list(_loader(images, 4, workers=workers, decoder=decoder).epoch(0))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 200), (400, 2)])
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_picture_not_too_long_and_thin_is_read(tmp_path, decoder, height, width):
+    picture = encode(np.full((height, width, 3), 99, np.uint8))
+    images = write_pictures(tmp_path, {"thin.jpg": picture})
+    data, _ = _joined(_loader(images, 1, workers=0, decoder=decoder).epoch(0))
+    assert np.isfinite(data).all()
+
+
 def _mixed(folder):
     """Every other picture is bad."""
-    good = good_pictures(len(BAD)).items()
+    bad = {**BAD, "thin.jpg": THIN}
+    good = good_pictures(len(bad)).items()
     images = write_pictures(
-        folder, dict(pair for pairs in zip(good, BAD.items()) for pair in pairs)
+        folder, dict(pair for pairs in zip(good, bad.items()) for pair in pairs)
     )
-    return images, {str(folder / name) for name in BAD}
+    return images, {str(folder / name) for name in bad}
 
 
 @pytest.mark.parametrize(("workers", "threads"), WAYS)

@@ -1,8 +1,10 @@
 """From archives and folders in their official forms to lists."""
 
+import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,13 +18,14 @@ from gluoncv.data.imagenet.classification import ImageNet1kAttr
 
 from rnw.cli import prepare
 from rnw.data.catalog import DATASETS
-from rnw.data.ilsvrc12 import ILSVRC12, read_devkit
+from rnw.data.ilsvrc12 import ILSVRC12, find_devkit, read_class_numbers, read_devkit
 from rnw.data.places365 import PLACES365, class_of, read_file_lists
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.prepare import PUBLICATIONS, Preparation
 from rnw.data.readers import ImageList, read_ilsvrc12, read_places365
 from rnw.data.recordio import PackedImages
 from rnw.errors import InputError
+from rnw.evaluation.predictions import fingerprint
 from tests.data import miniature
 
 OUTPUT = Path("data")
@@ -146,7 +149,36 @@ def test_archives(ilsvrc):
     _prepare(ilsvrc.folder)
     pictures = {f"ILSVRC2012_train/{name}": content for name, content in ilsvrc.train.items()}
     pictures.update({f"ILSVRC2012_val/{name}": content for name, content in ilsvrc.val.items()})
-    assert _tree() == {**pictures, **_expected_lists(ilsvrc)}
+    kit = _kit(ilsvrc)
+    assert _tree() == {**pictures, **_expected_lists(ilsvrc), **kit}
+
+
+def _kit(ilsvrc):
+    """What is kept of the development kit."""
+    names = ("meta.mat", "ILSVRC2012_validation_ground_truth.txt")
+    paths = [f"ILSVRC2012_devkit_t12/data/{name}" for name in names]
+    with tarfile.open(ilsvrc.folder / DEVKIT) as tar:
+        return {path: tar.extractfile(path).read() for path in paths}
+
+
+@pytest.mark.parametrize("form", ["archive", "folder"])
+def test_the_devkit_is_kept_for_the_numbers_of_classes(ilsvrc, extracted, form):
+    _prepare(ilsvrc.folder if form == "archive" else extracted)
+    shutil.rmtree(extracted)
+    assert _tree().items() >= _kit(ilsvrc).items()
+    assert find_devkit(OUTPUT) == OUTPUT / "ILSVRC2012_devkit_t12"
+    expected = {wnid: number for number, (wnid, _) in enumerate(miniature.SYNSETS, 1)}
+    assert read_class_numbers(find_devkit(OUTPUT)) == expected
+    assert list(expected.values()) != [expected[wnid] for wnid in sorted(expected)]
+
+
+def test_a_devkit_that_is_there_stays(ilsvrc):
+    meta = OUTPUT / "ILSVRC2012_devkit_t12/data/meta.mat"
+    _write(meta, b"mine")
+    _prepare(ilsvrc.folder)
+    assert meta.read_bytes() == b"mine"
+    _prepare(ilsvrc.folder, overwrite=True)
+    assert _tree().items() >= _kit(ilsvrc).items()
 
 
 def test_archives_with_their_checksums_and_counts(ilsvrc):
@@ -208,7 +240,7 @@ def test_places_in_folders():
     assert read_places365(OUTPUT, "val").labels.tolist() == made.val_labels
 
 
-@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0"])
+@pytest.mark.parametrize("line", ["a/airfield", "/a/airfield one", " 0", "/ 0", "/a/airfield ²"])
 def test_damaged_places_lists_are_named(line):
     made = miniature.make_places365(Path("archives"))
     lists = made.folder / "filelist_places365-standard.tar"
@@ -221,8 +253,39 @@ def test_places_lists_with_an_unknown_label_are_named():
     made = miniature.make_places365(Path("archives"))
     lists = made.folder / "filelist_places365-standard.tar"
     miniature.write_file_lists(lists, made.train, made.val, [0, 4])
-    with pytest.raises(InputError, match=r"categories_places365\.txt has no label 4"):
+    wording = r"line 2 of places365_val\.txt has label 4, categories_places365\.txt has no label 4"
+    with pytest.raises(InputError, match=wording):
         _prepare(made.folder, PLACES365)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wording"),
+    [
+        (
+            "categories",
+            b"/a/alley 0\n/b/bar 0\n",
+            "line 2 of categories_places365.txt has category",
+        ),
+        ("categories", b"/a/alley 0\n/a/alley 1\n", "category alley with label 1, one of which a"),
+        (
+            "train",
+            b"/a/alley/1.jpg 2\n",
+            "line 1 of places365_train_standard.txt has label 2, cate",
+        ),
+        ("train", b"/b/b\xe9r/1.jpg\n", "line 1 of places365_train_standard.txt is '/b/b\ufffdr/1"),
+        (
+            "val",
+            b"v1.jpg 0\nv2.jpg 1\nv1.jpg 1\n",
+            "line 3 of places365_val.txt names v1.jpg again",
+        ),
+    ],
+)
+def test_places_lists_that_contradict_themselves_are_named(name, content, wording):
+    files = {"categories": b"/a/alley 0\n/b/b\xe9r 1\n", "train": b"", "val": b"", name: content}
+    names = ("categories_places365.txt", "places365_train_standard.txt", "places365_val.txt")
+    miniature.write_tar(Path("lists.tar"), list(zip(names, files.values())))
+    with pytest.raises(InputError, match="^lists.tar: .*" + re.escape(wording)):
+        read_file_lists(Path("lists.tar"))
 
 
 def test_places_file_lists_are_read(places):
@@ -251,6 +314,54 @@ def test_what_is_done_is_not_done_again(ilsvrc):
     before = _tree()
     (OUTPUT / "val.lst").write_text("spoilt")
     _prepare(ilsvrc.folder, pack=True, overwrite=True)
+    assert _tree() == before
+
+
+@pytest.mark.parametrize("lines", [12, 5])
+def test_a_changed_list_is_packed_anew(ilsvrc, lines):
+    _prepare(ilsvrc.folder)
+    listing = OUTPUT / "val.lst"
+    names = [line.split("\t")[2] for line in listing.read_text().splitlines()]
+    listing.write_text("".join(f"{k}\t0\t{name}\n" for k, name in enumerate(names)))
+    _prepare(ilsvrc.folder, pack=True)
+    names = names[::-1][:lines]  # with the same labels
+    listing.write_text("".join(f"{k}\t0\t{name}\n" for k, name in enumerate(names)))
+    with pytest.raises(InputError, match=r"^data/val\.rec: was not packed of data/val\.lst as it "):
+        read_ilsvrc12(OUTPUT, "val")
+    steps = Preparation(ILSVRC12, [], OUTPUT, subset=True, pack=True).plan()
+    assert [step.text for step in steps] == ["pack the pictures of val in data/val.rec"]
+    _prepare(ilsvrc.folder, pack=True)
+    packed = read_ilsvrc12(OUTPUT, "val")
+    assert isinstance(packed, PackedImages)
+    expected = [(OUTPUT / name).read_bytes() for name in names]
+    assert [packed.read(k) for k in range(len(packed))] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("val.rec", lambda pack: pack[:-4]),  # more than padding
+        ("val.rec", lambda pack: pack[: len(pack) // 2]),
+        ("val.rec", lambda pack: pack + b"more"),
+        ("val.idx", lambda index: index[:-20]),
+        ("val.idx", lambda index: index + b"no number"),
+        ("val.idx", lambda index: b""),
+    ],
+)
+def test_a_pack_that_is_not_whole_is_made_anew(ilsvrc, name, spoil):
+    _prepare(ilsvrc.folder, pack=True)
+    before = _tree()
+    (OUTPUT / name).write_bytes(spoil(before[name]))
+    _prepare(ilsvrc.folder, pack=True)
+    assert _tree() == before
+
+
+@pytest.mark.parametrize("name", ["val.rec", "val.idx", "val.md5"])
+def test_a_pack_that_lacks_a_file_is_made_anew(ilsvrc, name):
+    _prepare(ilsvrc.folder, pack=True)
+    before = _tree()
+    (OUTPUT / name).unlink()
+    _prepare(ilsvrc.folder, pack=True)
     assert _tree() == before
 
 
@@ -307,11 +418,82 @@ def test_goes_on_after_it_was_killed(ilsvrc, calls):
         ]
 
 
+def _begin(ilsvrc, publication, **options):
+    """Stop an extraction after five of the training pictures."""
+
+    def stop(done, total):
+        if len(list(OUTPUT.rglob("*.JPEG"))) == 5:
+            raise KeyboardInterrupt
+
+    for step in Preparation(publication, [ilsvrc.folder], OUTPUT, **options).plan():
+        with contextlib.suppress(KeyboardInterrupt):
+            step.run(stop)
+        if step.text.startswith("extract"):
+            break
+    return {path: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.JPEG")}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_what_was_extracted_without_a_check_is_compared_with_one(ilsvrc, checked):
+    publication = _official(ilsvrc)
+    before = _begin(ilsvrc, publication, md5=checked)
+    assert len(before) == 5
+    victim = min(before)
+    spoilt = bytes(victim.stat().st_size)
+    victim.write_bytes(spoilt)
+    steps = Preparation(publication, [ilsvrc.folder], OUTPUT).plan()
+    texts = [step.text for step in steps]
+    assert (f"check the md5 of {ilsvrc.folder / TRAIN}" in texts) != checked
+    for step in steps:
+        step.run()
+    found = (OUTPUT / "ILSVRC2012_train" / victim.parent.name / victim.name).read_bytes()
+    assert found == (spoilt if checked else ilsvrc.train[f"{victim.parent.name}/{victim.name}"])
+    after = {path.name: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.JPEG")}
+    kept = [path for path in before if path != victim]
+    assert [after[path.name] for path in kept] == [before[path] for path in kept]
+    assert not [path for path in OUTPUT.iterdir() if path.name.startswith(".")]
+
+
+def test_another_archive_than_the_one_begun_with_is_checked(ilsvrc):
+    publication = _official(ilsvrc)
+    folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
+    _begin(ilsvrc, publication)
+    content = bytearray((folder / TRAIN).read_bytes())
+    content[-1] ^= 1
+    (folder / TRAIN).write_bytes(content)
+    with pytest.raises(InputError, match=f"{TRAIN}: damaged or not the official file"):
+        _prepare(folder, publication, subset=False)
+
+
 def test_a_file_cut_short_is_extracted_again(ilsvrc):
     name = next(iter(ilsvrc.train))
     _write(OUTPUT / ".ILSVRC2012_train.part" / name, ilsvrc.train[name][:50])
     _prepare(ilsvrc.folder)
     assert (OUTPUT / "ILSVRC2012_train" / name).read_bytes() == ilsvrc.train[name]
+
+
+@pytest.mark.parametrize("name", ["ILSVRC2012_train", ".ILSVRC2012_train.part"])
+def test_a_dead_link_gives_way(ilsvrc, name):
+    OUTPUT.mkdir()
+    (OUTPUT / name).symlink_to("gone")
+    _prepare(ilsvrc.folder)
+    assert not (OUTPUT / "ILSVRC2012_train").is_symlink()
+    assert _tree().items() >= _expected_lists(ilsvrc).items()
+    assert not Path("gone").exists()
+
+
+@pytest.mark.parametrize("name", ["data", "data/.ILSVRC2012_train.part/n02119789"])
+def test_a_dead_link_in_the_place_of_a_folder_is_named(ilsvrc, name):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).symlink_to("gone")
+    with pytest.raises(InputError, match=rf"^{name}: a file or a dead link is in the place of a "):
+        _prepare(ilsvrc.folder)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(ilsvrc):
+    _write(OUTPUT / "ILSVRC2012_val", b"a file")
+    with pytest.raises(InputError, match=r"^data/ILSVRC2012_val: a file is in the place of a fo"):
+        Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, subset=True).plan()
 
 
 def test_a_plan_does_nothing(ilsvrc):
@@ -341,6 +523,31 @@ def test_what_is_missing_is_named(ilsvrc, there, wording):
 def test_a_missing_folder_is_named():
     with pytest.raises(InputError, match=r"^absent: no such directory"):
         Preparation(ILSVRC12, [Path("absent")], OUTPUT).plan()
+
+
+def test_a_split_named_twice_is_done_once(ilsvrc):
+    once, twice = (
+        Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, splits, subset=True, pack=True).plan()
+        for splits in (("val",), ("val", "val"))
+    )
+    assert [step.text for step in twice] == [step.text for step in once]
+
+
+def test_names_that_are_not_utf8(extracted):
+    for split, category in (
+        ("train", b"n\xe9"),
+        ("val", b"n\xe9"),
+        ("train", b"n1"),
+        ("val", b"n1"),
+    ):
+        name = os.fsencode(f"other/{split}/") + category + b"/p\xe9.JPEG"
+        _write(Path(os.fsdecode(name)), miniature.jpeg(1, 0))
+    _prepare(Path("other"))
+    assert (OUTPUT / "classes.txt").read_bytes() == b"n1\nn\xe9\n"
+    images = read_ilsvrc12(OUTPUT, "val")
+    assert images.labels.tolist() == [0, 1]
+    assert images.read(1) == miniature.jpeg(1, 0)
+    assert len(fingerprint(images)) == 32
 
 
 def test_one_split_alone(ilsvrc):
@@ -472,6 +679,51 @@ def test_a_subset_of_the_classes(ilsvrc, extracted):
     assert Counter(train.labels.tolist()) == {0: 6, 1: 6, 2: 6}
     kept = {0: 0, 2: 1, 3: 2}
     assert val.labels.tolist() == [kept[k] for k in ilsvrc.val_labels if k in kept]
+
+
+@pytest.mark.parametrize("subset", [True, False])
+def test_a_list_of_a_subset_without_its_classes_is_done_anew(ilsvrc, extracted, subset):
+    publication = _official(ilsvrc)
+    _prepare(extracted, publication, subset, splits=("train",))
+    (OUTPUT / "classes.txt").unlink()
+    if subset:
+        wording = r"^data/classes\.txt: is not there, which data/train\.lst was made with"
+        with pytest.raises(InputError, match=wording):
+            _prepare(extracted, publication, splits=("val",))
+        assert not (OUTPUT / "val.lst").exists()
+        _prepare(extracted, publication, overwrite=True)
+    else:
+        _prepare(extracted, publication, subset=False, splits=("val",))
+    lists = {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.is_file()}
+    assert lists == _expected_lists(ilsvrc)
+
+
+@pytest.mark.parametrize("name", ["val.lst", "val.idx", "val.md5"])
+def test_folders_in_the_place_of_files_are_named(ilsvrc, name):
+    (OUTPUT / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"^data/{name}: cannot be removed: "):
+        _prepare(ilsvrc.folder, pack=True, overwrite=True)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_empty_folder_is_named(extracted, split):
+    _prepare(extracted)
+    before = {name: (OUTPUT / name).read_bytes() for name in ("train.lst", "val.lst")}
+    shutil.rmtree(extracted / split)
+    (extracted / split).mkdir()
+    with pytest.raises(InputError, match=rf"^data/ILSVRC2012_{split}: holds no pictures; com"):
+        _prepare(extracted, overwrite=True, splits=(split,))
+    assert {name: (OUTPUT / name).read_bytes() for name in before} == before
+
+
+def test_validation_pictures_of_no_class_of_a_subset_are_named(ilsvrc, extracted):
+    for name, label in zip(ilsvrc.val, ilsvrc.val_labels):
+        if label:
+            (extracted / "val" / name).unlink()
+    shutil.rmtree(extracted / "train/n01440764")
+    with pytest.raises(InputError, match=r"ILSVRC2012_val: none of its pictures is of a class in "):
+        _prepare(extracted)
+    assert not (OUTPUT / "train.lst").exists()
 
 
 def test_splits_of_a_subset_one_after_the_other(extracted):

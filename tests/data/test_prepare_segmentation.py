@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -453,6 +454,17 @@ def test_a_truncated_archive_is_named(archives, archive, share):
     with pytest.raises(InputError, match=f"{archive}: truncated, or not the official file"):
         _prepare(name, folder)
     assert not _lists()
+
+
+def test_an_encrypted_zip_is_named(archives):
+    folder = archives("ade20k")
+    archive = folder / "release_test.zip"
+    content = bytearray(archive.read_bytes())
+    for start in [found.start() for found in re.finditer(b"PK\1\2", content)]:
+        content[start + 8] |= 1  # the flags of a member
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=r"release_test\.zip: truncated, or not .*is encrypted"):
+        _prepare("ade20k", folder)
 
 
 def test_members_of_a_zip_that_would_lie_elsewhere_are_refused(archives):

@@ -2,15 +2,24 @@
 
 import io
 import pickle
+import subprocess
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.data.lists import Listing
+from rnw.data.lists import Listing, write_list
 from rnw.data.readers import ImageList
-from rnw.data.recordio import MAGIC, PackedImages, read_record, write_pack, write_record
+from rnw.data.recordio import (
+    MAGIC,
+    PackedImages,
+    check_origin,
+    is_packed,
+    read_record,
+    write_pack,
+    write_record,
+)
 from rnw.errors import InputError
 
 CONTENTS = [
@@ -92,6 +101,27 @@ def test_a_pack_that_fails_leaves_none(images):
     with pytest.raises(InputError, match=r"^pictures/7\.JPEG: no such image"):
         write_pack(images, "train.rec")
     assert [path.name for path in Path().iterdir()] == ["pictures"]
+
+
+def test_a_pack_that_fails_leaves_the_earlier_one(images):
+    write_pack(images, "train.rec")
+    before = {path: path.read_bytes() for path in Path().glob("train.*")}
+    Path("pictures/7.JPEG").unlink()
+    with pytest.raises(InputError, match=r"^pictures/7\.JPEG: no such image"):
+        write_pack(images, "train.rec")
+    assert {path: path.read_bytes() for path in Path().glob("train.*")} == before
+    assert len(before) == 2
+
+
+def test_a_pack_tells_of_which_list_it_is(images):
+    write_list("train.lst", [(label, "x.JPEG") for label in images.labels.tolist()])
+    assert not is_packed(Path("train.lst"))
+    write_pack(images, "train.rec", listing=Path("train.lst"))
+    assert is_packed(Path("train.lst"))
+    assert subprocess.run(["md5sum", "-c", "train.md5"], timeout=60).returncode == 0
+    write_pack(images, "train.rec")  # of nobody knows which
+    assert not is_packed(Path("train.lst"))
+    check_origin(Path("train.lst"))
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,20 @@ def test_damaged_predictions_are_refused(content):
         _evaluate(_model())
 
 
+@pytest.mark.parametrize("method", [1, 8, 99])
+def test_predictions_that_claim_to_be_compressed_are_refused(method):
+    _evaluate(_model())
+    kept = Path("kept/test_32_center.npz")
+    content = bytearray(kept.read_bytes())
+    for place in (content.index(b"PK\1\2") + 10, 8):  # in the index of the archive, in the file
+        content[place] = method
+    kept.write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"center\.npz: cannot be read as kept predictions .*--over"
+    ):
+        _evaluate(_model())
+
+
 def test_a_folder_that_cannot_be_written_is_refused_at_once():
     Path("kept").write_text("a file")
     model = _model()
@@ -171,6 +185,8 @@ def test_submissions_have_the_numbers_of_the_development_kit():
     archive = made.folder / "ILSVRC2012_devkit_t12.tar.gz"
     numbers, source = find_numbering(_model().dataset, Path(), archive)
     assert source == f"ILSVRC2012_ID of {archive}"
+    of_folder = find_numbering(_model().dataset, Path(), archive.parent)
+    assert (of_folder.numbers.tolist(), of_folder.description) == (numbers.tolist(), source)
     assert [SYNSETS[number - 1][0] for number in numbers] == list(made.classes)
     assert list(read_devkit(archive).classes) == list(made.classes)
     assert find_numbering(_model().dataset, made.folder)[0].tolist() == numbers.tolist()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnw.errors import InputError
-from rnw.weights.released import RELEASED, verify
+from rnw.weights.released import RELEASED, published_of, verify
 
 PUBLISHED = [
     (
@@ -76,6 +76,15 @@ def row(monkeypatch):
 def test_content_tells_the_file(name, row):
     Path(name).write_bytes(CONTENT)
     assert verify(name) is row
+
+
+def test_published_scores_are_of_the_content(row):
+    Path(A).write_bytes(CONTENT)
+    assert published_of(A) == "ILSVRC 2012 val, 320: top-1 error 19.20, top-5 error 4.73"
+    Path("renamed.params").write_bytes(CONTENT)  # nobody knows that it is to be tested so
+    assert published_of("renamed.params") is None
+    Path(A).write_bytes(CONTENT[:-1])
+    assert published_of(A) is None
 
 
 def test_a_damaged_file(row):
