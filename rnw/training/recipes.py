@@ -55,7 +55,7 @@ class SegmentationRecipe(Recipe):
     `split` is that of the data set by default. The longer side of pictures is `origin` times a rate
     in `rates`, crops have `crop` pixels, rounded up to whole strides. `dropout` is that of levels 6
     and 7. `loss` is 'softmax', or 'ohem' with online bootstrapping. A second phase starts from the
-    last checkpoint of the recipe that it `continues`, in the same folder.
+    last checkpoint of the recipe that it `continues`, of its own network, in the same folder.
     """
 
     split: str = ""
@@ -312,11 +312,13 @@ def input_size(recipe: Recipe) -> int:
 def named_weights(recipe: Recipe, folder: Path = OUTPUT) -> Optional[Path]:
     """The file that the recipe starts from, in `models/` or of a first phase in `folder`, if any.
 
-    It may not be there.
+    It may not be there. A first phase is of the data set, network, classes and stride that the
+    recipe has, changed or not, and of as many epochs as its own recipe.
     """
     if isinstance(recipe, SegmentationRecipe) and recipe.continues:
         first = find_recipe(recipe.continues)
-        return folder / model_label(first).params_file(first.epochs)
+        label = dataclasses.replace(model_label(recipe), suffix=first.suffix)
+        return folder / label.params_file(first.epochs)
     return MODELS / recipe.starts_from if recipe.starts_from else None
 
 
@@ -331,7 +333,7 @@ def starting_weights(
     if weights is None and path is not None and not path.is_file():
         how = "put the released file there (`rnw weights` lists them)"
         if path.parent != MODELS:
-            how = f"train recipe {recipe.continues} first, with the same --output"
+            how = f"train recipe {recipe.continues} first, with the same --output and network"
         raise InputError(
             f"{path}: not there, and recipe {recipe.name} starts from it: {how}, or pass other "
             "weights of the family with --weights"

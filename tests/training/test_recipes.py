@@ -132,6 +132,26 @@ def test_two_phases(first, second):
     assert differing == changed | ({"split"} if first.split else set())
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "file"),
+    [
+        ("cityscapes", ["network=model_a2"], "cityscapes_rna-a2_cls19_s8_ep-0140.params"),
+        ("voc", ["network=resnet101"], "voc_resnet101_cls21_s8_ep-0039.params"),
+        ("voc_coco", ["network=a", "stride=16"], "voc_rna-a_cls21_s16_coco_ep-0004.params"),
+        ("voc", ["dataset=shapes", "classes=5"], "shapes_rna-a1_cls5_s8_ep-0039.params"),
+        ("voc", ["suffix=mine", "epochs=1"], "voc_rna-a1_cls21_s8_ep-0039.params"),
+    ],
+)
+def test_a_second_phase_starts_from_its_own_network(name, overrides, file):
+    second = find_recipe(f"{name}_linear", overrides)
+    assert named_weights(second, Path("out")) == Path("out", file)
+    with pytest.raises(InputError, match=rf"^out/{file}: not there"):
+        starting_weights(second, folder=Path("out"))
+    shared = [field for field in overrides if not field.startswith(("suffix", "epochs"))]
+    first = find_recipe(name, shared)
+    assert model_label(first).params_file(first.epochs) == file
+
+
 @pytest.mark.parametrize(("name", "pictures"), PICTURES.items())
 def test_updates_are_those_on_cityscapes(name, pictures):
     """25,900 and 11,840, to whole epochs."""
