@@ -100,6 +100,19 @@ def read_label(path: PathLike) -> np.ndarray:
         raise InputError(f"{path}: cannot be read as a label map: {error}") from error
 
 
+def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:
+    """Check that labels (H, W) have the `size` (H, W) of their picture.
+
+    Raises InputError, naming the files of both, when they have not.
+    """
+    height, width = size
+    if labels.shape != (height, width):
+        raise InputError(
+            f"{label}: a label map of {labels.shape[1]} x {labels.shape[0]}, its picture {image} "
+            f"is {width} x {height}; they do not belong together"
+        )
+
+
 def write_label(path: PathLike, labels: np.ndarray) -> None:
     """Write labels (H, W) uint8 as a grey PNG file, whole or not at all."""
     with atomic_write(path) as file:

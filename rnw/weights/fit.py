@@ -3,11 +3,11 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Iterable, Iterator, List, Mapping, Tuple
+from typing import Iterable, List, Mapping, Tuple
 
 import numpy as np
 
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layout import (
     LINEAR,
@@ -58,21 +58,12 @@ def network_of_label(
     Raises InputError when they do not fit each other.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    with _naming(path):
+    with naming(path):
         config = _configure(label, shapes, options)
     if config.head == "features":
         shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
     check_parameters(config, config.parameters(), shapes, path)
     return config
-
-
-@contextlib.contextmanager
-def _naming(path: PathLike) -> Iterator[None]:
-    """Let an InputError begin with the file that it is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
@@ -98,7 +89,7 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     units = [len({unit for at, unit in found if at == str(level)}) for level in range(1, 8)]
     units[1:] = [max(1, number) for number in units[1:]]
     linear = [shapes[name] for name in _linear(shapes)]
-    with _naming(path):
+    with naming(path):
         config = configure(
             NetworkSpec("-".join(map(str, (224, *units))), 224, tuple(units), ALL_STRIDED),
             linear[0][0] if linear and linear[0] else None,
