@@ -13,6 +13,7 @@ from rnw.weights.labels import ModelLabel
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
+LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
 
 
 @dataclass(frozen=True)
@@ -275,11 +276,18 @@ def _check_segmentation(recipe: SegmentationRecipe) -> None:
     for field in ("crop", "origin", "stride"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
-    if len(recipe.rates) != 2 or not 1 / recipe.origin <= recipe.rates[0] <= recipe.rates[1]:
+    if not _are_rates(recipe):
         raise InputError(
             f"rates is {recipe.rates}, expected two numbers, the first not above the second, and a "
-            "pixel of origin at least"
+            f"pixel of origin at least, {LARGEST:,} at most (origin is {recipe.origin})"
         )
+
+
+def _are_rates(recipe: SegmentationRecipe) -> bool:
+    if len(recipe.rates) != 2:
+        return False
+    shortest, longest = (rate * recipe.origin for rate in recipe.rates)
+    return 1 <= shortest <= longest <= LARGEST
 
 
 def model_label(recipe: Recipe) -> ModelLabel:

@@ -4,9 +4,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnw.data.catalog import DATASETS
+from rnw.data.crops import Cropping
 from rnw.errors import InputError
 from rnw.networks.zoo import network_names
 from rnw.training.recipes import (
@@ -217,6 +219,19 @@ def test_refuses_bad_overrides(override, wording):
         ("rates=1,x", "cannot set rates=1,x: expected two numbers joined by a comma"),
         ("rates=1.3,0.7", "rates is .1.3, 0.7., expected two numbers"),
         ("rates=0.001,1", "and a pixel of origin at least"),
+        (
+            "rates=0.7,inf",
+            r"^rates is \(0\.7, inf\), expected .* 65,535 at most \(origin is 500\)$",
+        ),
+        ("rates=inf,inf", "expected two numbers"),
+        ("rates=-inf,inf", "expected two numbers"),
+        ("rates=1e30,1e31", "expected two numbers, .* 65,535 at most"),
+        ("rates=0.7,131.08", "expected two numbers, .* 65,535 at most"),
+        ("rates=nan,1", "rates is .nan, 1.0., expected two numbers"),
+        ("rates=0.7,nan", "expected two numbers"),
+        ("rates=", r"rates is \(\), expected two numbers"),
+        ("rates=1,1,1", "rates is .1.0, 1.0, 1.0., expected two numbers"),
+        ("origin=1000000000", "65,535 at most .origin is 1000000000."),
         ("crop=0", "crop is 0, expected at least 1"),
         ("stride=0", "stride is 0, expected at least 1"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
@@ -225,6 +240,16 @@ def test_refuses_bad_overrides(override, wording):
 def test_refuses_bad_overrides_of_segmentation(override, wording):
     with pytest.raises(InputError, match=wording):
         find_recipe("voc", [override])
+
+
+@pytest.mark.parametrize("pixels", [1, 65_535])
+def test_the_smallest_and_the_largest_rate_can_be_drawn(pixels):
+    recipe = find_recipe("voc", ["origin=500", f"rates={pixels / 500},{pixels / 500}"])
+    cropping = Cropping(504, recipe.origin, recipe.classes, recipe.rates)
+    box, _ = cropping.draw(30, 20, np.random.RandomState(0))
+    assert (box.height, box.width) == (max(1, int(504 / (pixels / 30))),) * 2
+    with pytest.raises(InputError, match="a pixel of origin at least"):
+        find_recipe("voc", ["origin=49", f"rates={1 / 49},1"])  # rounded, 0.9999... pixels
 
 
 def test_refuses_unknown_recipe():
