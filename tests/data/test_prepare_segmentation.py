@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from rnw.cli import prepare
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.pascal_context import CLASSES as CONTEXT_CLASSES
 from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.voc import CLASSES as VOC_CLASSES
 from rnw.errors import InputError
 from tests.data import miniature_segmentation as miniature
 
@@ -170,6 +172,100 @@ def test_coco_of_a_year_without_its_annotations_is_named(archives):
         _prepare("voc", folder)
 
 
+@pytest.fixture
+def annotated(archives):
+    """Prepare VOC and COCO with fields of an annotation of the first picture changed."""
+    pytest.importorskip("pycocotools", reason="label maps of COCO are drawn by pycocotools")
+
+    def prepare(number, **fields):
+        folder = archives("voc")
+        files = miniature.coco_files()[0]
+        annotations = files["annotations_trainval2014.zip"]
+        name = "annotations/instances_train2014.json"
+        content = json.loads(annotations[name])
+        content["annotations"][number].update(fields)
+        annotations[name] = json.dumps(content).encode()
+        miniature.write_archives(folder, files)
+        _prepare("voc", folder)
+        return SEGMENTATION["voc"].read(OUTPUT, "train_coco").label(4)
+
+    return prepare
+
+
+def test_outlines_that_are_empty_draw_nothing(annotated):
+    """Of the second annotation, a couch that is partly below a car."""
+    found, whole = annotated(1, segmentation=[]), next(iter(miniature.coco_files()[1].values()))
+    couch = VOC_CLASSES.index("sofa")
+    assert (whole == couch).any()
+    np.testing.assert_array_equal(found, np.where(whole == couch, 0, whole))
+
+
+def test_masks_in_packed_runs(annotated):
+    """What pycocotools makes of its own runs, of which annotations have either form."""
+    mask = pytest.importorskip("pycocotools.mask")
+    whole = next(iter(miniature.coco_files()[1].values()))
+    couch = VOC_CLASSES.index("sofa")
+    inside = np.random.RandomState(0).randint(0, 2, whole.shape).astype(np.uint8)
+    packed = mask.encode(np.asfortranarray(inside))
+    found = annotated(1, segmentation={**packed, "counts": packed["counts"].decode()})
+    ground = np.where(whole == couch, 0, whole)
+    above = np.isin(ground, (0, 255)) & (inside == 1)
+    np.testing.assert_array_equal(found, np.where(above, couch, ground))
+
+
+POLYGON = r"expected a polygon x1, y1, x2, y2, x3, y3\.\.\. of pixels, found "
+RUNS = "expected a mask in runs of 768 pixels in all$"
+
+
+@pytest.mark.parametrize(
+    ("outline", "wording"),
+    [
+        ([[2, 2, 9, 9]], POLYGON + r"\[2, 2, 9, 9\]$"),
+        ([[2, 2, 9, 9, 2, 9], [2, 2]], POLYGON + r"\[2, 2\]$"),
+        ([[2, 2, 9, 9, 2, 9], []], POLYGON + r"\[\]$"),
+        ([[2, 2, 9, 9, 2, 9, 4]], POLYGON),
+        ([2, 2, 9, 9, 2, 9], POLYGON + "2$"),
+        ([[2, 2, 9, 9, 2, None]], POLYGON),
+        ([[2, 2, 9, 9, 2, float("nan")]], POLYGON),
+        ([[2, 2, 9, 9, 2, 1e30]], POLYGON),
+        ([["a", 2, 9, 9, 2, 9]], POLYGON),
+        ([{"x": 1}], POLYGON),
+        ("none", r"expected polygons, or a mask in runs of size \[24, 32\]$"),
+        ({"counts": [768]}, ".*in runs of size"),
+        ({"counts": [768], "size": [32, 24]}, ".*in runs of size"),
+        ({"size": [24, 32]}, RUNS),
+        ({"counts": [], "size": [24, 32]}, RUNS),
+        ({"counts": [5], "size": [24, 32]}, RUNS),
+        ({"counts": [700, 69], "size": [24, 32]}, RUNS),
+        ({"counts": [788, -20], "size": [24, 32]}, RUNS),
+        ({"counts": [1.5, 766.5], "size": [24, 32]}, RUNS),
+        ({"counts": "b1", "size": [24, 32]}, RUNS),
+        ({"counts": "", "size": [24, 32]}, RUNS),
+    ],
+)
+def test_outlines_that_cannot_be_drawn_are_named(annotated, outline, wording):
+    where = r"^data/COCO/annotations/instances_train2014\.json: annotation 1: "
+    with pytest.raises(InputError, match=where + wording):
+        annotated(1, segmentation=outline)
+    assert not Path(OUTPUT, "train_coco.lst").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "wording"),
+    [
+        ({"area": "large"}, "ValueError"),
+        ({"area": None}, "TypeError"),
+        ({"image_id": 7}, "KeyError.7"),
+    ],
+)
+def test_annotations_of_another_form_are_named(annotated, fields, wording):
+    where = (
+        r"^data/COCO/annotations/instances_train2014\.json: cannot be read as COCO's annotations"
+    )
+    with pytest.raises(InputError, match=f"{where}: {wording}"):
+        annotated(1, **fields)
+
+
 def test_context_can_be_had_as_pictures(archives):
     _prepare("pascal-context", archives("pascal-context", without=["trainval.tar.gz"]))
     pictures = SEGMENTATION["pascal-context"].read(OUTPUT, "train")
@@ -222,6 +318,7 @@ import os, signal, sys
 from pathlib import Path
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.voc import CLASSES as VOC_CLASSES
 told = 0
 def kill(done, total):
     global told
