@@ -2,17 +2,21 @@
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import LOSSES, SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
-from rnw.weights.labels import ModelLabel
+from rnw.weights.labels import ModelLabel, parse_label
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
+MAX_SUFFIX = 100
+_SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")
 LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
 
 
@@ -266,13 +270,31 @@ def _check(recipe: Recipe) -> None:
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
         if not 0 <= getattr(recipe, field) < float("inf"):
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
+    _check_suffix(recipe)
     if isinstance(recipe, SegmentationRecipe):
         _check_segmentation(recipe)
+
+
+def _check_suffix(recipe: Recipe) -> None:
+    """It is a part of file names, from which the network is found again."""
+    if not _SUFFIX.fullmatch(recipe.suffix):
+        raise InputError(
+            f"suffix is {recipe.suffix!r}, expected at most {MAX_SUFFIX} letters a to z, digits "
+            "and any of '_-.+=', not 'ep-' at first"
+        )
+    label = ModelLabel("dataset", "a", recipe.classes, _stride(recipe), recipe.suffix)
+    if parse_label(label.params_file(1)) != label:
+        raise InputError(f"suffix is {recipe.suffix!r}, which in file names would be the stride")
 
 
 def _check_segmentation(recipe: SegmentationRecipe) -> None:
     if recipe.loss not in LOSSES:
         raise InputError(f"loss is {recipe.loss!r}, expected one of {', '.join(LOSSES)}")
+    if recipe.classes > IGNORED_LABEL:
+        raise InputError(
+            f"classes is {recipe.classes}, expected at most {IGNORED_LABEL}: label maps have 8 "
+            f"bits, and {IGNORED_LABEL} is ignored"
+        )
     for field in ("crop", "origin", "stride"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
@@ -293,8 +315,11 @@ def _are_rates(recipe: SegmentationRecipe) -> bool:
 def model_label(recipe: Recipe) -> ModelLabel:
     """The label of what the recipe trains."""
     network = find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")
-    stride = recipe.stride if isinstance(recipe, SegmentationRecipe) else None
-    return ModelLabel(recipe.dataset, network, recipe.classes, stride, recipe.suffix)
+    return ModelLabel(recipe.dataset, network, recipe.classes, _stride(recipe), recipe.suffix)
+
+
+def _stride(recipe: Recipe) -> Optional[int]:
+    return recipe.stride if isinstance(recipe, SegmentationRecipe) else None
 
 
 def recipe_network(recipe: Recipe) -> NetworkConfig:

@@ -20,6 +20,7 @@ from rnw.training.recipes import (
     named_weights,
     starting_weights,
 )
+from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
 
 FINE_TUNINGS = ("a_to_a1", "a_to_a2")
@@ -206,6 +207,18 @@ def test_overrides(override, field, value):
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("base_lr=-1", "base_lr is -1.0, expected 0 or more"),
         ("base_lr=nan", "base_lr is nan"),
+        ("suffix=a/b", "suffix is 'a/b', expected at most 100 letters a to z, digits and any of"),
+        ("suffix=../x", "suffix is '../x', expected at most"),
+        ("suffix=a*", "expected at most 100 letters"),
+        ("suffix=[a]", "expected at most 100 letters"),
+        ("suffix=a\0", "expected at most 100 letters"),
+        ("suffix=a\nb", "expected at most 100 letters"),
+        ("suffix=a\n", "expected at most 100 letters"),
+        ("suffix=ä", "expected at most 100 letters"),
+        ("suffix=" + 101 * "x", "expected at most 100 letters"),
+        ("suffix=ep-0001", "suffix is 'ep-0001', expected .*, not 'ep-' at first"),
+        ("suffix=s8", "suffix is 's8', which in file names would be the stride"),
+        ("suffix=s16_mine", "suffix is 's16_mine', which in file names would be the stride"),
     ],
 )
 def test_refuses_bad_overrides(override, wording):
@@ -235,6 +248,8 @@ def test_refuses_bad_overrides(override, wording):
         ("crop=0", "crop is 0, expected at least 1"),
         ("stride=0", "stride is 0, expected at least 1"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
+        ("suffix=a/b", "suffix is 'a/b', expected at most"),
+        ("classes=256", "classes is 256, expected at most 255: label maps have 8 bits"),
     ],
 )
 def test_refuses_bad_overrides_of_segmentation(override, wording):
@@ -250,6 +265,15 @@ def test_the_smallest_and_the_largest_rate_can_be_drawn(pixels):
     assert (box.height, box.width) == (max(1, int(504 / (pixels / 30))),) * 2
     with pytest.raises(InputError, match="a pixel of origin at least"):
         find_recipe("voc", ["origin=49", f"rates={1 / 49},1"])  # rounded, 0.9999... pixels
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("suffix", ["s", "sum", "x1-140", "from-a", "a_b.c+d=1", 100 * "x", None])
+def test_labels_are_read_as_written(name, suffix):
+    recipe = find_recipe(name, [] if suffix is None else [f"suffix={suffix}"])
+    label = model_label(recipe)
+    assert parse_label(label.params_file(recipe.epochs)) == label
+    assert label.suffix == (recipe.suffix if suffix is None else suffix)
 
 
 def test_refuses_unknown_recipe():
