@@ -161,6 +161,6 @@ def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:
     with atomic_write(path) as file:
         for pair in pairs:
             names = [name for name in pair if name is not None]
-            if any("\t" in name or "\n" in name for name in names):
+            if any(set(name) & set("\t\r\n") for name in names):
                 raise InputError(f"{pair.image!r}: rename it, a list holds no tabs and line breaks")
             file.write(b"\t".join(map(os.fsencode, names)) + b"\n")

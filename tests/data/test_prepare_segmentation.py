@@ -16,6 +16,7 @@ from PIL import Image
 
 from rnw.cli import prepare
 from rnw.data.catalog import SEGMENTATION
+from rnw.data.labelled import read_label
 from rnw.data.pascal_context import CLASSES as CONTEXT_CLASSES
 from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
 from rnw.data.voc import CLASSES as VOC_CLASSES
@@ -520,11 +521,23 @@ def test_a_damaged_picture_is_named(folders):
         _prepare("ade20k", folder)
 
 
+def _sbd(labels):
+    return miniature.matlab(GTcls={"Segmentation": labels})
+
+
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
         (b"MATLAB 5.0 MAT-file" + bytes(200), r"2010_000001\.mat: cannot be read as a label map"),
         (miniature.matlab(LabelMap=np.zeros((4, 4))), r"2010_000001\.mat: .*KeyError\('GTcls'\)"),
+        (
+            _sbd(np.zeros((0, 0), np.uint8)),
+            r"\.mat: expected labels .* found uint8 of shape \(0, 0\)",
+        ),
+        (_sbd(np.zeros((4, 4), np.float32)), r"\.mat: expected labels of pixels, found float32"),
+        (_sbd(np.full((4, 4), 21, np.uint8)), r"\.mat: has labels 21 to 21, expected 0 to 20$"),
+        (_sbd(np.full((4, 4), -1, np.int16)), r"\.mat: has labels -1 to -1, expected 0 to 20$"),
+        (_sbd(np.full((4, 4), 258, np.uint16)), r"\.mat: has labels 258 to 258, expected 0 to 20$"),
     ],
 )
 def test_a_damaged_matlab_file_is_named(folders, content, wording):
@@ -532,6 +545,44 @@ def test_a_damaged_matlab_file_is_named(folders, content, wording):
     (folder / "benchmark_RELEASE/dataset/cls/2010_000001.mat").write_bytes(content)
     with pytest.raises(InputError, match=wording):
         _prepare("voc", folder)
+
+
+@pytest.mark.parametrize("kind", ["uint16", "int16", "int32", "int64"])
+def test_labels_of_sbd_may_be_of_any_integers(folders, kind):
+    folder = folders("voc")
+    labels = miniature.voc_files()[1]["2010_000001"]
+    path = folder / "benchmark_RELEASE/dataset/cls/2010_000001.mat"
+    path.write_bytes(_sbd(labels.astype(kind)))
+    _prepare("voc", folder, splits=["train_aug"])
+    np.testing.assert_array_equal(read_label("data/SBD_labels/2010_000001.png"), labels)
+
+
+def test_an_empty_map_of_context_is_named(folders):
+    folder = folders("pascal-context", without=["59_context_labels.tar.gz"])
+    empty = miniature.matlab(LabelMap=np.zeros((0, 0), np.uint16))
+    (folder / "trainval/2008_000003.mat").write_bytes(empty)
+    with pytest.raises(InputError, match=r"2008_000003\.mat: .* found uint16 of shape \(0, 0\)"):
+        _prepare("pascal-context", folder)
+
+
+def test_lists_with_a_byte_order_mark_and_other_line_ends(folders):
+    folder = folders("voc")
+    path = folder / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    _prepare("voc", folder, splits=["val"])
+    pairs = SEGMENTATION["voc"].read(OUTPUT, "val").pairs
+    assert [Path(pair.image).stem for pair in pairs] == list(miniature.VOC_NAMES["val"])
+
+
+def test_a_name_twice_in_a_list_is_one_picture(folders):
+    """Whose count is then wrong, where one stands in place of another."""
+    folder = folders("voc")
+    path = folder / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    path.write_text("2007_000033\n2007_000033\n")
+    with pytest.raises(InputError, match=r"^data: expected 2 pictures of val, found 1; "):
+        _prepare("voc", folder, splits=["val"])
+    _prepare("voc", folder, splits=["val"], subset=True)
+    assert len(SEGMENTATION["voc"].read(OUTPUT, "val")) == 1
 
 
 @pytest.mark.parametrize(
