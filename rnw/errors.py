@@ -1,6 +1,7 @@
-"""The one exception for mistakes that the caller can mend."""
+"""The one exception for mistakes that the caller can mend, and two ways to raise it."""
 
-from typing import Mapping, TypeVar
+import contextlib
+from typing import Any, Iterator, Mapping, TypeVar
 
 Value = TypeVar("Value")
 
@@ -18,3 +19,12 @@ def look_up(table: Mapping[str, Value], name: str, kind: str) -> Value:
     if name not in table:
         raise InputError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
     return table[name]
+
+
+@contextlib.contextmanager
+def naming(what: Any) -> Iterator[None]:
+    """Let an InputError begin with the file that it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None

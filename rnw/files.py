@@ -32,7 +32,7 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         part.replace(path)
     except OSError as error:
         _remove(part)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     except BaseException:
         _remove(part)
         raise

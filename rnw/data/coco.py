@@ -6,13 +6,13 @@ Either year will do: 2014, which the original used, and 2017 have the same pictu
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
 from rnw.data.labelled import IGNORED, Pair
 from rnw.data.publication import Form, Rendering
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -24,15 +24,29 @@ NAMES = {  # of VOC, where COCO has another
 }
 FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
 YEARS = (2014, 2017)
+FAR = 100_000  # pixels: no point of a picture's outline is as far away
 INSTALL = "pip install '.[coco]' in the rnw checkout"
 
 
+class Instance(NamedTuple):
+    """An annotated object or crowd, of class `number`; `name` of it for messages.
+
+    Its outline is a list of polygons, or a mask in runs.
+    """
+
+    number: int
+    is_crowd: bool
+    area: float
+    outline: Any
+    name: str
+
+
 class Scene(NamedTuple):
-    """A picture: height and width, and of its instances and crowds the class and annotation."""
+    """A picture: height and width, and its instances."""
 
     height: int
     width: int
-    instances: List[Tuple[int, Dict[str, Any]]]
+    instances: List[Instance]
 
 
 def find_pairs(root: Path, classes: Sequence[str]) -> List[Pair]:
@@ -54,16 +68,16 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
             continue
         path = root / FOLDER / "annotations" / f"instances_{folder}.json"
         try:
-            found = _read_scenes(json.loads(path.read_bytes()), classes)
+            found = _read_scenes(json.loads(path.read_bytes()), classes, path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: cannot be read as COCO's annotations: {error!r}") from error
         scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
     return scenes
 
 
-def _read_scenes(content: Dict[str, Any], classes: Sequence[str]) -> Dict[str, Scene]:
+def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) -> Dict[str, Scene]:
     numbers = {name: number for number, name in enumerate(classes) if number}
     of_category = {}
     for category in content["categories"]:
@@ -78,7 +92,15 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str]) -> Dict[str, S
     for row in content["annotations"]:
         if row["category_id"] in of_category:
             _, scene = scenes[row["image_id"]]
-            scene.instances.append((of_category[row["category_id"]], row))
+            scene.instances.append(
+                Instance(
+                    of_category[row["category_id"]],
+                    bool(row["iscrowd"]),
+                    float(row["area"]),
+                    row["segmentation"],
+                    f"{path}: annotation {row['id']}",
+                )
+            )
             if not row["iscrowd"]:
                 with_objects.add(row["image_id"])
     return dict(sorted(scenes[number] for number in with_objects))
@@ -87,22 +109,67 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str]) -> Dict[str, S
 def draw_scene(scene: Scene) -> np.ndarray:
     """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
 
-    Raises InputError when pycocotools is not installed.
+    Raises InputError when pycocotools is not installed, and for an outline that cannot be drawn,
+    naming the annotation.
     """
     try:
         from pycocotools import mask  # of an extra
     except ModuleNotFoundError:
         raise InputError(f"COCO needs pycocotools, which is not installed: {INSTALL}") from None
     labels = np.zeros((scene.height, scene.width), np.uint8)
-    order = sorted(scene.instances, key=lambda found: (not found[1]["iscrowd"], -found[1]["area"]))
-    for number, row in order:
-        outline = row["segmentation"]
-        if isinstance(outline, list):
-            outline = mask.merge(mask.frPyObjects(outline, scene.height, scene.width))
-        elif isinstance(outline["counts"], list):
-            outline = mask.frPyObjects(outline, scene.height, scene.width)
-        labels[mask.decode(outline) == 1] = IGNORED if row["iscrowd"] else number
+    for instance in sorted(scene.instances, key=lambda found: (not found.is_crowd, -found.area)):
+        with naming(instance.name):
+            outline = _checked(instance.outline, scene.height, scene.width)
+        if outline == []:
+            continue
+        runs = mask.frPyObjects(outline, scene.height, scene.width)
+        inside = mask.decode(mask.merge(runs) if isinstance(runs, list) else runs)
+        labels[inside == 1] = IGNORED if instance.is_crowd else instance.number
     return labels
+
+
+def _checked(outline: Any, height: int, width: int) -> Any:
+    """Polygons or a mask in runs, as pycocotools takes them.
+
+    Raises InputError for what it would crash at, or draw as whatever lies in memory.
+    """
+    if isinstance(outline, list):
+        return [_checked_polygon(polygon) for polygon in outline]
+    if not isinstance(outline, dict) or outline.get("size") != [height, width]:
+        raise InputError(f"expected polygons, or a mask in runs of size {[height, width]}")
+    runs = outline.get("counts")
+    runs = _unpacked(runs) if isinstance(runs, str) else runs
+    whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
+    if not whole or sum(runs) != height * width:
+        raise InputError(f"expected a mask in runs of {height * width} pixels in all")
+    return {"size": [height, width], "counts": runs}
+
+
+def _checked_polygon(polygon: Any) -> List[float]:
+    try:
+        points = np.array(polygon, np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not (abs(points) < FAR).all():
+        raise InputError(
+            f"expected a polygon x1, y1, x2, y2, x3, y3... of pixels, found {str(polygon)[:100]}"
+        )
+    return points.tolist()
+
+
+def _unpacked(packed: str) -> List[int]:
+    """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
+    runs, run, shift = [], 0, 0
+    for letter in packed.encode():
+        run |= (letter - 48 & 31) << shift
+        shift += 5
+        if letter - 48 & 32:
+            continue
+        if letter - 48 & 16:
+            run -= 1 << shift
+        runs.append(run + (runs[-2] if len(runs) > 2 else 0))
+        run = shift = 0
+    return runs
 
 
 def render_labels(classes: Sequence[str]) -> Rendering:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
-from rnw.data.labelled import IGNORED
+from rnw.data.labelled import IGNORED, check_size
 from rnw.data.transforms import EXACT_MEAN, Box, Resize, draw_flip, normalize, resize
 from rnw.errors import InputError
 
@@ -88,29 +88,21 @@ class LabelledCrops(NamedTuple):
         Raises InputError for what cannot be read, and for labels that do not fit the picture or the
         number of classes.
         """
-        name = self.images.name(index)
+        name, label_name = self.images.name(index), self.images.label_name(index)
         decoder = DECODERS[self.decoder]
         image = decoder.decode(self.images.read(index), name)
         labels = self.images.label(index)
-        if labels.shape != image.shape[:2]:
-            raise InputError(
-                f"{name}: is {_size(image)} pixels, its label map {_size(labels)}: expected the "
-                "same size"
-            )
+        check_size(labels, image.shape[:2], label_name, name)
         box, flip = self.cropping.draw(*labels.shape, random)
         step = -1 if flip else 1
         data[...] = normalize(self.cropping.image(image, box, decoder.resize)[:, ::step])
         label[...] = self.cropping.labels(labels, box)[:, ::step]
-        self._check(label, name)
+        self._check(label, label_name)
 
     def _check(self, label: np.ndarray, name: str) -> None:
         largest = label.max(initial=0, where=label != IGNORED)
         if largest >= self.cropping.classes:
             raise InputError(
-                f"{name}: its label map has class {largest:g}, expected classes below "
-                f"{self.cropping.classes}, or {IGNORED} for what is ignored"
+                f"{name}: has label {largest:g}, expected a class, 0 to "
+                f"{self.cropping.classes - 1}, or {IGNORED} for what is ignored"
             )
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"

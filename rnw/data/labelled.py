@@ -101,6 +101,19 @@ def read_label(path: PathLike) -> np.ndarray:
         raise InputError(f"{path}: cannot be read as a label map: {error}") from error
 
 
+def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:
+    """Check that labels (H, W) have the `size` (H, W) of their picture.
+
+    Raises InputError, naming the files of both, when they have not.
+    """
+    height, width = size
+    if labels.shape != (height, width):
+        raise InputError(
+            f"{label}: a label map of {labels.shape[1]} x {labels.shape[0]}, its picture {image} "
+            f"is {width} x {height}; they do not belong together"
+        )
+
+
 def write_label(path: PathLike, labels: np.ndarray) -> None:
     """Write labels (H, W) uint8 as a grey PNG file, whole or not at all."""
     with atomic_write(path) as file:
@@ -144,6 +157,6 @@ def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:
     with atomic_write(path) as file:
         for pair in pairs:
             names = [name for name in pair if name is not None]
-            if any("\t" in name or "\n" in name for name in names):
+            if any(set(name) & set("\t\r\n") for name in names):
                 raise InputError(f"{pair.image!r}: rename it, a list holds no tabs and line breaks")
             file.write(b"\t".join(map(os.fsencode, names)) + b"\n")

@@ -8,10 +8,11 @@ import numpy as np
 from rnw.errors import InputError
 
 
-def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any]) -> np.ndarray:
-    """The labels (H, W) that `find` takes out of a file's variables.
+def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any], largest: int) -> np.ndarray:
+    """The labels (H, W), whole numbers, that `find` takes out of a file's variables.
 
-    Raises InputError for a file that cannot be read and for one of another form.
+    Raises InputError for a file that cannot be read, for one of another form, and for labels that
+    are not between 0 and `largest`.
     """
     from scipy.io import loadmat  # of an extra, and slow to import
 
@@ -19,8 +20,12 @@ def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any]) -> np.ndar
         labels = find(loadmat(path))
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(f"{path}: cannot be read as a label map: {error!r}") from error
-    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+    if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "iu":
         raise InputError(
             f"{path}: expected labels of pixels, found {labels.dtype} of shape {labels.shape}"
+        )
+    if not 0 <= labels.min() <= labels.max() <= largest:
+        raise InputError(
+            f"{path}: has labels {labels.min()} to {labels.max()}, expected 0 to {largest}"
         )
     return labels

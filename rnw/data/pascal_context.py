@@ -15,7 +15,6 @@ from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.matlab import read_matlab
 from rnw.data.publication import Form, LabelledSplit, Rendering
 from rnw.data.voc import read_names
-from rnw.errors import InputError
 
 # name and number in LabelMap, which has 459 (labels.txt)
 _NUMBERS = """
@@ -52,11 +51,7 @@ def _files(root: Path) -> Dict[str, Path]:
 
 
 def _draw(path: Path) -> np.ndarray:
-    numbers = read_matlab(path, lambda content: content["LabelMap"])
-    if not 0 <= numbers.min() <= numbers.max() <= ALL_NUMBERS:
-        raise InputError(
-            f"{path}: has labels {numbers.min()} to {numbers.max()}, expected 0 to {ALL_NUMBERS}"
-        )
+    numbers = read_matlab(path, lambda content: content["LabelMap"], ALL_NUMBERS)
     table = np.zeros(ALL_NUMBERS + 1, np.uint8)
     table[list(NUMBERS)] = np.arange(1, len(CLASSES))
     return table[numbers]

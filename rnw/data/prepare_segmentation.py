@@ -15,7 +15,15 @@ from PIL import Image
 from rnw.data import ade20k, cityscapes, pascal_context, voc
 from rnw.data.archives import OnProgress
 from rnw.data.catalog import SegmentationDataset
-from rnw.data.labelled import IGNORED, Pair, read_label, read_pairs, write_label, write_pairs
+from rnw.data.labelled import (
+    IGNORED,
+    Pair,
+    check_size,
+    read_label,
+    read_pairs,
+    write_label,
+    write_pairs,
+)
 from rnw.data.listing import ADVICE
 from rnw.data.official import OfficialFiles, Step, names_of
 from rnw.data.publication import LabelledSplit, Rendering
@@ -136,11 +144,7 @@ class SegmentationPreparation:
             return
         path = self.output / pair.label
         labels = read_label(path)
-        if labels.shape != size[::-1]:
-            raise InputError(
-                f"{path}: a label map of {labels.shape[1]} x {labels.shape[0]}, its picture "
-                f"{self.output / pair.image} is {size[0]} x {size[1]}; they do not belong together"
-            )
+        check_size(labels, size[::-1], path, self.output / pair.image)
         known = self.dataset.classes
         if self.dataset.label_ids is None and (labels[labels != IGNORED] >= known).any():
             wrong = labels[labels != IGNORED].max()

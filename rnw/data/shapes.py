@@ -12,10 +12,12 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.readers import Examples
+from rnw.errors import InputError
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
 TRAINING, HELD_OUT = 1000, 100
+SPLITS = {"train": (TRAINING, 0), "val": (HELD_OUT, 1)}  # pictures, and the seed of their drawing
 CROP_SIZE = 64  # of a picture of one shape
 CROPS_TRAINING, CROPS_HELD_OUT = 10_000, 400
 TURNS = 4  # of each drawing to train on, by a quarter and with other colours
@@ -65,8 +67,10 @@ class Shapes:
 
 
 def read_shapes(root: Path, split: str) -> Shapes:
-    """Split 'train' or 'val'; `root` is not used."""
-    return Shapes(HELD_OUT, seed=1) if split == "val" else Shapes(TRAINING, seed=0)
+    """Split 'train' or 'val'; `root` is not used. Raises InputError for another split."""
+    if split not in SPLITS:
+        raise InputError(f"drawn shapes have no split {split!r}: they have {', '.join(SPLITS)}")
+    return Shapes(*SPLITS[split])
 
 
 def read_shape_crops(root: Path, split: str) -> Examples:

@@ -39,12 +39,12 @@ def read_voc(root: Path, split: str) -> LabelledImages:
 
 
 def read_names(path: Path) -> List[str]:
-    """The pictures that a list of VOC or SBD names, without suffix.
+    """The pictures that a list of VOC or SBD names, without suffix, each once.
 
     Raises InputError for a list that cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8").split()
+        return list(dict.fromkeys(path.read_text(encoding="utf-8-sig").split()))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list of pictures: {error}") from error
 
@@ -89,7 +89,9 @@ def _sbd_files(root: Path) -> Dict[str, Path]:
 
 
 def _draw_sbd(path: Path) -> np.ndarray:
-    return read_matlab(path, lambda content: content["GTcls"][0, 0]["Segmentation"])
+    largest = len(CLASSES) - 1
+    labels = read_matlab(path, lambda content: content["GTcls"][0, 0]["Segmentation"], largest)
+    return labels.astype(np.uint8)
 
 
 VOC2012, VOC2012_TEST, SBD = "VOC2012", "VOC2012_test", "SBD"  # in the data set's folder

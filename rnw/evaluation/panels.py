@@ -14,7 +14,7 @@ from matplotlib.textpath import TextPath
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import IGNORED
 from rnw.data.readers import decode
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.kept_labels import correctness, labels_file, read_kept
 from rnw.files import atomic_write, check_free
@@ -86,10 +86,8 @@ class Results(NamedTuple):
     def confusion(self, name: str) -> Confusion:
         """The counts of a picture's pixels; raises InputError where they cannot be compared."""
         confusion = Confusion(self.dataset.classes)
-        try:
+        with naming(labels_file(self.folder, name)):
             confusion.add(self.truth(name), self.labels(name))
-        except InputError as error:
-            raise InputError(f"{labels_file(self.folder, name)}: {error}") from None
         return confusion
 
     def iou(self, name: str) -> float:

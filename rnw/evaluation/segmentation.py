@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import numpy as np
 
 from rnw.data.readers import decode
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
@@ -113,7 +113,8 @@ def evaluate(
         labels = labels if computed else kept.read(names[index])
         truth = examples.label(index) if confusion else None
         if confusion:
-            _count(confusion, truth, labels, examples.label_name(index))
+            with naming(examples.label_name(index)):
+                confusion.add(truth, labels)
         if computed:
             kept.write(names[index], labels, truth)
         on_picture(speedometer.segmented(index + 1, computed, confusion))
@@ -168,13 +169,6 @@ def _labelled(
 
     for image in ahead(read, range(len(examples)), DECODED_AHEAD):
         yield None if image is None else model.segment(image)
-
-
-def _count(confusion: Confusion, truth: np.ndarray, labels: np.ndarray, name: str) -> None:
-    try:
-        confusion.add(truth, labels)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
 
 
 class _Speedometer:

@@ -8,8 +8,9 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import find_segmentation_dataset, read_pictures
-from rnw.data.labelled import IGNORED
+from rnw.data.labelled import IGNORED, check_size
 from rnw.data.readers import decode
+from rnw.errors import naming
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.segmenter import make_segmenter
 from rnw.evaluation.upsampling import upsample
@@ -23,7 +24,8 @@ def make_validator(
     """A function that tests a segmentation network in training on data set `name`.
 
     It returns cross-entropy ("loss"), "accuracy" and "mean-iou" between 0 and 1, over all pixels of
-    the pictures that are not ignored. Raises InputError when the data is missing.
+    the pictures that are not ignored. Both raise InputError: this one when the data is missing, the
+    function for pictures and label maps that cannot be read or do not fit, naming them.
     """
     dataset = find_segmentation_dataset(name)
     pictures = read_pictures(dataset, dataset.test_split, data_root)
@@ -33,10 +35,13 @@ def make_validator(
         confusion = Confusion(net.config.classes)
         loss = 0.0
         for index in range(len(pictures)):
-            truth = pictures.label(index)
-            (found,) = model.score_maps(decode(pictures.read(index), pictures.name(index)))
+            image = decode(pictures.read(index), pictures.name(index))
+            truth, label_name = pictures.label(index), pictures.label_name(index)
+            check_size(truth, image.shape[:2], label_name, pictures.name(index))
+            (found,) = model.score_maps(image)
             probabilities = upsample(found, truth.shape)
-            confusion.add(truth, probabilities.argmax(axis=0).astype(np.uint8))
+            with naming(label_name):
+                confusion.add(truth, probabilities.argmax(axis=0).astype(np.uint8))
             loss += _cross_entropy(probabilities, truth)
         return {
             "loss": loss / max(int(confusion.counts.sum()), 1),

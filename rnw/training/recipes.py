@@ -2,17 +2,22 @@
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError, look_up
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import LOSSES, SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
-from rnw.weights.labels import ModelLabel
+from rnw.weights.labels import ModelLabel, parse_label
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
+MAX_SUFFIX = 100
+_SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")
+LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class SegmentationRecipe(Recipe):
     `split` is that of the data set by default. The longer side of pictures is `origin` times a rate
     in `rates`, crops have `crop` pixels, rounded up to whole strides. `dropout` is that of levels 6
     and 7. `loss` is 'softmax', or 'ohem' with online bootstrapping. A second phase starts from the
-    last checkpoint of the recipe that it `continues`, in the same folder.
+    last checkpoint of the recipe that it `continues`, of its own network, in the same folder.
     """
 
     split: str = ""
@@ -263,28 +268,56 @@ def _check(recipe: Recipe) -> None:
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
         if not 0 <= getattr(recipe, field) < float("inf"):
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
+    _check_suffix(recipe)
     if isinstance(recipe, SegmentationRecipe):
         _check_segmentation(recipe)
+
+
+def _check_suffix(recipe: Recipe) -> None:
+    """It is a part of file names, from which the network is found again."""
+    if not _SUFFIX.fullmatch(recipe.suffix):
+        raise InputError(
+            f"suffix is {recipe.suffix!r}, expected at most {MAX_SUFFIX} letters a to z, digits "
+            "and any of '_-.+=', not 'ep-' at first"
+        )
+    label = ModelLabel("dataset", "a", recipe.classes, _stride(recipe), recipe.suffix)
+    if parse_label(label.params_file(1)) != label:
+        raise InputError(f"suffix is {recipe.suffix!r}, which in file names would be the stride")
 
 
 def _check_segmentation(recipe: SegmentationRecipe) -> None:
     if recipe.loss not in LOSSES:
         raise InputError(f"loss is {recipe.loss!r}, expected one of {', '.join(LOSSES)}")
+    if recipe.classes > IGNORED_LABEL:
+        raise InputError(
+            f"classes is {recipe.classes}, expected at most {IGNORED_LABEL}: label maps have 8 "
+            f"bits, and {IGNORED_LABEL} is ignored"
+        )
     for field in ("crop", "origin", "stride"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
-    if len(recipe.rates) != 2 or not 1 / recipe.origin <= recipe.rates[0] <= recipe.rates[1]:
+    if not _are_rates(recipe):
         raise InputError(
             f"rates is {recipe.rates}, expected two numbers, the first not above the second, and a "
-            "pixel of origin at least"
+            f"pixel of origin at least, {LARGEST:,} at most (origin is {recipe.origin})"
         )
+
+
+def _are_rates(recipe: SegmentationRecipe) -> bool:
+    if len(recipe.rates) != 2:
+        return False
+    shortest, longest = (rate * recipe.origin for rate in recipe.rates)
+    return 1 <= shortest <= longest <= LARGEST
 
 
 def model_label(recipe: Recipe) -> ModelLabel:
     """The label of what the recipe trains."""
     network = find_network(recipe.network).name.replace(CLASSIFICATION_PREFIX, "")
-    stride = recipe.stride if isinstance(recipe, SegmentationRecipe) else None
-    return ModelLabel(recipe.dataset, network, recipe.classes, stride, recipe.suffix)
+    return ModelLabel(recipe.dataset, network, recipe.classes, _stride(recipe), recipe.suffix)
+
+
+def _stride(recipe: Recipe) -> Optional[int]:
+    return recipe.stride if isinstance(recipe, SegmentationRecipe) else None
 
 
 def recipe_network(recipe: Recipe) -> NetworkConfig:
@@ -310,11 +343,13 @@ def input_size(recipe: Recipe) -> int:
 def named_weights(recipe: Recipe, folder: Path = OUTPUT) -> Optional[Path]:
     """The file that the recipe starts from, in `models/` or of a first phase in `folder`, if any.
 
-    It may not be there.
+    It may not be there. A first phase is of the data set, network, classes and stride that the
+    recipe has, changed or not, and of as many epochs as its own recipe.
     """
     if isinstance(recipe, SegmentationRecipe) and recipe.continues:
         first = find_recipe(recipe.continues)
-        return folder / model_label(first).params_file(first.epochs)
+        label = dataclasses.replace(model_label(recipe), suffix=first.suffix)
+        return folder / label.params_file(first.epochs)
     return MODELS / recipe.starts_from if recipe.starts_from else None
 
 
@@ -329,7 +364,7 @@ def starting_weights(
     if weights is None and path is not None and not path.is_file():
         how = "put the released file there (`rnw weights` lists them)"
         if path.parent != MODELS:
-            how = f"train recipe {recipe.continues} first, with the same --output"
+            how = f"train recipe {recipe.continues} first, with the same --output and network"
         raise InputError(
             f"{path}: not there, and recipe {recipe.name} starts from it: {how}, or pass other "
             "weights of the family with --weights"

@@ -3,11 +3,11 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Iterable, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
@@ -52,21 +52,12 @@ def network_of_label(
     Raises InputError when they do not fit each other.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    with _naming(path):
+    with naming(path):
         config = _configure(label, shapes, options)
     if config.head == "features":
         shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
     check_parameters(config, config.parameters(), shapes, path)
     return config
-
-
-@contextlib.contextmanager
-def _naming(path: PathLike) -> Iterator[None]:
-    """Let an InputError begin with the file that it is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
 
 
 def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
@@ -89,7 +80,7 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
     linear = [shapes[name] for name in _linear(shapes)]
-    with _naming(path):
+    with naming(path):
         config = configure(
             _spec_of(shapes),
             linear[0][0] if linear and linear[0] else None,

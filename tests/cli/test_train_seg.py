@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import mxnet as mx
@@ -10,6 +11,7 @@ import pytest
 
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
+from rnw.training.recipes import RECIPES
 from rnw.weights import save_params
 
 NETWORK = "28-0-1-1-1-1-1-1"
@@ -77,6 +79,35 @@ def test_dry_run(rnw):
     assert list(Path().iterdir()) == []
 
 
+def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
+    """The second starts from the file that the same options made the first one write."""
+    first = replace(RECIPES["cityscapes"], epochs=1, crop=32, origin=32, batch=500)
+    second = replace(RECIPES["cityscapes_linear"], epochs=1, crop=32, origin=32, batch=500)
+    monkeypatch.setitem(RECIPES, "cityscapes", first)
+    monkeypatch.setitem(RECIPES, "cityscapes_linear", second)
+    options = ("--dataset", "shapes", "--output", "out", "--cpus", 2, "--workers", 0)
+    for setting in (f"network={NETWORK}", "width=0.03125", "classes=5"):
+        options += ("--set", setting)
+    path = f"out/{LABEL}_ep-0001.params"
+    planned = rnw("train-seg", "--recipe", "cityscapes_linear", *options, "--dry-run")[1]
+    assert f"starts from {path}, which is not there" in planned.splitlines()
+    code, out, err = rnw(
+        "train-seg",
+        "--recipe",
+        "cityscapes",
+        *options,
+        "--init",
+        classifier,
+        "--set",
+        "loss=softmax",
+    )
+    assert (code, err, out.splitlines()[-1]) == (0, "", path)
+    code, out, err = rnw("train-seg", "--recipe", "cityscapes_linear", *options)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"{path}: 85 entries taken"
+    assert out.splitlines()[-1] == f"out/{LABEL}_x1-140_ep-0001.params"
+
+
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
@@ -96,8 +127,8 @@ def test_dry_run(rnw):
         ),
         (
             "--recipe voc_linear --dataset shapes --set classes=5 --output out",
-            "out/voc_rna-a1_cls21_s8_ep-0039.params: not there, and recipe voc_linear starts from "
-            "it: train recipe voc first, with the same --output",
+            "out/shapes_rna-a1_cls5_s8_ep-0039.params: not there, and recipe voc_linear starts "
+            "from it: train recipe voc first, with the same --output and network",
         ),
     ],
 )

@@ -133,14 +133,15 @@ def test_decoders_give_the_same_labels():
 
 def test_labels_of_another_size_are_refused():
     images = Pictures([np.zeros((20, 30, 3), np.uint8)], [np.zeros((20, 31), np.uint8)])
-    with pytest.raises(InputError, match=r"^pictures/0\.jpg: is 30x20 pixels, its label map 31x20"):
+    wording = r"^labels/0\.png: a label map of 31 x 20, its picture pictures/0\.jpg is 30 x 20; "
+    with pytest.raises(InputError, match=wording):
         _sample(images, CROPPING, np.random.RandomState(0))
 
 
 def test_labels_of_no_class_are_refused():
     images = Pictures([np.zeros((20, 30, 3), np.uint8)], [np.full((20, 30), 5, np.uint8)])
     with pytest.raises(
-        InputError, match=r"^pictures/0\.jpg: its label map has class 5, expected classes"
+        InputError, match=r"^labels/0\.png: has label 5, expected a class, 0 to 4, or 255 for what"
     ):
         _sample(images, CROPPING, np.random.RandomState(0))
 

@@ -25,7 +25,7 @@ def test_a_list_is_read_as_it_was_written():
     assert read_pairs("train.lst") == PAIRS
 
 
-@pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg"])
+@pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg"])
 def test_paths_that_a_line_cannot_hold_are_refused(name):
     with pytest.raises(InputError, match="rename it, a list holds no tabs and line breaks"):
         write_pairs("train.lst", [Pair("a.jpg", "a.png"), Pair(name, None)])

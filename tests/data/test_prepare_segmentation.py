@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,8 +17,10 @@ from PIL import Image
 
 from rnw.cli import prepare
 from rnw.data.catalog import SEGMENTATION
+from rnw.data.labelled import read_label
 from rnw.data.pascal_context import CLASSES as CONTEXT_CLASSES
 from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.voc import CLASSES as VOC_CLASSES
 from rnw.errors import InputError
 from tests.data import miniature_segmentation as miniature
 
@@ -171,6 +174,100 @@ def test_coco_of_a_year_without_its_annotations_is_named(archives):
         _prepare("voc", folder)
 
 
+@pytest.fixture
+def annotated(archives):
+    """Prepare VOC and COCO with fields of an annotation of the first picture changed."""
+    pytest.importorskip("pycocotools", reason="label maps of COCO are drawn by pycocotools")
+
+    def prepare(number, **fields):
+        folder = archives("voc")
+        files = miniature.coco_files()[0]
+        annotations = files["annotations_trainval2014.zip"]
+        name = "annotations/instances_train2014.json"
+        content = json.loads(annotations[name])
+        content["annotations"][number].update(fields)
+        annotations[name] = json.dumps(content).encode()
+        miniature.write_archives(folder, files)
+        _prepare("voc", folder)
+        return SEGMENTATION["voc"].read(OUTPUT, "train_coco").label(4)
+
+    return prepare
+
+
+def test_outlines_that_are_empty_draw_nothing(annotated):
+    """Of the second annotation, a couch that is partly below a car."""
+    found, whole = annotated(1, segmentation=[]), next(iter(miniature.coco_files()[1].values()))
+    couch = VOC_CLASSES.index("sofa")
+    assert (whole == couch).any()
+    np.testing.assert_array_equal(found, np.where(whole == couch, 0, whole))
+
+
+def test_masks_in_packed_runs(annotated):
+    """What pycocotools makes of its own runs, of which annotations have either form."""
+    mask = pytest.importorskip("pycocotools.mask")
+    whole = next(iter(miniature.coco_files()[1].values()))
+    couch = VOC_CLASSES.index("sofa")
+    inside = np.random.RandomState(0).randint(0, 2, whole.shape).astype(np.uint8)
+    packed = mask.encode(np.asfortranarray(inside))
+    found = annotated(1, segmentation={**packed, "counts": packed["counts"].decode()})
+    ground = np.where(whole == couch, 0, whole)
+    above = np.isin(ground, (0, 255)) & (inside == 1)
+    np.testing.assert_array_equal(found, np.where(above, couch, ground))
+
+
+POLYGON = r"expected a polygon x1, y1, x2, y2, x3, y3\.\.\. of pixels, found "
+RUNS = "expected a mask in runs of 768 pixels in all$"
+
+
+@pytest.mark.parametrize(
+    ("outline", "wording"),
+    [
+        ([[2, 2, 9, 9]], POLYGON + r"\[2, 2, 9, 9\]$"),
+        ([[2, 2, 9, 9, 2, 9], [2, 2]], POLYGON + r"\[2, 2\]$"),
+        ([[2, 2, 9, 9, 2, 9], []], POLYGON + r"\[\]$"),
+        ([[2, 2, 9, 9, 2, 9, 4]], POLYGON),
+        ([2, 2, 9, 9, 2, 9], POLYGON + "2$"),
+        ([[2, 2, 9, 9, 2, None]], POLYGON),
+        ([[2, 2, 9, 9, 2, float("nan")]], POLYGON),
+        ([[2, 2, 9, 9, 2, 1e30]], POLYGON),
+        ([["a", 2, 9, 9, 2, 9]], POLYGON),
+        ([{"x": 1}], POLYGON),
+        ("none", r"expected polygons, or a mask in runs of size \[24, 32\]$"),
+        ({"counts": [768]}, ".*in runs of size"),
+        ({"counts": [768], "size": [32, 24]}, ".*in runs of size"),
+        ({"size": [24, 32]}, RUNS),
+        ({"counts": [], "size": [24, 32]}, RUNS),
+        ({"counts": [5], "size": [24, 32]}, RUNS),
+        ({"counts": [700, 69], "size": [24, 32]}, RUNS),
+        ({"counts": [788, -20], "size": [24, 32]}, RUNS),
+        ({"counts": [1.5, 766.5], "size": [24, 32]}, RUNS),
+        ({"counts": "b1", "size": [24, 32]}, RUNS),
+        ({"counts": "", "size": [24, 32]}, RUNS),
+    ],
+)
+def test_outlines_that_cannot_be_drawn_are_named(annotated, outline, wording):
+    where = r"^data/COCO/annotations/instances_train2014\.json: annotation 1: "
+    with pytest.raises(InputError, match=where + wording):
+        annotated(1, segmentation=outline)
+    assert not Path(OUTPUT, "train_coco.lst").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "wording"),
+    [
+        ({"area": "large"}, "ValueError"),
+        ({"area": None}, "TypeError"),
+        ({"image_id": 7}, "KeyError.7"),
+    ],
+)
+def test_annotations_of_another_form_are_named(annotated, fields, wording):
+    where = (
+        r"^data/COCO/annotations/instances_train2014\.json: cannot be read as COCO's annotations"
+    )
+    with pytest.raises(InputError, match=f"{where}: {wording}"):
+        annotated(1, **fields)
+
+
 def test_context_can_be_had_as_pictures(archives):
     _prepare("pascal-context", archives("pascal-context", without=["trainval.tar.gz"]))
     pictures = SEGMENTATION["pascal-context"].read(OUTPUT, "train")
@@ -223,6 +320,7 @@ import os, signal, sys
 from pathlib import Path
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.prepare_segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.voc import CLASSES as VOC_CLASSES
 told = 0
 def kill(done, total):
     global told
@@ -424,11 +522,23 @@ def test_a_damaged_picture_is_named(folders):
         _prepare("ade20k", folder)
 
 
+def _sbd(labels):
+    return miniature.matlab(GTcls={"Segmentation": labels})
+
+
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
         (b"MATLAB 5.0 MAT-file" + bytes(200), r"2010_000001\.mat: cannot be read as a label map"),
         (miniature.matlab(LabelMap=np.zeros((4, 4))), r"2010_000001\.mat: .*KeyError\('GTcls'\)"),
+        (
+            _sbd(np.zeros((0, 0), np.uint8)),
+            r"\.mat: expected labels .* found uint8 of shape \(0, 0\)",
+        ),
+        (_sbd(np.zeros((4, 4), np.float32)), r"\.mat: expected labels of pixels, found float32"),
+        (_sbd(np.full((4, 4), 21, np.uint8)), r"\.mat: has labels 21 to 21, expected 0 to 20$"),
+        (_sbd(np.full((4, 4), -1, np.int16)), r"\.mat: has labels -1 to -1, expected 0 to 20$"),
+        (_sbd(np.full((4, 4), 258, np.uint16)), r"\.mat: has labels 258 to 258, expected 0 to 20$"),
     ],
 )
 def test_a_damaged_matlab_file_is_named(folders, content, wording):
@@ -436,6 +546,44 @@ def test_a_damaged_matlab_file_is_named(folders, content, wording):
     (folder / "benchmark_RELEASE/dataset/cls/2010_000001.mat").write_bytes(content)
     with pytest.raises(InputError, match=wording):
         _prepare("voc", folder)
+
+
+@pytest.mark.parametrize("kind", ["uint16", "int16", "int32", "int64"])
+def test_labels_of_sbd_may_be_of_any_integers(folders, kind):
+    folder = folders("voc")
+    labels = miniature.voc_files()[1]["2010_000001"]
+    path = folder / "benchmark_RELEASE/dataset/cls/2010_000001.mat"
+    path.write_bytes(_sbd(labels.astype(kind)))
+    _prepare("voc", folder, splits=["train_aug"])
+    np.testing.assert_array_equal(read_label("data/SBD_labels/2010_000001.png"), labels)
+
+
+def test_an_empty_map_of_context_is_named(folders):
+    folder = folders("pascal-context", without=["59_context_labels.tar.gz"])
+    empty = miniature.matlab(LabelMap=np.zeros((0, 0), np.uint16))
+    (folder / "trainval/2008_000003.mat").write_bytes(empty)
+    with pytest.raises(InputError, match=r"2008_000003\.mat: .* found uint16 of shape \(0, 0\)"):
+        _prepare("pascal-context", folder)
+
+
+def test_lists_with_a_byte_order_mark_and_other_line_ends(folders):
+    folder = folders("voc")
+    path = folder / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    _prepare("voc", folder, splits=["val"])
+    pairs = SEGMENTATION["voc"].read(OUTPUT, "val").pairs
+    assert [Path(pair.image).stem for pair in pairs] == list(miniature.VOC_NAMES["val"])
+
+
+def test_a_name_twice_in_a_list_is_one_picture(folders):
+    """Whose count is then wrong, where one stands in place of another."""
+    folder = folders("voc")
+    path = folder / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    path.write_text("2007_000033\n2007_000033\n")
+    with pytest.raises(InputError, match=r"^data: expected 2 pictures of val, found 1; "):
+        _prepare("voc", folder, splits=["val"])
+    _prepare("voc", folder, splits=["val"], subset=True)
+    assert len(SEGMENTATION["voc"].read(OUTPUT, "val")) == 1
 
 
 @pytest.mark.parametrize(

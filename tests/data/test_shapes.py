@@ -10,6 +10,7 @@ from PIL import Image
 
 from rnw.data.catalog import SEGMENTATION, find_dataset, read_examples
 from rnw.data.shapes import CLASSES, Shapes, read_shape_crops, read_shapes
+from rnw.errors import InputError
 
 
 def _decode(content):
@@ -34,6 +35,13 @@ def test_splits_are_those_of_the_table(split):
     labels = [pictures.label(index) for index in range(30)]
     assert {label.shape for label in labels} == {_decode(pictures.read(0)).shape[:2]} == {(96, 96)}
     assert set(np.unique(labels)) == set(range(len(CLASSES)))
+
+
+@pytest.mark.parametrize("split", ["test", "", "Train"])
+def test_other_splits_are_refused(split):
+    wording = f"^drawn shapes have no split '{split}': they have train, val$"
+    with pytest.raises(InputError, match=wording):
+        read_shapes(Path(), split)
 
 
 def test_what_was_drawn_is_kept_as_it_was():

@@ -11,6 +11,7 @@ from PIL import Image
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.labelled import LabelledImages, Pair
 from rnw.data.transforms import normalize, resize
+from rnw.errors import InputError
 from rnw.evaluation.validation import make_validator
 from rnw.networks.classifier import get_network
 from tests.data.pictures import colours
@@ -77,3 +78,21 @@ def test_scores(pictures, fill, name, devices):
     assert scores["loss"] == pytest.approx(loss, rel=1e-3)
     assert scores["accuracy"] == pytest.approx(accuracy, abs=2e-3)
     assert scores["mean-iou"] == pytest.approx(mean_iou, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "label", "wording"),
+    [
+        ((50, 20), 1, r": a label map of 20 x 50, its picture \S*/2\.png is 50 x 20; they do"),
+        ((40, 100), 1, r": a label map of 100 x 40, its picture \S*/2\.png is 50 x 20; they do"),
+        ((20, 50), 5, r": label 5: expected a class, 0 to 4$"),
+        ((20, 50), 254, r": label 254: expected a class, 0 to 4$"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(pictures, fill, shape, label, wording):
+    Image.fromarray(np.full(shape, label, np.uint8)).save(pictures.label_name(2))
+    options = {"classes": 5, "width": 1 / 32, "stride": 8, "classifier": "1 conv"}
+    net = fill(get_network("28-0-1-1-1-1-1-1", head="softmax", **options))
+    with pytest.raises(InputError, match=wording) as refusal:
+        make_validator("pictures", [mx.cpu()])(net)
+    assert str(refusal.value).startswith(pictures.label_name(2))

@@ -4,9 +4,11 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnw.data.catalog import DATASETS
+from rnw.data.crops import Cropping
 from rnw.errors import InputError
 from rnw.networks.zoo import network_names
 from rnw.training.recipes import (
@@ -18,6 +20,7 @@ from rnw.training.recipes import (
     named_weights,
     starting_weights,
 )
+from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
 
 FINE_TUNINGS = ("a_to_a1", "a_to_a2")
@@ -132,6 +135,26 @@ def test_two_phases(first, second):
     assert differing == changed | ({"split"} if first.split else set())
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "file"),
+    [
+        ("cityscapes", ["network=model_a2"], "cityscapes_rna-a2_cls19_s8_ep-0140.params"),
+        ("voc", ["network=resnet101"], "voc_resnet101_cls21_s8_ep-0039.params"),
+        ("voc_coco", ["network=a", "stride=16"], "voc_rna-a_cls21_s16_coco_ep-0004.params"),
+        ("voc", ["dataset=shapes", "classes=5"], "shapes_rna-a1_cls5_s8_ep-0039.params"),
+        ("voc", ["suffix=mine", "epochs=1"], "voc_rna-a1_cls21_s8_ep-0039.params"),
+    ],
+)
+def test_a_second_phase_starts_from_its_own_network(name, overrides, file):
+    second = find_recipe(f"{name}_linear", overrides)
+    assert named_weights(second, Path("out")) == Path("out", file)
+    with pytest.raises(InputError, match=rf"^out/{file}: not there"):
+        starting_weights(second, folder=Path("out"))
+    shared = [field for field in overrides if not field.startswith(("suffix", "epochs"))]
+    first = find_recipe(name, shared)
+    assert model_label(first).params_file(first.epochs) == file
+
+
 @pytest.mark.parametrize(("name", "pictures"), PICTURES.items())
 def test_updates_are_those_on_cityscapes(name, pictures):
     """25,900 and 11,840, to whole epochs."""
@@ -184,6 +207,18 @@ def test_overrides(override, field, value):
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("base_lr=-1", "base_lr is -1.0, expected 0 or more"),
         ("base_lr=nan", "base_lr is nan"),
+        ("suffix=a/b", "suffix is 'a/b', expected at most 100 letters a to z, digits and any of"),
+        ("suffix=../x", "suffix is '../x', expected at most"),
+        ("suffix=a*", "expected at most 100 letters"),
+        ("suffix=[a]", "expected at most 100 letters"),
+        ("suffix=a\0", "expected at most 100 letters"),
+        ("suffix=a\nb", "expected at most 100 letters"),
+        ("suffix=a\n", "expected at most 100 letters"),
+        ("suffix=ä", "expected at most 100 letters"),
+        ("suffix=" + 101 * "x", "expected at most 100 letters"),
+        ("suffix=ep-0001", "suffix is 'ep-0001', expected .*, not 'ep-' at first"),
+        ("suffix=s8", "suffix is 's8', which in file names would be the stride"),
+        ("suffix=s16_mine", "suffix is 's16_mine', which in file names would be the stride"),
     ],
 )
 def test_refuses_bad_overrides(override, wording):
@@ -197,14 +232,48 @@ def test_refuses_bad_overrides(override, wording):
         ("rates=1,x", "cannot set rates=1,x: expected two numbers joined by a comma"),
         ("rates=1.3,0.7", "rates is .1.3, 0.7., expected two numbers"),
         ("rates=0.001,1", "and a pixel of origin at least"),
+        (
+            "rates=0.7,inf",
+            r"^rates is \(0\.7, inf\), expected .* 65,535 at most \(origin is 500\)$",
+        ),
+        ("rates=inf,inf", "expected two numbers"),
+        ("rates=-inf,inf", "expected two numbers"),
+        ("rates=1e30,1e31", "expected two numbers, .* 65,535 at most"),
+        ("rates=0.7,131.08", "expected two numbers, .* 65,535 at most"),
+        ("rates=nan,1", "rates is .nan, 1.0., expected two numbers"),
+        ("rates=0.7,nan", "expected two numbers"),
+        ("rates=", r"rates is \(\), expected two numbers"),
+        ("rates=1,1,1", "rates is .1.0, 1.0, 1.0., expected two numbers"),
+        ("origin=1000000000", "65,535 at most .origin is 1000000000."),
         ("crop=0", "crop is 0, expected at least 1"),
         ("stride=0", "stride is 0, expected at least 1"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
+        ("suffix=a/b", "suffix is 'a/b', expected at most"),
+        ("classes=256", "classes is 256, expected at most 255: label maps have 8 bits"),
     ],
 )
 def test_refuses_bad_overrides_of_segmentation(override, wording):
     with pytest.raises(InputError, match=wording):
         find_recipe("voc", [override])
+
+
+@pytest.mark.parametrize("pixels", [1, 65_535])
+def test_the_smallest_and_the_largest_rate_can_be_drawn(pixels):
+    recipe = find_recipe("voc", ["origin=500", f"rates={pixels / 500},{pixels / 500}"])
+    cropping = Cropping(504, recipe.origin, recipe.classes, recipe.rates)
+    box, _ = cropping.draw(30, 20, np.random.RandomState(0))
+    assert (box.height, box.width) == (max(1, int(504 / (pixels / 30))),) * 2
+    with pytest.raises(InputError, match="a pixel of origin at least"):
+        find_recipe("voc", ["origin=49", f"rates={1 / 49},1"])  # rounded, 0.9999... pixels
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("suffix", ["s", "sum", "x1-140", "from-a", "a_b.c+d=1", 100 * "x", None])
+def test_labels_are_read_as_written(name, suffix):
+    recipe = find_recipe(name, [] if suffix is None else [f"suffix={suffix}"])
+    label = model_label(recipe)
+    assert parse_label(label.params_file(recipe.epochs)) == label
+    assert label.suffix == (recipe.suffix if suffix is None else suffix)
 
 
 def test_refuses_unknown_recipe():

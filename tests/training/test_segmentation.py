@@ -198,7 +198,7 @@ def test_a_second_phase_goes_on_from_the_first(tmp_path, monkeypatch):
     """It takes all parameters, no momentum, and leaves files beside those of the first."""
     first = find_recipe("shapes", SHORT)
     second = replace(first, name="second", continues="first", suffix="x1-2", epochs=1)
-    monkeypatch.setitem(RECIPES, "first", first)
+    monkeypatch.setitem(RECIPES, "first", replace(first, network="28-0-2-1-1-1-1-1"))
     with pytest.raises(InputError, match=r"_ep-0002\.params: not there, and recipe second starts"):
         train(second, [mx.cpu()], tmp_path, loading=IN_CALLER)
     _train(tmp_path)
