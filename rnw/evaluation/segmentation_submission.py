@@ -5,6 +5,7 @@ first three fields, ADE20K takes plain grey pictures. Context has no server and 
 """
 
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -22,7 +23,10 @@ from rnw.evaluation.kept_labels import LABELS, label_numbers
 from rnw.files import atomic_write, check_free
 
 MAX_VALUES = 5  # wrong ones that are named for a picture
-DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+DAMAGED_ARCHIVE = (
+    *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
+)
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,9 @@ def _check_picture(content: bytes, size: Tuple[int, int], allowed: np.ndarray) -
     try:
         with Image.open(io.BytesIO(content)) as image:
             mode, found, values = image.mode, image.size, np.unique(np.array(image))
+    except Image.UnidentifiedImageError:
+        yield "cannot be read as an image"
+        return
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         yield f"cannot be read as an image: {error}"
         return
