@@ -16,12 +16,13 @@ from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tupl
 import numpy as np
 from PIL import Image
 
-from rnw.data.catalog import SegmentationDataset
+from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import LABELS, label_numbers
 from rnw.files import atomic_write, check_free
 
+UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
 DAMAGED_ARCHIVE = (
     *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
@@ -121,14 +122,19 @@ def _write_tar(file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: str)
 
 
 def check_submission(
-    path: Path, dataset: SegmentationDataset, root: Optional[Path] = None, split: str = "test"
+    path: Path,
+    dataset: SegmentationDataset,
+    root: Optional[Path] = None,
+    split: Optional[str] = None,
 ) -> List[str]:
     """What is wrong with a folder or an archive of predictions for a split; best nothing.
+
+    split: by default the one whose labels are not published, or where there is none the test split.
 
     Raises InputError when it, or the split's pictures, cannot be read.
     """
     form = find_form(dataset.name)
-    examples = dataset.read(root or dataset.root or Path(), split)
+    examples = read_pictures(dataset, split or _default_split(dataset), root)
     stems = [Path(examples.name(index)).stem for index in range(len(examples))]
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
     allowed = label_numbers(dataset)
@@ -145,6 +151,10 @@ def check_submission(
             problems += [f"{name}: {problem}" for problem in _check_picture(content, size, allowed)]
     missing = [stem for stem in stems if form.key(stem) not in seen]
     return problems + [f"{form.path(stem)}: missing" for stem in missing]
+
+
+def _default_split(dataset: SegmentationDataset) -> str:
+    return UNPUBLISHED if UNPUBLISHED in dataset.counts else dataset.test_split
 
 
 def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
