@@ -138,7 +138,7 @@ def check_submission(
     stems = [Path(examples.name(index)).stem for index in range(len(examples))]
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
     allowed = label_numbers(dataset)
-    problems, seen = [], set()
+    problems, seen = _check_kind(path, form), set()
     for name, content in _pictures(path):
         key = form.key(PurePosixPath(name).stem)
         if not _in_place(name, form, path) or key not in expected:
@@ -151,6 +151,16 @@ def check_submission(
             problems += [f"{name}: {problem}" for problem in _check_picture(content, size, allowed)]
     missing = [stem for stem in stems if form.key(stem) not in seen]
     return problems + [f"{form.path(stem)}: missing" for stem in missing]
+
+
+def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
+    """Whether an archive is one that the server takes."""
+    zipped = zipfile.is_zipfile(path)
+    if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
+        return []
+    found, expected = ("a zip" if zip_ else "a tar" for zip_ in (zipped, form.suffixes == ZIP))
+    names = " or ".join(form.suffixes)
+    return [f"{path.name}: {found}, expected {expected} with a name that ends in {names}"]
 
 
 def _default_split(dataset: SegmentationDataset) -> str:

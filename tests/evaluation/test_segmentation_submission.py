@@ -149,6 +149,39 @@ def test_what_is_no_archive_is_refused(content):
         check_submission(Path("mine.zip"), _dataset("ade20k"))
 
 
+@pytest.mark.parametrize(
+    ("dataset", "made", "given", "problem"),
+    [
+        ("ade20k", "mine.zip", "mine.tar", "mine.tar: a zip, expected a zip with a name that ends"),
+        ("voc", "mine.tar", "mine.zip", "mine.zip: a tar, expected a tar with a name that ends in"),
+        ("voc", "mine.tgz", "mine.tgz", None),
+    ],
+)
+def test_archives_of_another_name_are_named(dataset, made, given, problem):
+    _predict(_dataset(dataset))
+    write_submission(Path("kept"), find_form(dataset), Path(made))
+    Path(made).rename(given)
+    found = check_submission(Path(given), _dataset(dataset))
+    assert [text[: len(problem or "")] for text in found] == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize("dataset", ["voc", "pascal-context", "cityscapes", "ade20k"])
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_archives_of_another_kind_are_named(dataset, suffix):
+    """A zip where the server takes a tar, and the other way round, whatever it is called."""
+    form = find_form(dataset)
+    _predict(_dataset(dataset))
+    tarred = form.suffixes[0] == ".tar"
+    with zipfile.ZipFile("a.zip", "w") as zipped, tarfile.open("a.tar", "w") as tar:
+        for stem in STEMS:
+            zipped.write(f"kept/labels/{stem}.png", form.path(stem))
+            tar.add(f"kept/labels/{stem}.png", form.path(stem))
+    Path("a.zip" if tarred else "a.tar").rename(f"mine{suffix}")
+    (problem,) = check_submission(Path(f"mine{suffix}"), _dataset(dataset))
+    kinds = ("a zip, expected a tar", "a tar, expected a zip")
+    assert problem.startswith(f"mine{suffix}: {kinds[not tarred]} with a name that ends in ")
+
+
 def _zip(compression=zipfile.ZIP_STORED):
     with zipfile.ZipFile("mine.zip", "w", compression) as archive:
         archive.writestr(FIRST, bytes(range(256)) * 20)
