@@ -35,11 +35,11 @@ def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None
 @command.command()
 @click.argument("submission", type=FILE)
 @segmentation_dataset_option
-@click.option("--split", default="test", show_default=True)
+@click.option("--split", help="Default: test, where the data set has it, or its test split.")
 @data_root_option
 @json_option
 def check(
-    submission: Path, dataset: str, split: str, data_root: Optional[Path], as_json: bool
+    submission: Path, dataset: str, split: Optional[str], data_root: Optional[Path], as_json: bool
 ) -> None:
     """Name all that is wrong with SUBMISSION, a folder or an archive; status 2 if something is."""
     from rnw.data.catalog import find_segmentation_dataset  # need an extra

@@ -225,8 +225,18 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
 
 
 def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path] = None) -> Any:
-    """The pictures of a split with their label maps, as `read_examples`."""
-    return dataset.read(root or dataset.root or Path(), split)
+    """The pictures of a split with their label maps, as `read_examples`.
+
+    Raises InputError also for a split that is not published and has no list.
+    """
+    root = root or dataset.root
+    listing = root / f"{split}.lst" if root else None
+    if split not in dataset.counts and not (listing and listing.is_file()):
+        lists = f", or a list, {listing} (see README.md)" if listing else ""
+        raise InputError(
+            f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
+        )
+    return dataset.read(root or Path(), split)
 
 
 def check_labels(

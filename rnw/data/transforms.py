@@ -63,7 +63,10 @@ def scale_shorter_side(
 def scale_longer_side(
     image: np.ndarray, size: int, choice: str = "adaptive", resize: Resize = resize
 ) -> np.ndarray:
-    """Resample so that the longer side has `size` pixels, keeping the aspect."""
+    """Resample so that the longer side has `size` pixels, keeping the aspect.
+
+    The shorter one keeps at least a pixel.
+    """
     height, width = image.shape[:2]
     return _scale(image, size, max(height, width), choice, resize)
 
@@ -71,7 +74,7 @@ def scale_longer_side(
 def _scale(image: np.ndarray, size: int, side: int, choice: str, resize: Resize) -> np.ndarray:
     if side == size:
         return image
-    height, width = (int(np.round(size * other / side)) for other in image.shape[:2])
+    height, width = (max(int(np.round(size * other / side)), 1) for other in image.shape[:2])
     return resize(image, height, width, choice)
 
 

@@ -112,8 +112,9 @@ def score_map(
     sides = (size, size) if square else (height, width)
     shifts = _shifts(stride, steps)
     data = np.zeros((steps * steps, 3, *(_round_up(side, stride) for side in sides)), np.float32)
+    whole = _pad(scaled, stride)
     for number, canvas in enumerate(data):
-        _place(scaled, canvas, shifts[number // steps], shifts[number % steps])
+        _place(whole, canvas, shifts[number // steps], shifts[number % steps])
     maps = forward(data)
     classes, rows, columns = maps.shape[1:]
     grid = maps.reshape(steps, steps, classes, rows, columns).transpose(2, 3, 0, 4, 1)
@@ -131,6 +132,12 @@ def _shifts(stride: int, steps: int) -> List[int]:
     """How far the picture is moved up or left, so that cells fall on as many finer centres."""
     finer = stride // steps
     return [finer // 2 + step * finer - stride // 2 for step in range(steps)]
+
+
+def _pad(image: np.ndarray, cell: int) -> np.ndarray:
+    """(3, h, w) with zeros up to a cell a side, so that shifts do not move all of it out."""
+    bottom, right = (max(cell - side, 0) for side in image.shape[1:])
+    return np.pad(image, ((0, 0), (0, bottom), (0, right)))
 
 
 def _place(image: np.ndarray, canvas: np.ndarray, up: int, left: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 import numpy as np
 
+from rnw.data.catalog import read_pictures
 from rnw.data.readers import decode
 from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
@@ -96,7 +97,7 @@ def evaluate(
     """
     dataset = model.dataset
     split = split or dataset.test_split
-    examples = dataset.read(data_root or dataset.root or Path(), split)
+    examples = read_pictures(dataset, split, data_root)
     if not examples.has_labels and predictions is None:
         raise InputError(
             f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "

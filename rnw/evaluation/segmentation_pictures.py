@@ -1,7 +1,7 @@
 """What a segmentation network sees in photographs: label maps, overlays with a legend, areas."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -66,8 +66,8 @@ def predict_pictures(
     `NAME.png` are the labels in the numbers and colours of the data set, `NAME_overlay.png` shows
     them over the photograph with a legend, `NAME.json` holds the area of each class.
 
-    Raises InputError before any is segmented for a file that is no image, for two of one name and
-    for what was written before, unless `overwrite` replaces it.
+    Raises InputError before any is segmented for a file that is no image, for two of one name, for
+    what was written before, unless `overwrite` replaces it, and for a photograph in its place.
     """
     images = find_images(paths)
     _check_outputs(images, output, overwrite)
@@ -77,14 +77,50 @@ def predict_pictures(
         yield _predict(model, path, output)
 
 
+def _outputs(path: Path, output: Path) -> List[Path]:
+    """Where labels, overlay and areas of an image are written."""
+    return [output / f"{path.stem}{suffix}" for suffix in (LABELS, OVERLAY, AREAS)]
+
+
 def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> None:
-    by_stem: Dict[str, Path] = {}
+    by_file: Dict[Path, Path] = {}
     for path in images:
-        other = by_stem.setdefault(path.stem, path)
-        if other is not path:
-            raise InputError(f"{other} and {path}: would both be written to {path.stem}.png")
-        files = [output / f"{path.stem}{suffix}" for suffix in (LABELS, OVERLAY, AREAS)]
-        check_free(*files, overwrite=overwrite)
+        for file in _outputs(path, output):
+            other = by_file.setdefault(file, path)
+            if other is not path:
+                raise InputError(f"{other} and {path}: would both be written to {file.name}")
+    _spare_photographs(images, output)
+    check_free(*by_file, overwrite=overwrite)
+
+
+def _spare_photographs(images: Sequence[Path], output: Path) -> None:
+    """Raises InputError where an image, or what is no label map, has the name of what is written.
+
+    Images are told by their inodes, as links and another case of letters give them other names.
+    """
+    given = {_inode(path) for path in images if path.exists()}
+    for path in images:
+        labels, *others = _outputs(path, output)
+        found = [file for file in (labels, *others) if file.exists() and _inode(file) in given]
+        if labels.exists() and not _has_palette(labels):
+            found.append(labels)
+        if found:
+            raise InputError(
+                f"{found[0]}: is a picture that would be replaced; choose another folder with -o"
+            )
+
+
+def _inode(path: Path) -> Tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _has_palette(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.mode == "P"
+    except OSError:
+        return False
 
 
 def _predict(model: Segmenter, path: Path, output: Path) -> SegmentedPicture:

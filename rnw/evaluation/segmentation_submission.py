@@ -5,6 +5,7 @@ first three fields, ADE20K takes plain grey pictures. Context has no server and 
 """
 
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -15,14 +16,18 @@ from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tupl
 import numpy as np
 from PIL import Image
 
-from rnw.data.catalog import SegmentationDataset
+from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import LABELS, label_numbers
 from rnw.files import atomic_write, check_free
 
+UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
-DAMAGED_ARCHIVE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error)
+DAMAGED_ARCHIVE = (
+    *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
+)
 
 
 @dataclass(frozen=True)
@@ -117,18 +122,23 @@ def _write_tar(file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: str)
 
 
 def check_submission(
-    path: Path, dataset: SegmentationDataset, root: Optional[Path] = None, split: str = "test"
+    path: Path,
+    dataset: SegmentationDataset,
+    root: Optional[Path] = None,
+    split: Optional[str] = None,
 ) -> List[str]:
     """What is wrong with a folder or an archive of predictions for a split; best nothing.
+
+    split: by default the one whose labels are not published, or where there is none the test split.
 
     Raises InputError when it, or the split's pictures, cannot be read.
     """
     form = find_form(dataset.name)
-    examples = dataset.read(root or dataset.root or Path(), split)
+    examples = read_pictures(dataset, split or _default_split(dataset), root)
     stems = [Path(examples.name(index)).stem for index in range(len(examples))]
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
     allowed = label_numbers(dataset)
-    problems, seen = [], set()
+    problems, seen = _check_kind(path, form), set()
     for name, content in _pictures(path):
         key = form.key(PurePosixPath(name).stem)
         if not _in_place(name, form, path) or key not in expected:
@@ -141,6 +151,20 @@ def check_submission(
             problems += [f"{name}: {problem}" for problem in _check_picture(content, size, allowed)]
     missing = [stem for stem in stems if form.key(stem) not in seen]
     return problems + [f"{form.path(stem)}: missing" for stem in missing]
+
+
+def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
+    """Whether an archive is one that the server takes."""
+    zipped = zipfile.is_zipfile(path)
+    if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
+        return []
+    found, expected = ("a zip" if zip_ else "a tar" for zip_ in (zipped, form.suffixes == ZIP))
+    names = " or ".join(form.suffixes)
+    return [f"{path.name}: {found}, expected {expected} with a name that ends in {names}"]
+
+
+def _default_split(dataset: SegmentationDataset) -> str:
+    return UNPUBLISHED if UNPUBLISHED in dataset.counts else dataset.test_split
 
 
 def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
@@ -192,6 +216,9 @@ def _check_picture(content: bytes, size: Tuple[int, int], allowed: np.ndarray) -
     try:
         with Image.open(io.BytesIO(content)) as image:
             mode, found, values = image.mode, image.size, np.unique(np.array(image))
+    except Image.UnidentifiedImageError:
+        yield "cannot be read as an image"
+        return
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         yield f"cannot be read as an image: {error}"
         return

@@ -78,6 +78,35 @@ def test_nothing_is_replaced_unasked(rnw, refused, pictures):
     assert len(list(Path("out").iterdir())) == len(FILES)
 
 
+@pytest.mark.parametrize(
+    ("images", "output", "named"),
+    [
+        (("mine",), "mine", "mine/b.png"),
+        (("mine",), "link", "link/b.png"),
+        (("b.jpg",), "mine", "mine/b.png"),  # nor one that is not among the images
+        (("one.png",), "drawn", "drawn/one.png"),  # a palette alone makes no label map
+    ],
+)
+def test_photographs_are_never_replaced(refused, pictures, images, output, named):
+    Path("link").symlink_to("mine")
+    Image.fromarray(picture(9, 9, 3)).save("b.jpg")
+    Path("drawn").mkdir()
+    Image.fromarray(picture(9, 9, 4)).quantize(8).save("drawn/one.png")
+    Path("one.png").symlink_to("drawn/one.png")
+    before = {path: path.read_bytes() for path in (Path("mine/b.png"), Path("drawn/one.png"))}
+    message = refused("predict", "--weights", SHAPES, "-o", output, "--overwrite", *images)
+    assert f"{named}: is a picture that would be replaced; choose another folder" in message
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(Path("mine").iterdir())) == 2
+
+
+def test_two_pictures_of_one_output_are_refused(refused, pictures):
+    Image.fromarray(picture(9, 9, 3)).save("mine/a_overlay.jpg")
+    message = refused(*COMMAND, pictures)
+    assert "mine/a.jpg and mine/a_overlay.jpg: would both be written to a_overlay.png" in message
+    assert not Path("out").exists()
+
+
 def _damaged():
     Path("mine/c.png").write_bytes(Path("mine/b.png").read_bytes()[:60])
 

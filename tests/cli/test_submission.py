@@ -46,6 +46,19 @@ def test_nothing_is_wrong(rnw, kept):
 
 
 @pytest.mark.parametrize(
+    ("dataset", "split"),
+    [("voc", "test"), ("cityscapes", "test"), ("ade20k", "test"), ("pascal-context", "val")],
+)
+def test_the_split_is_one_that_the_data_set_has(rnw, dataset, split):
+    Path("mine").mkdir()
+    Path(f"{split}.lst").write_text("a.jpg\n")
+    check = ("submission", "check", "mine", "--dataset", dataset, "--data-root", ".")
+    code, out, err = rnw(*check)
+    assert (code, out) == (2, "")
+    assert err.endswith("a.png: missing\n")
+
+
+@pytest.mark.parametrize(
     ("options", "wording"),
     [
         (("check", "missing", "--dataset", "voc"), "missing: no such folder or archive"),

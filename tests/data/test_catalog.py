@@ -14,6 +14,7 @@ from rnw.data.catalog import (
     find_dataset,
     find_segmentation_dataset,
     read_examples,
+    read_pictures,
 )
 from rnw.data.lists import write_list
 from rnw.errors import InputError
@@ -146,3 +147,14 @@ def test_numbers_of_pascal_context_are_those_of_others():
     assert pascal_context.CLASSES[1:21] == tuple(
         {"diningtable": "table"}.get(name, name) for name in voc.CLASSES[1:]
     )
+
+
+def test_splits_that_there_are_not_are_refused():
+    with pytest.raises(InputError, match=r"^split 'test' of drawn shapes: expected train, val$"):
+        read_pictures(SEGMENTATION["shapes"], "test")
+    wording = r"^split 'mine' of PASCAL VOC 2012: expected train, .*, or a list, x/mine\.lst \("
+    with pytest.raises(InputError, match=wording):
+        read_pictures(SEGMENTATION["voc"], "mine", Path("x"))
+    Path("x").mkdir()
+    Path("x/mine.lst").write_text("a.jpg\ta.png\n")
+    assert len(read_pictures(SEGMENTATION["voc"], "mine", Path("x"))) == 1

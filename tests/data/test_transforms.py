@@ -111,6 +111,15 @@ def test_scaled_shapes(shape, size, expected):
     assert found.shape == (*expected, 3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((1, 900), (1, 30)), ((900, 2), (30, 1)), ((1, 1), (30, 30))]
+)
+def test_thin_images_keep_a_pixel(shape, expected):
+    found = transforms.scale_longer_side(np.full((*shape, 3), 77, np.uint8), 30)
+    assert found.shape == (*expected, 3)
+    assert (found == 77).all()
+
+
 def test_an_image_of_the_right_size_is_left_as_it_is():
     image = picture(30, 41, 1)
     np.testing.assert_array_equal(transforms.scale_shorter_side(image, 30, "cubic"), image)

@@ -44,7 +44,7 @@ def make_dataset(pictures, classes, **fields):
         "class_names": names,
         "palette": palette,
         "read": lambda root, split: pictures,
-        "counts": {"val": len(pictures)},
+        "counts": {"val": len(pictures), "test": len(pictures)},
         "largest": (500, 500),
         "recipe": "",
         "test_size": 96,

@@ -74,6 +74,29 @@ def test_test_steps_shift_the_picture_by_fractions_of_the_stride():
     np.testing.assert_allclose(inner, np.broadcast_to(centres, inner.shape), atol=1e-3)
 
 
+@pytest.mark.parametrize("square", [True, False])
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    ("sides", "scaled"), [((1, 300), (1, 32)), ((300, 1), (32, 1)), ((3, 9), (11, 32))]
+)
+def test_pictures_thinner_than_a_cell_are_seen(square, steps, sides, scaled):
+    """Of a bright picture each cell on it has some of the brightness, which is a cell's at most."""
+    bright = np.full((*sides, 3), 255, np.uint8)
+
+    def block_means(data):
+        n, _, height, width = data.shape
+        return data.reshape(n, 3, height // 8, 8, width // 8, 8).mean((3, 5))[:, :1]
+
+    found = score_map(block_means, bright, 32, STRIDE, steps=steps, square=square)
+    assert found.scaled == scaled
+    full = (1 - 0.485) / 0.229
+    cells = [-(-side // found.stride) for side in scaled]
+    seen = found.scores[0, : cells[0], : cells[1]] / full
+    share = [min(side, 8) / 8 for side in scaled]
+    assert seen.max() == pytest.approx(share[0] * share[1])
+    assert (seen > 0).all()
+
+
 @pytest.mark.parametrize(("square", "sides"), [(True, (104, 104)), (False, (72, 104))])
 def test_inputs_are_padded_to_multiples_of_the_stride(square, sides):
     seen = []

@@ -74,6 +74,17 @@ def test_networks_and_scales_are_averaged():
     assert (model.segment(IMAGES[0]) == scores.argmax(axis=0)).all()
 
 
+@pytest.mark.parametrize("size", [(1, 300), (300, 1), (1, 1), (2, 900)])
+@pytest.mark.parametrize("identical_sizes", [True, False])
+def test_pictures_a_pixel_thin_are_segmented(size, identical_sizes):
+    image = picture(*size, 3)
+    model = _model(seeds=(1, 2), identical_sizes=identical_sizes)
+    model = model.tested_by(scales=(32, 64), flip=True, steps=4, tile=32)
+    scores = sum(upsample(found, size) for found in model.score_maps(image))
+    assert (model.segment(image) == scores.argmax(axis=0)).all()
+    assert model.tested_by(crf="deeplab").segment(image).shape == size
+
+
 def test_averaged_scores_are_refined():
     model = _model(seeds=(1, 2)).tested_by(crf="kraehenbuehl")
     image = IMAGES[0]

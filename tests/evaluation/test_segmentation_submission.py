@@ -127,6 +127,7 @@ def test_all_problems_are_named():
     Path("mine", SECOND).write_bytes(b"no picture")
     found = check_submission(Path("mine"), _dataset("ade20k"))
     assert [problem.partition(": ")[0] for problem in found] == [FIRST, FIRST, SECOND]
+    assert found[2] == f"{SECOND}: cannot be read as an image"
     assert found[1].endswith(
         "values 100, 101, 102, 103, 104, ..., expected those of classes, 7 to 11"
     )
@@ -146,6 +147,88 @@ def test_what_is_no_archive_is_refused(content):
         Path("mine.zip").write_bytes(content)
     with pytest.raises(InputError, match=r"^mine\.zip: (no such|cannot be read as a) folder"):
         check_submission(Path("mine.zip"), _dataset("ade20k"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "made", "given", "problem"),
+    [
+        ("ade20k", "mine.zip", "mine.tar", "mine.tar: a zip, expected a zip with a name that ends"),
+        ("voc", "mine.tar", "mine.zip", "mine.zip: a tar, expected a tar with a name that ends in"),
+        ("voc", "mine.tgz", "mine.tgz", None),
+    ],
+)
+def test_archives_of_another_name_are_named(dataset, made, given, problem):
+    _predict(_dataset(dataset))
+    write_submission(Path("kept"), find_form(dataset), Path(made))
+    Path(made).rename(given)
+    found = check_submission(Path(given), _dataset(dataset))
+    assert [text[: len(problem or "")] for text in found] == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize("dataset", ["voc", "pascal-context", "cityscapes", "ade20k"])
+@pytest.mark.parametrize("suffix", [".tar", ".zip"])
+def test_archives_of_another_kind_are_named(dataset, suffix):
+    """A zip where the server takes a tar, and the other way round, whatever it is called."""
+    form = find_form(dataset)
+    _predict(_dataset(dataset))
+    tarred = form.suffixes[0] == ".tar"
+    with zipfile.ZipFile("a.zip", "w") as zipped, tarfile.open("a.tar", "w") as tar:
+        for stem in STEMS:
+            zipped.write(f"kept/labels/{stem}.png", form.path(stem))
+            tar.add(f"kept/labels/{stem}.png", form.path(stem))
+    Path("a.zip" if tarred else "a.tar").rename(f"mine{suffix}")
+    (problem,) = check_submission(Path(f"mine{suffix}"), _dataset(dataset))
+    kinds = ("a zip, expected a tar", "a tar, expected a zip")
+    assert problem.startswith(f"mine{suffix}: {kinds[not tarred]} with a name that ends in ")
+
+
+def _zip(compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile("mine.zip", "w", compression) as archive:
+        archive.writestr(FIRST, bytes(range(256)) * 20)
+    return bytearray(Path("mine.zip").read_bytes())
+
+
+def _in_headers(offset, value):
+    """A zip with another byte in both headers of its file, counted from the flags."""
+    content = _zip()
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + flags + offset] = value
+    return content
+
+
+def _damaged(content):
+    content[len(content) // 2] ^= 255
+    return content
+
+
+@pytest.mark.parametrize(
+    ("make", "wording"),
+    [
+        (lambda: _in_headers(0, 1), "is encrypted"),
+        (lambda: _in_headers(2, 99), "compression method is not supported"),
+        (lambda: _damaged(_zip()), "Bad CRC-32"),
+        (lambda: _damaged(_zip(zipfile.ZIP_DEFLATED)), ""),
+        (lambda: _damaged(_zip(zipfile.ZIP_LZMA)), ""),
+        (lambda: _damaged(_zip(zipfile.ZIP_BZIP2)), ""),
+    ],
+)
+def test_zips_that_cannot_be_read_are_named(make, wording):
+    Path("mine.zip").write_bytes(make())
+    with pytest.raises(InputError, match=rf"^mine\.zip: cannot be read as a folder.*{wording}"):
+        check_submission(Path("mine.zip"), _dataset("ade20k"))
+
+
+@pytest.mark.parametrize("kind", ["", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_tars_that_are_cut_are_named(kind, part):
+    with tarfile.open("whole.tar", f"w:{kind}") as archive:
+        for name in (FIRST, SECOND):
+            Path(name).write_bytes(np.random.RandomState(0).bytes(100_000))
+            archive.add(name)
+    whole = Path("whole.tar").read_bytes()
+    Path("mine.tar").write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(InputError, match=r"^mine\.tar: cannot be read as a folder, tar or zip: "):
+        check_submission(Path("mine.tar"), _dataset("voc"))
 
 
 @pytest.mark.parametrize(
