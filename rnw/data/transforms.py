@@ -71,7 +71,7 @@ def scale_longer_side(
 def _scale(image: np.ndarray, size: int, side: int, choice: str, resize: Resize) -> np.ndarray:
     if side == size:
         return image
-    height, width = (int(np.round(size * other / side)) for other in image.shape[:2])
+    height, width = (max(1, int(np.round(size * other / side))) for other in image.shape[:2])
     return resize(image, height, width, choice)
 
 
