@@ -143,13 +143,13 @@ def _pad(image: np.ndarray, cell: int) -> np.ndarray:
 def _place(image: np.ndarray, canvas: np.ndarray, up: int, left: int) -> None:
     """Copy (3, h, w) to the upper left of (3, H, W), moved within its own h x w pixels."""
     height, width = image.shape[1:]
-    rows, columns = (
-        slice(max(up, 0), height + min(up, 0)),
-        slice(max(left, 0), width + min(left, 0)),
-    )
-    to_rows = slice(max(-up, 0), height + min(-up, 0))
-    to_columns = slice(max(-left, 0), width + min(-left, 0))
-    canvas[:, to_rows, to_columns] = image[:, rows, columns]
+    rows, columns = _moved(height, up), _moved(width, left)
+    canvas[:, _moved(height, -up), _moved(width, -left)] = image[:, rows, columns]
+
+
+def _moved(side: int, by: int) -> slice:
+    """What is left of a side that is moved out of its own place; nothing if it is short."""
+    return slice(max(by, 0), max(side + min(by, 0), 0))
 
 
 def _round_up(side: int, stride: int) -> int:

@@ -132,6 +132,12 @@ def test_a_released_file_is_tested_as_published(rnw, ade20k, monkeypatch):
     assert "score of ADE20K " in rnw("eval-seg", "--weights", ade20k, *small)[1]
 
 
+def test_a_long_thin_picture_is_tested(rnw, ade20k):
+    Image.new("RGB", (2000, 2)).save("data/0.jpg")  # of less than half a pixel when scaled
+    Image.new("L", (2000, 2), 3).save("data/0.png")
+    assert _scores(rnw, "--weights", ade20k, "--scales", "48")["images"] == 2
+
+
 def test_grey_pictures_are_tested(rnw, ade20k):
     with Image.open("data/0.jpg") as image:
         grey = image.convert("L")
