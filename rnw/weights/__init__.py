@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
+from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
@@ -80,7 +81,8 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
     classifier whose weight or bias does not fit keeps its initial values.
 
-    Raises InputError, before anything is changed, when features are missing, surplus or misshaped.
+    Raises InputError, before anything is changed, when features are missing, surplus or misshaped,
+    and for numbers that are not finite.
     """
     found = read_parameters(path)
     parameters = net.collect_params()
@@ -90,6 +92,9 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     misfits = {_layer(n) for n, s in shapes.items() if n not in found or found[n].shape != s}
     fits = {name for name in parameters if _layer(name) not in misfits}
+    spoilt = [name for name in found if name in fits and not np.isfinite(found[name]).all()]
+    if spoilt:  # activations may hide it: of NaN they make 0
+        raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
     for name in fits:
         parameters[name].set_data(np.ascontiguousarray(found[name]))
     return Transfer(

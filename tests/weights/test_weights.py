@@ -10,6 +10,7 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
 from rnw.weights import load_network, load_params, save_params, warm_start
+from rnw.weights.convert import MODULE, write_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from tests.golden_cases import golden_arrays, golden_folder
@@ -287,6 +288,19 @@ def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialised, left,
     for parameter, value in _values(net).items():
         expected = 1 if parameter in reinitialised else source[parameter]
         np.testing.assert_array_equal(value, np.broadcast_to(expected, value.shape))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_warm_start_refuses_numbers_that_are_not_finite(fill, value):
+    net, source = _family(fill, "model_a1", 5)
+    before = _values(net)
+    source = {**source, "conv1a_weight": source["conv1a_weight"].copy()}
+    source["conv1a_weight"][0, 0, 0, 0] = value
+    write_parameters("family.params", source, MODULE)
+    wording = r"^family\.params: not all its numbers are finite: conv1a_weight$"
+    with pytest.raises(InputError, match=wording):
+        warm_start(net, "family.params")
+    _assert_equal(_values(net), before)
 
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
