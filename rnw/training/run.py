@@ -15,7 +15,7 @@ from rnw.data.catalog import find_dataset, find_segmentation_dataset, read_examp
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
-from rnw.files import remove_parts, write_text
+from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
@@ -27,6 +27,7 @@ from rnw.training.checkpoints import (
 )
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
+from rnw.training.lock import FolderLock
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
@@ -92,46 +93,58 @@ def train(
     validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
-    batch, a folder that holds an earlier run, a state of other settings, weights of another
-    network, a loss that is not finite, metrics that cannot be read, and a package that is missing,
-    and see `open_kvstore`.
+    batch, a folder that holds an earlier run or is another's at the time, a state of other
+    settings, weights of another network, a loss that is not finite, metrics that cannot be read, a
+    disk that is full, and a package that is missing, and see `open_kvstore`.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
     check_devices(recipe.batch, kvstore.workers * len(contexts))
     label = model_label(recipe)
-    metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
-    state = find_state(label, folder) if resume else None
-    weights = starting_weights(recipe, weights, folder) if state is None else None
-    run = _Run(
-        recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics, loading
-    )
-    if first:
-        run.validation = validation
-        run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
-    _check_all_alike(kvstore, state, folder, len(contexts), seed)
-    if state is not None:
-        state.check_settings(run.settings)
-    run.initialize()
-    transfer = None if weights is None else warm_start(run.net, weights)
-    run.prepare(state, recompute)
-    if state is None and first:
-        claim_folder(label, folder, overwrite)
-        write_text(recipe_file(label, folder), recipe.to_json())
-    if first:
-        remove_parts(folder, str(label))
-    log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
-    reports = metrics.since(Start(run.epoch, run.updates))
-    with reports, log, StopRequest() as kvstore.stop:
-        if transfer is not None and first:
-            logger.info("from %s: %s", weights, transfer)
-            on_warm_start(weights, transfer)
-        path = run.go()
-    kvstore.finish()
-    if kvstore.stop.received is not None:  # after the last step, or nobody would know
-        raise RunStoppedError(kvstore.stop.received)
-    return path
+    lock = FolderLock(folder)
+    with lock if first else contextlib.nullcontext():
+        metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
+        state = find_state(label, folder) if resume else None
+        weights = starting_weights(recipe, weights, folder) if state is None else None
+        run = _Run(
+            recipe,
+            contexts,
+            kvstore,
+            folder,
+            label,
+            seed,
+            data_root,
+            checkpointing,
+            metrics,
+            loading,
+        )
+        if first:
+            run.validation = validation
+            run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
+        _check_all_alike(kvstore, state, folder, len(contexts), seed)
+        if state is not None:
+            state.check_settings(run.settings)
+        run.initialize()
+        transfer = None if weights is None else warm_start(run.net, weights)
+        run.prepare(state, recompute)
+        if state is None and first:
+            lock.acquire()
+            claim_folder(label, folder, overwrite)
+            write_text(recipe_file(label, folder), recipe.to_json())
+        if first:
+            remove_parts(folder, str(label))
+        log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
+        reports = metrics.since(Start(run.epoch, run.updates))
+        with reports, log, StopRequest() as kvstore.stop:
+            if transfer is not None and first:
+                logger.info("from %s: %s", weights, transfer)
+                on_warm_start(weights, transfer)
+            path = run.go()
+        kvstore.finish()
+        if kvstore.stop.received is not None:  # after the last step, or nobody would know
+            raise RunStoppedError(kvstore.stop.received)
+        return path
 
 
 class _Run:
@@ -392,11 +405,26 @@ def _mean(history: Sequence[Scores]) -> Scores:
     return {name: fmean(scores[name] for scores in history) for name in history[0]}
 
 
+class _LogFile(logging.Handler):
+    """Writes to a file; unlike the library's own, one that cannot be written ends the run."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self._file = GrowingFile(path)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.write(f"{self.format(record)}\n")
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Send what the package logs to a file, each step included."""
     logger = logging.getLogger("rnw")
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level
     logger.addHandler(handler)

@@ -226,6 +226,10 @@ def test_refused_seeds_write_nothing(rnw, seed):
     assert list(Path().iterdir()) == []
 
 
+def test_refuses_a_folder_whose_name_is_too_long(refused):
+    assert "File name too long" in refused("train-cls", *SHORT, "--output", "a" * 300)
+
+
 def test_refuses_a_file_as_folder(refused):
     Path("taken").write_text("kept")
     assert "taken: cannot be made" in refused("train-cls", *SHORT, "--output", "taken")
