@@ -49,6 +49,12 @@ class MetricsFile:
         self._path = folder / METRICS_FILE
         self._label = str(label)
         self._earlier = read_json_lines(self._path) if self._path.exists() else []
+        for number, record in enumerate(self._earlier, 1):
+            places = (record.get("epoch", 0), record.get("update", 0))
+            if record.get("label") == self._label and not all(isinstance(n, int) for n in places):
+                raise InputError(
+                    f"{self._path}, line {number}: is no record of a run; remove the line to go on"
+                )
 
     def begin(self, start: Start) -> None:
         """Make the file ready; of the run's own earlier records those up to `start` stay."""

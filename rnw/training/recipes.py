@@ -13,6 +13,7 @@ from rnw.weights.labels import ModelLabel
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
+MAX_CLASSES = 1_000_000  # more than any data set has; what MXNet can count is not far above
 
 
 @dataclass(frozen=True)
@@ -262,9 +263,18 @@ def _check(recipe: Recipe) -> None:
     for field in ("batch", "epochs", "classes"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if recipe.classes > MAX_CLASSES:
+        raise InputError(f"classes is {recipe.classes}, expected at most {MAX_CLASSES}")
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
         if not 0 <= getattr(recipe, field) < float("inf"):
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
+    if recipe.schedule == "linear" and recipe.lr_floor > recipe.base_lr:
+        raise InputError(
+            f"lr_floor is {recipe.lr_floor}, above base_lr, {recipe.base_lr}, from which the rate "
+            "is to fall: set both"
+        )
+    if any(step < 1 for step in recipe.lr_steps):
+        raise InputError(f"lr_steps is {recipe.lr_steps}, expected numbers of updates from 1 on")
     if isinstance(recipe, SegmentationRecipe):
         _check_segmentation(recipe)
 

@@ -21,6 +21,7 @@ from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
     claim_folder,
+    find_checkpoints,
     prune_checkpoints,
     save_best,
     save_checkpoint,
@@ -43,7 +44,13 @@ from rnw.training.schedules import make_schedule
 from rnw.training.scoring import picture_scores, pixel_scores
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.state import Position, State, find_state, save_state, state_file
-from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_parameters
+from rnw.training.trainer import (
+    DeviceOutput,
+    Trainer,
+    check_devices,
+    find_not_finite,
+    trained_parameters,
+)
 from rnw.weights import Transfer, warm_start
 
 logger = logging.getLogger(__name__)
@@ -180,6 +187,7 @@ class _Run:
             "devices": kvstore.workers * len(self.contexts),
             "seed": seed,
             "decoder": self.loader.decoder,
+            "images": self.loader.examples,
         }
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
@@ -268,7 +276,14 @@ class _Run:
             self._stop_if_asked()
         if self.loader.skipped:
             logger.warning("bad images skipped: %d", len(self.loader.skipped))
-        return self.folder / self.label.params_file(self.epoch)
+        return self._last_checkpoint()
+
+    def _last_checkpoint(self) -> Path:
+        """Where it is; it is written again if a run that had ended is resumed without it."""
+        path = self.folder / self.label.params_file(self.epoch)
+        if self.kvstore.rank == 0 and not path.exists():
+            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+        return path
 
     def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
@@ -297,13 +312,23 @@ class _Run:
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
-            raise InputError(
-                f"the loss is {progress.scores['loss']} at epoch {progress.epoch}, step "
-                f"{progress.step}; the last checkpoint in {self.folder} is from before; a lower "
-                "rate may help (--set base_lr=X)"
-            )
+            raise self._diverged(f"the loss is {progress.scores['loss']}")
         self.metrics.step(progress)
         self.on_step(progress)
+
+    def _diverged(self, what: str) -> InputError:
+        kept = find_checkpoints(self.label, self.folder)
+        saved = f"{kept[-1]} is from before" if kept else "no weights were saved before"
+        return InputError(
+            f"{what} at epoch {self.epoch + 1}, step {self.step}; {saved}; a lower rate may help "
+            "(--set base_lr=X)"
+        )
+
+    def _check_weights(self) -> None:
+        """Let nothing be saved of a network that is lost, which the loss need not show yet."""
+        name = find_not_finite(self.net)
+        if name is not None:
+            raise self._diverged(f"{name} is no longer finite")
 
     def _progress(self, scores: Scores) -> Progress:
         parts = self.kvstore.updates_per_step
@@ -326,6 +351,8 @@ class _Run:
         """
         if self.epoch == 0:
             self._save_state()
+        else:
+            self._check_weights()
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
@@ -360,6 +387,7 @@ class _Run:
         return validated
 
     def _save_state(self) -> None:
+        self._check_weights()
         self.metrics.sync()
         position = Position(self.epoch, self.step, self.settings, self.history, self.best)
         save_state(state_file(self.label, self.folder), position, self.net, self.trainer)

@@ -191,6 +191,7 @@ def _read_terminal(descriptor):
         ("--dataset digits --set network=z", "unknown network 'z'"),
         ("--dataset digits --set width=0", "width is 0.0, expected"),
         ("--dataset digits --set schedule=cosine", "unknown schedule 'cosine'"),
+        ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
         ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),
         ("--dataset digits --gpus 0,x", "--gpus 0,x: expected device numbers"),

@@ -115,6 +115,17 @@ def test_a_damaged_line_is_named_and_nothing_changes(tmp_path):
     assert path.read_text() == '{"label": "x"}\n[1]\n'
 
 
+@pytest.mark.parametrize("place", [{"update": "x"}, {"epoch": None}, {"update": [1]}])
+def test_a_record_from_elsewhere_is_named(tmp_path, place):
+    path = tmp_path / "metrics.jsonl"
+    other = json.dumps({"label": "x", "kind": "train", **place})
+    path.write_text(f"{other}\n")
+    open_metrics(tmp_path, LABEL)
+    path.write_text(other + "\n" + other.replace('"x"', f'"{LABEL}"', 1) + "\n")
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 2: is no record of a run; remove"):
+        open_metrics(tmp_path, LABEL)
+
+
 def test_readers_see_each_record_at_once(tmp_path):
     metrics = open_metrics(tmp_path, LABEL)
     with metrics.since(Start(0, 0)):

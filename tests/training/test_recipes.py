@@ -184,6 +184,10 @@ def test_overrides(override, field, value):
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("base_lr=-1", "base_lr is -1.0, expected 0 or more"),
         ("base_lr=nan", "base_lr is nan"),
+        ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
+        ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
+        ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
+        ("classes=99999999999999999999", "classes is 9+, expected at most 1000000"),
     ],
 )
 def test_refuses_bad_overrides(override, wording):
