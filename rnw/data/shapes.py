@@ -11,7 +11,7 @@ from typing import Dict, Tuple
 import numpy as np
 from PIL import Image
 
-from rnw.data.readers import Examples
+from rnw.data.readers import Examples, check_split
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
@@ -66,6 +66,7 @@ class Shapes:
 
 def read_shapes(root: Path, split: str) -> Shapes:
     """Split 'train' or 'val'; `root` is not used."""
+    check_split("shapes", split, ("train", "val"))
     return Shapes(HELD_OUT, seed=1) if split == "val" else Shapes(TRAINING, seed=0)
 
 
@@ -74,6 +75,7 @@ def read_shape_crops(root: Path, split: str) -> Examples:
 
     `root` is not used.
     """
+    check_split("shapes-cls", split, ("train", "test"))
     if split == "test":
         return _draw_crops(CROPS_HELD_OUT, seed=3)
     drawn = _draw_crops(CROPS_TRAINING // TURNS, seed=2)

@@ -14,6 +14,7 @@ from rnw.weights.labels import ModelLabel
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
 MAX_CLASSES = 1_000_000  # more than any data set has; what MXNet can count is not far above
+MAX_CROP = 1 << 14  # pixels a side; no picture has more
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,8 @@ def _check_segmentation(recipe: SegmentationRecipe) -> None:
     for field in ("crop", "origin", "stride"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if recipe.crop > MAX_CROP:
+        raise InputError(f"crop is {recipe.crop}, expected at most {MAX_CROP}")
     if len(recipe.rates) != 2 or not 1 / recipe.origin <= recipe.rates[0] <= recipe.rates[1]:
         raise InputError(
             f"rates is {recipe.rates}, expected two numbers, the first not above the second, and a "

@@ -146,3 +146,13 @@ def test_numbers_of_pascal_context_are_those_of_others():
     assert pascal_context.CLASSES[1:21] == tuple(
         {"diningtable": "table"}.get(name, name) for name in voc.CLASSES[1:]
     )
+
+
+@pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
+def test_embedded_data_sets_have_no_other_splits(table):
+    embedded = [row for row in table.values() if row.root is None]
+    assert embedded
+    for row in embedded:
+        known = f"{row.name} has no split 'validation': expected train or {row.test_split}"
+        with pytest.raises(InputError, match=known):
+            row.read(Path(), "validation")

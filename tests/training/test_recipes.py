@@ -202,6 +202,7 @@ def test_refuses_bad_overrides(override, wording):
         ("rates=1.3,0.7", "rates is .1.3, 0.7., expected two numbers"),
         ("rates=0.001,1", "and a pixel of origin at least"),
         ("crop=0", "crop is 0, expected at least 1"),
+        ("crop=1000000000", "crop is 1000000000, expected at most 16384"),
         ("stride=0", "stride is 0, expected at least 1"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
     ],
