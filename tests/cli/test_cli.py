@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +177,20 @@ def test_module_and_script_are_the_same_program():
     found = (done.returncode, done.stdout, done.stderr)
     assert found == _process("weights", "verify", "absent.params")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", ["networks", "launch --workers 1 -- echo", "train-cls --dataset digits --dry-run"]
+)
+def test_a_full_disk_under_standard_output_is_told(arguments):
+    """As where the output of a long run is sent to a file."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rnw", *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+        )
+    told = "Error: this command's output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, told)
