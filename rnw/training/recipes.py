@@ -264,6 +264,8 @@ def _check(recipe: Recipe) -> None:
     for field in ("batch", "epochs", "classes"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if recipe.classes == 1 and not isinstance(recipe, SegmentationRecipe):
+        raise InputError("classes is 1, expected at least 2: there is nothing to tell apart")
     if recipe.classes > MAX_CLASSES:
         raise InputError(f"classes is {recipe.classes}, expected at most {MAX_CLASSES}")
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):

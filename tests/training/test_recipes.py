@@ -187,6 +187,7 @@ def test_overrides(override, field, value):
         ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
         ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
         ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
+        ("classes=1", "classes is 1, expected at least 2"),
         ("classes=99999999999999999999", "classes is 9+, expected at most 1000000"),
     ],
 )
