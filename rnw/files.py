@@ -23,19 +23,61 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     if path.is_dir():
         raise InputError(f"{path}: cannot be written: Is a directory")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            _remove(part)
+            raise
+
+
+@contextlib.contextmanager
+def writing(path: PathLike) -> Iterator[None]:
+    """Raise InputError that names `path` where the system refuses to write it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        yield
     except OSError as error:
-        _remove(part)
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        _remove(part)
-        raise
+
+
+class GrowingFile:
+    """UTF-8 text that is appended to a file, at once visible to readers.
+
+    What UTF-8 cannot hold, as in some names of files, is escaped. Raises InputError where it cannot be written.
+    """
+
+    def __init__(self, path: PathLike):
+        self._path = Path(path)
+        with writing(path):
+            self._file = self._path.open("ab", buffering=0)
+
+    def write(self, text: str) -> None:
+        """Append `text`, of which a disk that is nearly full takes a part."""
+        left = memoryview(text.encode(errors="backslashreplace"))
+        with writing(self._path):
+            while left:
+                left = left[self._file.write(left) :]
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+        with writing(self._path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def make_folder(folder: PathLike) -> None:
+    """Make a folder and those above it where they are missing; raises InputError if that fails."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
 
 
 def remove_parts(folder: Path, prefix: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter
 
 from rnw.errors import InputError
@@ -74,7 +75,7 @@ def read_runs(path: PathLike) -> List[Run]:
             for figure in figures[record["kind"]]:
                 point = (_epochs(record), float(record[figure]))
                 points.setdefault((record["kind"], figure), []).append(point)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise InputError(f"{path}, line {number}: is no record of a run ({error!r})") from error
     if not runs:
         raise InputError(f"{path}: holds no metrics yet")
@@ -90,8 +91,8 @@ def read_runs(path: PathLike) -> List[Run]:
 
 def _epochs(record: Dict[str, Any]) -> float:
     if record["kind"] == "train":
-        return record["epoch"] - 1 + record["step"] / record["steps"]
-    return record["epoch"]
+        return float(record["epoch"] - 1 + record["step"] / record["steps"])
+    return float(record["epoch"])
 
 
 def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False) -> None:
@@ -127,7 +128,7 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
             _line(loss, run, (kind, "loss"), color=colour, **style)
         for key, style in _ERRORS.items():
             _line(error, run, key, color=colour, **style)
-        _line(rate, run, ("train", "lr"), color=colour, label=run.name)
+        _line(rate, run, ("train", "lr"), color=colour)
     loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
     loss.yaxis.set_major_formatter("{x:g}")  # 0.1 rather than a power of ten
     loss.yaxis.set_minor_formatter(LogFormatter())
@@ -140,7 +141,17 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
     drawn = {key for run in runs for key in run.curves}
     names = {key: f"{key[1]}, {_PHASES[key[0]]}" for key in _ERRORS if key in drawn}
     _explain(error, {name: _ERRORS[key] for key, name in names.items()})
-    figure.legend(loc="outside lower center", ncols=3)
+    _name_runs(figure, runs)
+
+
+def _name_runs(figure: Figure, runs: Sequence[Run]) -> None:
+    """A legend of colours, with the names as they are: a dollar is no formula in a path."""
+    lines = [Line2D([], [], color=f"C{number}") for number, _ in enumerate(runs)]
+    numbers = map(str, range(len(runs)))  # a name that begins with _ would be left out
+    legend = figure.legend(lines, numbers, loc="outside lower center", ncols=3)
+    for text, run in zip(legend.get_texts(), runs):
+        text.set_parse_math(False)
+        text.set_text(run.name)
 
 
 def _line(axes: Axes, run: Run, key: Key, **style: Any) -> None:

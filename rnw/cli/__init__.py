@@ -1,5 +1,6 @@
 """The `rnw` command: one module per subcommand, imported only when it is called."""
 
+import errno
 import importlib
 import sys
 from typing import List, Optional, Sequence
@@ -51,7 +52,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
-        except (InputError, ModuleNotFoundError) as error:
+        except (InputError, ModuleNotFoundError, OSError) as error:
             message = _explain(error)
             if ctx.params["debug"] or message is None:
                 raise
@@ -63,6 +64,9 @@ def _explain(error: Exception) -> Optional[str]:
     """The error in one line, None when it is not the user's to mend."""
     if isinstance(error, InputError):
         return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return f"this command's output cannot be written: {error.strerror}" if full else None
     if error.name in OPTIONAL_MODULES:
         return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}"
     return None

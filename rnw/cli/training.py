@@ -126,6 +126,8 @@ def run_training(
     cpus: Optional[int],
 ) -> None:
     """Train as the options say, or tell what it will take."""
+    if keep_every is not None and keep is None:
+        raise InputError("--keep-every removes nothing by itself: add --keep N")
     if kvstore is not None:
         overrides = (*overrides, f"kvstore={kvstore}")
     resolved = task.resolve(recipe, dataset, overrides)

@@ -41,8 +41,8 @@ class Loader:
     Examples in memory are taken as they are, pictures in files augmented to (size, size), or with
     `cropping` cropped together with their label maps. Picture i has random numbers of its own in
     each epoch: neither workers nor timing change a batch. Of each batch, the worker that `part`
-    (rank, workers) names reads its own equal part, in order. `skipped` tells what was wrong with
-    bad pictures, by name.
+    (rank, workers) names reads its own equal part, in order. `examples` is how many there are;
+    `skipped` tells what was wrong with bad pictures, by name.
 
     Raises InputError when there are fewer examples than a batch needs, and for an unknown decoder.
     """
@@ -59,11 +59,11 @@ class Loader:
         loading: Loading = BY_PROCESSES,
     ):
         self._in_memory = examples if isinstance(examples, Examples) else None
-        self._count = len(examples.labels if self._in_memory else examples)
-        if not 1 <= batch <= self._count:
+        self.examples = len(examples.labels if self._in_memory else examples)
+        if not 1 <= batch <= self.examples:
             raise InputError(
-                f"a batch of {batch} cannot be drawn from {self._count} examples: "
-                f"expected between 1 and {self._count} (--set batch=N)"
+                f"a batch of {batch} cannot be drawn from {self.examples} examples: "
+                f"expected between 1 and {self.examples} (--set batch=N)"
             )
         self._batch = batch
         self._seed = seed
@@ -79,14 +79,14 @@ class Loader:
             maker = LabelledCrops(examples, cropping, loading.decoder)
         self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
-        self.batches_per_epoch = self._count // batch
+        self.batches_per_epoch = self.examples // batch
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `number` (counted from 0) from batch `start` on.
 
         Close it (or let it end) to end its processes. Raises InputError for a bad picture.
         """
-        order = np.random.RandomState([self._seed, number]).permutation(self._count)
+        order = np.random.RandomState([self._seed, number]).permutation(self.examples)
         batches = order[: self.batches_per_epoch * self._batch].reshape(-1, self._batch)
         chosen = np.split(batches[start:], self._parts, axis=1)[self._rank]
         if self._in_memory is not None:

@@ -78,11 +78,18 @@ def _nature(content: bytes) -> str:
     return f"it starts with {content[:16]!r}" if content else "it is empty"
 
 
+def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
+    """Raise InputError for a split that an embedded data set does not have."""
+    if split not in splits:
+        raise InputError(f"{dataset} has no split {split!r}: expected {' or '.join(splits)}")
+
+
 def read_digits(root: Path, split: str) -> Examples:
     """scikit-learn's 1,797 handwritten digits, white on black, enlarged from 8x8 to 28x28.
 
     Every fifth is in split 'test', the others in 'train'; `root` is not used.
     """
+    check_split("digits", split, ("train", "test"))
     from sklearn.datasets import load_digits  # of an extra, and slow to import
 
     digits = load_digits()

@@ -11,8 +11,7 @@ from typing import Dict, Tuple
 import numpy as np
 from PIL import Image
 
-from rnw.data.readers import Examples
-from rnw.errors import InputError
+from rnw.data.readers import Examples, check_split
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
@@ -68,8 +67,7 @@ class Shapes:
 
 def read_shapes(root: Path, split: str) -> Shapes:
     """Split 'train' or 'val'; `root` is not used. Raises InputError for another split."""
-    if split not in SPLITS:
-        raise InputError(f"drawn shapes have no split {split!r}: they have {', '.join(SPLITS)}")
+    check_split("shapes", split, tuple(SPLITS))
     return Shapes(*SPLITS[split])
 
 
@@ -78,6 +76,7 @@ def read_shape_crops(root: Path, split: str) -> Examples:
 
     `root` is not used.
     """
+    check_split("shapes-cls", split, ("train", "test"))
     if split == "test":
         return _draw_crops(CROPS_HELD_OUT, seed=3)
     drawn = _draw_crops(CROPS_TRAINING // TURNS, seed=2)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from rnw.errors import InputError
-from rnw.files import write_json, write_text
+from rnw.files import make_folder, write_json, write_text, writing
 from rnw.networks.classifier import Network
 from rnw.networks.symbols import to_json
 from rnw.training.metrics import best_file, find_event_files
@@ -71,7 +71,7 @@ def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
     """Make `folder` ready for a new run, without the files of an earlier one.
 
-    Raises InputError when there are some and `overwrite` is not set.
+    Raises InputError when there are some and `overwrite` is not set, or they cannot be removed.
     """
     old = [
         path
@@ -83,10 +83,8 @@ def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
             f"{folder}: already holds a run of {label}: pass --resume to go on with it, "
             "--overwrite to replace it, or choose another --output"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+    make_folder(folder)
     reports = [folder / f"{label}.log", best_file(label, folder), *find_event_files(folder, label)]
-    for path in [*old, *reports]:
-        path.unlink(missing_ok=True)
+    for path in [*reports, *old]:
+        with writing(path):
+            path.unlink(missing_ok=True)

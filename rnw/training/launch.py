@@ -85,9 +85,12 @@ def launch(
     gets the name of a process (`worker 0`) and a line it wrote. SIGINT and SIGTERM are passed to
     the workers, a second one kills them; when this process is killed, so are all others.
 
-    Raises InputError for an unknown host, JobFailedError when a process fails, and JobStoppedError
-    when the workers have ended after a signal.
+    Raises InputError for an unknown host, a port here that is taken and where ssh is missing,
+    JobFailedError when a process fails, and JobStoppedError when the workers have ended after a
+    signal.
     """
+    if port is not None and not hosts:
+        _check_port(port)
     places = _places(command, workers, servers, hosts, port or _free_port())
     job = _Job(on_line)
     with _noted_signals() as received, contextlib.closing(job):
@@ -155,6 +158,18 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MXNet does
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise InputError(
+                f"port {port}: the scheduler cannot have it: {error.strerror}; choose another "
+                "--port"
+            ) from error
+
+
 @contextlib.contextmanager
 def _noted_signals() -> Iterator[List[int]]:
     """The signals that arrive, instead of what they do otherwise."""
@@ -177,16 +192,7 @@ class _Process:
         self.name, self.host = place.name, place.host
         self.is_worker = place.variables["DMLC_ROLE"] == "worker"
         self.last: Deque[str] = deque(maxlen=LAST_LINES)
-        self._popen = subprocess.Popen(
-            _arguments(place),
-            env={**os.environ, **place.variables},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # Ctrl-C on a terminal is for the launcher to pass on
-        )
+        self._popen = _start(_arguments(place), {**os.environ, **place.variables})
         self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
         self._reader.start()
 
@@ -229,6 +235,22 @@ class _Process:
         if not self.last:
             return f"{name} {how}"
         return "\n  ".join([f"{name} {how}; its last lines:", *self.last])
+
+
+def _start(arguments: Sequence[str], environment: Dict[str, str]) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # Ctrl-C on a terminal is for the launcher to pass on
+        )
+    except OSError as error:
+        raise InputError(f"{arguments[0]}: cannot be run: {error.strerror}") from error
 
 
 def _arguments(place: _Place) -> List[str]:

@@ -7,13 +7,12 @@ saved its state is dropped when it goes on, since it comes again.
 
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, TextIO, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Union
 
 from rnw.errors import InputError
-from rnw.files import atomic_write, read_json_lines, remove_parts
+from rnw.files import GrowingFile, atomic_write, read_json_lines, remove_parts, writing
 from rnw.training.progress import Progress, Validated
 from rnw.weights.labels import ModelLabel
 
@@ -44,12 +43,18 @@ class MetricsFile:
     Raises InputError for a file that holds something else or cannot be written.
     """
 
-    _file: TextIO
+    _file: GrowingFile
 
     def __init__(self, folder: Path, label: ModelLabel):
         self._path = folder / METRICS_FILE
         self._label = str(label)
         self._earlier = read_json_lines(self._path) if self._path.exists() else []
+        for number, record in enumerate(self._earlier, 1):
+            places = (record.get("epoch", 0), record.get("update", 0))
+            if record.get("label") == self._label and not all(isinstance(n, int) for n in places):
+                raise InputError(
+                    f"{self._path}, line {number}: is no record of a run; remove the line to go on"
+                )
 
     def begin(self, start: Start) -> None:
         """Make the file ready; of the run's own earlier records those up to `start` stay."""
@@ -59,19 +64,15 @@ class MetricsFile:
                 if record.get("label") != self._label or start.is_after(record):
                     file.write(_line(record).encode())
         self._earlier = []
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = GrowingFile(self._path)
 
     def write(self, record: Record) -> None:
         """Append a record, at once visible to readers."""
-        try:
-            self._file.write(_line({"label": self._label, **record}))
-            self._file.flush()
-        except OSError as error:
-            raise InputError(f"{self._path}: cannot be written: {error.strerror}") from error
+        self._file.write(_line({"label": self._label, **record}))
 
     def sync(self) -> None:
         """Have all that was written on the disk."""
-        os.fsync(self._file.fileno())
+        self._file.sync()
 
     def close(self) -> None:
         self._file.close()
@@ -81,7 +82,7 @@ class EventFile:
     """Writes records as TensorBoard scalars `<kind>/<figure>` over updates, a new file per session.
 
     `SummaryWriter` would keep the last ones in a queue, which dies with a killed run. Raises
-    InputError when tensorboardX is not installed.
+    InputError when tensorboardX is not installed and when they cannot be written.
     """
 
     def __init__(self, folder: Path, label: ModelLabel):
@@ -98,8 +99,9 @@ class EventFile:
 
     def begin(self, start: Start) -> None:
         """Begin a file; TensorBoard is told to forget what came after `start` in earlier ones."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._writer = self._open(str(self._folder / "events"), f".{start.updates}")
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writer = self._open(str(self._folder / "events"), f".{start.updates}")
         if start.updates:
             log = self._events.SessionLog(status=self._events.SessionLog.START)
             self._add(start.updates + 1, session_log=log)
@@ -114,14 +116,18 @@ class EventFile:
         self._add(record["update"], summary=self._summary(value=values))
 
     def _add(self, step: int, **content: Any) -> None:
-        self._writer.write_event(self._events.Event(wall_time=time.time(), step=step, **content))
+        event = self._events.Event(wall_time=time.time(), step=step, **content)
+        with writing(self._folder):
+            self._writer.write_event(event)
 
     def sync(self) -> None:
         """Have all that was written on the disk."""
-        self._writer.flush()
+        with writing(self._folder):
+            self._writer.flush()
 
     def close(self) -> None:
-        self._writer.close()
+        with writing(self._folder):
+            self._writer.close()
 
 
 class Metrics:

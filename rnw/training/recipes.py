@@ -18,6 +18,8 @@ OUTPUT = Path("output")  # where it writes its own
 MAX_SUFFIX = 100
 _SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")
 LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
+MAX_CLASSES = 1_000_000  # more than any data set has; what MXNet can count is not far above
+MAX_CROP = 1 << 14  # pixels a side; no picture has more
 
 
 @dataclass(frozen=True)
@@ -265,10 +267,21 @@ def _check(recipe: Recipe) -> None:
     for field in ("batch", "epochs", "classes"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if recipe.classes == 1 and not isinstance(recipe, SegmentationRecipe):
+        raise InputError("classes is 1, expected at least 2: there is nothing to tell apart")
+    if recipe.classes > MAX_CLASSES:
+        raise InputError(f"classes is {recipe.classes}, expected at most {MAX_CLASSES}")
     for field in ("base_lr", "momentum", "weight_decay", "lr_floor"):
         if not 0 <= getattr(recipe, field) < float("inf"):
             raise InputError(f"{field} is {getattr(recipe, field)}, expected 0 or more")
     _check_suffix(recipe)
+    if recipe.schedule == "linear" and recipe.lr_floor > recipe.base_lr:
+        raise InputError(
+            f"lr_floor is {recipe.lr_floor}, above base_lr, {recipe.base_lr}, from which the rate "
+            "is to fall: set both"
+        )
+    if any(step < 1 for step in recipe.lr_steps):
+        raise InputError(f"lr_steps is {recipe.lr_steps}, expected numbers of updates from 1 on")
     if isinstance(recipe, SegmentationRecipe):
         _check_segmentation(recipe)
 
@@ -296,6 +309,8 @@ def _check_segmentation(recipe: SegmentationRecipe) -> None:
     for field in ("crop", "origin", "stride"):
         if getattr(recipe, field) < 1:
             raise InputError(f"{field} is {getattr(recipe, field)}, expected at least 1")
+    if recipe.crop > MAX_CROP:
+        raise InputError(f"crop is {recipe.crop}, expected at most {MAX_CROP}")
     if not _are_rates(recipe):
         raise InputError(
             f"rates is {recipe.rates}, expected two numbers, the first not above the second, and a "

@@ -21,18 +21,20 @@ from rnw.data.catalog import (
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
-from rnw.files import remove_parts, write_text
+from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
     claim_folder,
+    find_checkpoints,
     prune_checkpoints,
     save_best,
     save_checkpoint,
 )
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
+from rnw.training.lock import FolderLock
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
@@ -48,7 +50,13 @@ from rnw.training.schedules import make_schedule
 from rnw.training.scoring import picture_scores, pixel_scores
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.state import Position, State, find_state, save_state, state_file
-from rnw.training.trainer import DeviceOutput, Trainer, check_devices, trained_parameters
+from rnw.training.trainer import (
+    DeviceOutput,
+    Trainer,
+    check_devices,
+    find_not_finite,
+    trained_parameters,
+)
 from rnw.weights import Transfer, warm_start
 
 logger = logging.getLogger(__name__)
@@ -98,46 +106,58 @@ def train(
     validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
-    batch, a folder that holds an earlier run, a state of other settings, weights of another
-    network, a loss that is not finite, metrics that cannot be read, and a package that is missing,
-    and see `open_kvstore`.
+    batch, a folder that holds an earlier run or is another's at the time, a state of other
+    settings, weights of another network, a loss that is not finite, metrics that cannot be read, a
+    disk that is full, and a package that is missing, and see `open_kvstore`.
     Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
     """
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
     check_devices(recipe.batch, kvstore.workers * len(contexts))
     label = model_label(recipe)
-    metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
-    state = find_state(label, folder) if resume else None
-    weights = starting_weights(recipe, weights, folder) if state is None else None
-    run = _Run(
-        recipe, contexts, kvstore, folder, label, seed, data_root, checkpointing, metrics, loading
-    )
-    if first:
-        run.validation = validation
-        run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
-    _check_all_alike(kvstore, state, folder, len(contexts), seed)
-    if state is not None:
-        state.check_settings(run.settings)
-    run.initialize()
-    transfer = None if weights is None else warm_start(run.net, weights)
-    run.prepare(state, recompute)
-    if state is None and first:
-        claim_folder(label, folder, overwrite)
-        write_text(recipe_file(label, folder), recipe.to_json())
-    if first:
-        remove_parts(folder, str(label))
-    log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
-    reports = metrics.since(Start(run.epoch, run.updates))
-    with reports, log, StopRequest() as kvstore.stop:
-        if transfer is not None and first:
-            logger.info("from %s: %s", weights, transfer)
-            on_warm_start(weights, transfer)
-        path = run.go()
-    kvstore.finish()
-    if kvstore.stop.received is not None:  # after the last step, or nobody would know
-        raise RunStoppedError(kvstore.stop.received)
-    return path
+    lock = FolderLock(folder)
+    with lock if first else contextlib.nullcontext():
+        metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
+        state = find_state(label, folder) if resume else None
+        weights = starting_weights(recipe, weights, folder) if state is None else None
+        run = _Run(
+            recipe,
+            contexts,
+            kvstore,
+            folder,
+            label,
+            seed,
+            data_root,
+            checkpointing,
+            metrics,
+            loading,
+        )
+        if first:
+            run.validation = validation
+            run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
+        _check_all_alike(kvstore, state, folder, len(contexts), seed)
+        if state is not None:
+            state.check_settings(run.settings)
+        run.initialize()
+        transfer = None if weights is None else warm_start(run.net, weights)
+        run.prepare(state, recompute)
+        if state is None and first:
+            lock.acquire()
+            claim_folder(label, folder, overwrite)
+            write_text(recipe_file(label, folder), recipe.to_json())
+        if first:
+            remove_parts(folder, str(label))
+        log = _log_file(folder / f"{label}.log") if first else contextlib.nullcontext()
+        reports = metrics.since(Start(run.epoch, run.updates))
+        with reports, log, StopRequest() as kvstore.stop:
+            if transfer is not None and first:
+                logger.info("from %s: %s", weights, transfer)
+                on_warm_start(weights, transfer)
+            path = run.go()
+        kvstore.finish()
+        if kvstore.stop.received is not None:  # after the last step, or nobody would know
+            raise RunStoppedError(kvstore.stop.received)
+        return path
 
 
 class _Run:
@@ -173,6 +193,7 @@ class _Run:
             "devices": kvstore.workers * len(self.contexts),
             "seed": seed,
             "decoder": self.loader.decoder,
+            "images": self.loader.examples,
         }
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
@@ -261,7 +282,14 @@ class _Run:
             self._stop_if_asked()
         if self.loader.skipped:
             logger.warning("bad images skipped: %d", len(self.loader.skipped))
-        return self.folder / self.label.params_file(self.epoch)
+        return self._last_checkpoint()
+
+    def _last_checkpoint(self) -> Path:
+        """Where it is; it is written again if a run that had ended is resumed without it."""
+        path = self.folder / self.label.params_file(self.epoch)
+        if self.kvstore.rank == 0 and not path.exists():
+            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+        return path
 
     def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
@@ -290,13 +318,23 @@ class _Run:
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
-            raise InputError(
-                f"the loss is {progress.scores['loss']} at epoch {progress.epoch}, step "
-                f"{progress.step}; the last checkpoint in {self.folder} is from before; a lower "
-                "rate may help (--set base_lr=X)"
-            )
+            raise self._diverged(f"the loss is {progress.scores['loss']}")
         self.metrics.step(progress)
         self.on_step(progress)
+
+    def _diverged(self, what: str) -> InputError:
+        kept = find_checkpoints(self.label, self.folder)
+        saved = f"{kept[-1]} is from before" if kept else "no weights were saved before"
+        return InputError(
+            f"{what} at epoch {self.epoch + 1}, step {self.step}; {saved}; a lower rate may help "
+            "(--set base_lr=X)"
+        )
+
+    def _check_weights(self) -> None:
+        """Let nothing be saved of a network that is lost, which the loss need not show yet."""
+        name = find_not_finite(self.net)
+        if name is not None:
+            raise self._diverged(f"{name} is no longer finite")
 
     def _progress(self, scores: Scores) -> Progress:
         parts = self.kvstore.updates_per_step
@@ -319,6 +357,8 @@ class _Run:
         """
         if self.epoch == 0:
             self._save_state()
+        else:
+            self._check_weights()
         progress = self._progress(_mean(self.history))
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
@@ -353,6 +393,7 @@ class _Run:
         return validated
 
     def _save_state(self) -> None:
+        self._check_weights()
         self.metrics.sync()
         position = Position(self.epoch, self.step, self.settings, self.history, self.best)
         save_state(state_file(self.label, self.folder), position, self.net, self.trainer)
@@ -400,12 +441,26 @@ def _mean(history: Sequence[Scores]) -> Scores:
     return {name: fmean(scores[name] for scores in history) for name in history[0]}
 
 
+class _LogFile(logging.Handler):
+    """Writes to a file; unlike the library's own, one that cannot be written ends the run."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self._file = GrowingFile(path)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.write(f"{self.format(record)}\n")
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+
 @contextlib.contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Send what the package logs to a file, each step included."""
     logger = logging.getLogger("rnw")
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.stream.reconfigure(errors="backslashreplace")  # names of files that are not UTF-8
+    handler = _LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     level = logger.level
     logger.addHandler(handler)

@@ -68,8 +68,14 @@ class State:
 
     def __init__(self, path: Path):
         self._path = path
-        self._arrays = read_arrays(path)
-        self.position = Position(*json.loads(self._arrays[_POSITION].tobytes()))
+        try:
+            self._arrays = read_arrays(path)
+            self.position = Position(*json.loads(self._arrays[_POSITION].tobytes()))
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}: is damaged, or no state of a run ({error}): start another run from the "
+                "last weights beside it (--weights FILE --output DIR)"
+            ) from error
 
     def check_settings(self, settings: Dict[str, Any]) -> None:
         """Raise InputError that names what differs from the run that is to be resumed."""

@@ -4,7 +4,7 @@ Each device runs its part of the batch with its own batch statistics; gradients 
 KVStore, where one optimizer updates the weights that then go back to all devices.
 """
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import mxnet as mx
 import numpy as np
@@ -117,6 +117,17 @@ def _recorded_gradients(net, inputs, labels, masks):
 def trained_parameters(net: Network) -> List[mx.gluon.Parameter]:
     """The parameters that gradients reach, in the order of the graph."""
     return [p for p in net.collect_params().values() if p.grad_req != "null"]
+
+
+def find_not_finite(net: Network) -> Optional[str]:
+    """The name of a parameter, or moving average of any device, with a NaN or an infinity."""
+    wait_for_statistics()
+    for name, parameter in net.collect_params().items():
+        copies = parameter.list_data()
+        for copy in copies if parameter_kind(name) == "aux" else copies[:1]:
+            if not np.isfinite(copy.asnumpy()).all():
+                return name
+    return None
 
 
 def check_devices(batch: int, devices: int) -> None:

@@ -1,6 +1,7 @@
 """What is drawn of a run."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,25 @@ def test_pictures_of_the_same_runs_are_the_same(tmp_path, runs):
     shown = (tmp_path / "one.svg").read_text()
     assert (tmp_path / "two.svg").read_text() == shown
     assert all(shown.count(f">{folder}</text>") == 1 for folder in folders)
+
+
+@pytest.mark.parametrize("name", ["_one", "a$b^$c", "$one"])
+def test_runs_have_their_names_whatever_they_are(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder in (name, "two"):
+        _write(tmp_path / folder, 1)
+    for kind in ("png", "svg"):
+        plot([name, "two"], f"out.{kind}")
+    shown = Path("out.svg").read_text()
+    assert [shown.count(f">{text}</text>") for text in (name, "two")] == [1, 1]
+
+
+def test_a_run_without_steps_is_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    record = {"label": "a", "kind": "val", "epoch": 1, "loss": 1, "top-1": 0, "top-5": 1}
+    path.write_text(json.dumps(record) + "\n")
+    plot([path], tmp_path / "out.svg")
+    assert f">{tmp_path}</text>" in (tmp_path / "out.svg").read_text()
 
 
 def test_a_long_run_is_drawn_with_few_points(tmp_path):

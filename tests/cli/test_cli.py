@@ -194,3 +194,20 @@ def test_refused_seeds_write_nothing(rnw, command, seed):
     assert (code, out) == (2, "")
     assert "Invalid value for '--seed'" in err
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", ["networks", "launch --workers 1 -- echo", "train-cls --dataset digits --dry-run"]
+)
+def test_a_full_disk_under_standard_output_is_told(arguments):
+    """As where the output of a long run is sent to a file."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rnw", *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+        )
+    told = "Error: this command's output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, told)

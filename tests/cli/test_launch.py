@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -163,6 +164,24 @@ def test_hosts_that_cannot_be_used_are_refused(refused, text, wording):
     if text is not None:
         Path("machines").write_text(text)
     assert wording in refused("launch", "--workers", 1, "--hosts", "machines", "--", "true")
+
+
+def test_a_machine_without_ssh_is_told(refused, monkeypatch):
+    Path("machines").write_text("127.0.0.1\n")
+    monkeypatch.setenv("PATH", "nowhere")
+    message = refused("launch", "--workers", 1, "--hosts", "machines", "--", "true")
+    assert "ssh: cannot be run: No such file or directory" in message
+
+
+def test_a_port_that_is_taken_is_told(refused):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = refused("launch", "--workers", 1, "--port", port, "--", "true")
+    assert f"port {port}: the scheduler cannot have it: Address already in use" in message
+    status, output = run_job("true", options=("--workers", "1", "--port", str(port)))
+    assert status == 0, output
 
 
 @pytest.mark.parametrize("arguments", ["--workers 0 -- true", "-- true", "--workers 2"])

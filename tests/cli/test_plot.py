@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+VALIDATED = '{{"label": "a", "kind": "val", "epoch": {epoch}, "loss": 1, "top-1": 0, "top-5": 0}}\n'
+
 
 def test_two_runs(rnw, checkpoint):
     runs = (checkpoint.parent, checkpoint.parent / "metrics.jsonl")
@@ -33,6 +35,10 @@ def test_a_picture_is_replaced_only_when_told_so(rnw, refused, checkpoint):
         ("{}\n", "run/metrics.jsonl, line 1: is no record of a run"),
         ('{"label": "a", "kind": "val", "epoch": 1, "loss": 1}\n', "line 1: is no record of a run"),
         ('{"label": "a", "kind": "test"}\n', "line 1: is no record of a run"),
+        ('{"label": "a", "kind": "epoch", "epoch": "one"}\n', "line 1: is no record of a run"),
+        (VALIDATED.format(epoch="null"), "line 1: is no record of a run"),
+        (VALIDATED.format(epoch="[1]"), "line 1: is no record of a run"),
+        (VALIDATED.format(epoch="1" * 400), "line 1: is no record of a run"),
         ("loss 1\n", "run/metrics.jsonl, line 1: expected a JSON object"),
     ],
 )

@@ -191,6 +191,7 @@ def _read_terminal(descriptor):
         ("--dataset digits --set network=z", "unknown network 'z'"),
         ("--dataset digits --set width=0", "width is 0.0, expected"),
         ("--dataset digits --set schedule=cosine", "unknown schedule 'cosine'"),
+        ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
         ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),
         ("--dataset digits --gpus 0,x", "--gpus 0,x: expected device numbers"),
@@ -216,6 +217,10 @@ def test_gpus_on_a_cpu_build_write_nothing(refused):
     assert "--gpus 0,1: this MXNet is a CPU build" in message
     assert "[cu112]" in message
     assert list(Path().iterdir()) == []
+
+
+def test_refuses_a_folder_whose_name_is_too_long(refused):
+    assert "File name too long" in refused("train-cls", *SHORT, "--output", "a" * 300)
 
 
 def test_refuses_a_file_as_folder(refused):

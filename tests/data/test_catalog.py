@@ -158,3 +158,13 @@ def test_splits_that_there_are_not_are_refused():
     Path("x").mkdir()
     Path("x/mine.lst").write_text("a.jpg\ta.png\n")
     assert len(read_pictures(SEGMENTATION["voc"], "mine", Path("x"))) == 1
+
+
+@pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
+def test_embedded_data_sets_have_no_other_splits(table):
+    embedded = [row for row in table.values() if row.root is None]
+    assert embedded
+    for row in embedded:
+        known = f"{row.name} has no split 'validation': expected train or {row.test_split}"
+        with pytest.raises(InputError, match=known):
+            row.read(Path(), "validation")

@@ -9,9 +9,17 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from rnw.errors import InputError
-from rnw.training.metrics import Start, find_event_files, open_metrics
+from rnw.training.metrics import (
+    EventFile,
+    Metrics,
+    MetricsFile,
+    Start,
+    find_event_files,
+    open_metrics,
+)
 from rnw.training.progress import Progress, Validated
 from rnw.weights.labels import ModelLabel
+from tests.limits import file_size_limit
 
 LABEL = ModelLabel("digits", "a1", 10)
 OTHER = ModelLabel("digits", "a1", 10, suffix="x")
@@ -107,6 +115,17 @@ def test_a_damaged_line_is_named_and_nothing_changes(tmp_path):
     assert path.read_text() == '{"label": "x"}\n[1]\n'
 
 
+@pytest.mark.parametrize("place", [{"update": "x"}, {"epoch": None}, {"update": [1]}])
+def test_a_record_from_elsewhere_is_named(tmp_path, place):
+    path = tmp_path / "metrics.jsonl"
+    other = json.dumps({"label": "x", "kind": "train", **place})
+    path.write_text(f"{other}\n")
+    open_metrics(tmp_path, LABEL)
+    path.write_text(other + "\n" + other.replace('"x"', f'"{LABEL}"', 1) + "\n")
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 2: is no record of a run; remove"):
+        open_metrics(tmp_path, LABEL)
+
+
 def test_readers_see_each_record_at_once(tmp_path):
     metrics = open_metrics(tmp_path, LABEL)
     with metrics.since(Start(0, 0)):
@@ -133,6 +152,17 @@ def test_event_files(tmp_path):
     assert starts == [3]  # from there on, the first file does not count
     assert {s[1] for s in _scalars(second)} == {3, 4}
     assert not any(e.session_log.status == SessionLog.START for e in _events(first))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(MetricsFile, "metrics.jsonl"), (EventFile, f"tensorboard/{LABEL}")]
+)
+def test_what_cannot_be_written_is_named(tmp_path, kind, name):
+    metrics = Metrics([kind(tmp_path, LABEL)])
+    full = pytest.raises(InputError, match=f"{name}: cannot be written: File too large$")
+    with full, metrics.since(Start(0, 0)), file_size_limit(100):
+        metrics.validation(Validated(1, 1, SCORES, True), 2)
+        metrics.sync()
 
 
 def test_missing_tensorboardx_is_named(tmp_path):

@@ -70,6 +70,16 @@ def test_the_decoder_cannot_change_on_the_way(tmp_path, pictures):
         _train(tmp_path / "run", resume=True, loading=Loading("pillow"))
 
 
+def test_the_pictures_cannot_change_on_the_way(tmp_path, pictures):
+    with pytest.raises(RunStoppedError):
+        _train(tmp_path / "run", on_step=stop_after(2))
+    before = _results(tmp_path / "run")
+    pictures.popitem()
+    with pytest.raises(InputError, match="images was 25, now 24"):
+        _train(tmp_path / "run", resume=True)
+    assert _results(tmp_path / "run") == before
+
+
 def test_a_bad_picture_ends_the_run(tmp_path, pictures):
     pictures["empty.jpg"] = BAD["empty.jpg"]
     with pytest.raises(InputError, match=r"data/empty\.jpg: cannot be read as an image: it is emp"):

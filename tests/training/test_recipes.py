@@ -219,6 +219,11 @@ def test_overrides(override, field, value):
         ("suffix=ep-0001", "suffix is 'ep-0001', expected .*, not 'ep-' at first"),
         ("suffix=s8", "suffix is 's8', which in file names would be the stride"),
         ("suffix=s16_mine", "suffix is 's16_mine', which in file names would be the stride"),
+        ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
+        ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
+        ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
+        ("classes=1", "classes is 1, expected at least 2"),
+        ("classes=99999999999999999999", "classes is 9+, expected at most 1000000"),
     ],
 )
 def test_refuses_bad_overrides(override, wording):
@@ -246,6 +251,7 @@ def test_refuses_bad_overrides(override, wording):
         ("rates=1,1,1", "rates is .1.0, 1.0, 1.0., expected two numbers"),
         ("origin=1000000000", "65,535 at most .origin is 1000000000."),
         ("crop=0", "crop is 0, expected at least 1"),
+        ("crop=1000000000", "crop is 1000000000, expected at most 16384"),
         ("stride=0", "stride is 0, expected at least 1"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
         ("suffix=a/b", "suffix is 'a/b', expected at most"),

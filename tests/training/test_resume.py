@@ -9,6 +9,7 @@ import sys
 import time
 
 import mxnet as mx
+import numpy as np
 import pytest
 
 from rnw.errors import InputError
@@ -16,6 +17,7 @@ from rnw.evaluation.classification import make_validator
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Checkpointing, Validation, train
 from rnw.training.signals import RunStoppedError
+from rnw.weights.ndarray_file import read_arrays
 from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -122,6 +124,13 @@ def test_resuming_a_finished_run_changes_nothing(finished):
     assert _results(folder) == before
 
 
+def test_a_finished_run_gets_a_lost_checkpoint_back(finished):
+    folder, last, before = finished
+    (folder / last).unlink()
+    assert _train(folder, resume=True) == folder / last
+    assert _results(folder) == before
+
+
 def test_resume_starts_afresh_where_there_is_nothing(tmp_path, finished):
     _train(tmp_path / "new", resume=True)
     assert _results(tmp_path / "new") == finished[2]
@@ -150,11 +159,35 @@ def test_damaged_state_is_refused(finished):
         _train(folder, resume=True)
 
 
+@pytest.mark.parametrize("content", ["nothing", "weights"])
+def test_another_file_as_state_is_refused(finished, content):
+    folder, last, _ = finished
+    state = folder / f"{LABEL}.state"
+    state.write_bytes((folder / last).read_bytes() if content == "weights" else b"")
+    with pytest.raises(InputError, match=rf"{state}: is damaged, or no state .* \(--weights FILE"):
+        _train(folder, resume=True)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     overrides = ("epochs=3", "width=0.03125", "batch=256", "base_lr=1e30")
     with pytest.raises(InputError, match=r"the loss is (nan|inf) at epoch 1, step \d"):
         _train(tmp_path, overrides=overrides)
     assert not [name for name in _results(tmp_path) if name.endswith((".params", ".state"))]
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """Such a network may keep a finite loss, since a maximum with 0 hides a NaN."""
+    overrides = ("epochs=3", "width=0.03125", "batch=1024", "base_lr=1e30")
+    first = tmp_path / f"{LABEL}_ep-0001.params"
+    wording = rf"_weight is no longer finite at epoch 2, step 1; {first} is from before; a lower"
+    losses = []
+    with pytest.raises(InputError, match=wording):
+        _train(tmp_path, overrides=overrides, on_step=lambda p: losses.append(p.scores["loss"]))
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    assert list(tmp_path.glob("*.params")) == [first]
+    for path in (first, tmp_path / f"{LABEL}.state"):
+        assert all(np.isfinite(array).all() for array in read_arrays(path).values())
 
 
 def test_pruning(tmp_path):

@@ -1,5 +1,6 @@
 """Whole runs on the embedded digits."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Validation, train
 from rnw.weights.convert import read_parameters
+from tests.limits import file_size_limit
 
 SHORT = ("epochs=2", "width=0.03125")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -136,6 +138,42 @@ def test_damaged_metrics_are_refused_before_the_old_run_goes(whole):
         with pytest.raises(InputError, match=r"metrics.jsonl, line 1: expected a JSON object"):
             _train(whole.folder, **options)
     assert {path.name: path.read_bytes() for path in whole.folder.iterdir()} == before
+
+
+def test_a_log_that_cannot_be_written_ends_the_run(tmp_path):
+    log = tmp_path / f"{LABEL}.log"
+    with contextlib.ExitStack() as limits:
+
+        def fill_disk(progress):
+            limits.enter_context(file_size_limit(log.stat().st_size + 10))
+
+        with pytest.raises(InputError, match=rf"{log.name}: cannot be written: File too large"):
+            _train(tmp_path, on_step=fill_disk)
+    assert "step 1/22" in log.read_text()
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path):
+    """Also of another label, since runs in a folder share their metrics."""
+    folder, few = tmp_path / "run", ("epochs=1", "width=0.03125", "batch=256")
+    second = [sys.executable, "-m", "rnw", "train-cls", "--dataset", "digits", "--output", folder]
+    ended = []
+
+    def start_second(progress):
+        if progress.step in (2, 5):
+            more = ["--resume"] if progress.step == 2 else ["--set", "suffix=x"]
+            ended.append(subprocess.run([*second, *more], capture_output=True, text=True))
+
+    alone = _train(tmp_path / "alone", overrides=few)
+    last = _train(folder, overrides=few, on_step=start_second)
+    refusal = f"Error: {folder}: another run is writing there: wait for its end, or choose another"
+    for run in ended:
+        assert (run.returncode, run.stdout) == (2, "")
+        assert run.stderr.startswith(refusal)
+    assert len(ended) == 2
+    assert last.read_bytes() == alone.read_bytes()
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in alone.parent.iterdir()
+    }
 
 
 def test_module_users_can_load_a_checkpoint(whole):

@@ -1,0 +1,69 @@
+"""One run at a time in a folder: a second one would mix its files with those of the first."""
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+from typing import Optional
+
+from rnw.errors import InputError
+from rnw.files import make_folder, writing
+
+LOCK_FILE = ".lock"
+
+logger = logging.getLogger(__name__)
+
+
+class FolderLock:
+    """While active, no other process gets the lock of `folder`, on a file there that ends with it.
+
+    The system frees the lock of a process that was killed. A folder that is not there yet is locked
+    by `acquire`.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder, self._path = folder, folder / LOCK_FILE
+        self._file: Optional[int] = None
+
+    def __enter__(self) -> "FolderLock":
+        with writing(self._folder):
+            exists = self._folder.is_dir()
+        if exists:
+            self.acquire()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+    def acquire(self) -> None:
+        """Make the folder where it is missing, and lock it unless this was done.
+
+        Raises InputError when it cannot be made or written, and when another process has the lock.
+        """
+        make_folder(self._folder)
+        while self._file is None:
+            file = self._open()
+            if os.fstat(file).st_nlink:
+                self._file = file
+            else:  # whoever had it has just removed it
+                os.close(file)
+
+    def _open(self) -> int:
+        with writing(self._path):
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise InputError(
+                f"{self._folder}: another run is writing there: wait for its end, or choose "
+                "another --output"
+            ) from None
+        except OSError as error:
+            logger.warning(
+                "%s: cannot be locked (%s); start no other run there", self._folder, error.strerror
+            )
+        return file
