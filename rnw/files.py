@@ -100,10 +100,16 @@ def _remove(part: Path) -> None:
 
 
 def check_free(*paths: PathLike, overwrite: bool) -> None:
-    """Raise InputError for the first of `paths` that exists, unless `overwrite` is set."""
-    for path in () if overwrite else paths:
-        if Path(path).exists():
+    """Raise InputError for the first of `paths` that exists, unless `overwrite` is set.
+
+    Also for one that has a file where its folder must be.
+    """
+    for path in map(Path, paths):
+        if path.exists() and not overwrite:
             raise InputError(f"{path}: exists already; choose another name, or pass --overwrite")
+        there = next((folder for folder in path.parents if folder.exists()), path.parent)
+        if there.exists() and not there.is_dir():
+            raise InputError(f"{path}: cannot be written: {there} is no folder")
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -59,6 +59,14 @@ def test_a_folder_in_the_way_leaves_no_part(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_in_the_place_of_a_folder_is_not_free(tmp_path, overwrite):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match=r"/x/y: cannot be written: .*/file is no folder"):
+        check_free(tmp_path / "z", tmp_path / "file" / "x" / "y", overwrite=overwrite)
+    check_free(tmp_path / "no" / "such" / "folder", overwrite=overwrite)
+
+
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
 def test_permissions_follow_the_umask(mask):
     before = os.umask(mask)

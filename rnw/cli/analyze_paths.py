@@ -168,9 +168,9 @@ def unravel(
 
     with Display(err=as_json) as display:
         subject = load_subject(weights, contexts[0])
+        found = _measure(subject, samples, examples, seed, data_root, display)
         batches = Batches(subject, images, examples, seed=seed, data_root=data_root)
         rows = measure_sub_networks(subject.chain, batches, _counting(display, "batches"))
-        found = _measure(subject, samples, examples, seed, data_root, display)
     depths = (found.depth, found.even_depth)
     fraction, even_fraction = (trained_end_to_end(found.units, depth) for depth in depths)
     if as_json:

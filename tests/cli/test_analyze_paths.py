@@ -65,15 +65,21 @@ def test_resnet_of_our_own(rnw, tmp_path):
     assert "a ReLU behind the sum" in (tmp_path / "paths" / CAPTION).read_text()
 
 
+def test_a_file_in_the_place_of_the_folder_is_noticed_before_measuring(refused, checkpoint):
+    found = refused("analyze", "paths", "--weights", checkpoint, *FAST, "-o", checkpoint)
+    assert f"{checkpoint}/paths.csv: cannot be written: {checkpoint} is no folder" in found
+
+
+@pytest.mark.parametrize("command", ["paths", "unravel"])
 @pytest.mark.parametrize(
     ("value", "wording"), [(np.nan, "are not finite"), (0, "all gradients at the input are zero")]
 )
-def test_gradients_that_say_nothing_are_refused(refused, tmp_path, value, wording):
+def test_gradients_that_say_nothing_are_refused(refused, tmp_path, command, value, wording):
     weights = tmp_path / "digits_rna-28-1-1-1-1-1-1-1_cls10_ep-0001.params"
     net = fill_network(get_network("28-1-1-1-1-1-1-1", 10, width=1 / 32))
     net.collect_params()["conv1a_weight"].data()[:] = value
     save_params(net, weights)
-    found = refused("analyze", "paths", "--weights", weights, *FAST)
+    found = refused("analyze", command, "--weights", weights, *FAST)
     assert f"28-1-1-1-1-1-1-1 (width 0.03125) ({weights.name}): " in found
     assert wording in found
     assert not (tmp_path / "paths").exists()
