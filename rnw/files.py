@@ -48,7 +48,8 @@ def writing(path: PathLike) -> Iterator[None]:
 class GrowingFile:
     """UTF-8 text that is appended to a file, at once visible to readers.
 
-    What UTF-8 cannot hold, as in some names of files, is escaped. Raises InputError where it cannot be written.
+    What UTF-8 cannot hold, as in some names of files, is escaped. Raises InputError where it cannot
+    be written.
     """
 
     def __init__(self, path: PathLike):
