@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 from PIL import Image
@@ -63,6 +63,20 @@ class KeptLabels:
             path = self._folder / CORRECT / f"{name}.png"
             _write_png(path, Image.fromarray(correctness(labels, truth)))
         _write_png(self.path(name), palette_image(labels, self._dataset))
+
+
+def picture_names(examples: Any) -> List[str]:
+    """What the labels of each picture are called; raises InputError when two files share one."""
+    paths = [examples.name(index) for index in range(len(examples))]
+    by_name: Dict[str, str] = {}
+    for path in paths:
+        other = by_name.setdefault(Path(path).stem, path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path}: labels of both would be kept as {Path(path).stem}.png; "
+                "rename one of the pictures"
+            )
+    return [Path(path).stem for path in paths]
 
 
 def labels_file(folder: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from rnw.errors import InputError
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
-from rnw.evaluation.kept_labels import KeptLabels
+from rnw.evaluation.kept_labels import KeptLabels, picture_names
 from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
 from rnw.files import md5
 from rnw.weights.released import RELEASED
@@ -92,8 +92,8 @@ def evaluate(
     overwrite: compute kept labels anew.
     official: also score the kept labels by Cityscapes' own tool.
 
-    Raises InputError when data is missing, naming it, for labels that do not fit, and for
-    predictions kept of another evaluation.
+    Raises InputError when data is missing, naming it, for labels that do not fit, for predictions
+    kept of another evaluation, and before any is kept for pictures of one name.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -105,7 +105,7 @@ def evaluate(
         )
     if official:
         _check_official(dataset.name, examples.has_labels, predictions)
-    names = [Path(examples.name(index)).stem for index in range(len(examples))]
+    names = picture_names(examples) if predictions else [""] * len(examples)
     kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
     confusion = Confusion(dataset.classes) if examples.has_labels else None
     speedometer = _Speedometer(len(examples))

@@ -147,6 +147,21 @@ def test_predictions_of_an_unknown_evaluation_are_refused(content):
     evaluate(_model(), predictions=Path("kept"), overwrite=True)
 
 
+class _InFolders(Pictures):
+    def name(self, index):
+        return f"{'abcde'[index]}/x.jpg"
+
+
+def test_pictures_of_one_name_are_not_kept_in_one_file():
+    dataset = make_dataset(_InFolders(IMAGES, LABELS), 4)
+    model = make_segmenter(dataset, 1)
+    with pytest.raises(InputError, match=r"^a/x\.jpg and b/x\.jpg: .* would be kept as x\.png;"):
+        evaluate(model, predictions=Path("kept"), overwrite=True)
+    assert not Path("kept").exists()
+    found = evaluate(model)
+    assert found.confusion.counts.tolist() == evaluate(_model()).confusion.counts.tolist()
+
+
 def test_overwriting_that_is_interrupted_leaves_nothing_of_what_was_there():
     evaluate(_model(), predictions=Path("kept"))
     other = _model(seeds=(2,), label_ids=(1, 2, 3, 4))
