@@ -39,7 +39,7 @@ class KeptLabels:
         self._dataset = dataset
         if folder is not None:
             if overwrite:
-                _remove_labels(folder)
+                _remove_kept(folder)
             _check_origin(folder, origin)
             write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
 
@@ -147,9 +147,11 @@ def _write_png(path: Path, image: Image.Image) -> None:
         image.save(file, "png")
 
 
-def _remove_labels(folder: Path) -> None:
-    for path in (folder / LABELS).glob("*.png"):
-        path.unlink()
+def _remove_kept(folder: Path) -> None:
+    """Labels first: those alone say that a picture is done."""
+    for part in (LABELS, CORRECT):
+        for path in (folder / part).glob("*.png"):
+            path.unlink()
 
 
 def _check_origin(folder: Path, origin: Mapping[str, Any]) -> None:
