@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,7 @@ class KeptLabels:
         self._dataset = dataset
         if folder is not None:
             if overwrite:
-                _remove_labels(folder)
+                _remove_kept(folder)
             if any((folder / LABELS).glob("*.png")):
                 check_origin(folder, read_origin(folder), origin, "choose another folder")
             write_json(folder / ORIGIN, origin)
@@ -65,6 +65,20 @@ class KeptLabels:
             path = self._folder / CORRECT / f"{name}.png"
             _write_png(path, Image.fromarray(correctness(labels, truth)))
         _write_png(self.path(name), palette_image(labels, self._dataset))
+
+
+def picture_names(examples: Any) -> List[str]:
+    """What the labels of each picture are called; raises InputError when two files share one."""
+    paths = [examples.name(index) for index in range(len(examples))]
+    by_name: Dict[str, str] = {}
+    for path in paths:
+        other = by_name.setdefault(Path(path).stem, path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path}: labels of both would be kept as {Path(path).stem}.png; "
+                "rename one of the pictures"
+            )
+    return [Path(path).stem for path in paths]
 
 
 def labels_file(folder: Path, name: str) -> Path:
@@ -135,6 +149,8 @@ def _write_png(path: Path, image: Image.Image) -> None:
         image.save(file, "png")
 
 
-def _remove_labels(folder: Path) -> None:
-    for path in (folder / LABELS).glob("*.png"):
-        path.unlink()
+def _remove_kept(folder: Path) -> None:
+    """Labels first: those alone say that a picture is done."""
+    for part in (LABELS, CORRECT):
+        for path in (folder / part).glob("*.png"):
+            path.unlink()

@@ -16,7 +16,7 @@ from rnw.data.labelled import IGNORED
 from rnw.data.readers import decode
 from rnw.errors import InputError, naming
 from rnw.evaluation.confusion import Confusion
-from rnw.evaluation.kept_labels import correctness, labels_file, read_kept
+from rnw.evaluation.kept_labels import correctness, labels_file, picture_names, read_kept
 from rnw.files import atomic_write, check_free
 
 KINDS = ("photograph", "truth", "prediction", "difference")
@@ -113,7 +113,7 @@ def read_results(
     examples = read_pictures(dataset, split, data_root)
     if not examples.has_labels:
         raise InputError(f"{dataset.title}, split {split}: has no labels to compare with")
-    names = [Path(examples.name(index)).stem for index in range(len(examples))]
+    names = picture_names(examples)
     kept = [k for k, name in enumerate(names) if labels_file(folder, name).is_file()]
     if not kept:
         raise InputError(

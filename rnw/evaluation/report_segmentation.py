@@ -12,7 +12,7 @@ from PIL import Image
 
 from rnw.data.catalog import SegmentationDataset
 from rnw.evaluation.confusion import Confusion
-from rnw.evaluation.kept_labels import read_origin
+from rnw.evaluation.kept_labels import ORIGIN, read_origin
 from rnw.evaluation.panels import Results, short_name
 from rnw.evaluation.report_html import (
     Html,
@@ -94,7 +94,7 @@ def _compare(
 
 
 def _describe(results: Results) -> str:
-    origin = read_origin(results.folder)
+    origin = read_origin(results.folder) if (results.folder / ORIGIN).exists() else {}
     found, total = len(results.names), len(results.examples)
     parts = [f"{total} pictures" if found == total else f"{found} of {total} pictures so far"]
     parts += origin.get("weights", [])

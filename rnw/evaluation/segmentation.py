@@ -13,7 +13,7 @@ from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
-from rnw.evaluation.kept_labels import KeptLabels
+from rnw.evaluation.kept_labels import CORRECT, LABELS, KeptLabels, picture_names
 from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
 from rnw.files import md5
 from rnw.weights.released import RELEASED, published_of
@@ -92,8 +92,8 @@ def evaluate(
     overwrite: compute kept labels anew.
     official: also score the kept labels by Cityscapes' own tool.
 
-    Raises InputError when data is missing, naming it, for labels that do not fit, and for
-    predictions kept of another evaluation.
+    Raises InputError when data is missing, naming it, for labels that do not fit, for predictions
+    kept of another evaluation, and before any is kept for pictures of one name.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -105,7 +105,9 @@ def evaluate(
         )
     if official:
         _check_official(dataset.name, examples.has_labels, predictions)
-    names = [Path(examples.name(index)).stem for index in range(len(examples))]
+    if predictions is not None:
+        _check_apart(predictions, examples)
+    names = picture_names(examples) if predictions else [""] * len(examples)
     kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
     confusion = Confusion(dataset.classes) if examples.has_labels else None
     speedometer = _Speedometer(len(examples))
@@ -129,6 +131,20 @@ def evaluate(
         _published(model),
         _score_officially(kept, names, examples) if official else None,
     )
+
+
+def _check_apart(folder: Path, examples: Any) -> None:
+    """Raises InputError where labels would be kept among the data set's own files."""
+    paths = [examples.name(index) for index in range(len(examples))]
+    if examples.has_labels:
+        paths += [examples.label_name(index) for index in range(len(examples))]
+    parents = {Path(path).parent.resolve() for path in paths if Path(path).exists()}
+    for part in (LABELS, CORRECT):
+        if (folder / part).resolve() in parents:
+            raise InputError(
+                f"{folder / part}: has files of the data set, which predictions could replace; "
+                "choose another folder"
+            )
 
 
 def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path]) -> None:

@@ -51,11 +51,16 @@ def find_images(paths: Sequence[PathLike]) -> List[Path]:
     """
     found: List[Path] = []
     for path in map(Path, paths):
-        inside = sorted(p for p in path.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        inside = sorted(p for p in path.glob("*") if _is_image(p))
         if path.is_dir() and not inside:
             raise InputError(f"{path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})")
         found += inside if path.is_dir() else [path]
     return found
+
+
+def _is_image(path: Path) -> bool:
+    """By its name; a link to nothing counts, so that it is named."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
 def predict_pictures(

@@ -19,7 +19,7 @@ from PIL import Image
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
-from rnw.evaluation.kept_labels import LABELS, label_numbers
+from rnw.evaluation.kept_labels import LABELS, label_numbers, picture_names
 from rnw.files import atomic_write, check_free
 
 UNPUBLISHED = "test"  # the split that servers judge
@@ -135,7 +135,7 @@ def check_submission(
     """
     form = find_form(dataset.name)
     examples = read_pictures(dataset, split or _default_split(dataset), root)
-    stems = [Path(examples.name(index)).stem for index in range(len(examples))]
+    stems = picture_names(examples)
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
     allowed = label_numbers(dataset)
     problems, seen = _check_kind(path, form), set()

@@ -1,5 +1,6 @@
 """Segmentation networks with the protocol they are tested by: from a picture to its labels."""
 
+import math
 from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -72,6 +73,8 @@ class Segmenter(NamedTuple):
         protocol = self.protocol._replace(**given)
         if min(protocol.scales) < 1:
             raise InputError(f"{protocol}: expected scales of at least 1")
+        if protocol.tile is None and "overlap" in given:
+            raise InputError(f"overlap {protocol.overlap}: is of tiles; give their size, --tile")
         if protocol.crf is not None:
             look_up(CRFS, protocol.crf, "CRF")
         changed = self._replace(protocol=protocol)
@@ -128,7 +131,7 @@ def load_segmenter(
     data set.
     """
     mix = mix or [1 / len(paths)] * len(paths)
-    if len(mix) != len(paths) or min(mix) <= 0:
+    if len(mix) != len(paths) or not all(0 < weight < math.inf for weight in mix):
         raise InputError(
             f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
             f"{len(paths)} weights files"

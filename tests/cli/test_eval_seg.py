@@ -175,6 +175,17 @@ def test_refuses_data(refused, ade20k, spoil, wording):
     assert wording in refused("eval-seg", "--weights", ade20k, *small)
 
 
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_predictions_are_not_kept_among_the_data(refused, ade20k, overwrite):
+    Path("mine").mkdir()
+    Path("mine/labels").symlink_to("../data")
+    before = {path: path.read_bytes() for path in Path("data").iterdir()}
+    keep = ("--save-predictions", "mine", *overwrite)
+    message = refused("eval-seg", "--weights", ade20k, "--scales", "48", *keep)
+    assert "mine/labels: has files of the data set, which predictions could replace" in message
+    assert {path: path.read_bytes() for path in Path("data").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("options", "wording"),
     [

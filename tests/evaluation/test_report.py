@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -86,6 +87,15 @@ def test_scores_are_those_of_the_evaluation(evaluation, shown):
         for value in (row["iou"], row["accuracy"]):
             assert f"{value:.2f}" in shown.text("td")
     assert "score of ADE20K" not in shown.text("dt")
+
+
+def test_labels_of_an_unknown_origin_are_reported(evaluation):
+    _, results = evaluation
+    shutil.copytree(results.folder / "labels", "mine/labels")
+    mine = read_results(Path("mine"), results.dataset)
+    content, known = (predictions_page(r, 1, lambda _: None) for r in (mine, results))
+    assert "longer side 96" in known
+    assert content == known.replace("5 pictures; longer side 96", "5 pictures")
 
 
 def test_the_score_of_ade20k_is_for_ade20k(evaluation):

@@ -147,6 +147,21 @@ def test_predictions_of_an_unknown_evaluation_are_refused(content):
     evaluate(_model(), predictions=Path("kept"), overwrite=True)
 
 
+class _InFolders(Pictures):
+    def name(self, index):
+        return f"{'abcde'[index]}/x.jpg"
+
+
+def test_pictures_of_one_name_are_not_kept_in_one_file():
+    dataset = make_dataset(_InFolders(IMAGES, LABELS), 4)
+    model = make_segmenter(dataset, 1)
+    with pytest.raises(InputError, match=r"^a/x\.jpg and b/x\.jpg: .* would be kept as x\.png;"):
+        evaluate(model, predictions=Path("kept"), overwrite=True)
+    assert not Path("kept").exists()
+    found = evaluate(model)
+    assert found.confusion.counts.tolist() == evaluate(_model()).confusion.counts.tolist()
+
+
 def test_overwriting_that_is_interrupted_leaves_nothing_of_what_was_there():
     evaluate(_model(), predictions=Path("kept"))
     other = _model(seeds=(2,), label_ids=(1, 2, 3, 4))
@@ -159,6 +174,16 @@ def test_overwriting_that_is_interrupted_leaves_nothing_of_what_was_there():
     assert [path.name for path in Path("kept/labels").iterdir()] == ["0.png"]
     found = evaluate(other, predictions=Path("kept"))
     assert found.confusion.counts.tolist() == evaluate(other).confusion.counts.tolist()
+
+
+def test_overwriting_leaves_no_pictures_of_another_split():
+    evaluate(_model(), predictions=Path("kept"))
+    assert len(list(Path("kept/correct").iterdir())) == 5
+    evaluate(_model(IMAGES[:2], LABELS[:2]), predictions=Path("kept"), overwrite=True)
+    for part in ("labels", "correct"):
+        assert sorted(path.name for path in Path("kept", part).iterdir()) == ["0.png", "1.png"]
+    evaluate(_model(IMAGES[:2], labels=None), predictions=Path("kept"), overwrite=True)
+    assert not list(Path("kept/correct").iterdir())
 
 
 def test_an_evaluation_that_kept_nothing_is_no_obstacle():
@@ -224,6 +249,14 @@ def test_protocols_are_changed_where_it_is_said(changes, protocol):
     assert _model().tested_by(**changes).protocol == protocol
 
 
+@pytest.mark.parametrize("overlap", [0, 16])
+def test_overlaps_are_of_tiles(overlap):
+    with pytest.raises(InputError, match=f"^overlap {overlap}: is of tiles; give .* --tile"):
+        _model().tested_by(overlap=overlap)
+    tiled = _model(protocol=SegmentationProtocol((96,), tile=64, overlap=8))
+    assert tiled.tested_by(overlap=overlap).protocol.overlap == overlap
+
+
 @pytest.mark.parametrize("changes", [{"scales": (0,)}, {"steps": 0}, {"crf": "x"}])
 def test_protocols_that_make_no_sense_are_refused(changes):
     with pytest.raises(InputError, match=r"expected (scales of at least 1|a divisor of|one of)"):
@@ -265,7 +298,9 @@ def test_other_weights_are_refused(name, network, classes, wording, fill):
         load_segmenter([_save(name, fill, network, classes)], [mx.cpu()])
 
 
-@pytest.mark.parametrize("mix", [(1.0,), (0.5, 0.0), (1.5, -0.5)])
+@pytest.mark.parametrize(
+    "mix", [(1.0,), (0.5, 0.0), (1.5, -0.5), (0.5, np.nan), (np.nan, 0.5), (np.inf, 1)]
+)
 def test_mixes_are_a_positive_number_for_each_file(mix):
     with pytest.raises(InputError, match="expected a positive number for each of the 2 weights"):
         load_segmenter([SHAPES, SHAPES], [mx.cpu()], mix)

@@ -49,8 +49,9 @@ def test_images_of_folders_are_found_in_order():
     Path("mine").mkdir()
     for name in ("b.PNG", "a.jpg", "notes.txt"):
         Path("mine", name).write_text("")
+    Path("mine/folder.png").mkdir()
     found = find_images(["x.jpg", "mine"])
     assert list(map(str, found)) == ["x.jpg", "mine/a.jpg", "mine/b.PNG"]
-    Path("empty").mkdir()
+    Path("empty/folder.png").mkdir(parents=True)
     with pytest.raises(InputError, match=r"^empty: no images in this folder \(\.jpg, "):
         find_images(["x.jpg", "empty"])
