@@ -31,9 +31,9 @@ class Network(HybridBlock):
     """A network of the paper: `config.layers` in a row, one child block each.
 
     Input (N, 3, H, W) float32, normalised RGB. Output by `config.head`: 'logits' (N, classes) or
-    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s); 'softmax' and
-    'ohem' take a label as second input and give the probabilities, with the gradient of a loss (see
-    `heads`).
+    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s), of a ResNet that
+    of its last unit (N, 2048 width, H/s, W/s); 'softmax' and 'ohem' take a label as second input
+    and give the probabilities, with the gradient of a loss (see `heads`).
     Further inputs are the factors that stand for dropout, one for each block that has it.
     """
 
@@ -108,7 +108,7 @@ def get_network(
         last level of a ResNet); default none, 0.3 and 0.5 for segmentation.
     frozen_statistics: use the moving averages also in training; default for segmentation.
     head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
-        bootstrapping, for segmentation) or 'features' (relu7).
+        bootstrapping, for segmentation) or 'features' (the last map).
     classifier: 'linear', '1 conv' or '2 conv'; default by the name.
 
     Raises InputError for an unknown name or an option that does not fit.

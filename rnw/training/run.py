@@ -140,6 +140,7 @@ def train(
             state.check_settings(run.settings)
         run.initialize()
         transfer = None if weights is None else warm_start(run.net, weights)
+        run.from_scratch = state is None and weights is None
         run.prepare(state, recompute)
         if state is None and first:
             lock.acquire()
@@ -163,6 +164,7 @@ def train(
 class _Run:
     """A run under way: what it trains with and where it stands."""
 
+    from_scratch = False
     validation: Optional[Validation] = None
     on_step: Hook = staticmethod(ignore)
     on_epoch: Hook = staticmethod(ignore)
@@ -325,10 +327,10 @@ class _Run:
     def _diverged(self, what: str) -> InputError:
         kept = find_checkpoints(self.label, self.folder)
         saved = f"{kept[-1]} is from before" if kept else "no weights were saved before"
-        return InputError(
-            f"{what} at epoch {self.epoch + 1}, step {self.step}; {saved}; a lower rate may help "
-            "(--set base_lr=X)"
-        )
+        advice = "a lower rate may help (--set base_lr=X)"
+        if self.from_scratch and self.net.config.frozen_statistics:
+            advice += ", and so does starting from a classification network (--init FILE)"
+        return InputError(f"{what} at epoch {self.epoch + 1}, step {self.step}; {saved}; {advice}")
 
     def _check_weights(self) -> None:
         """Let nothing be saved of a network that is lost, which the loss need not show yet."""

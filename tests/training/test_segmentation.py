@@ -229,3 +229,18 @@ def test_refused(tmp_path, override, wording):
     with pytest.raises(InputError, match=wording):
         _train(tmp_path, devices=1, overrides=(*SHORT, override))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("from_scratch", [True, False])
+def test_a_run_that_diverges_tells_whether_it_lacked_a_classification_network(
+    tmp_path, from_scratch
+):
+    options = {}
+    if not from_scratch:
+        first = _train(tmp_path / "first", devices=1, overrides=(*SHORT, "epochs=1"))
+        options["weights"] = first
+    with pytest.raises(InputError, match=r"a lower rate may help \(--set base_lr=X\)") as refused:
+        _train(tmp_path / "run", devices=1, overrides=(*SHORT, "base_lr=1e30"), **options)
+    assert ("starting from a classification network (--init FILE)" in str(refused.value)) is (
+        from_scratch
+    )
