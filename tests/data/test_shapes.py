@@ -39,7 +39,7 @@ def test_splits_are_those_of_the_table(split):
 
 @pytest.mark.parametrize("split", ["test", "", "Train"])
 def test_other_splits_are_refused(split):
-    wording = f"^drawn shapes have no split '{split}': they have train, val$"
+    wording = f"^shapes has no split '{split}': expected train or val$"
     with pytest.raises(InputError, match=wording):
         read_shapes(Path(), split)
 
