@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -58,6 +59,7 @@ from rnw.training.trainer import (
     trained_parameters,
 )
 from rnw.weights import Transfer, warm_start
+from rnw.weights.labels import ModelLabel
 
 logger = logging.getLogger(__name__)
 
@@ -120,17 +122,9 @@ def train(
         metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
         state = find_state(label, folder) if resume else None
         weights = starting_weights(recipe, weights, folder) if state is None else None
+        loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers), loading)
         run = _Run(
-            recipe,
-            contexts,
-            kvstore,
-            folder,
-            label,
-            seed,
-            data_root,
-            checkpointing,
-            metrics,
-            loading,
+            recipe, list(contexts), kvstore, folder, label, seed, loader, checkpointing, metrics
         )
         if first:
             run.validation = validation
@@ -161,39 +155,32 @@ def train(
         return path
 
 
+@dataclass(eq=False)
 class _Run:
     """A run under way: what it trains with and where it stands."""
 
-    from_scratch = False
+    recipe: Recipe
+    contexts: Sequence[mx.Context]
+    kvstore: Local
+    folder: Path
+    label: ModelLabel
+    seed: int
+    loader: Loader
+    checkpointing: Checkpointing
+    metrics: Metrics
     validation: Optional[Validation] = None
-    on_step: Hook = staticmethod(ignore)
-    on_epoch: Hook = staticmethod(ignore)
-    on_validation: Callable[[Validated], None] = staticmethod(ignore)
+    on_step: Hook = ignore
+    on_epoch: Hook = ignore
+    on_validation: Callable[[Validated], None] = ignore
+    from_scratch: bool = False
 
-    def __init__(
-        self,
-        recipe,
-        contexts,
-        kvstore,
-        folder,
-        label,
-        seed,
-        data_root,
-        checkpointing,
-        metrics,
-        loading,
-    ):
-        self.recipe, self.contexts, self.folder, self.label = recipe, list(contexts), folder, label
-        self.kvstore, self.seed, self.checkpointing = kvstore, seed, checkpointing
-        self.metrics = metrics
-        part = (kvstore.rank, kvstore.workers)
-        self.loader = _loader(recipe, seed, data_root, part, loading)
-        self.net = Network(recipe_network(recipe))
+    def __post_init__(self) -> None:
+        self.net = Network(recipe_network(self.recipe))
         self.score = pixel_scores if self.net.config.segmentation else picture_scores
         self.settings = {
-            **json.loads(recipe.to_json()),
-            "devices": kvstore.workers * len(self.contexts),
-            "seed": seed,
+            **json.loads(self.recipe.to_json()),
+            "devices": self.kvstore.workers * len(self.contexts),
+            "seed": self.seed,
             "decoder": self.loader.decoder,
             "images": self.loader.examples,
         }
