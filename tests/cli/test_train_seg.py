@@ -9,6 +9,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from rnw.data.shapes import SPLITS
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
 from rnw.training.recipes import RECIPES
@@ -81,8 +82,9 @@ def test_dry_run(rnw):
 
 def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
     """The second starts from the file that the same options made the first one write."""
-    first = replace(RECIPES["cityscapes"], epochs=1, crop=32, origin=32, batch=500)
-    second = replace(RECIPES["cityscapes_linear"], epochs=1, crop=32, origin=32, batch=500)
+    first = replace(RECIPES["cityscapes"], epochs=1, crop=32, origin=32, batch=20)
+    second = replace(RECIPES["cityscapes_linear"], epochs=1, crop=32, origin=32, batch=20)
+    monkeypatch.setitem(SPLITS, "train", (40, 0))
     monkeypatch.setitem(RECIPES, "cityscapes", first)
     monkeypatch.setitem(RECIPES, "cityscapes_linear", second)
     options = ("--dataset", "shapes", "--output", "out", "--cpus", 2, "--workers", 0)
