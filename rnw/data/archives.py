@@ -1,6 +1,7 @@
 """Tar and zip files of pictures: extracted member by member, so that it can stop and go on."""
 
 import contextlib
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -12,6 +13,10 @@ from typing import IO, Callable, Iterator, Optional, Tuple
 from rnw.errors import InputError
 from rnw.files import md5, write_text
 
+DAMAGED = (  # what the readers of tar and zip files raise beside OSError
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
+    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
+)
 OnProgress = Callable[[int, int], None]  # what is done, of how much
 _BLOCK = 512  # of a tar file
 _CHUNK = 1 << 20
@@ -124,7 +129,7 @@ def read_member(source: Path, name: str) -> bytes:
 def _reading(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{archive}: truncated, or not the official file: {error}; download it again"
         ) from error

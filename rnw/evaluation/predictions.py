@@ -4,24 +4,19 @@ import hashlib
 import json
 import os
 import time
-import zipfile
-import zlib
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from rnw.data.archives import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.files import atomic_write
 
 SECONDS_BETWEEN_SAVES = 60
-_DAMAGED = (  # what NumPy and zipfile raise; RuntimeError: encrypted, or of a compression unknown
-    *(OSError, EOFError, KeyError, ValueError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 class Kept:
@@ -81,7 +76,7 @@ def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:
     try:
         with np.load(path) as arrays:
             probabilities, found = arrays["probabilities"], json.loads(str(arrays["origin"]))
-    except _DAMAGED as error:
+    except (OSError, KeyError, ValueError, *DAMAGED) as error:
         raise InputError(
             f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
         ) from error

@@ -5,10 +5,8 @@ first three fields, ADE20K takes plain grey pictures. Context has no server and 
 """
 
 import io
-import lzma
 import tarfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
@@ -16,6 +14,7 @@ from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tupl
 import numpy as np
 from PIL import Image
 
+from rnw.data.archives import DAMAGED
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import read_label
 from rnw.errors import InputError
@@ -24,10 +23,6 @@ from rnw.files import atomic_write, check_free
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
-DAMAGED_ARCHIVE = (
-    *(OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
-)
 
 
 @dataclass(frozen=True)
@@ -180,7 +175,7 @@ def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
         raise InputError(f"{path}: no such folder or archive")
     try:
         yield from _read_folder(path) if path.is_dir() else _read_archive(path)
-    except DAMAGED_ARCHIVE as error:
+    except (OSError, *DAMAGED) as error:
         raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from rnw.errors import InputError, look_up
+from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike, check_free
 from rnw.networks.layers import is_classifier, parameter_kind
 from rnw.networks.layout import NetworkConfig, foldable
@@ -152,17 +152,15 @@ class _Source(NamedTuple):
 def _read(path: PathLike) -> _Source:
     container = container_of(path)
     arrays = container.read(path)
-    naming = find_naming(arrays)
-    if naming is None:
+    scheme = find_naming(arrays)
+    if scheme is None:
         arrays = {key: array for key, array in arrays.items() if not key.endswith(COUNTER)}
         parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
         if len(parameters) != len(arrays):
             raise InputError(f"{path}: two entries stand for the same parameter")
         return _Source(parameters, {}, container is not PARAMS)
-    try:
-        renamed = rename_to_ours(arrays, naming)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    with naming(path):
+        renamed = rename_to_ours(arrays, scheme)
     return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True)
 
 
