@@ -33,6 +33,7 @@ from rnw.training.checkpoints import (
     save_best,
     save_checkpoint,
 )
+from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.lock import FolderLock
@@ -312,6 +313,7 @@ class _Run:
         if output is None:
             return
         self.history.append(self.kvstore.share(self.score(output)))
+        report_step()
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
