@@ -1,4 +1,4 @@
-"""One run at a time in a folder: a second one would mix its files with those of the first."""
+"""One writer at a time in a folder: a second one would mix its files with those of the first."""
 
 import fcntl
 import logging
@@ -60,7 +60,7 @@ class FolderLock:
             os.close(file)
             raise InputError(
                 f"{self._folder}: another run is writing there: wait for its end, or choose "
-                "another --output"
+                "another folder"
             ) from None
         except OSError as error:
             logger.warning(
