@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, exit_when_interrupted
+from rnw.cli.common import FILE, exit_when_interrupted, show_warnings
 
 if TYPE_CHECKING:
     from rnw.data.official import Step
@@ -82,7 +82,7 @@ def _preparation(
 
 
 def _run(step: "Step", overwrite: bool) -> None:
-    with _Progress() as progress, exit_when_interrupted(overwrite=overwrite):
+    with _Progress() as progress, exit_when_interrupted(overwrite=overwrite), show_warnings():
         step.run(progress.show)
 
 
