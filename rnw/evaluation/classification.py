@@ -190,7 +190,7 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation.
+    labels that it does not know, and predictions kept of another evaluation or damaged ones.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -227,8 +227,9 @@ def _open_kept(
     model: Model, examples: Any, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, Kept]:
     """The predictions kept for each scale."""
+    shape = len(examples.labels), model.classes
     if folder is None:
-        return {scale: Kept(None, {}) for scale in model.protocol.scales}
+        return {scale: Kept(None, {}, shape) for scale in model.protocol.scales}
     origin = {
         "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
         "images": fingerprint(examples),
@@ -237,7 +238,7 @@ def _open_kept(
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
-        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, overwrite)
+        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
         for scale in model.protocol.scales
     }
 
