@@ -19,6 +19,7 @@ from rnw.files import PathLike, atomic_write
 from rnw.networks.heads import IGNORED_LABEL
 
 IGNORED = IGNORED_LABEL
+MODES = {"L": "grey", "P": "with a palette"}  # of label maps
 
 
 class Pair(NamedTuple):
@@ -87,19 +88,24 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def read_label(path: PathLike, meaning: Optional[LabelMeaning] = None) -> np.ndarray:
+def read_label(
+    path: PathLike, meaning: Optional[LabelMeaning] = None, modes: Iterable[str] = MODES
+) -> np.ndarray:
     """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
+
+    modes: Pillow's, of the pictures that are taken.
 
     Raises InputError for a file that is missing or another kind of picture, and where its numbers
     have another `meaning`.
     """
+    expected = " or ".join(MODES[mode] for mode in modes)
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as class 0
     try:
         with Image.open(path) as image:
-            if image.mode not in ("L", "P"):
+            if image.mode not in modes:
                 raise InputError(
-                    f"{path}: expected a label map of 8 bits, grey or with a palette, found a "
-                    f"picture of mode {image.mode}"
+                    f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+                    f"{image.mode}"
                 )
             if meaning is not None:
                 meaning.check(image, path)

@@ -320,7 +320,7 @@ def make_validator(
 ) -> Callable[[Network], Dict[str, float]]:
     """A function that tests a network in training on data set `name` as `evaluate` does its file.
 
-    It returns cross-entropy ("loss") and accuracies between 0 and 1 ("top-1", "top-5"). Raises
+    It returns cross-entropy ("loss") and accuracies in per cent ("top-1", "top-5"). Raises
     InputError when the data is missing, and the function does for labels unknown to the network.
     """
     dataset = find_dataset(name)
@@ -334,8 +334,8 @@ def make_validator(
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
             "loss": cross_entropy(probabilities, examples.labels),
-            "top-1": top_accuracy(probabilities, examples.labels, 1) / 100,
-            "top-5": top_accuracy(probabilities, examples.labels, 5) / 100,
+            "top-1": top_accuracy(probabilities, examples.labels, 1),
+            "top-5": top_accuracy(probabilities, examples.labels, 5),
         }
 
     return validate

@@ -13,6 +13,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
+    check_label_maps,
     check_labels,
     find_dataset,
     find_segmentation_dataset,
@@ -417,6 +418,7 @@ def _loader(
             raise InputError(
                 f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
             )
+        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
     else:
         dataset = find_dataset(recipe.dataset)
