@@ -11,6 +11,7 @@ from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 from PIL import Image, ImageFile
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.lists import list_file
 from rnw.data.readers import read_file
 from rnw.errors import InputError
@@ -31,13 +32,19 @@ class LabelledImages:
     """Pictures in files under `root`, in the order of a list, with label maps.
 
     ids: from the labels in the files to classes; others are ignored. None: they are classes.
+    meaning: what label maps are checked for when they are read.
     """
 
     def __init__(
-        self, root: PathLike, pairs: Sequence[Pair], ids: Optional[Mapping[int, int]] = None
+        self,
+        root: PathLike,
+        pairs: Sequence[Pair],
+        ids: Optional[Mapping[int, int]] = None,
+        meaning: Optional[LabelMeaning] = None,
     ):
         self.root = Path(root)
         self.pairs = pairs
+        self._meaning = meaning
         self._table = None if ids is None else _lookup_table(ids)
 
     def __len__(self) -> int:
@@ -63,12 +70,13 @@ class LabelledImages:
     def label(self, index: int) -> np.ndarray:
         """Classes (H, W) uint8, 255 where a pixel is to be ignored.
 
-        Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
+        Raises InputError, naming it, for a label map that is missing or no map of 8 bits, and for
+        one whose numbers mean something else (see `LabelMeaning`).
         """
         name = self.pairs[index].label
         if name is None:
             raise InputError(f"{self.name(index)}: its labels are not published")
-        labels = read_label(self.root / name)
+        labels = read_label(self.root / name, self._meaning)
         return labels if self._table is None else self._table[labels]
 
 
@@ -79,10 +87,11 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def read_label(path: PathLike) -> np.ndarray:
+def read_label(path: PathLike, meaning: Optional[LabelMeaning] = None) -> np.ndarray:
     """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
 
-    Raises InputError for a file that is missing or another kind of picture.
+    Raises InputError for a file that is missing or another kind of picture, and where its numbers
+    have another `meaning`.
     """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as class 0
     try:
@@ -92,6 +101,8 @@ def read_label(path: PathLike) -> np.ndarray:
                     f"{path}: expected a label map of 8 bits, grey or with a palette, found a "
                     f"picture of mode {image.mode}"
                 )
+            if meaning is not None:
+                meaning.check(image, path)
             return np.array(image)
     except FileNotFoundError:
         raise InputError(f"{path}: no such label map") from None
@@ -120,16 +131,14 @@ def write_label(path: PathLike, labels: np.ndarray) -> None:
         Image.fromarray(labels).save(file, "png")
 
 
-def read_labelled(
-    root: Path, split: str, tool: str, ids: Optional[Sequence[int]] = None
-) -> LabelledImages:
-    """The pictures of `<split>.lst` under `root`; `ids` are the labels of the classes in the files.
+def read_labelled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabelledImages:
+    """The pictures of `<split>.lst` under `root`; `meaning` of the numbers in their label maps.
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
     path = list_file(root, split, tool, embedded="shapes")
-    classes = None if ids is None else {label: number for number, label in enumerate(ids)}
-    return LabelledImages(root, read_pairs(path), classes)
+    ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
+    return LabelledImages(root, read_pairs(path), ids, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:

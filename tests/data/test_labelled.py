@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import (
     Pair,
     read_label,
@@ -49,15 +50,15 @@ def test_what_is_no_list_is_named(content, wording):
 
 def test_a_missing_list_names_what_makes_it():
     with pytest.raises(InputError, match=r"^data/x/val\.lst: no such list; tools/x\.py makes it"):
-        read_labelled(Path("data/x"), "val", "tools/x.py")
+        read_labelled(Path("data/x"), "val", "tools/x.py", LabelMeaning("x", (0, 1)))
 
 
 def test_label_maps_become_classes():
     labels = np.array([[0, 7, 33], [7, 200, 255]], np.uint8)
     write_label("b/one.png", labels)
     write_pairs("train.lst", PAIRS)
-    plain = read_labelled(Path(), "train", "")
-    mapped = read_labelled(Path(), "train", "", ids=(7, 33))
+    plain = read_labelled(Path(), "train", "", LabelMeaning("plain", (0, 1)))
+    mapped = read_labelled(Path(), "train", "", LabelMeaning("mapped", (7, 33)))
     assert len(plain) == 2
     assert plain.name(0) == "a/one.jpg"
     np.testing.assert_array_equal(plain.label(0), labels)
