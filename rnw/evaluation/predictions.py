@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from rnw.data.archives import DAMAGED
+from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tupl
 import numpy as np
 from PIL import Image
 
-from rnw.data.archives import DAMAGED
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.labelled import read_label
+from rnw.data.members import DAMAGED
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import LABELS, label_numbers, picture_names
 from rnw.files import atomic_write, check_free
