@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 import numpy as np
 
 from rnw.arrays import check_finite
-from rnw.data.archives import DAMAGED
+from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
