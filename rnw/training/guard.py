@@ -6,7 +6,6 @@ command's, 128 more than the number of the signal that killed it.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,9 +13,9 @@ import sys
 import threading
 from functools import partial
 
+from rnw.children import die_with
 from rnw.training.signals import SIGNALS
 
-PR_SET_PDEATHSIG = 1
 NOT_FOUND = 127
 
 
@@ -28,7 +27,7 @@ def main() -> None:
             command,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=partial(_die_with, os.getpid()),
+            preexec_fn=partial(die_with, os.getpid()),
         )
     except OSError as error:
         sys.stderr.write(f"{command[0]}: cannot be run: {error.strerror}\n")
@@ -39,14 +38,6 @@ def main() -> None:
     status = child.wait()
     _signal(child.pid, signal.SIGKILL)  # what it may have left behind
     sys.exit(status if status >= 0 else 128 - status)
-
-
-def _die_with(guard: int) -> None:
-    """Have Linux kill this process when the guard is killed, or has been."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != guard:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _obey(group: int) -> None:
