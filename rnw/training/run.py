@@ -13,6 +13,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
+    check_label_maps,
     check_labels,
     find_dataset,
     find_segmentation_dataset,
@@ -23,6 +24,7 @@ from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
+from rnw.locks import FolderLock
 from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
@@ -36,7 +38,6 @@ from rnw.training.checkpoints import (
 from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
-from rnw.training.lock import FolderLock
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
@@ -430,6 +431,7 @@ def _loader(
             raise InputError(
                 f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
             )
+        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
     else:
         dataset = find_dataset(recipe.dataset)
