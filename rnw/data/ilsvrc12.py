@@ -108,4 +108,6 @@ ILSVRC12 = Publication(
         read_devkit,
         kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
     ),
+    class_kind="a WordNet id such as n01440764",
+    class_names=r"n\d{8}",
 )
