@@ -14,7 +14,6 @@ import numpy as np
 
 from rnw.data.catalog import (
     check_label_maps,
-    check_labels,
     find_dataset,
     find_segmentation_dataset,
     read_examples,
@@ -22,6 +21,7 @@ from rnw.data.catalog import (
 )
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.locks import FolderLock
@@ -437,7 +437,10 @@ def _loader(
         dataset = find_dataset(recipe.dataset)
         split = dataset.train_split
         examples = read_examples(dataset, split, data_root)
-        check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
+        labels = match_labels(
+            dataset, split, data_root, examples.labels, recipe.classes, "the recipe"
+        )
+        examples = with_labels(examples, labels)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 
