@@ -8,6 +8,7 @@ from typing import (
     ContextManager,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
     Protocol,
@@ -23,6 +24,7 @@ from rnw.data.archives import (
     extract,
     is_checked,
 )
+from rnw.data.other_releases import find_hints
 from rnw.data.publication import Form
 from rnw.errors import InputError
 from rnw.locks import FolderLock
@@ -74,6 +76,8 @@ class OfficialFiles:
 
     def __post_init__(self):
         for folder in self.folders:
+            if folder.is_file():
+                raise InputError(f"{folder}: is a file; give the folder that it is in")
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such directory; expected archives or folders in it")
 
@@ -81,7 +85,12 @@ class OfficialFiles:
         """The form in which something is there: in place, else as archive, else as folder."""
         places = [
             *((form, self.output / form.folder) for form in forms),
-            *((form, folder / form.archive) for folder in self.folders for form in forms),
+            *(
+                (form, folder / form.archive)
+                for folder in self.folders
+                for form in forms
+                if (folder / form.archive).is_file()
+            ),
             *(
                 (form, folder / name)
                 for folder in self.folders
@@ -92,11 +101,16 @@ class OfficialFiles:
         ]
         return next(((form, place) for form, place in places if place.exists()), None)
 
-    def refuse(self, missing: Sequence[str]) -> None:
-        """Raises InputError that names all that is missing, if anything is."""
+    def refuse(self, missing: Mapping[str, Sequence[str]]) -> None:
+        """Raises InputError that names all that is missing, if anything is.
+
+        missing: the archives that any of would do, by what is missing.
+        """
         if missing:
             folders = ", ".join(map(str, dict.fromkeys([*self.folders, self.output])))
-            raise InputError(f"missing in {folders}: {'; '.join(missing)}")
+            archives = dict.fromkeys(name for names in missing.values() for name in names)
+            hints = [hint for folder in self.folders for hint in find_hints(folder, archives)]
+            raise InputError(f"missing in {folders}: {'; '.join([*missing, *hints])}")
 
     def check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
         """Check the MD5 of an archive, where it is published and asked for."""
