@@ -19,9 +19,8 @@ from rnw.evaluation.origins import check_origin
 from rnw.files import atomic_write, open_regular
 
 SECONDS_BETWEEN_SAVES = 60
-DAMAGED_ARRAYS = (  # what NumPy and JSON raise of files that are none of theirs
-    *(OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError),
-)
+# what NumPy and JSON raise of files that are none of theirs
+DAMAGED_ARRAYS = (OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError)
 ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
