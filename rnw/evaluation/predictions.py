@@ -20,9 +20,8 @@ from rnw.files import open_regular
 from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
-DAMAGED_ARRAYS = (  # what NumPy and JSON raise of files that are none of theirs
-    *(OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError),
-)
+# what NumPy and JSON raise of files that are none of theirs
+DAMAGED_ARRAYS = (OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError)
 ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
