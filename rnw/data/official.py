@@ -27,7 +27,7 @@ from rnw.data.archives import (
 from rnw.data.other_releases import find_hints
 from rnw.data.publication import Form
 from rnw.errors import InputError
-from rnw.locks import FolderLock
+from rnw.locks import alone_in
 
 Found = Optional[Tuple[Form, Path]]
 
@@ -56,8 +56,7 @@ def take_steps(preparation: Planned, on_step: Callable[[Step], ContextManager[On
 
     Raises InputError for what is missing or not as it should be, and where another process writes.
     """
-    with FolderLock(preparation.output) as lock:
-        lock.acquire()
+    with alone_in(preparation.output):
         for step in preparation.plan():  # what another process has just done is no longer to do
             with on_step(step) as on_progress:
                 step.run(on_progress)
