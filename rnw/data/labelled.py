@@ -1,18 +1,20 @@
 """Pictures with a label for each pixel: what the segmentation data sets are read as.
 
 A list has a line for each picture: its path and that of its label map, with a tab between them, as
-the original's; the path alone where no labels are published.
+the original's; in a list without labels, as of a test split, the path alone.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.lists import list_file
+from rnw.data.lists import fields_problem, list_file, path_problem, quote, read_lines
+from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.data.readers import read_file
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
@@ -20,6 +22,8 @@ from rnw.networks.heads import IGNORED_LABEL
 
 IGNORED = IGNORED_LABEL
 MODES = {"L": "grey", "P": "with a palette"}  # of label maps
+_SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
+_TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
 
 
 class Pair(NamedTuple):
@@ -95,27 +99,21 @@ def read_label(
 
     modes: Pillow's, of the pictures that are taken.
 
-    Raises InputError for a file that is missing or another kind of picture, and where its numbers
-    have another `meaning`.
+    Raises InputError for a file that is missing or another kind of picture, as one whose format
+    does not keep every value, and where its numbers have another `meaning`.
     """
-    expected = " or ".join(MODES[mode] for mode in modes)
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as class 0
-    try:
-        with Image.open(path) as image:
-            if image.mode not in modes:
-                raise InputError(
-                    f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
-                    f"{image.mode}"
-                )
-            if meaning is not None:
-                meaning.check(image, path)
-            return np.array(image)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such label map") from None
-    except InputError:
-        raise
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        raise InputError(f"{path}: cannot be read as a label map: {error}") from error
+    content = read_file(path, "a label map")
+    with open_picture(content, str(path), "a label map", LABEL_FORMATS) as image:
+        image.load()
+    if image.mode not in modes:
+        expected = " or ".join(MODES[mode] for mode in modes)
+        raise InputError(
+            f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+            f"{image.mode}"
+        )
+    if meaning is not None:
+        meaning.check(image, path)
+    return np.array(image)
 
 
 def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:
@@ -148,20 +146,28 @@ def read_labelled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> L
 
 
 def read_pairs(path: PathLike) -> List[Pair]:
-    """The pictures that a list names; raises InputError for a file that is missing or no list."""
-    try:
-        lines = Path(path).read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    pairs = []
+    """The pictures that a list names, each with its label map unless the whole list has none.
+
+    Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
+    """
+    lines = read_lines(path)[:-1].split(b"\n")
+    labelled = any(b"\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
-        image, *label = map(os.fsdecode, line.split(b"\t"))
-        if len(label) > 1 or not all((image, *label)):
-            raise InputError(f"{path}: line {number} is not a picture, a tab and a label map")
-        pairs.append(Pair(image, *(label or (None,))))
-    if not pairs:
-        raise InputError(f"{path}: names no picture")
-    return pairs
+        problem = _problem(line, labelled)
+        if problem:
+            raise InputError(f"{path}: line {number} {problem}")
+    names = (os.fsdecode(line).split("\t") for line in lines)
+    return [Pair(*pair) if labelled else Pair(*pair, None) for pair in names]
+
+
+def _problem(line: bytes, labelled: bool) -> Optional[str]:
+    """What is wrong with a line, said after its number; None if nothing is."""
+    names = line.split(b"\t")
+    if len(names) > 2 or not line.strip() or (len(names) == 1 and _TWO_PICTURES.search(line)):
+        return fields_problem(line, "a picture and a label map")
+    if labelled and len(names) == 1:
+        return f"has no label map, which other lines have: found {quote(line)}"
+    return next(filter(None, map(path_problem, names)), None)
 
 
 def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:

@@ -14,8 +14,8 @@ from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 import numpy as np
 from PIL import Image
 
-from rnw.data.archives import DAMAGED
 from rnw.data.catalog import SegmentationDataset, read_pictures
+from rnw.data.members import DAMAGED
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import (
     LABELS,
