@@ -24,7 +24,7 @@ from rnw.evaluation.baselines import (
     load_baseline,
 )
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
-from rnw.evaluation.predictions import Kept, fingerprint
+from rnw.evaluation.predictions import Kept, fingerprint, make_folder_to_keep
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.scores import (
     Accuracy,
@@ -37,6 +37,7 @@ from rnw.evaluation.scores import (
 )
 from rnw.evaluation.submission import check_predictions_file, find_numbering, write_predictions
 from rnw.files import PathLike, md5
+from rnw.locks import alone_in
 from rnw.networks.classifier import Network
 from rnw.weights import load_network
 from rnw.weights.inference import optimize
@@ -191,7 +192,8 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation or damaged ones.
+    labels that it does not know, for predictions kept of another evaluation or damaged ones, and
+    where another process keeps them.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -206,8 +208,11 @@ def evaluate(
     if save is not None:
         root = data_root or dataset.root or Path()
         numbering = find_numbering(dataset, root, devkit, own or None)
-    kept = _open_kept(model, examples, predictions, overwrite)
-    _fill(model, examples, kept, batch, on_batch)
+    if predictions is not None:
+        make_folder_to_keep(predictions)
+    with alone_in(predictions):
+        kept = _open_kept(model, examples, predictions, overwrite)
+        _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
