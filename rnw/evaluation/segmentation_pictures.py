@@ -12,6 +12,7 @@ from rnw.errors import InputError
 from rnw.evaluation.kept_labels import palette_image
 from rnw.evaluation.segmenter import Segmenter
 from rnw.files import PathLike, atomic_write, check_free, write_json
+from rnw.locks import alone_in
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
@@ -72,14 +73,16 @@ def predict_pictures(
     them over the photograph with a legend, `NAME.json` holds the area of each class.
 
     Raises InputError before any is segmented for a file that is no image, for two of one name, for
-    what was written before, unless `overwrite` replaces it, and for a photograph in its place.
+    what was written before, unless `overwrite` replaces it, and for a photograph in its place; and
+    where another process writes.
     """
     images = find_images(paths)
-    _check_outputs(images, output, overwrite)
-    for path in images:
-        read_image(path)
-    for path in images:
-        yield _predict(model, path, output)
+    with alone_in(output):
+        _check_outputs(images, output, overwrite)
+        for path in images:
+            read_image(path)
+        for path in images:
+            yield _predict(model, path, output)
 
 
 def _outputs(path: Path, output: Path) -> List[Path]:
