@@ -4,6 +4,7 @@ A list has a line for each picture: its path and that of its label map, with a t
 the original's; in a list without labels, as of a test split, the path alone.
 """
 
+import io
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 from PIL import Image
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.lists import fields_problem, list_file, path_problem, quote, read_lines
 from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.data.readers import read_file
@@ -35,13 +37,19 @@ class LabelledImages:
     """Pictures in files under `root`, in the order of a list, with label maps.
 
     ids: from the labels in the files to classes; others are ignored. None: they are classes.
+    meaning: what label maps are checked for when they are read.
     """
 
     def __init__(
-        self, root: PathLike, pairs: Sequence[Pair], ids: Optional[Mapping[int, int]] = None
+        self,
+        root: PathLike,
+        pairs: Sequence[Pair],
+        ids: Optional[Mapping[int, int]] = None,
+        meaning: Optional[LabelMeaning] = None,
     ):
         self.root = Path(root)
         self.pairs = pairs
+        self._meaning = meaning
         self._table = None if ids is None else _lookup_table(ids)
 
     def __len__(self) -> int:
@@ -67,12 +75,13 @@ class LabelledImages:
     def label(self, index: int) -> np.ndarray:
         """Classes (H, W) uint8, 255 where a pixel is to be ignored.
 
-        Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
+        Raises InputError, naming it, for a label map that is missing or no map of 8 bits, and for
+        one whose numbers mean something else (see `LabelMeaning`).
         """
         name = self.pairs[index].label
         if name is None:
             raise InputError(f"{self.name(index)}: its labels are not published")
-        labels = read_label(self.root / name)
+        labels = read_label(self.root / name, self._meaning)
         return labels if self._table is None else self._table[labels]
 
 
@@ -83,19 +92,21 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def read_label(path: PathLike) -> np.ndarray:
+def read_label(path: PathLike, meaning: Optional[LabelMeaning] = None) -> np.ndarray:
     """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
 
     Raises InputError for a file that is missing or another kind of picture, as one whose format
-    does not keep every value.
+    does not keep every value, and where its numbers have another `meaning`.
     """
     content = read_file(path, "a label map")
-    with open_picture(content, str(path), "a label map", LABEL_FORMATS) as image:
+    with open_picture(io.BytesIO(content), str(path), "a label map", LABEL_FORMATS) as image:
         if image.mode not in ("L", "P"):
             raise InputError(
-                f"expected a label map of 8 bits, grey or with a palette, found a picture of mode "
-                f"{image.mode}"
+                f"{path}: expected a label map of 8 bits, grey or with a palette, found a picture "
+                f"of mode {image.mode}"
             )
+        if meaning is not None:
+            meaning.check(image, path)
         return np.array(image)
 
 
@@ -118,16 +129,14 @@ def write_label(path: PathLike, labels: np.ndarray) -> None:
         Image.fromarray(labels).save(file, "png")
 
 
-def read_labelled(
-    root: Path, split: str, tool: str, ids: Optional[Sequence[int]] = None
-) -> LabelledImages:
-    """The pictures of `<split>.lst` under `root`; `ids` are the labels of the classes in the files.
+def read_labelled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabelledImages:
+    """The pictures of `<split>.lst` under `root`; `meaning` of the numbers in their label maps.
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
     path = list_file(root, split, tool, embedded="shapes")
-    classes = None if ids is None else {label: number for number, label in enumerate(ids)}
-    return LabelledImages(root, read_pairs(path), classes)
+    ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
+    return LabelledImages(root, read_pairs(path), ids, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:

@@ -11,6 +11,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from rnw.data import coco
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.matlab import read_matlab
 from rnw.data.publication import Form, LabelledSplit, Rendering
@@ -33,9 +34,12 @@ def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
     return tuple(colours)
 
 
+MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLASSES)))
+
+
 def read_voc(root: Path, split: str) -> LabelledImages:
     """VOC 2012 under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL)
+    return read_labelled(root, split, TOOL, MEANING)
 
 
 def read_names(path: Path) -> List[str]:

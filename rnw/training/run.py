@@ -23,6 +23,7 @@ from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
+from rnw.locks import FolderLock
 from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
@@ -35,7 +36,6 @@ from rnw.training.checkpoints import (
 )
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
-from rnw.training.lock import FolderLock
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore

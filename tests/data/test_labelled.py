@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import (
     Pair,
     read_label,
@@ -33,7 +34,7 @@ def test_a_list_without_any_label_map_is_one_of_pictures_alone():
     write_pairs("test.lst", UNLABELLED)
     assert Path("test.lst").read_bytes() == "a/one.jpg\na/two é.jpg\n".encode()
     assert read_pairs("test.lst") == UNLABELLED
-    assert not read_labelled(Path(), "test", "").has_labels
+    assert not read_labelled(Path(), "test", "", LabelMeaning("plain", (0,))).has_labels
 
 
 @pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg"])
@@ -75,22 +76,22 @@ def test_names_of_one_picture_are_no_two(name):
 
 def test_a_missing_list_names_what_makes_it():
     with pytest.raises(InputError, match=r"^data/x/val\.lst: no such list; tools/x\.py makes it"):
-        read_labelled(Path("data/x"), "val", "tools/x.py")
+        read_labelled(Path("data/x"), "val", "tools/x.py", LabelMeaning("x", (0, 1)))
 
 
 def test_label_maps_become_classes():
     labels = np.array([[0, 7, 33], [7, 200, 255]], np.uint8)
     write_label("b/one.png", labels)
     write_pairs("train.lst", PAIRS)
-    plain = read_labelled(Path(), "train", "")
-    mapped = read_labelled(Path(), "train", "", ids=(7, 33))
+    plain = read_labelled(Path(), "train", "", LabelMeaning("plain", (0, 1)))
+    mapped = read_labelled(Path(), "train", "", LabelMeaning("mapped", (7, 33)))
     assert len(plain) == 2
     assert plain.name(0) == "a/one.jpg"
     np.testing.assert_array_equal(plain.label(0), labels)
     np.testing.assert_array_equal(mapped.label(0), [[255, 0, 1], [0, 255, 255]])
     write_pairs("train.lst", UNLABELLED)
     with pytest.raises(InputError, match=r"^a/two é\.jpg: its labels are not published"):
-        read_labelled(Path(), "train", "").label(1)
+        read_labelled(Path(), "train", "", LabelMeaning("plain", (0,))).label(1)
 
 
 def test_the_indices_of_a_palette_are_the_labels():
