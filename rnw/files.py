@@ -8,9 +8,10 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 from rnw.errors import InputError
 
@@ -74,22 +75,28 @@ def read_bytes(path: PathLike, limit: int = LARGEST) -> bytes:
 
 
 @contextlib.contextmanager
-def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: PathLike, *, parts: Optional[Path] = None, sync: bool = True
+) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends without an exception.
+
+    parts: the folder where it is written before, on the same disk; default: its own. sync: have it
+    on the disk by then, for what cannot be made again.
 
     Raises InputError, leaving nothing behind, when it cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: cannot be written: Is a directory")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = (parts or path.parent) / f".{path.name}.{secrets.token_hex(4)}.part"  # no one else's
     with writing(path):
+        if path.is_dir():
+            raise InputError(f"{path}: cannot be written: Is a directory")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with part.open("xb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             part.replace(path)
         except BaseException:
             _remove(part)

@@ -181,8 +181,8 @@ def unravel(
                 "effective_depth": found.depth,
                 "effective_depth_of_exact_sums": found.exact_depth,
                 "effective_depth_of_equal_paths": found.even_depth,
-                "trained_end_to_end": fraction,
-                "trained_end_to_end_with_equal_paths": even_fraction,
+                "trained_end_to_end": 100 * fraction,
+                "trained_end_to_end_with_equal_paths": 100 * even_fraction,
                 "sub_networks": [row._asdict() for row in rows],
             }
         )

@@ -22,12 +22,13 @@ class LabelMeaning:
     """What numbers in the label maps of a data set, called `title`, mean.
 
     ids: the number of each class. colors: (R, G, B) of each class in the palette of label maps that
-    have one; None: they are not published.
+    have one; None: they are not published. remedy: what to do about one that means something else.
     """
 
     title: str
     ids: Tuple[int, ...]
     colors: Optional[Tuple[Color, ...]] = None
+    remedy: str = "take the published label map, or a grey one of the published numbers"
 
     @property
     def is_plain(self) -> bool:
@@ -81,8 +82,7 @@ class LabelMeaning:
                 raise InputError(
                     f"{path}: label {number} has the color {found[number]} in its palette, "
                     f"{self.title} has {color}: the labels were numbered anew by whatever wrote "
-                    "the palette; take the published label map, or a grey one of the published "
-                    "numbers"
+                    f"the palette; {self.remedy}"
                 )
 
     def _check_numbers(self, counts: np.ndarray, path: PathLike) -> None:
@@ -92,7 +92,7 @@ class LabelMeaning:
             raise InputError(
                 f"{path}: has labels of 0 to {last} and {IGNORED_LABEL}, as if numbered from 0 "
                 f"(trainIds), expected the ids of {self.title}, {self.ids[0]} to {self.ids[-1]}, "
-                "and 0 for what has no label; take the published label maps"
+                f"and 0 for what has no label; {self.remedy}"
             )
 
 

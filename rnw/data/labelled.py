@@ -22,6 +22,7 @@ from rnw.files import PathLike, atomic_write
 from rnw.networks.heads import IGNORED_LABEL
 
 IGNORED = IGNORED_LABEL
+MODES = {"L": "grey", "P": "with a palette"}  # of label maps
 _SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
 _TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
 
@@ -92,18 +93,23 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def read_label(path: PathLike, meaning: Optional[LabelMeaning] = None) -> np.ndarray:
+def read_label(
+    path: PathLike, meaning: Optional[LabelMeaning] = None, modes: Iterable[str] = MODES
+) -> np.ndarray:
     """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
+
+    modes: Pillow's, of the pictures that are taken.
 
     Raises InputError for a file that is missing or another kind of picture, as one whose format
     does not keep every value, and where its numbers have another `meaning`.
     """
+    expected = " or ".join(MODES[mode] for mode in modes)
     content = read_file(path, "a label map")
     with open_picture(io.BytesIO(content), str(path), "a label map", LABEL_FORMATS) as image:
-        if image.mode not in ("L", "P"):
+        if image.mode not in modes:
             raise InputError(
-                f"{path}: expected a label map of 8 bits, grey or with a palette, found a picture "
-                f"of mode {image.mode}"
+                f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+                f"{image.mode}"
             )
         if meaning is not None:
             meaning.check(image, path)

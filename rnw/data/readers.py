@@ -147,7 +147,7 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
     path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)
     pack = pack_file(path)
-    if index_file(pack).is_file():
+    if index_file(pack).exists():
         check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)

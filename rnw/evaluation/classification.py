@@ -190,7 +190,7 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation.
+    labels that it does not know, and predictions kept of another evaluation or damaged ones.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -227,8 +227,9 @@ def _open_kept(
     model: Model, examples: Any, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, Kept]:
     """The predictions kept for each scale."""
+    shape = len(examples.labels), model.classes
     if folder is None:
-        return {scale: Kept(None, {}) for scale in model.protocol.scales}
+        return {scale: Kept(None, {}, shape) for scale in model.protocol.scales}
     origin = {
         "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
         "images": fingerprint(examples),
@@ -237,7 +238,7 @@ def _open_kept(
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
-        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, overwrite)
+        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
         for scale in model.protocol.scales
     }
 
@@ -319,7 +320,7 @@ def make_validator(
 ) -> Callable[[Network], Dict[str, float]]:
     """A function that tests a network in training on data set `name` as `evaluate` does its file.
 
-    It returns cross-entropy ("loss") and accuracies between 0 and 1 ("top-1", "top-5"). Raises
+    It returns cross-entropy ("loss") and accuracies in per cent ("top-1", "top-5"). Raises
     InputError when the data is missing, and the function does for labels unknown to the network.
     """
     dataset = find_dataset(name)
@@ -333,8 +334,8 @@ def make_validator(
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
             "loss": cross_entropy(probabilities, examples.labels),
-            "top-1": top_accuracy(probabilities, examples.labels, 1) / 100,
-            "top-5": top_accuracy(probabilities, examples.labels, 5) / 100,
+            "top-1": top_accuracy(probabilities, examples.labels, 1),
+            "top-5": top_accuracy(probabilities, examples.labels, 5),
         }
 
     return validate

@@ -147,7 +147,7 @@ def test_unravel(rnw, checkpoint):
     assert [row["index"] for row in result["sub_networks"]] == list(range(8))
     whole = evaluate(load_model(checkpoint, make_contexts()))
     assert result["sub_networks"][-1]["together"] == pytest.approx(whole.top1)
-    assert result["trained_end_to_end"] == result["effective_depth"] / 7
+    assert result["trained_end_to_end"] == pytest.approx(100 * result["effective_depth"] / 7)
 
 
 def test_unravel_as_text(rnw, checkpoint):

@@ -461,7 +461,9 @@ def test_another_archive_than_the_one_begun_with_is_checked(ilsvrc):
     content = bytearray((folder / TRAIN).read_bytes())
     content[-1] ^= 1
     (folder / TRAIN).write_bytes(content)
-    with pytest.raises(InputError, match=f"{TRAIN}: damaged or not the official file"):
+    with pytest.raises(
+        InputError, match=f"{TRAIN}: truncated, damaged or another release: expected md5"
+    ):
         _prepare(folder, publication, subset=False)
 
 
@@ -563,7 +565,7 @@ def test_a_wrong_md5_is_named(ilsvrc, name):
     content[-1] ^= 1
     (folder / name).write_bytes(content)
     publication = _official(ilsvrc)
-    with pytest.raises(InputError, match=rf"{name}: damaged .*expected md5 \w+, found \w+; down"):
+    with pytest.raises(InputError, match=rf"{name}: .*expected md5 \w+, found \w+; .*--no-md5"):
         _prepare(folder, publication, subset=False)
     assert not (OUTPUT / "train.lst").exists()
 
@@ -574,7 +576,7 @@ def test_a_truncated_archive_is_named(ilsvrc, name, size):
     folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
     size = min(size, (folder / name).stat().st_size - 300)
     os.truncate(folder / name, size)
-    with pytest.raises(InputError, match=f"{name}: truncated, or not the official file"):
+    with pytest.raises(InputError, match=f"{name}: truncated or damaged: .*; download it again"):
         _prepare(folder)
     assert not (OUTPUT / "train.lst").exists()
 
@@ -591,7 +593,8 @@ def test_an_archive_cut_between_two_members_is_noticed(ilsvrc):
 def test_members_that_would_lie_elsewhere_are_refused(ilsvrc, name):
     folder = _copy(ilsvrc, TRAIN, DEVKIT)
     miniature.write_tar(folder / VAL, [(name, b"x")])
-    with pytest.raises(InputError, match=f"{VAL}: .*{name} is no file below the archive"):
+    wording = f"{VAL}: holds '{name}', which names no file below its folder; unpack it with"
+    with pytest.raises(InputError, match=wording):
         _prepare(folder)
     assert not Path("outside.JPEG").exists()
 
