@@ -128,7 +128,7 @@ def read_json(path: PathLike) -> Dict[str, Any]:
     """The object in a JSON file; raises InputError for one that cannot be read or holds another."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object")

@@ -48,10 +48,10 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
     model = load_model(path, [context], optimized=False)
     config = model.net.config
+    config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
-    return Subject(
-        name, Path(path).name, chain_of(model.net), model.dataset, model.protocol, context
-    )
+    weights = f"{Path(path).name} ({model.meaning})"
+    return Subject(name, weights, chain_of(model.net), model.dataset, model.protocol, context)
 
 
 def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) -> Subject:

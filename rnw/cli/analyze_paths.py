@@ -177,6 +177,7 @@ def unravel(
         print_json(
             {
                 "network": found.name,
+                "weights": found.weights,
                 "units": found.units,
                 "effective_depth": found.depth,
                 "effective_depth_of_exact_sums": found.exact_depth,
@@ -188,6 +189,7 @@ def unravel(
         )
         return
     click.echo(str(found))
+    click.echo(f"weights: {found.weights}")
     click.echo(
         f"sub-networks trained end to end: {fraction:.0%} "
         f"({even_fraction:.0%} if all paths were alike)"

@@ -62,10 +62,7 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
     devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
     click.echo(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
     click.echo(f"fits {_fits_text(found.fits)}")
-    if found.network:
-        click.echo(f"named {describe(found.network)}, stride {found.network.stride}")
-    else:
-        click.echo(found.problem)
+    click.echo(f"is for {found.meaning}" if found.meaning else found.problem)
     width = max((len(entry.name) for entry in found.entries), default=0)
     for entry in found.entries:
         shape = "x".join(map(str, entry.array.shape)) or "scalar"
@@ -97,7 +94,7 @@ def _inspection_json(found: Inspection, stats: bool) -> Dict[str, Any]:
         "versions": found.versions,
         "devices": found.devices,
         "fits": [_network_json(config) for config in found.fits],
-        "network": found.network and _network_json(found.network),
+        "network": found.meaning and found.meaning.as_dict(),
         "problem": found.problem or None,
         "arrays": [_entry_json(entry, stats) for entry in found.entries],
     }

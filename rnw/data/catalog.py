@@ -29,7 +29,8 @@ class Dataset:
     """A classification data set, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
-    times the training crop. `published` is the number of training images as published.
+    times the training crop. `published` is the number of training images as published. One that
+    is not `known` stands for a name that is in no table.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Dataset:
     recipe: str
     test_scale: Fraction = Fraction(1)
     published: Optional[int] = None  # None: embedded, so that they can always be counted
+    known: bool = True
 
 
 DATASETS: Dict[str, Dataset] = {
@@ -112,6 +114,7 @@ class SegmentationDataset:
     recipe: trains on it by default; test_split: what it is judged on; test_size: longer side there,
     in pixels.
     identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
+    known: not a stand-in for a name that is in no table.
     """
 
     name: str
@@ -128,6 +131,7 @@ class SegmentationDataset:
     test_split: str = "val"
     label_ids: Optional[Tuple[int, ...]] = None
     identical_sizes: bool = False
+    known: bool = True
 
     @property
     def classes(self) -> int:

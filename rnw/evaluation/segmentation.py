@@ -3,20 +3,27 @@
 import hashlib
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from rnw.data.catalog import read_pictures
+from rnw.data.numbered import numbering_note
 from rnw.data.readers import decode
 from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
 from rnw.evaluation.kept_labels import CORRECT, LABELS, KeptLabels, picture_names
-from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
+from rnw.evaluation.segmenter import (
+    SegmentationProtocol,
+    Segmenter,
+    released_of,
+    released_protocol,
+)
 from rnw.files import md5
-from rnw.weights.released import RELEASED, published_of
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import published_of
 
 DECODED_AHEAD = 4  # pictures
 
@@ -25,7 +32,8 @@ class SegmentationEvaluation(NamedTuple):
     """Counts of pixels over all pictures of a split; None where no labels are published.
 
     `published` is the published protocol and score of a released file tested as published,
-    `official` what the data set's own tool finds.
+    `official` what the data set's own tool finds. `meanings` are what told the networks; `note`
+    says of which data set nothing is known.
     """
 
     dataset: str
@@ -36,6 +44,8 @@ class SegmentationEvaluation(NamedTuple):
     confusion: Optional[Confusion] = None
     published: Optional[str] = None
     official: Optional[OfficialScores] = None
+    meanings: Sequence[Meaning] = ()
+    note: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         """Everything in plain types; accuracies, IoUs and ADE20K's score in per cent."""
@@ -45,6 +55,8 @@ class SegmentationEvaluation(NamedTuple):
             "images": self.images,
             **self.protocol._asdict(),
             "published": self.published,
+            "models": [meaning.as_dict() for meaning in self.meanings],
+            "note": self.note or None,
         }
         if self.confusion:
             fields.update(self.confusion.as_dict(self.class_names))
@@ -130,6 +142,8 @@ def evaluate(
         confusion,
         _published(model),
         _score_officially(kept, names, examples) if official else None,
+        model.meanings,
+        numbering_note(dataset),
     )
 
 
@@ -168,6 +182,7 @@ def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[
     files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
     return {
         "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
+        "networks": [meaning.network for meaning in model.meanings],
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
@@ -203,8 +218,8 @@ class _Speedometer:
 
 def _published(model: Segmenter) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
-    released = RELEASED.get(files[0].name) if len(files) == 1 else None
+    first, *others = model.scorers
+    released = None if others else released_of(first, model.dataset)
     if released is None or model.protocol != released_protocol(released):
         return None
-    return published_of(files[0])
+    return published_of(first.weights_file)

@@ -48,6 +48,7 @@ class SegmentationRow(NamedTuple):
             **vars(paper),
             "scores": dict(paper.scores),
             "weights": self.weights and str(self.weights),
+            "models": self.evaluation.as_dict()["models"] if self.evaluation else None,
             "ours": {name: self.score(name) for name, _ in paper.scores},
             "memory": self.memory and self.memory._asdict(),
         }

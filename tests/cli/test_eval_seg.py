@@ -62,12 +62,16 @@ def test_text_says_the_same(rnw, weights):
     code, out, err = rnw("eval-seg", "--weights", weights, "--flip")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[:2] == ["shapes val, 2 images", "longer side 128, flip"]
-    rows = [line.split() for line in lines[3:8]]
+    assert lines[:3] == [
+        "shapes val, 2 images",
+        "longer side 128, flip",
+        "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name",
+    ]
+    rows = [line.split() for line in lines[4:9]]
     assert rows == [
         [f"{row['iou']:.2f}", f"{row['accuracy']:.2f}", row["name"]] for row in scores["per_class"]
     ]
-    assert f"mean IoU {scores['mean_iou']:.2f} %" in lines[8]
+    assert f"mean IoU {scores['mean_iou']:.2f} %" in lines[9]
 
 
 def test_options_are_the_protocol(rnw, weights):
