@@ -1,35 +1,102 @@
-"""Files written so that a reader sees the old one or the new one, never a part; checksums."""
+"""Files written so that a reader sees the old one or the new one, never a part.
+
+What is read is a regular file: a pipe or a device, which may never answer or never end, is refused
+before a byte is asked of it.
+"""
 
 import contextlib
 import hashlib
 import json
 import os
+import secrets
+import stat
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Union
 
 from rnw.errors import InputError
 
 PathLike = Union[str, "os.PathLike[str]"]
+LARGEST = 1 << 30  # bytes of a file that is read whole, unless a reader says otherwise
 _CHUNK = 1 << 20
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_regular(path: PathLike) -> BinaryIO:
+    """Open a regular file, or a link to one, for reading bytes.
+
+    Raises OSError as `open` does, and InputError that names what else `path` is: a folder, a named
+    pipe, a socket or a device, which is never waited for.
+    """
+    return open(path, "rb", opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    _check_regular(path, Path(path).stat().st_mode)
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    try:
+        _check_regular(path, os.fstat(descriptor).st_mode)  # it may be another one by now
+    except InputError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(path: PathLike, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
+        raise InputError(f"{path}: is {kind}, expected a regular file")
+
+
+def read_regular(path: PathLike, limit: int = LARGEST) -> bytes:
+    """Read a regular file whole.
+
+    Raises OSError and InputError as `open_regular`, and InputError, before anything is read, for a
+    file of more than `limit` bytes.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise InputError(f"{path}: has {size:,} bytes, expected at most {limit:,}")
+        return file.read()
+
+
+def read_bytes(path: PathLike, limit: int = LARGEST) -> bytes:
+    """Read a regular file whole; raises InputError, naming it, whatever prevents that."""
+    try:
+        return read_regular(path, limit)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @contextlib.contextmanager
-def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: PathLike, *, parts: Optional[Path] = None, sync: bool = True
+) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends without an exception.
+
+    parts: the folder where it is written before, on the same disk; default: its own. sync: have it
+    on the disk by then, for what cannot be made again.
 
     Raises InputError, leaving nothing behind, when it cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: cannot be written: Is a directory")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = (parts or path.parent) / f".{path.name}.{secrets.token_hex(4)}.part"  # no one else's
     with writing(path):
+        if path.is_dir():
+            raise InputError(f"{path}: cannot be written: Is a directory")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with part.open("xb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             part.replace(path)
         except BaseException:
             _remove(part)
@@ -126,9 +193,10 @@ def write_json(path: PathLike, value: Mapping[str, Any]) -> None:
 
 def read_json(path: PathLike) -> Dict[str, Any]:
     """The object in a JSON file; raises InputError for one that cannot be read or holds another."""
+    content = read_bytes(path)
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object")
@@ -141,15 +209,12 @@ def read_json_lines(path: PathLike) -> List[Dict[str, Any]]:
     A last line without its end is not counted: whoever wrote it was killed, or still writes.
     Raises InputError for a file that cannot be read, and for a line that is no JSON object.
     """
-    try:
-        *lines, _ = Path(path).read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    *lines, _ = read_bytes(path).split(b"\n")
     return [_parse_line(path, number, line) for number, line in enumerate(lines, 1)]
 
 
 def _parse_line(path: PathLike, number: int, line: bytes) -> Dict[str, Any]:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(line)
         if isinstance(value, dict):
             return value
@@ -163,7 +228,7 @@ def md5(path: PathLike, on_bytes: Callable[[int], None] = lambda done: None) -> 
     """
     digest = hashlib.md5()
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 on_bytes(file.tell())

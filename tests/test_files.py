@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from rnw.files import (
     atomic_write,
     check_free,
     md5,
+    open_regular,
+    read_bytes,
     read_json,
     read_json_lines,
+    read_regular,
     write_json,
     write_text,
 )
@@ -130,3 +134,60 @@ def test_md5_tells_how_far_it_is():
     done = []
     assert md5("file", done.append) == hashlib.md5(bytes(3_000_000)).hexdigest()
     assert done == [1 << 20, 2 << 20, 3_000_000]
+
+
+def _make_socket():
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("a")
+    server.close()
+
+
+NOT_REGULAR = {
+    "a folder": lambda: Path("a").mkdir(),
+    "a named pipe": lambda: os.mkfifo("a"),
+    "a socket": _make_socket,
+    "a device": lambda: Path("a").symlink_to("/dev/zero"),  # which never ends
+}
+
+
+@pytest.mark.parametrize("read", [open_regular, read_regular, read_bytes, read_json, md5])
+@pytest.mark.parametrize("kind", NOT_REGULAR)
+def test_only_regular_files_are_opened(kind, read):
+    NOT_REGULAR[kind]()
+    with pytest.raises(InputError, match=rf"^a: is {kind}, expected a regular file$"):
+        read("a")
+
+
+def test_a_link_to_a_regular_file_is_read():
+    Path("file").write_bytes(b"content")
+    Path("a").symlink_to("file")
+    assert read_bytes("a") == read_regular("a") == b"content"
+    with open_regular(Path("a")) as file:
+        assert file.read(3) == b"con"
+
+
+def test_what_is_missing_is_told_as_by_open():
+    with pytest.raises(FileNotFoundError):
+        open_regular("a")
+    with pytest.raises(InputError, match=r"^a: cannot be read: No such file or directory$"):
+        read_bytes("a")
+
+
+def test_a_file_beyond_the_limit_is_not_read():
+    with Path("a").open("wb") as file:
+        file.truncate(1 << 40)  # takes no space on the disk
+    with pytest.raises(InputError, match=r"^a: has 1,099,511,627,776 bytes, expected at most 1,0"):
+        read_bytes("a")
+    Path("a").write_bytes(b"1234")
+    assert read_bytes("a", limit=4) == b"1234"
+    with pytest.raises(InputError, match=r"^a: has 4 bytes, expected at most 3$"):
+        read_bytes("a", limit=3)
+
+
+def test_deeply_nested_json_is_named():
+    Path("a").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"^a: cannot be read: "):
+        read_json("a")
+    Path("a").write_text("[" * 100_000 + "\n")
+    with pytest.raises(InputError, match=r"^a, line 1: expected a JSON object"):
+        read_json_lines("a")

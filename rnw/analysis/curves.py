@@ -157,7 +157,7 @@ def _name_runs(figure: Figure, runs: Sequence[Run]) -> None:
 def _line(axes: Axes, run: Run, key: Key, **style: Any) -> None:
     if key in run.curves:
         epochs, values = _thin(run.curves[key])
-        axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 * (1 - values), **style)
+        axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 - values, **style)
 
 
 def _explain(axes: Axes, styles: Dict[str, Dict[str, Any]]) -> None:

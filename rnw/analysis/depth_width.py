@@ -227,4 +227,4 @@ def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
     if not tested:
         return None
     speed = max(record["images_per_second"] for record in epochs)
-    return Run(seed, 100 * tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
+    return Run(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)

@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
+from rnw.arrays import check_finite
 from rnw.errors import InputError
 from rnw.networks.heads import (
     IGNORED_LABEL,
@@ -86,7 +87,9 @@ def plain_bootstrapped_softmax(
     """`bootstrapped_softmax` in NumPy: probabilities and gradient, (N, classes, H, W) float32.
 
     As an operator in Python does it: the softmax in double precision, then no more than is asked.
+    Raises InputError for NaN and infinity.
     """
+    check_finite("scores", scores)
     images, classes, *shape = scores.shape
     columns = np.moveaxis(scores, 1, 0).reshape(classes, -1).astype(np.float64)
     exponentials = np.exp(columns - columns.max(axis=0))

@@ -13,6 +13,7 @@ import numpy as np
 from mxnet import autograd
 
 from rnw.analysis.chains import Link, Unit
+from rnw.arrays import check_finite
 
 GRADIENT_SHARE = 0.9  # that the paths up to the effective depth carry
 
@@ -236,6 +237,8 @@ def effective_depth(masses: Sequence[float], share: float = GRADIENT_SHARE) -> i
     """The smallest length such that paths up to it carry `share` of the gradient.
 
     masses: of the paths of each length from 0, their `total` or their `norm_of_sum`.
+    Raises InputError for NaN and infinity.
     """
+    check_finite("norms of gradients", masses)
     carried = np.cumsum(masses)
     return int(np.searchsorted(carried, share * carried[-1]))

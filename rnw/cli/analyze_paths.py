@@ -177,19 +177,20 @@ def unravel(
         print_json(
             {
                 "network": found.name,
-                "weights": found.weights,
+                "told": found.told,
                 "units": found.units,
                 "effective_depth": found.depth,
                 "effective_depth_of_exact_sums": found.exact_depth,
                 "effective_depth_of_equal_paths": found.even_depth,
-                "trained_end_to_end": fraction,
-                "trained_end_to_end_with_equal_paths": even_fraction,
+                "trained_end_to_end": 100 * fraction,
+                "trained_end_to_end_with_equal_paths": 100 * even_fraction,
                 "sub_networks": [row._asdict() for row in rows],
             }
         )
         return
     click.echo(str(found))
-    click.echo(f"weights: {found.weights}")
+    if found.told:
+        click.echo(found.told)
     click.echo(
         f"sub-networks trained end to end: {fraction:.0%} "
         f"({even_fraction:.0%} if all paths were alike)"

@@ -113,6 +113,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "published": result.published,
         "numbering": result.numbering,
         "subset": result.subset,
+        "by_name": result.by_name,
         "model": result.meaning and result.meaning.as_dict(),
         "note": result.note or None,
     }
@@ -124,7 +125,8 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
     if result.subset:
-        click.echo(f"labels of a subset of {result.subset} classes: for networks trained on it")
+        whose = "taken by name as those of all" if result.by_name else "for networks trained on it"
+        click.echo(f"labels of a subset of {result.subset} classes, {whose}")
     click.echo(str(result.protocol))
     if result.meaning:
         click.echo(str(result.meaning))

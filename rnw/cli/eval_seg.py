@@ -15,6 +15,7 @@ from rnw.cli.common import (
     parse_numbers,
     print_json,
     protocol_options,
+    show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
@@ -79,7 +80,7 @@ def command(
     ending = (
         exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()
     )
-    with ending, Display(err=as_json) as display:
+    with ending, Display(err=as_json) as display, show_warnings():
         model = load_segmenter(weights, contexts, mix, dataset).tested_by(**protocol)
         result = evaluate(
             model,
@@ -117,10 +118,15 @@ def _show_scores(result: "SegmentationEvaluation") -> None:
     scores = result.as_dict()
     click.echo("   IoU accuracy  class")
     for row in scores["per_class"]:
-        click.echo(f"{row['iou']:6.2f} {row['accuracy']:8.2f}  {row['name']}")
+        mark = "" if row["true_pixels"] else " (no true pixel)"
+        click.echo(f"{row['iou']:6.2f} {row['accuracy']:8.2f}  {row['name']}{mark}")
+    classes, occurring = len(scores["per_class"]), scores["occurring_classes"]
+    of_occurring = scores["mean_iou_of_occurring_classes"]
     click.echo(
         f"pixel accuracy {scores['pixel_accuracy']:.2f} %, mean accuracy "
-        f"{scores['mean_accuracy']:.2f} %, mean IoU {scores['mean_iou']:.2f} %"
+        f"{scores['mean_accuracy']:.2f} %, mean IoU {scores['mean_iou']:.2f} % of all {classes} "
+        f"classes, {of_occurring:.2f} % of the {occurring} that occur"
     )
+    click.echo(f"pixels judged: {scores['pixels_judged']:,}")
     if result.dataset == "ade20k":
         click.echo(f"score of ADE20K {scores['ade20k_score']:.2f} %")

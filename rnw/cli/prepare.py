@@ -3,11 +3,11 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, exit_when_interrupted
+from rnw.cli.common import FILE, exit_when_interrupted, show_warnings
 
 if TYPE_CHECKING:
     from rnw.data.official import Step
@@ -52,13 +52,16 @@ def command(
         dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite
     )
     steps = preparation.plan()
-    for step in steps:
-        click.echo(step.text)
-        if not dry_run:
-            _run(step, overwrite)
     if dry_run:
+        for step in steps:
+            click.echo(step.text)
         click.echo("this would be done" if steps else "nothing to do")
         return
+    if steps:
+        from rnw.data.official import take_steps
+
+        with exit_when_interrupted(overwrite=overwrite), show_warnings():
+            take_steps(preparation, _Progress)
     for line in preparation.summary():
         click.echo(line)
 
@@ -81,28 +84,26 @@ def _preparation(
     )
 
 
-def _run(step: "Step", overwrite: bool) -> None:
-    with _Progress() as progress, exit_when_interrupted(overwrite=overwrite):
-        step.run(progress.show)
-
-
 class _Progress:
-    """On a terminal a bar, otherwise a line for each tenth that takes a while."""
+    """The text of a step; then on a terminal a bar, else a line for each tenth that takes a while.
 
-    def __init__(self):
+    While active it is the function that shows the progress.
+    """
+
+    def __init__(self, step: "Step"):
+        click.echo(step.text)
         self._bar = None
         self._told = 0
         self._when = time.monotonic()
 
-    def __enter__(self) -> "_Progress":
-        return self
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._show
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.render_finish()
 
-    def show(self, done: int, total: int) -> None:
-        """Tell that `done` of `total` is done."""
+    def _show(self, done: int, total: int) -> None:
         if sys.stdout.isatty():
             if self._bar is None:
                 self._bar = click.progressbar(length=total)

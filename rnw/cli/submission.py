@@ -26,9 +26,10 @@ def command() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
 def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
     """Pack what `rnw eval-seg --save-predictions PREDICTIONS` kept."""
-    from rnw.evaluation.segmentation_submission import find_form, write_submission
+    from rnw.evaluation.kept_labels import kept_dataset  # need an extra
+    from rnw.evaluation.segmentation_submission import write_submission
 
-    count = write_submission(predictions, find_form(dataset), output, overwrite)
+    count = write_submission(predictions, kept_dataset(predictions, dataset), output, overwrite)
     click.echo(f"{output}: {count} pictures")
 
 

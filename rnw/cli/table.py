@@ -14,8 +14,7 @@ from rnw.cli.common import (
     print_json,
 )
 from rnw.cli.display import Display
-from rnw.evaluation.published import table_files
-from rnw.files import check_free
+from rnw.evaluation.table_files import check_table_files
 from rnw.runtime import make_contexts
 
 
@@ -29,7 +28,9 @@ from rnw.runtime import make_contexts
     help="Measure Table 2's memory, of tuning on a crop of this size: 504 for the paper's 500.",
 )
 @click.option("--output", type=FILE, default="tables", show_default=True, metavar="DIR")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier table.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files of these names that are not this command's."
+)
 @data_root_option
 @device_options
 @json_option
@@ -46,7 +47,8 @@ def command(
 ) -> None:
     """Fill the paper's Table NUMBER, 2 to 7, with the scores of the weights that are there.
 
-    Where there are none, and for test splits, whose labels are not public, a dash stays.
+    Where there are none, and for test splits, whose labels are not public, a dash stays. It writes
+    table<NUMBER>.md and .json, in place of those of an earlier run.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.segmentation_tables import (  # starts MXNet
@@ -55,7 +57,7 @@ def command(
         write_segmentation_table,
     )
 
-    check_free(*table_files(output, number), overwrite=overwrite)
+    check_table_files(output, number, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display:
         rows = fill_segmentation_table(
             number,

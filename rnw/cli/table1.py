@@ -15,18 +15,19 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
-from rnw.evaluation.published import table_files
-from rnw.files import check_free
+from rnw.evaluation.table_files import check_table_files
 from rnw.runtime import make_contexts
 
 
 @click.command()
 @click.option("--weights-dir", type=FILE, required=True, help="Where the .params files lie.")
 @click.option("--only", "networks", multiple=True, metavar="NETWORK", help="Only this row.")
-@click.option("--speed/--no-speed", default=True, help="Measure the speed, too; the default.")
+@click.option("--speed/--no-speed", default=False, help="Measure the speed, too: ten minutes.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--output", type=FILE, default="table1", show_default=True, metavar="DIR")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier table.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files of these names that are not this command's."
+)
 @data_root_option
 @device_options
 @json_option
@@ -42,14 +43,15 @@ def command(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Fill the paper's Table 1: errors of the weights that are there, speed on this device.
+    """Fill the paper's Table 1: errors of the weights that are there; speed on this device.
 
-    It writes table1.md and table1.json. Errors already computed are not computed again.
+    It writes table1.md and table1.json, in place of those of an earlier run. Errors already
+    computed are not computed again.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.table1 import as_markdown, fill_table, write_table  # starts MXNet
 
-    check_free(*table_files(output, 1), overwrite=overwrite)
+    check_table_files(output, 1, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display, show_warnings():
         rows = fill_table(
             weights_dir,

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.publication import Form, LabelledSplit
 
@@ -60,13 +61,14 @@ ff5c00 ff00ff ff00f5 ff0066 ffad00 ff0014 ffb8b8 001fff 00ff3d 0047ff ff00cc 00f
 CLASSES = tuple(" ".join(_NAMES.split()).split("; "))
 PALETTE = tuple(tuple(bytes.fromhex(colour)) for colour in _COLOURS.split())
 LABEL_IDS = tuple(range(1, len(CLASSES) + 1))  # 0 is anything else
+MEANING = LabelMeaning("ADE20K", LABEL_IDS, PALETTE)
 TOOL = "tools/prepare_ade20k.py"
 _FOLDER, _TEST = "ADEChallengeData2016", "release_test"
 
 
 def read_ade20k(root: Path, split: str) -> LabelledImages:
     """ADE20K under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, LABEL_IDS)
+    return read_labelled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:

@@ -1,25 +1,21 @@
-"""Tar and zip files of pictures: extracted member by member, so that it can stop and go on."""
+"""Archives of pictures: extracted file by file, so that it can stop and go on."""
 
-import contextlib
-import lzma
 import shutil
-import tarfile
-import zipfile
-import zlib
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Callable, Iterator, Optional, Tuple
+from typing import Callable, Optional
 
-from rnw.errors import InputError
-from rnw.files import md5, write_text
-
-DAMAGED = (  # what the readers of tar and zip files raise beside OSError
-    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
-    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
+from rnw.data.members import (
+    LARGEST_READ,
+    Member,
+    read_chunks,
+    read_members,
+    reading,
+    unpacked_size,
 )
+from rnw.errors import InputError
+from rnw.files import atomic_write, md5, read_bytes, remove_parts, write_text, writing
+
 OnProgress = Callable[[int, int], None]  # what is done, of how much
-_BLOCK = 512  # of a tar file
-_CHUNK = 1 << 20
 
 
 def check_md5(path: Path, expected: str, on_progress: OnProgress) -> None:
@@ -28,8 +24,8 @@ def check_md5(path: Path, expected: str, on_progress: OnProgress) -> None:
     found = md5(path, lambda done: on_progress(done, size))
     if found != expected:
         raise InputError(
-            f"{path}: damaged or not the official file: expected md5 {expected}, found {found}; "
-            "download it again"
+            f"{path}: truncated, damaged or another release: expected md5 {expected}, found "
+            f"{found}; download it again, or take it as it is with --no-md5"
         )
 
 
@@ -85,126 +81,75 @@ def extract(
     expected: the MD5 that the archive was checked for; what is there of an archive that nobody
     checked is compared with this one, and replaced where it is not the same.
 
-    It is a tar file, compressed or not, or a zip file; tar files in a tar file (`n01440764.tar`)
-    become folders. `folder` appears when all is there. Raises InputError for an archive that is
-    damaged and for members that would lie elsewhere.
+    `folder` appears when all is there. Raises InputError as `read_members`, and for an archive that
+    has more in it than the disk has room for.
     """
     part = partial_folder(folder)
     compared = expected is not None and not is_checked(archive, expected, folder)
-    with _reading(archive):
+    with writing(part):
         clear_dead_link(part)
-        members = _zip_members if archive.suffix == ".zip" else _tar_members
-        size = archive.stat().st_size
-        for name, length, open_member, position in members(archive):
-            if name.startswith(inside):
-                _extract(open_member, length, part / name[len(inside) :], compared)
-            on_progress(position, size)
+    _check_room(archive, inside, part)
+    remove_parts(part, "")
+    size = archive.stat().st_size
+    for member in read_members(archive, inside):
+        _extract(archive, member, part, compared)
+        on_progress(member.position, size)
     if not part.is_dir():
         raise InputError(f"{archive}: holds no {inside or 'files'}: not the official file")
-    with _reading(archive):
+    with writing(folder):
         clear_dead_link(folder)
         part.rename(folder)
         _checked_file(folder).unlink(missing_ok=True)
 
 
+def _check_room(archive: Path, inside: str, part: Path) -> None:
+    """Raises InputError unless what is not extracted yet fits on the disk."""
+    needed = unpacked_size(archive, inside)
+    there = next(folder for folder in (part, *part.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        needed -= sum(path.lstat().st_size for path in part.rglob("*"))
+    if needed > free:
+        raise InputError(
+            f"{archive}: {needed:,} bytes are to be extracted, {there} has room for {free:,}: make "
+            "room, or choose another --output"
+        )
+
+
+def _extract(archive: Path, member: Member, part: Path, compared: bool) -> None:
+    target = part / member.name
+    with reading(archive):  # whose names may not suit the file system
+        there = target.is_file() and target.stat().st_size == member.size
+        if there and not (compared and _differs(archive, member, target)):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(target, parts=part, sync=False) as file:
+        for chunk in read_chunks(archive, member):
+            file.write(chunk)
+
+
+def _differs(archive: Path, member: Member, target: Path) -> bool:
+    with target.open("rb") as file:
+        return any(file.read(len(chunk)) != chunk for chunk in read_chunks(archive, member))
+
+
 def read_member(source: Path, name: str) -> bytes:
-    """The file called `name` in any folder of a tar file, or in a directory or its `data`.
+    """The file called `name` in any folder of an archive, or in a directory or its `data`.
 
     Raises InputError, which says what is there instead, when there is none.
     """
-    with _reading(source):
-        if source.is_dir():
-            folder = source if (source / name).exists() else source / "data"
-            return (folder / name).read_bytes()
-        there = []
-        with tarfile.open(source) as tar:
-            for member in tar:
-                there.append(PurePosixPath(member.name).name)
-                if there[-1] == name and member.isfile():
-                    return tar.extractfile(member).read()
+    if source.is_dir():
+        path = next(
+            (path for path in (source / name, source / "data" / name) if path.is_file()), None
+        )
+        if path is None:
+            raise InputError(f"{source}: holds no file {name}")
+        return read_bytes(path, LARGEST_READ)
+    there = []
+    for member in read_members(source):
+        there.append(PurePosixPath(member.name).name)
+        if there[-1] == name:
+            if member.size > LARGEST_READ:
+                raise InputError(f"{source}: {name} in it has {member.size:,} bytes")
+            return b"".join(read_chunks(source, member))
     raise InputError(f"{source}: holds no {name}, only {', '.join(there[:9]) or 'nothing'}")
-
-
-@contextlib.contextmanager
-def _reading(archive: Path) -> Iterator[None]:
-    try:
-        yield
-    except DAMAGED as error:
-        raise InputError(
-            f"{archive}: truncated, or not the official file: {error}; download it again"
-        ) from error
-    except FileExistsError as error:
-        raise InputError(
-            f"{error.filename}: a file or a dead link is in the place of a folder; remove it"
-        ) from error
-    except OSError as error:
-        raise InputError(f"{error.filename or archive}: {error.strerror or error}") from error
-
-
-# Of each plain file its name, its length, what opens it, and where it lies in the archive.
-_Members = Iterator[Tuple[str, int, Callable[[], IO[bytes]], int]]
-
-
-def _tar_members(archive: Path) -> _Members:
-    with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*") as outer:
-        for tar, member, name in _files(outer):
-            yield name, member.size, partial(tar.extractfile, member), file.tell()
-
-
-def _zip_members(archive: Path) -> _Members:
-    with zipfile.ZipFile(archive) as outer:
-        for member in outer.infolist():
-            if not member.is_dir():
-                position = member.header_offset + member.compress_size
-                name = _below(member.filename)
-                yield name, member.file_size, partial(outer.open, member), position
-
-
-def _files(tar: tarfile.TarFile) -> Iterator[Tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
-    """The plain files of a tar file and of those in it, each with its name."""
-    while (member := tar.next()) is not None:
-        tar.members.clear()  # millions of them
-        name = _safe_name(member)
-        if name.endswith(".tar"):
-            with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
-                folder = name[: -len(".tar")]
-                yield from ((*found, f"{folder}/{file}") for *found, file in _files(inner))
-        elif member.isfile():
-            yield tar, member, name
-    tar.fileobj.seek(tar.offset)
-    if tar.fileobj.read(_BLOCK).strip(b"\0"):
-        raise tarfile.ReadError(f"neither a file nor the end at byte {tar.offset}")
-
-
-def _safe_name(member: tarfile.TarInfo) -> str:
-    if not (member.isfile() or member.isdir()):
-        raise tarfile.ReadError(f"{member.name} is no file below the archive's folder")
-    return _below(member.name)
-
-
-def _below(name: str) -> str:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise tarfile.ReadError(f"{name} is no file below the archive's folder")
-    return str(path)
-
-
-def _extract(
-    open_member: Callable[[], IO[bytes]], length: int, target: Path, compared: bool
-) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if target.stat().st_size == length and not (compared and _differs(open_member, target)):
-            return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(".part")
-    with open_member() as source, part.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    part.replace(target)
-
-
-def _differs(open_member: Callable[[], IO[bytes]], target: Path) -> bool:
-    with open_member() as source, target.open("rb") as file:
-        while chunk := source.read(_CHUNK):
-            if file.read(len(chunk)) != chunk:
-                return True
-    return False

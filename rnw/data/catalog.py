@@ -1,5 +1,6 @@
 """TABLE of data sets: where they lie, how they are read, and what their classes are."""
 
+import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,13 +10,19 @@ import numpy as np
 
 from rnw.data import ade20k, cityscapes, pascal_context, readers, shapes, voc
 from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.ilsvrc12_ids import WORDNET_IDS
+from rnw.data.label_meaning import LabelMeaning
+from rnw.data.labelled import read_label
 from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.places365 import PLACES365
 from rnw.data.places365_names import PLACES365_NAMES
 from rnw.data.readers import Examples
 from rnw.errors import InputError, look_up
 
+LOOKED_AT = 16  # label maps of a split, before all of them are read one by one
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+logger = logging.getLogger(__name__)
 
 
 def _imagenet_names() -> Sequence[str]:
@@ -29,8 +36,9 @@ class Dataset:
     """A classification data set, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
-    times the training crop. `published` is the number of training images as published. One that
-    is not `known` stands for a name that is in no table.
+    times the training crop. `published` is the number of training images as published, `class_ids`
+    what names the classes, by label, where data is prepared. One that is not `known` stands for a
+    name that is in no table.
     """
 
     name: str
@@ -44,6 +52,7 @@ class Dataset:
     recipe: str
     test_scale: Fraction = Fraction(1)
     published: Optional[int] = None  # None: embedded, so that they can always be counted
+    class_ids: Tuple[str, ...] = ()
     known: bool = True
 
 
@@ -62,6 +71,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="model_a",
             test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
             published=ILSVRC12.images["train"],
+            class_ids=WORDNET_IDS,
         ),
         Dataset(
             "places365-cls",
@@ -75,6 +85,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="places365_a2",
             test_scale=Fraction(10, 7),  # as ILSVRC
             published=PLACES365.images["train"],
+            class_ids=PLACES365_NAMES,
         ),
         Dataset(
             "digits",
@@ -110,9 +121,9 @@ class SegmentationDataset:
     read: root and split to the pictures, with the interface of `labelled.LabelledImages`.
     counts: pictures by split, where they are published. palette: (R, G, B) of each class in
     predictions. label_ids: of the classes in the published label maps and in submissions, None
-    where these are the classes themselves. largest: (height, width) that no picture exceeds.
-    recipe: trains on it by default; test_split: what it is judged on; test_size: longer side there,
-    in pixels.
+    where these are the classes themselves. meaning: what published label maps are checked for.
+    largest: (height, width) that no picture exceeds. recipe: trains on it by default; test_split:
+    what it is judged on; test_size: longer side there, in pixels.
     identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
     known: not a stand-in for a name that is in no table.
     """
@@ -130,6 +141,7 @@ class SegmentationDataset:
     train_split: str = "train"
     test_split: str = "val"
     label_ids: Optional[Tuple[int, ...]] = None
+    meaning: Optional[LabelMeaning] = None  # None: embedded
     identical_sizes: bool = False
     known: bool = True
 
@@ -153,6 +165,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             recipe="voc",
             test_size=500,
             train_split="train_aug",
+            meaning=voc.MEANING,
         ),
         SegmentationDataset(
             "cityscapes",
@@ -166,6 +179,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             recipe="cityscapes",
             test_size=2048,
             label_ids=cityscapes.LABEL_IDS,
+            meaning=cityscapes.MEANING,
             identical_sizes=True,
         ),
         SegmentationDataset(
@@ -180,6 +194,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             recipe="ade20k",
             test_size=500,
             label_ids=ade20k.LABEL_IDS,
+            meaning=ade20k.MEANING,
         ),
         SegmentationDataset(
             "pascal-context",
@@ -192,6 +207,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
             (500, 500),
             recipe="pascal-context",
             test_size=500,
+            meaning=pascal_context.MEANING,
         ),
         SegmentationDataset(
             "shapes",
@@ -257,6 +273,23 @@ def check_labels(
         f"{(root or dataset.root) / f'{split}.lst'}: line {beyond[0] + 1} has label "
         f"{labels[beyond[0]]}, expected 0 to {classes - 1}, the {classes} classes of {whose}"
     )
+
+
+def check_label_maps(dataset: SegmentationDataset, pictures: Any) -> None:
+    """Look at a few label maps of a split, evenly spread, before all of them are used.
+
+    Logs a warning where their numbers look as if they meant something else, and raises InputError
+    where they do (see `LabelMeaning`).
+    """
+    if dataset.meaning is None or not pictures.has_labels:
+        return
+    counts = np.zeros(256, np.int64)
+    for index in range(0, len(pictures), 1 + (len(pictures) - 1) // LOOKED_AT):
+        name = pictures.label_name(index)
+        counts += np.bincount(read_label(name, dataset.meaning).ravel(), minlength=256)
+    warning = dataset.meaning.warning(counts)
+    if warning:
+        logger.warning("%s: %s", Path(name).parent, warning)
 
 
 def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str, ...]:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import List, Tuple
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.publication import Form, LabelledSplit
 
@@ -31,12 +32,13 @@ _ROWS = (
     ("bicycle", 33, (119, 11, 32)),
 )
 CLASSES, LABEL_IDS, PALETTE = zip(*_ROWS)
+MEANING = LabelMeaning("Cityscapes", LABEL_IDS, PALETTE)
 TOOL = "tools/prepare_cityscapes.py"
 
 
 def read_cityscapes(root: Path, split: str) -> LabelledImages:
     """Cityscapes under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, LABEL_IDS)
+    return read_labelled(root, split, TOOL, MEANING)
 
 
 def _names(root: Path, split: str) -> List[str]:

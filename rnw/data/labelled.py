@@ -1,23 +1,29 @@
 """Pictures with a label for each pixel: what the segmentation data sets are read as.
 
 A list has a line for each picture: its path and that of its label map, with a tab between them, as
-the original's; the path alone where no labels are published.
+the original's; in a list without labels, as of a test split, the path alone.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
-from rnw.data.lists import list_file
+from rnw.data.label_meaning import LabelMeaning
+from rnw.data.lists import fields_problem, list_file, path_problem, quote, read_lines
+from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.data.readers import read_file
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
 from rnw.networks.heads import IGNORED_LABEL
 
 IGNORED = IGNORED_LABEL
+MODES = {"L": "grey", "P": "with a palette"}  # of label maps
+_SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
+_TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
 
 
 class Pair(NamedTuple):
@@ -31,13 +37,19 @@ class LabelledImages:
     """Pictures in files under `root`, in the order of a list, with label maps.
 
     ids: from the labels in the files to classes; others are ignored. None: they are classes.
+    meaning: what label maps are checked for when they are read.
     """
 
     def __init__(
-        self, root: PathLike, pairs: Sequence[Pair], ids: Optional[Mapping[int, int]] = None
+        self,
+        root: PathLike,
+        pairs: Sequence[Pair],
+        ids: Optional[Mapping[int, int]] = None,
+        meaning: Optional[LabelMeaning] = None,
     ):
         self.root = Path(root)
         self.pairs = pairs
+        self._meaning = meaning
         self._table = None if ids is None else _lookup_table(ids)
 
     def __len__(self) -> int:
@@ -63,12 +75,13 @@ class LabelledImages:
     def label(self, index: int) -> np.ndarray:
         """Classes (H, W) uint8, 255 where a pixel is to be ignored.
 
-        Raises InputError, naming it, for a label map that is missing or no map of 8 bits.
+        Raises InputError, naming it, for a label map that is missing or no map of 8 bits, and for
+        one whose numbers mean something else (see `LabelMeaning`).
         """
         name = self.pairs[index].label
         if name is None:
             raise InputError(f"{self.name(index)}: its labels are not published")
-        labels = read_label(self.root / name)
+        labels = read_label(self.root / name, self._meaning)
         return labels if self._table is None else self._table[labels]
 
 
@@ -79,26 +92,28 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
     return table
 
 
-def read_label(path: PathLike) -> np.ndarray:
+def read_label(
+    path: PathLike, meaning: Optional[LabelMeaning] = None, modes: Iterable[str] = MODES
+) -> np.ndarray:
     """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
 
-    Raises InputError for a file that is missing or another kind of picture.
+    modes: Pillow's, of the pictures that are taken.
+
+    Raises InputError for a file that is missing or another kind of picture, as one whose format
+    does not keep every value, and where its numbers have another `meaning`.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as class 0
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "P"):
-                raise InputError(
-                    f"{path}: expected a label map of 8 bits, grey or with a palette, found a "
-                    f"picture of mode {image.mode}"
-                )
-            return np.array(image)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such label map") from None
-    except InputError:
-        raise
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        raise InputError(f"{path}: cannot be read as a label map: {error}") from error
+    content = read_file(path, "a label map")
+    with open_picture(content, str(path), "a label map", LABEL_FORMATS) as image:
+        image.load()
+    if image.mode not in modes:
+        expected = " or ".join(MODES[mode] for mode in modes)
+        raise InputError(
+            f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+            f"{image.mode}"
+        )
+    if meaning is not None:
+        meaning.check(image, path)
+    return np.array(image)
 
 
 def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:
@@ -120,33 +135,39 @@ def write_label(path: PathLike, labels: np.ndarray) -> None:
         Image.fromarray(labels).save(file, "png")
 
 
-def read_labelled(
-    root: Path, split: str, tool: str, ids: Optional[Sequence[int]] = None
-) -> LabelledImages:
-    """The pictures of `<split>.lst` under `root`; `ids` are the labels of the classes in the files.
+def read_labelled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabelledImages:
+    """The pictures of `<split>.lst` under `root`; `meaning` of the numbers in their label maps.
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
     path = list_file(root, split, tool, embedded="shapes")
-    classes = None if ids is None else {label: number for number, label in enumerate(ids)}
-    return LabelledImages(root, read_pairs(path), classes)
+    ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
+    return LabelledImages(root, read_pairs(path), ids, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:
-    """The pictures that a list names; raises InputError for a file that is missing or no list."""
-    try:
-        lines = Path(path).read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    pairs = []
+    """The pictures that a list names, each with its label map unless the whole list has none.
+
+    Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
+    """
+    lines = read_lines(path)[:-1].split(b"\n")
+    labelled = any(b"\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
-        image, *label = map(os.fsdecode, line.split(b"\t"))
-        if len(label) > 1 or not all((image, *label)):
-            raise InputError(f"{path}: line {number} is not a picture, a tab and a label map")
-        pairs.append(Pair(image, *(label or (None,))))
-    if not pairs:
-        raise InputError(f"{path}: names no picture")
-    return pairs
+        problem = _problem(line, labelled)
+        if problem:
+            raise InputError(f"{path}: line {number} {problem}")
+    names = (os.fsdecode(line).split("\t") for line in lines)
+    return [Pair(*pair) if labelled else Pair(*pair, None) for pair in names]
+
+
+def _problem(line: bytes, labelled: bool) -> Optional[str]:
+    """What is wrong with a line, said after its number; None if nothing is."""
+    names = line.split(b"\t")
+    if len(names) > 2 or not line.strip() or (len(names) == 1 and _TWO_PICTURES.search(line)):
+        return fields_problem(line, "a picture and a label map")
+    if labelled and len(names) == 1:
+        return f"has no label map, which other lines have: found {quote(line)}"
+    return next(filter(None, map(path_problem, names)), None)
 
 
 def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:

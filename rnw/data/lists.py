@@ -1,49 +1,145 @@
 """Lists of pictures: a line each of index, label and path, tab-separated, as the original's."""
 
 import os
-from array import array
+import re
 from pathlib import Path
-from typing import Iterable, NamedTuple, Tuple
+from typing import Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write
+from rnw.files import PathLike, atomic_write, read_bytes
 
 CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
+LONGEST_PATH = 4095  # bytes; that of a file on Linux
+_TAB, _NEWLINE = b"\t\n"
+LONGEST_LABEL = 18  # characters
+_WHOLE = re.compile(rb"(?=.{1,%d}$)\d+(\.0*)?" % LONGEST_LABEL)
+_MARKS = (_TAB, _TAB, _NEWLINE)
+_SUSPICIOUS = (b"\t\n", b"\t/", b"..", b"\0")  # what a list with a bad path has
+_SHOWN = 60  # bytes of a line, in messages
+
+
+class Paths(Sequence[bytes]):
+    """Paths where they stand in a list: as large as that, however long the longest is."""
+
+    def __init__(self, content: bytes, starts: np.ndarray, ends: np.ndarray):
+        self._content = content
+        self._starts, self._ends = starts.astype(np.int32), ends.astype(np.int32)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._content[self._starts[index] : self._ends[index]]
 
 
 class Listing(NamedTuple):
-    """Paths (N,) as bytes, relative to the data set's folder, and their classes (N,) int64."""
+    """N paths as bytes, relative to the data set's folder, and their classes (N,) int64."""
 
-    paths: np.ndarray
+    paths: Sequence[bytes]
     labels: np.ndarray
 
 
 def read_list(path: PathLike) -> Listing:
     """The pictures that a list names.
 
-    Raises InputError for a file that is missing or no list.
+    Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
     """
-    labels, paths = array("q"), []
-    try:
-        with Path(path).open("rb") as file:
-            for line in file:
-                _, label, name = line.rstrip(b"\r\n").split(b"\t")
-                if not name or b"\0" in name:
-                    _refuse(path, len(paths))
-                labels.append(int(label))
-                paths.append(name)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, OverflowError):
-        _refuse(path, len(paths))
-    if not paths:
+    content = read_lines(path)
+    data = np.frombuffer(content, np.uint8)
+    marks = np.flatnonzero((data == _TAB) | (data == _NEWLINE))
+    suspicious = any(part in content for part in _SUSPICIOUS)
+    if suspicious or len(marks) % 3 or (data[marks].reshape(-1, 3) != _MARKS).any():
+        _check_lines(path, content)
+    first, second, ends = marks.reshape(-1, 3).T
+    labels, right = _whole_numbers(data, first + 1, second)
+    if not right or (ends - second).max() > LONGEST_PATH:
+        _check_lines(path, content)
+    return Listing(Paths(content, second + 1, ends), labels)
+
+
+def _whole_numbers(
+    data: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> Tuple[np.ndarray, bool]:
+    """What is written between the places of a list, (N,) int64, and whether that is all right.
+
+    All places are read at once, digit by digit, as a list may have a million lines.
+    """
+    lengths = ends - starts
+    right = lengths.min() > 0 and lengths.max() <= LONGEST_LABEL
+    numbers, ended = np.zeros(len(starts), np.int64), np.zeros(len(starts), bool)
+    for place in range(min(lengths.max(), LONGEST_LABEL)):
+        inside = place < lengths
+        found = data[np.where(inside, starts + place, starts)]
+        digits = found - np.uint8(ord("0"))  # other characters are more than 9
+        point = inside & ~ended & (found == ord(".")) & (place > 0)
+        right &= not (inside & ~point & (digits > np.where(ended, 0, 9))).any()
+        ended |= point
+        numbers = np.where(inside & ~ended, 10 * numbers + digits, numbers)
+    return numbers, right
+
+
+def read_lines(path: PathLike) -> bytes:
+    """The content of a list, lines with a line feed at the end of each.
+
+    Raises InputError for a file that cannot be read or is empty.
+    """
+    content = read_bytes(path).replace(b"\r\n", b"\n")
+    if not content:
         raise InputError(f"{path}: names no picture")
-    found = Listing(np.array(paths, np.bytes_), np.array(labels, np.int64))
-    if found.labels.min() < 0:
-        _refuse(path, int(found.labels.argmin()))
-    return found
+    return content if content.endswith(b"\n") else content + b"\n"
+
+
+def _check_lines(path: PathLike, content: bytes) -> None:
+    """Raise InputError for the first line that breaks a rule, if there is one."""
+    for number, line in enumerate(content[:-1].split(b"\n"), 1):
+        problem = _problem(line)
+        if problem:
+            raise InputError(f"{path}: line {number} {problem}")
+
+
+def _problem(line: bytes) -> Optional[str]:
+    """What is wrong with a line, said after its number; None if nothing is."""
+    fields = line.split(b"\t")
+    labels = fields[1:-1]
+    if len(labels) == 1:
+        whole = _WHOLE.fullmatch(labels[0])
+        wrong = f"has label {quote(labels[0])}, expected a whole number from 0 on"
+        return path_problem(fields[-1]) if whole else wrong
+    if len(labels) > 1 and all(map(_WHOLE.fullmatch, labels)):
+        return f"has {len(labels)} labels, expected one, as a picture has one class"
+    return fields_problem(line, "index, label and path")
+
+
+def fields_problem(line: bytes, expected: str) -> str:
+    """What is wrong with a line of too many or too few fields, said after its number."""
+    if not line.strip():
+        return "is empty; remove it"
+    tabs = line.count(b"\t")
+    has = f"has {tabs + 1} fields" if tabs else "has no tab"
+    return f"{has}, expected {expected} with tabs between them, found {quote(line)}"
+
+
+def path_problem(path: bytes) -> Optional[str]:
+    """What is wrong with the path of a picture, said after the number of its line, or None."""
+    if not path:
+        return "has an empty path, expected that of a picture"
+    if b"\0" in path:
+        return f"has a NUL byte in the path {quote(path)}"
+    if len(path) > LONGEST_PATH:
+        return f"has a path of {len(path):,} bytes, expected at most {LONGEST_PATH:,}"
+    if path.startswith(b"/") or b".." in path.split(b"/"):
+        return (
+            f"has the path {quote(path)}, which leaves the data set's folder; expected one "
+            "relative to it, without '..'"
+        )
+    return None
+
+
+def quote(text: bytes) -> str:
+    """The beginning of bytes of a list, as messages show it."""
+    return repr(os.fsdecode(text[:_SHOWN])) + "..." * (len(text) > _SHOWN)
 
 
 def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
@@ -61,12 +157,6 @@ def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
     return path
 
 
-def _refuse(path: PathLike, index: int) -> None:
-    raise InputError(
-        f"{path}: line {index + 1} is not index, label and path with tabs between them"
-    )
-
-
 def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
     """Write (label, path) pairs as a list, whole or not at all.
 
@@ -74,7 +164,7 @@ def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
     """
     with atomic_write(path) as file:
         for index, (label, name) in enumerate(pictures):
-            if "\t" in name or "\n" in name:
+            if set(name) & set("\t\r\n"):
                 raise InputError(f"{name!r}: rename it, a list cannot hold tabs and line breaks")
             file.write(b"%d\t%d\t%s\n" % (index, label, os.fsencode(name)))
 
@@ -84,10 +174,7 @@ def read_classes(path: PathLike) -> Tuple[str, ...]:
 
     Raises InputError for a file that cannot be read.
     """
-    try:
-        return tuple(os.fsdecode(line) for line in Path(path).read_bytes().splitlines())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return tuple(os.fsdecode(line) for line in read_bytes(path).splitlines())
 
 
 def write_classes(path: PathLike, names: Iterable[str]) -> None:

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    ContextManager,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from rnw.data.archives import (
     OnProgress,
@@ -15,6 +25,7 @@ from rnw.data.archives import (
 )
 from rnw.data.publication import Form
 from rnw.errors import InputError
+from rnw.locks import FolderLock
 
 Found = Optional[Tuple[Form, Path]]
 
@@ -28,6 +39,26 @@ class Step(NamedTuple):
     def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
         """Do it; raises InputError when what is found is not as it should be."""
         self.action(on_progress)
+
+
+class Planned(Protocol):
+    """Something to prepare in the folder `output`, in the steps that are still to do."""
+
+    output: Path
+
+    def plan(self) -> List[Step]: ...
+
+
+def take_steps(preparation: Planned, on_step: Callable[[Step], ContextManager[OnProgress]]) -> None:
+    """Do all that is to do, alone in the folder; each step is given to `on_step` before.
+
+    Raises InputError for what is missing or not as it should be, and where another process writes.
+    """
+    with FolderLock(preparation.output) as lock:
+        lock.acquire()
+        for step in preparation.plan():  # what another process has just done is no longer to do
+            with on_step(step) as on_progress:
+                step.run(on_progress)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ shrinks, so a Gaussian goes before them. Of the same crop it makes the same colo
 """
 
 import contextlib
+import struct
 from typing import Tuple
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data import readers, transforms
+from rnw.data.pictures import MAX_PIXELS
 
 SOFTENING = 0.45  # of the Gaussian: nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
 _INTERPOLATIONS = {
@@ -45,14 +47,18 @@ def decode(content: bytes, name: str) -> np.ndarray:
 
 
 def _is_plain_jpeg(content: bytes) -> bool:
-    """Whether this is a JPEG of one or three components with an end, which OpenCV does not miss."""
+    """Whether this is a JPEG of one or three components with an end, which OpenCV does not miss.
+
+    One that is too large is left to what refuses it before it takes memory.
+    """
     if not content.startswith(_START) or _END not in content[-_PADDING:]:
         return False
     place = 2
     while place + 10 <= len(content) and content[place] == 0xFF:
         mark = content[place + 1]
         if 0xC0 <= mark <= 0xCF and mark not in _NO_FRAME:
-            return content[place + 9] in (1, 3)
+            height, width = struct.unpack_from(">HH", content, place + 5)
+            return content[place + 9] in (1, 3) and height * width <= MAX_PIXELS
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     return False
 

@@ -11,6 +11,7 @@ from typing import Dict, List
 
 import numpy as np
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.matlab import read_matlab
 from rnw.data.publication import Form, LabelledSplit, Rendering
@@ -30,12 +31,13 @@ _ROWS = [row.split() for row in _NUMBERS.replace("\n", " ").split(",")]
 CLASSES = ("background", *(name for name, _ in _ROWS))
 NUMBERS = tuple(int(number) for _, number in _ROWS)
 ALL_NUMBERS = 459
+MEANING = LabelMeaning("PASCAL Context", tuple(range(len(CLASSES))))  # colors are not published
 TOOL = "tools/prepare_pascal_context.py"
 
 
 def read_pascal_context(root: Path, split: str) -> LabelledImages:
     """PASCAL Context under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL)
+    return read_labelled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:

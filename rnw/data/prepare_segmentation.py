@@ -4,12 +4,14 @@ A list `<split>.lst` names pictures and label maps; label maps that are not publ
 are drawn. It can stop at any moment and go on: a list stands there only when all it names does.
 """
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from rnw.data import ade20k, cityscapes, pascal_context, voc
@@ -29,6 +31,10 @@ from rnw.data.official import OfficialFiles, Step, names_of
 from rnw.data.publication import LabelledSplit, Rendering
 from rnw.errors import InputError
 from rnw.files import remove_parts
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 PUBLICATIONS: Dict[str, Mapping[str, LabelledSplit]] = {
     "voc": voc.PUBLISHED,
@@ -127,7 +133,10 @@ class SegmentationPreparation:
             )
         if not pairs:
             raise InputError(f"{self.output}: no picture of {split} is there with its label map")
-        _for_each(self._check, pairs, on_progress)
+        counts = sum(_for_each(self._check, pairs, on_progress))
+        warning = self.dataset.meaning and self.dataset.meaning.warning(counts)
+        if warning:
+            logger.warning("%s: %s", self._list(split), warning)
         write_pairs(self._list(split), pairs)
 
     def _made_of(self, split: str, path: Path) -> str:
@@ -137,25 +146,34 @@ class SegmentationPreparation:
                 return f" (it is drawn of {self.output / rendering.source})"
         return ""
 
-    def _check(self, pair: Pair) -> None:
-        """Raises InputError for a picture or label map that is damaged or does not fit."""
+    def _check(self, pair: Pair) -> np.ndarray:
+        """How often each number (256,) is in a label map.
+
+        Raises InputError for a picture or label map that is damaged or does not fit.
+        """
         size = _picture_size(self.output / pair.image)
         if pair.label is None:
-            return
+            return np.zeros(256, np.int64)
         path = self.output / pair.label
-        labels = read_label(path)
+        labels = read_label(path, self.dataset.meaning)
         check_size(labels, size[::-1], path, self.output / pair.image)
         known = self.dataset.classes
         if self.dataset.label_ids is None and (labels[labels != IGNORED] >= known).any():
             wrong = labels[labels != IGNORED].max()
             raise InputError(f"{path}: has label {wrong}, expected 0 to {known - 1} or {IGNORED}")
+        return np.bincount(labels.ravel(), minlength=256)
 
 
-def _for_each(work: Callable[[Any], None], items: Sequence[Any], on_progress: OnProgress) -> None:
+def _for_each(
+    work: Callable[[Any], Result], items: Sequence[Any], on_progress: OnProgress
+) -> List[Result]:
     """Do work on each of the items, in threads; raises what the first that fails raises."""
+    results = []
     with ThreadPool() as pool:
-        for done, _ in enumerate(pool.imap(work, items), 1):
-            on_progress(done, len(items))
+        for result in pool.imap(work, items):
+            results.append(result)
+            on_progress(len(results), len(items))
+    return results
 
 
 def _picture_size(path: Path) -> Tuple[int, int]:

@@ -1,19 +1,20 @@
 """Decoding: image files, lists and packs of them, and data sets that fit into memory."""
 
-import io
 import os
 from pathlib import Path
-from typing import NamedTuple, Sequence, Union
+from typing import Any, Callable, Dict, NamedTuple, Sequence, Union
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
+from rnw.data.pictures import MAX_BYTES, grey_to_rgb, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError
-from rnw.files import PathLike
+from rnw.files import PathLike, read_regular
 
+ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 HELD_OUT_EVERY = 5  # every fifth digit is a test digit
 
@@ -25,39 +26,55 @@ class Examples(NamedTuple):
     labels: np.ndarray
 
 
-def read_image(path: PathLike) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 RGB.
+# What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
+_UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+
+
+def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
+    """Decode an image file to (H, W, 3) uint8 RGB, as `decode`.
 
     Raises InputError for a file that is missing or no image.
     """
-    return decode(read_file(path), str(path))
+    return decode(read_file(path), str(path), upright=upright)
 
 
-def read_file(path: PathLike) -> bytes:
-    """An image file as it is; raises InputError for one that is missing or cannot be read."""
+def read_file(path: PathLike, what: str = "an image") -> bytes:
+    """A picture's file as it is; raises InputError for one that is missing or cannot be read."""
     try:
-        return Path(path).read_bytes()
+        return read_regular(path, MAX_BYTES)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such image") from None
+        raise InputError(f"{path}: no such {what.partition(' ')[2]}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read as {what}: {error.strerror}") from error
 
 
-def decode(content: bytes, name: str) -> np.ndarray:
+def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
     """Decode an image file's content to (H, W, 3) uint8 RGB; of an animation, the first frame.
 
-    Raises InputError, naming it, for what is no image.
+    It is as it is stored, or with `upright` turned as its EXIF orientation says. Raises InputError,
+    naming it, for what is no image, is too large, or has numbers of another range than `to_rgb`
+    takes.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey
+    with open_picture(content, name) as image:
+        pixels = to_rgb(image)
+        turn = _UPRIGHT.get(_orientation(image)) if upright else None
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def _orientation(image: Image.Image) -> Any:
+    """As EXIF numbers it, None where nothing is said; of a TIFF Pillow has made it 1."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith("I"):  # 16 bits, which `convert` would clip to white
-                return _to_rgb(np.clip(np.array(image) >> 8, 0, 255).astype(np.uint8))
-            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-    except Image.UnidentifiedImageError:
-        raise InputError(f"{name}: cannot be read as an image: {_nature(content)}") from None
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        raise InputError(f"{name}: cannot be read as an image: {error}") from error
+        return image.getexif().get(ORIENTATION)
+    except Exception:  # whatever is raised by damaged EXIF, without which a picture is whole
+        return None
 
 
 def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
@@ -72,10 +89,6 @@ def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
             f"be at most {MAX_ASPECT} times the other"
         )
     return image
-
-
-def _nature(content: bytes) -> str:
-    return f"it starts with {content[:16]!r}" if content else "it is empty"
 
 
 def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
@@ -94,14 +107,10 @@ def read_digits(root: Path, split: str) -> Examples:
 
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    images = np.stack([transforms.resize(_to_rgb(image), 28, 28, "cubic") for image in grey])
+    images = np.stack([transforms.resize(grey_to_rgb(image), 28, 28, "cubic") for image in grey])
     held_out = np.arange(len(images)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     chosen = held_out if split == "test" else ~held_out
     return Examples(images[chosen], digits.target[chosen].astype(np.int64))
-
-
-def _to_rgb(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 class ImageList:

@@ -9,13 +9,22 @@ file for `md5sum -c` tells of which list it was packed.
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator, List, Optional
 
 import numpy as np
 
 from rnw.data.lists import Listing
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, md5, remove, remove_parts, write_text
+from rnw.files import (
+    PathLike,
+    atomic_write,
+    md5,
+    open_regular,
+    read_bytes,
+    remove,
+    remove_parts,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from rnw.data.readers import ImageList
@@ -53,14 +62,17 @@ def _write_part(file: BinaryIO, flag: int, part: bytes) -> None:
 
 def read_record(file: BinaryIO) -> bytes:
     """The record that starts where the file stands; raises InputError if there is none."""
-    parts = []
-    flag = _FIRST
+    parts: List[bytes] = []
+    total, flag = -len(MAGIC), _FIRST
     while flag in (_FIRST, _MIDDLE):
         head = file.read(8)
         if len(head) < 8 or not head.startswith(MAGIC):
             raise InputError("no record starts there")
         (word,) = _WORD.unpack_from(head, 4)
         flag, length = word >> _LENGTH_BITS, word % (1 << _LENGTH_BITS)
+        total += len(MAGIC) + length
+        if total >> _LENGTH_BITS:
+            raise InputError("the record has more bytes than one may have, 2^29 - 1")
         part = file.read(length + -length % 4)[:length]
         if len(part) < length:
             raise InputError("the record is cut off")
@@ -77,7 +89,7 @@ class PackedImages:
     def __init__(self, path: PathLike, listing: Listing):
         self.path = Path(path)
         self.labels = listing.labels
-        self._paths = listing.paths
+        self._listing = listing
         self._offsets = _read_index(index_file(self.path))
         if len(self._offsets) != len(self.labels):
             raise InputError(
@@ -90,21 +102,22 @@ class PackedImages:
 
     def name(self, index: int) -> str:
         """Pack and path of a picture, for messages."""
-        return f"{self.path}: {self._paths[index].decode(errors='replace')}"
+        return f"{self.path}: {self._listing.paths[index].decode(errors='replace')}"
 
     def read(self, index: int) -> bytes:
         """A picture's file as it was packed; raises InputError for a damaged pack."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self._offsets[index])
                 content = read_record(file)
             _, label, number, _ = _PICTURE.unpack_from(content)
         except (InputError, OSError, struct.error) as error:
             raise InputError(f"{self.name(index)}: cannot be read: {error}") from error
-        if (number, label) != (index, self.labels[index]):
+        listed = self._listing.labels[index]
+        if (number, label) != (index, listed):
             raise InputError(
                 f"{self.name(index)}: picture {number} of class {label:g} stands there, expected "
-                f"{index} of {self.labels[index]}; pack them anew"
+                f"{index} of {listed}; pack them anew"
             )
         return content[_PICTURE.size :]
 
@@ -145,7 +158,7 @@ def _is_whole(pack: Path) -> bool:
     """Whether a pack ends with the last record of its index."""
     try:
         last = _read_index(index_file(pack))[-1]
-        with pack.open("rb") as file:
+        with open_regular(pack) as file:
             file.seek(last)
             read_record(file)
             return not file.read(1)
@@ -165,11 +178,11 @@ def check_origin(listing: Path) -> None:
 
 def _read_index(path: Path) -> np.ndarray:
     try:
-        found = np.array(path.read_bytes().split(), np.int64).reshape(-1, 2)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError:
-        raise InputError(f"{path}: is not the index of a pack; pack the pictures anew") from None
+        found = np.array(read_bytes(path).split(), np.int64).reshape(-1, 2)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or found.min(initial=0) < 0:
+        raise InputError(f"{path}: is not the index of a pack; pack the pictures anew")
     return found[:, 1]
 
 

@@ -9,6 +9,8 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 import numpy as np
 from PIL import Image
 
+from rnw.arrays import check_finite
+
 EXACT_MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
 EXACT_DEVIATION = np.array([0.229, 0.224, 0.225])
 MEAN, DEVIATION = np.float32(EXACT_MEAN), np.float32(EXACT_DEVIATION)
@@ -113,7 +115,10 @@ def normalize(
     """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet.
 
     mean, deviation: (3,) float32, of another data set, RGB in [0, 1].
+    Raises InputError for NaN and infinity.
     """
+    for name, values in (("pixels", images), ("means", mean), ("deviations", deviation)):
+        check_finite(name, values)
     scaled = images.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(np.moveaxis((scaled - mean) / deviation, -1, -3))
 
@@ -175,7 +180,11 @@ def draw_flip(random: np.random.RandomState) -> bool:
 
 
 def color_jitter(planes: np.ndarray, random: np.random.RandomState) -> None:
-    """Change brightness, contrast and saturation of (3, H, W) float32, in place."""
+    """Change brightness, contrast and saturation of (3, H, W) float32, in place.
+
+    Raises InputError for NaN and infinity.
+    """
+    check_finite("pixels", planes)
     for kind, factor in draw_jitter(random):
         if kind == "brightness":
             planes *= factor
@@ -195,7 +204,11 @@ def _grey(planes: np.ndarray) -> np.ndarray:
 
 
 def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
-    """Shift the colours of (3, H, W) float32 in place, and divide them by 1.1 as the original."""
+    """Shift the colours of (3, H, W) float32 in place, and divide them by 1.1 as the original.
+
+    Raises InputError for NaN and infinity.
+    """
+    check_finite("pixels", planes)
     planes += draw_lighting(random)[:, None, None]
     planes /= 1 + LIGHTING
 

@@ -13,11 +13,12 @@ from rnw.errors import InputError
 
 CITYSCAPES = "cityscapes"  # the data set's name
 TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
+PARTS = ("Classes", "InstClasses", "Categories", "InstCategories")  # in the order of the scores
 INSTALL = "pip install '.[cityscapes]' in the rnw checkout"
 
 
 class OfficialScores(NamedTuple):
-    """Means between 0 and 1, nan where nothing is to be scored, and what the tool says in full."""
+    """Means in per cent, nan where nothing is to be scored, and what the tool says in full."""
 
     class_iou: float
     class_iiou: float
@@ -28,8 +29,8 @@ class OfficialScores(NamedTuple):
     def __str__(self) -> str:
         class_iou, class_iiou, category_iou, category_iiou = self[:4]
         return (
-            f"classes IoU {class_iou:.3f}, iIoU {class_iiou:.3f}; "
-            f"categories IoU {category_iou:.3f}, iIoU {category_iiou:.3f}"
+            f"classes IoU {class_iou:.2f} %, iIoU {class_iiou:.2f} %; "
+            f"categories IoU {category_iou:.2f} %, iIoU {category_iiou:.2f} %"
         )
 
     def as_dict(self) -> Dict[str, Optional[float]]:
@@ -62,10 +63,4 @@ def official_scores(predictions: Sequence[Path], truth: Sequence[Path]) -> Offic
             found = tool.evaluateImgLists([*map(str, predictions)], [*map(str, truth)], settings)
     except SystemExit:  # its way to report an error
         raise InputError(f"Cityscapes' tool: {said.getvalue().strip()}") from None
-    return OfficialScores(
-        found["averageScoreClasses"],
-        found["averageScoreInstClasses"],
-        found["averageScoreCategories"],
-        found["averageScoreInstCategories"],
-        found,
-    )
+    return OfficialScores(*(100 * found[f"averageScore{part}"] for part in PARTS), found)

@@ -9,13 +9,13 @@ import numpy as np
 
 from rnw.data.catalog import (
     Dataset,
-    check_labels,
     find_dataset,
     prepared_classes,
     read_examples,
 )
 from rnw.data.numbered import dataset_or_numbered, numbering_note
 from rnw.data.readers import check_aspect, read_image
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
     Baseline,
@@ -54,8 +54,8 @@ class Evaluation(NamedTuple):
     alone, the largest first, `classes` those of each class. `published` is the published protocol
     and score of a released file tested as published; `numbering` is what a submission numbers
     classes by; `subset` is the number of classes if the data was prepared with fewer than the
-    official ones, whose labels only a network trained on it knows. `meaning` is what told the
-    network; `note` says of which data set nothing is known.
+    official ones, `by_name` whether its labels were taken by name as those of all classes.
+    `meaning` is what told the network; `note` says of which data set nothing is known.
     """
 
     dataset: str
@@ -68,6 +68,7 @@ class Evaluation(NamedTuple):
     published: Optional[str] = None
     numbering: Optional[str] = None
     subset: Optional[int] = None
+    by_name: bool = False
     meaning: Optional[Meaning] = None
     note: str = ""
 
@@ -202,25 +203,28 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation.
+    labels that it does not know, and predictions kept of another evaluation or damaged ones.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
     dataset, split = model.dataset, model.dataset.test_split
     examples = read_examples(dataset, split, data_root)
-    prepared = prepared_classes(dataset, data_root)
-    _check_classes(model, data_root, examples.labels, prepared)
+    subset = prepared_classes(dataset, data_root)
+    _check_classes(model, subset)
+    labels = match_labels(dataset, split, data_root, examples.labels, model.classes, "the network")
+    examples = with_labels(examples, labels)
+    own = subset if len(subset) == model.classes else ()
     numbering = None
     if save is not None:
         root = data_root or dataset.root or Path()
-        numbering = find_numbering(dataset, root, devkit, _labels(model, prepared))
+        numbering = find_numbering(dataset, root, devkit, own or None)
     kept = _open_kept(model, examples, predictions, overwrite)
     _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
         write_predictions(save, probabilities, examples, numbering)
-    labels, best = examples.labels, top_classes(probabilities)
+    best = top_classes(probabilities)
     return Evaluation(
         dataset.name,
         split,
@@ -228,10 +232,11 @@ def evaluate(
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
-        class_accuracies(best, labels, prepared or dataset.class_names()),
+        class_accuracies(best, labels, own or dataset.class_names()),
         _published(model),
         numbering.description if numbering else None,
-        len(prepared) or None,
+        len(subset) or None,
+        bool(subset and not own),
         model.meaning,
         numbering_note(dataset),
     )
@@ -241,8 +246,9 @@ def _open_kept(
     model: Model, examples: Any, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, Kept]:
     """The predictions kept for each scale."""
+    shape = len(examples.labels), model.classes
     if folder is None:
-        return {scale: Kept(None, {}) for scale in model.protocol.scales}
+        return {scale: Kept(None, {}, shape) for scale in model.protocol.scales}
     origin = {
         "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
         "images": fingerprint(examples),
@@ -253,7 +259,7 @@ def _open_kept(
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
-        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, overwrite)
+        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
         for scale in model.protocol.scales
     }
 
@@ -294,9 +300,7 @@ class _Speedometer:
         return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
-def _check_classes(
-    model: Model, data_root: Optional[Path], labels: np.ndarray, prepared: Sequence[str]
-) -> None:
+def _check_classes(model: Model, prepared: Sequence[str]) -> None:
     """Raises InputError unless the network is for the data set, or for the subset prepared."""
     dataset = model.dataset
     if model.classes not in (dataset.classes, len(prepared)):
@@ -305,17 +309,6 @@ def _check_classes(
             f"the network is for {model.classes} classes, {dataset.title} has {dataset.classes}"
             f"{subset}"
         )
-    check_labels(dataset, dataset.test_split, data_root, labels, model.classes, "the network")
-
-
-def _labels(model: Model, prepared: Sequence[str]) -> Optional[Sequence[str]]:
-    """The names by which a submission knows the network's classes.
-
-    None: the official ones; none: not known, as it was trained on a subset and has more outputs.
-    """
-    if not prepared:
-        return None
-    return prepared if len(prepared) == model.classes else ()
 
 
 def _published(model: Model) -> Optional[str]:
@@ -335,7 +328,7 @@ def make_validator(
 ) -> Callable[[Network], Dict[str, float]]:
     """A function that tests a network in training on data set `name` as `evaluate` does its file.
 
-    It returns cross-entropy ("loss") and accuracies between 0 and 1 ("top-1", "top-5"). Raises
+    It returns cross-entropy ("loss") and accuracies in per cent ("top-1", "top-5"). Raises
     InputError when the data is missing, and the function does for labels unknown to the network.
     """
     dataset = find_dataset(name)
@@ -344,13 +337,13 @@ def make_validator(
 
     def validate(net: Network) -> Dict[str, float]:
         model = _own_model(net, dataset, contexts)._replace(in_training=True)
-        split, labels = dataset.test_split, examples.labels
-        check_labels(dataset, split, data_root, labels, model.classes, "the network")
+        split, classes = dataset.test_split, model.classes
+        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the network")
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
-            "loss": cross_entropy(probabilities, examples.labels),
-            "top-1": top_accuracy(probabilities, examples.labels, 1) / 100,
-            "top-5": top_accuracy(probabilities, examples.labels, 5) / 100,
+            "loss": cross_entropy(probabilities, labels),
+            "top-1": top_accuracy(probabilities, labels, 1),
+            "top-5": top_accuracy(probabilities, labels, 5),
         }
 
     return validate

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
+from rnw.arrays import check_finite
 from rnw.errors import InputError
 
 EXACT_PIXELS = 2500  # 50 MB for the kernel of all pairs
@@ -47,7 +48,8 @@ def refine(
     probabilities: (classes, H, W) float32, of the picture `image` (H, W, 3) uint8. Up to
     `EXACT_PIXELS` the sums over all pairs are exact; beyond, the appearance kernel is approximated
     as in the authors' code, which labels 1 to 3 % of the pixels of photographs otherwise.
-    Raises InputError for other shapes and for deviations of zero, below or next to it.
+    Raises InputError for other shapes, for deviations of zero, below or next to it, and for NaN and
+    infinity.
     """
     _check(probabilities, image, parameters)
     small = image.shape[0] * image.shape[1] <= EXACT_PIXELS
@@ -59,7 +61,9 @@ def mean_field(probabilities: np.ndarray, messages: Messages, iterations: int) -
     """Algorithm 1 of the paper on probabilities (classes, H, W) float32; gives the same shape.
 
     messages: from beliefs (H, W, classes) to what all pixels say for each class, same shape.
+    Raises InputError for NaN and infinity.
     """
+    check_finite("probabilities", probabilities)
     beliefs = np.ascontiguousarray(np.moveaxis(probabilities, 0, 2), np.float32)
     unaries = np.log(np.maximum(beliefs, LEAST_PROBABILITY))
     for _ in range(iterations):
@@ -109,8 +113,10 @@ def permutohedral_lattice(
 
     Returns barycentric weights S (N, vertices) and a blur B_i (vertices, vertices) along each of
     the d + 1 axes: S B_d ... B_0 S^T is nearly a multiple of exp(-|f_m - f_n|^2 / 2).
-    Raises InputError when the features spread too far to number the vertices.
+    Raises InputError when the features spread too far to number the vertices, and for NaN and
+    infinity.
     """
+    check_finite("features", features)
     count, dimension = features.shape
     corner, order, weights = _enclosing_simplices(features @ _elevation(dimension).T)
     radix = _radix(corner)
@@ -222,6 +228,8 @@ def _check(probabilities: np.ndarray, image: np.ndarray, parameters: CrfParamete
             f"expected probabilities (classes, {image.shape[0]}, {image.shape[1]}) for the "
             f"picture, found {probabilities.shape}"
         )
+    check_finite("probabilities", probabilities)
+    check_finite("parameters of the CRF", parameters)
     for name in ("appearance_position", "appearance_colour", "smoothness_position"):
         if not getattr(parameters, name) > 0:
             raise InputError(f"{name} is {getattr(parameters, name)}, expected more than 0")

@@ -1,6 +1,6 @@
 """Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
 
-import json
+import io
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -8,13 +8,16 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import IGNORED, read_label
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
-from rnw.files import atomic_write, write_json
+from rnw.evaluation.score_maps import Size
+from rnw.files import atomic_write, read_json, write_json
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
+REMEDY = "predictions have the colors of the data set, or are grey"
 RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # grey levels of the maps of correct pixels
 
 
@@ -25,8 +28,8 @@ class KeptLabels:
     label maps; in `correct/` are pictures of the pixels that are right (127), wrong (0) or not
     judged (255). With no folder nothing is kept.
 
-    Raises InputError when the folder has labels of another origin, unless `overwrite` removes
-    them, and when nothing can be written there.
+    Raises InputError when the folder has labels of another data set or origin, unless `overwrite`
+    removes them, and when nothing can be written there.
     """
 
     def __init__(
@@ -39,10 +42,12 @@ class KeptLabels:
         self._folder = folder
         self._dataset = dataset
         if folder is not None:
+            origin = {"dataset": dataset.name, **origin}
             if overwrite:
                 _remove_kept(folder)
             if any((folder / LABELS).glob("*.png")):
-                check_origin(folder, read_origin(folder), origin, "choose another folder")
+                found = {"dataset": dataset.name, **read_origin(folder)}  # older ones do not say
+                check_origin(folder, found, origin, "choose another folder")
             write_json(folder / ORIGIN, origin)
 
     def has(self, name: str) -> bool:
@@ -53,9 +58,9 @@ class KeptLabels:
         """Where the labels of a picture are, or will be."""
         return labels_file(self._folder, name)
 
-    def read(self, name: str) -> np.ndarray:
-        """The classes (H, W) uint8; raises InputError for a damaged file."""
-        return read_kept(self._folder, name, self._dataset)
+    def read(self, name: str, size: Size) -> np.ndarray:
+        """The classes (H, W) uint8 of a picture of `size`; raises InputError as `read_kept`."""
+        return read_kept(self._folder, name, self._dataset, size)
 
     def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
         """Keep the predicted classes (H, W) uint8, and with the true ones where they are right."""
@@ -86,39 +91,87 @@ def labels_file(folder: Path, name: str) -> Path:
     return folder / LABELS / f"{name}.png"
 
 
-def read_kept(folder: Path, name: str, dataset: SegmentationDataset) -> np.ndarray:
-    """The kept classes (H, W) uint8 of a picture; raises InputError when they cannot be read."""
-    classes = np.full(256, IGNORED, np.uint8)
+def read_kept(
+    folder: Path, name: str, dataset: SegmentationDataset, size: Optional[Size] = None
+) -> np.ndarray:
+    """The kept classes (H, W) uint8 of a picture, of `size` where that is known.
+
+    Raises InputError for what is no file of `KeptLabels`: one that cannot be read, has another
+    size or kind of pixels, other numbers than the classes', or other colors for them.
+    """
+    path = labels_file(folder, name)
+    try:
+        numbers = read_label(path, prediction_meaning(dataset), modes=["P"])
+        _check_kept(numbers, path, dataset, size)
+    except InputError as error:
+        raise InputError(f"{error}; if the file is removed, it is predicted anew") from None
+    classes = np.zeros(256, np.uint8)
     classes[label_numbers(dataset)] = np.arange(dataset.classes)
-    return classes[read_label(labels_file(folder, name))]
+    return classes[numbers]
+
+
+def _check_kept(
+    numbers: np.ndarray, path: Path, dataset: SegmentationDataset, size: Optional[Size]
+) -> None:
+    if size is not None and numbers.shape != tuple(size):
+        (height, width), found = size, numbers.shape
+        raise InputError(
+            f"{path}: kept labels of {found[1]}x{found[0]} pixels for a picture of {width}x{height}"
+        )
+    unknown = np.setdiff1d(numbers, label_numbers(dataset))
+    if len(unknown):
+        raise InputError(f"{path}: kept label {unknown[0]} is no class of {dataset.title}")
+
+
+def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
+    """What the numbers in predictions mean, which have the colors of the data set."""
+    numbers = tuple(label_numbers(dataset).tolist())
+    return LabelMeaning(dataset.title, numbers, dataset.palette, REMEDY)
+
+
+def picture_size(examples: Any, index: int) -> Size:
+    """(height, width) of a picture, from its header; raises InputError when it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(examples.read(index))) as image:
+            return image.size[::-1]
+    except Image.UnidentifiedImageError:
+        raise InputError(f"{examples.name(index)}: cannot be read as an image") from None
 
 
 def read_origin(folder: Path) -> Dict[str, Any]:
     """All that kept predictions depend on; raises InputError when that cannot be read."""
-    path = folder / ORIGIN
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); --overwrite replaces the predictions beside it"
-        ) from error
-    return found if isinstance(found, dict) else {}
+        return read_json(folder / ORIGIN)
+    except InputError as error:
+        raise InputError(f"{error}; --overwrite replaces the predictions beside it") from None
 
 
 def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:
-    """The data set called `name`, by default that of the weights whose predictions are kept.
+    """The data set whose predictions are kept, as `name` and what lies beside them say.
 
-    Raises InputError for an unknown one, and when the weights do not tell it.
+    Raises InputError for an unknown one, where neither says it, and where they contradict.
     """
-    if name is None:
-        try:
-            weights, _, _ = read_origin(folder)["weights"][0].partition(" (md5")
-            name = parse_label(weights).dataset
-        except (InputError, LookupError, TypeError):
-            raise InputError(
-                f"{folder}: no {ORIGIN} in it tells the data set; give --dataset"
-            ) from None
-    return find_segmentation_dataset(name)
+    known = _known_dataset(folder)
+    if name is None and known is None:
+        raise InputError(f"{folder}: no {ORIGIN} in it tells the data set; give --dataset")
+    dataset = find_segmentation_dataset(name or known)
+    if known not in (None, dataset.name):
+        raise InputError(
+            f"{folder}: has predictions for {known}, as {folder / ORIGIN} says, not for "
+            f"{dataset.name}; give --dataset {known}"
+        )
+    return dataset
+
+
+def _known_dataset(folder: Path) -> Optional[str]:
+    """The name that is recorded, or that of older records' weights."""
+    try:
+        origin = read_origin(folder)
+        if "dataset" in origin:
+            return str(origin["dataset"])
+        return parse_label(origin["weights"][0].partition(" (md5")[0]).dataset
+    except (InputError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def label_numbers(dataset: SegmentationDataset) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Figures of kept predictions: photograph, truth, prediction and where it is wrong."""
 
+import math
 import textwrap
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -64,7 +65,7 @@ class Results(NamedTuple):
 
     def labels(self, name: str) -> np.ndarray:
         """The predicted classes (H, W) uint8."""
-        return read_kept(self.folder, name, self.dataset)
+        return self._truth_and_labels(name)[1]
 
     def image(self, name: str) -> np.ndarray:
         """The picture (H, W, 3) uint8."""
@@ -73,11 +74,12 @@ class Results(NamedTuple):
 
     def present(self, name: str) -> np.ndarray:
         """The classes in the truth or in the prediction."""
-        return np.setdiff1d([*np.unique(self.truth(name)), *np.unique(self.labels(name))], IGNORED)
+        truth, labels = self._truth_and_labels(name)
+        return np.setdiff1d([*np.unique(truth), *np.unique(labels)], IGNORED)
 
     def panels(self, name: str) -> Dict[str, np.ndarray]:
         """The pictures (H, W, 3) uint8 of each of KINDS."""
-        truth, labels = self.truth(name), self.labels(name)
+        truth, labels = self._truth_and_labels(name)
         colours = np.full((256, 3), 255, np.uint8)
         colours[: self.dataset.classes] = self.dataset.palette
         difference = np.repeat(correctness(labels, truth)[:, :, None], 3, axis=2)
@@ -86,13 +88,18 @@ class Results(NamedTuple):
     def confusion(self, name: str) -> Confusion:
         """The counts of a picture's pixels; raises InputError where they cannot be compared."""
         confusion = Confusion(self.dataset.classes)
-        with naming(labels_file(self.folder, name)):
-            confusion.add(self.truth(name), self.labels(name))
+        truth, labels = self._truth_and_labels(name)
+        with naming(self.examples.label_name(self._index(name))):
+            confusion.add(truth, labels)
         return confusion
 
     def iou(self, name: str) -> float:
-        """The mean IoU of the classes that a picture has."""
-        return self.confusion(name).mean_iou_of_present
+        """The mean IoU of the classes that occur in a picture, nan where no pixel is judged."""
+        return self.confusion(name).mean_iou_of_occurring
+
+    def _truth_and_labels(self, name: str) -> Tuple[np.ndarray, np.ndarray]:
+        truth = self.truth(name)
+        return truth, read_kept(self.folder, name, self.dataset, truth.shape)
 
     def _index(self, name: str) -> int:
         return self.indices[self.names.index(name)]
@@ -133,17 +140,31 @@ def choose(
 ) -> List[str]:
     """Names of pictures: those given, then the `worst` by IoU, then some at `random`.
 
-    Raises InputError for a given one without a prediction.
+    Raises InputError for a given one without a prediction, and where that is none.
     """
     missing = [name for name in images if name not in results.names]
     if missing:
         raise InputError(f"{missing[0]}: no prediction for it in {results.folder}")
     chosen = list(dict.fromkeys(images))
     if worst:
-        chosen += sorted(_others(results, chosen), key=results.iou)[:worst]
+        ious = {name: results.iou(name) for name in _others(results, chosen)}
+        chosen += by_iou(ious)[:worst]
     others = _others(results, chosen)
     order = np.random.RandomState(seed).permutation(len(others))[:random]
-    return chosen + [others[k] for k in order]
+    chosen += [others[k] for k in order]
+    if not chosen:
+        raise InputError(f"{results.folder}: no pixel of its pictures is judged, so none is worst")
+    return chosen
+
+
+def by_iou(ious: Mapping[str, float]) -> List[str]:
+    """The pictures of which pixels are judged, the one of lowest IoU first."""
+    return sorted((name for name, iou in ious.items() if not math.isnan(iou)), key=ious.get)
+
+
+def describe_iou(iou: float) -> str:
+    """The score of a picture in words."""
+    return "no pixel is judged" if math.isnan(iou) else f"mean IoU {100 * iou:.2f} %"
 
 
 def _others(results: Results, chosen: Sequence[str]) -> List[str]:
@@ -177,7 +198,7 @@ def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -
 
     All sizes are in inches and known before anything is drawn, so that nothing overlaps.
     """
-    scores = [f"mean IoU {100 * results.iou(name):.1f} %" for name in names]
+    scores = [describe_iou(results.iou(name)) for name in names]
     panels = [results.panels(name) for name in names]
     shapes = [panel["photograph"].shape for panel in panels]
     if layout == ROWS:

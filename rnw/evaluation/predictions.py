@@ -1,33 +1,48 @@
 """Predictions kept in files, so that an evaluation can be interrupted, repeated and extended."""
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from rnw.data.archives import DAMAGED
+from rnw.arrays import check_finite
+from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
-from rnw.files import atomic_write
+from rnw.files import open_regular
+from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
+DAMAGED_ARRAYS = (  # what NumPy and JSON raise of files that are none of theirs
+    *(OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError),
+)
+ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
 class Kept:
     """Probabilities (N, classes) float32 of the first `done` images of a split, at one scale.
 
+    shape: (images, classes) once all are done.
+
     They are kept in the .npz file `path` (None: only in memory) under `origin`, all they depend on.
-    Raises InputError when there is a file of another origin, unless `overwrite` replaces it, and
-    when none can be written there.
+    Raises InputError when there is a file of another origin or a damaged one, unless `overwrite`
+    replaces it, and when none can be written there.
     """
 
-    def __init__(self, path: Optional[Path], origin: Mapping[str, Any], overwrite: bool = False):
+    def __init__(
+        self,
+        path: Optional[Path],
+        origin: Mapping[str, Any],
+        shape: Tuple[int, int],
+        overwrite: bool = False,
+    ):
         self.path = path
         self._origin = {key: str(value) for key, value in origin.items()}
         self._parts: List[np.ndarray] = []
@@ -35,11 +50,15 @@ class Kept:
         if path is not None:
             _make_folder(path.parent)
         if path is not None and path.exists() and not overwrite:
-            self._parts.append(_read(path, self._origin))
+            self._parts.append(_read(path, self._origin, shape))
         self.done = self._saved = sum(map(len, self._parts))
 
     def append(self, probabilities: np.ndarray) -> None:
-        """Add those of the next images; once a minute all are saved."""
+        """Add those of the next images; once a minute all are saved.
+
+        Raises InputError for what no working network gives: NaN and infinity.
+        """
+        check_finite("the network's probabilities", probabilities)
         self._parts.append(probabilities)
         self.done += len(probabilities)
         if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
@@ -53,8 +72,8 @@ class Kept:
     def save(self) -> None:
         """Write what is not written yet."""
         if self.path is not None and self.done > self._saved:
-            with atomic_write(self.path) as file:
-                np.savez(file, probabilities=self.all(), origin=json.dumps(self._origin))
+            origin = np.array(json.dumps(self._origin))
+            write_npz(self.path, {"probabilities": self.all(), "origin": origin})
             self._saved = self.done
         self._saved_at = time.monotonic()
 
@@ -72,16 +91,38 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _read(path: Path, origin: Dict[str, str]) -> np.ndarray:
+def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndarray:
+    with _reading(path), open_regular(path) as file, np.load(file) as arrays:
+        probabilities, found = arrays["probabilities"], dict(json.loads(str(arrays["origin"])))
+    check_origin(path, found, origin, "choose another folder with --predictions")
+    with _reading(path):
+        _check_probabilities(probabilities, *shape)
+    return probabilities
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises InputError, saying how to go on, for what is raised by damaged files."""
     try:
-        with np.load(path) as arrays:
-            probabilities, found = arrays["probabilities"], json.loads(str(arrays["origin"]))
-    except (OSError, KeyError, ValueError, *DAMAGED) as error:
+        yield
+    except (*DAMAGED_ARRAYS, *DAMAGED) as error:
         raise InputError(
             f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
         ) from error
-    check_origin(path, found, origin, "choose another folder with --predictions")
-    return probabilities
+
+
+def _check_probabilities(found: np.ndarray, images: int, classes: int) -> None:
+    """Raises InputError for anything but probabilities of the first images, one row each."""
+    fits = found.ndim == 2 and len(found) <= images and found.shape[1] == classes
+    if not fits or found.dtype != np.float32:
+        raise InputError(
+            f"expected float32 ({images} or fewer, {classes}), found {found.dtype} {found.shape}"
+        )
+    check_finite("probabilities", found)
+    if ((found < 0) | (found > 1 + ROUNDING)).any():
+        raise InputError("probabilities are not between 0 and 1")
+    if (np.abs(found.sum(axis=1) - 1) > ROUNDING).any():
+        raise InputError("probabilities of an image do not sum to 1")
 
 
 def fingerprint(examples: Any) -> str:

@@ -1,7 +1,6 @@
 """TABLE of the paper's numbers: ILSVRC 2012 val (Table 1) and segmentation (Tables 2 to 7)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Dict, Optional, Tuple
 
 # where a number is from
@@ -149,8 +148,3 @@ SEGMENTATION_TABLES: Dict[int, SegmentationTable] = {
         _rows(("Model A2, 2 conv", "val", ((_IOU, 48.1),), REMEMBERED, "a2")),
     ),
 }
-
-
-def table_files(folder: Path, number: int) -> Tuple[Path, Path]:
-    """Where table `number` is written: as Markdown, and as JSON."""
-    return folder / f"table{number}.md", folder / f"table{number}.json"

@@ -13,7 +13,7 @@ from PIL import Image
 from rnw.data.catalog import SegmentationDataset
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.kept_labels import ORIGIN, read_origin
-from rnw.evaluation.panels import Results, short_name
+from rnw.evaluation.panels import Results, by_iou, describe_iou, short_name
 from rnw.evaluation.report_html import (
     Html,
     definitions,
@@ -29,7 +29,8 @@ LARGEST = 640  # pixels a side of a picture on the page
 MISTAKES = 10  # the most frequent that are listed
 FEW = 25  # classes whose confusions are written out as numbers
 SCORES = (
-    ("mean IoU", "mean_iou"),
+    ("mean IoU of all {classes} classes", "mean_iou"),
+    ("mean IoU of the {occurring} that occur", "mean_iou_of_occurring_classes"),
     ("pixel accuracy", "pixel_accuracy"),
     ("mean accuracy", "mean_accuracy"),
 )
@@ -42,6 +43,7 @@ SHADES = (
     "The shade grows with the square root of the share of the true class's pixels; there are too "
     "many classes to write the shares in it."
 )
+ABSENT = " (no true pixel)"
 DIFFERENCE = "In the difference what is right is grey, what is wrong black, what is ignored white."
 
 
@@ -64,7 +66,8 @@ def predictions_page(
 ) -> str:
     """The page about kept predictions, with so many of the best and of the worst pictures."""
     confusion, ious = _compare(results, on_picture)
-    ordered = sorted(results.names, key=lambda name: -ious[name])
+    confusion.check_judged(results.examples.label_name(results.indices[0]))
+    ordered = by_iou(ious)[::-1]
     best, rest = ordered[:pictures], ordered[pictures:]
     worst = rest[: -pictures - 1 : -1] if pictures else []
     dataset = results.dataset
@@ -82,13 +85,13 @@ def predictions_page(
 def _compare(
     results: Results, on_picture: Callable[[Compared], None]
 ) -> Tuple[Confusion, Dict[str, float]]:
-    """The counts of all pictures, and the mean IoU of each."""
+    """The counts of all pictures, and the mean IoU of the classes that occur in each."""
     total = Confusion(results.dataset.classes)
     ious = {}
     for step, name in enumerate(results.names, 1):
         confusion = results.confusion(name)
         total.counts += confusion.counts
-        ious[name] = confusion.mean_iou_of_present
+        ious[name] = confusion.mean_iou_of_occurring
         on_picture(Compared(step, len(results.names)))
     return total, ious
 
@@ -105,7 +108,9 @@ def _describe(results: Results) -> str:
 def _scores(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     found = confusion.as_dict(dataset.class_names)
     rows = [*SCORES, *([ADE20K_SCORE] if dataset.name == "ade20k" else [])]
-    return definitions(((name, f"{found[key]:.2f} %") for name, key in rows), class_="scores")
+    counts = {"classes": dataset.classes, "occurring": found["occurring_classes"]}
+    scores = [(name.format(**counts), f"{found[key]:.2f} %") for name, key in rows]
+    return definitions([*scores, ("pixels judged", f"{confusion.judged:,}")], class_="scores")
 
 
 def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
@@ -113,7 +118,7 @@ def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     found = confusion.as_dict(dataset.class_names)["per_class"]
     rows = [
         (
-            f"{row['class']} {row['name']}",
+            f"{row['class']} {row['name']}" + ABSENT * (not row["true_pixels"]),
             _bar(dataset, row),
             f"{row['iou']:.2f}",
             f"{row['accuracy']:.2f}",
@@ -213,7 +218,7 @@ def _picture(results: Results, name: str) -> Html:
         for kind, panel in results.panels(name).items()
     ]
     confusion = results.confusion(name)
-    iou = f" mean IoU {100 * confusion.mean_iou_of_present:.2f} %"
+    iou = f" {describe_iou(confusion.mean_iou_of_occurring)}"
     legend = element("ul", *_legend(results, name, confusion), class_="legend")
     caption = element("figcaption", element("strong", name), iou, legend)
     return element("figure", element("div", *panels, class_="panels"), caption, class_="picture")

@@ -17,6 +17,7 @@ from rnw.evaluation.report_html import (
 )
 from rnw.files import read_json
 from rnw.training.metrics import best_file, recipe_file
+from rnw.training.progress import format_score
 
 PHASES = {"epoch": "training", "val": "validation"}
 
@@ -74,7 +75,7 @@ def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Itera
         return
     yield element("p", text)
     yield definitions(
-        ((name, _score(name, value)) for name, value in scores.items()), class_="scores"
+        ((name, format_score(name, value)) for name, value in scores.items()), class_="scores"
     )
 
 
@@ -93,16 +94,15 @@ def _table(epochs: Dict[int, Dict[Key, float]]) -> Html:
     found = dict.fromkeys(key for figures in epochs.values() for key in figures)
     keys = sorted(found, key=lambda key: list(PHASES).index(key[0]))
     rows = [
-        (str(epoch), *(_score(key[1], figures[key]) if key in figures else "" for key in keys))
+        (
+            str(epoch),
+            *(format_score(key[1], figures[key]) if key in figures else "" for key in keys),
+        )
         for epoch, figures in sorted(epochs.items())
     ]
     head = ("epoch", *(f"{PHASES[kind]} {name}" for kind, name in keys))
     figures = table(head, rows, "Means over the steps of an epoch, and scores on the test split.")
     return scrolling(figures, "Figures of the epochs")
-
-
-def _score(name: str, value: float) -> str:
-    return f"{value:.4f}" if name == "loss" else f"{100 * value:.2f} %"
 
 
 def _value(value: Any) -> str:

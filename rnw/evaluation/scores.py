@@ -4,6 +4,8 @@ from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
+from rnw.arrays import check_finite
+
 
 class Accuracy(NamedTuple):
     """Top-1 and top-5 accuracy in per cent, and their binomial standard errors."""
@@ -29,12 +31,19 @@ class ClassAccuracy(NamedTuple):
 
 
 def top_classes(probabilities: np.ndarray, k: int = 5) -> np.ndarray:
-    """The `k` most probable classes (N, k) of each row of (N, classes), best first."""
+    """The `k` most probable classes (N, k) of each row of (N, classes), best first.
+
+    Raises InputError for NaN and infinity.
+    """
+    check_finite("probabilities", probabilities)
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
 
 
 def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries."""
+    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries.
+
+    Raises InputError for NaN and infinity.
+    """
     return _hits(top_classes(probabilities, k), labels)
 
 
@@ -50,7 +59,11 @@ def accuracy(best: np.ndarray, labels: np.ndarray) -> Accuracy:
 
 
 def binomial_error(per_cent: float, count: int) -> float:
-    """The standard error of a rate in per cent that was found on `count` examples."""
+    """The standard error of a rate in per cent that was found on `count` examples.
+
+    Raises InputError for NaN and infinity.
+    """
+    check_finite("rates", per_cent)
     return float(np.sqrt(per_cent * (100 - per_cent) / count))
 
 
@@ -66,6 +79,10 @@ def class_accuracies(best: np.ndarray, labels: np.ndarray, names: List[str]) -> 
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability."""
+    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability.
+
+    Raises InputError for NaN and infinity.
+    """
+    check_finite("probabilities", probabilities)
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())

@@ -7,14 +7,14 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
-from rnw.data.catalog import read_pictures
+from rnw.data.catalog import check_label_maps, read_pictures
 from rnw.data.numbered import numbering_note
 from rnw.data.readers import decode
 from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
-from rnw.evaluation.kept_labels import CORRECT, LABELS, KeptLabels, picture_names
+from rnw.evaluation.kept_labels import CORRECT, LABELS, KeptLabels, picture_names, picture_size
 from rnw.evaluation.segmenter import (
     SegmentationProtocol,
     Segmenter,
@@ -48,7 +48,7 @@ class SegmentationEvaluation(NamedTuple):
     note: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types; accuracies, IoUs and ADE20K's score in per cent."""
+        """Everything in plain types; all scores in per cent."""
         fields = {
             "dataset": self.dataset,
             "split": self.split,
@@ -68,7 +68,7 @@ class SegmentationEvaluation(NamedTuple):
 class Segmented(NamedTuple):
     """How far an evaluation is: `step` of `steps` pictures.
 
-    `mean_iou` in per cent is that so far of the classes seen so far, None without labels;
+    `mean_iou` in per cent is that of all classes on the pictures so far, None without labels;
     `images_per_second` counts what was computed, not what was kept.
     """
 
@@ -104,8 +104,9 @@ def evaluate(
     overwrite: compute kept labels anew.
     official: also score the kept labels by Cityscapes' own tool.
 
-    Raises InputError when data is missing, naming it, for labels that do not fit, for predictions
-    kept of another evaluation, and before any is kept for pictures of one name.
+    Raises InputError when data is missing, naming it, for labels that do not fit or of which no
+    pixel is judged, for predictions kept of another evaluation or damaged, and before any is kept
+    for pictures of one name.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -115,24 +116,16 @@ def evaluate(
             f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
             "with --save-predictions"
         )
+    check_label_maps(dataset, examples)
     if official:
         _check_official(dataset.name, examples.has_labels, predictions)
     if predictions is not None:
         _check_apart(predictions, examples)
     names = picture_names(examples) if predictions else [""] * len(examples)
     kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
-    confusion = Confusion(dataset.classes) if examples.has_labels else None
-    speedometer = _Speedometer(len(examples))
-    for index, labels in enumerate(_labelled(model, examples, names, kept)):
-        computed = labels is not None
-        labels = labels if computed else kept.read(names[index])
-        truth = examples.label(index) if confusion else None
-        if confusion:
-            with naming(examples.label_name(index)):
-                confusion.add(truth, labels)
-        if computed:
-            kept.write(names[index], labels, truth)
-        on_picture(speedometer.segmented(index + 1, computed, confusion))
+    confusion = _label_all(model, examples, names, kept, on_picture)
+    if confusion:
+        confusion.check_judged(examples.label_name(0))
     return SegmentationEvaluation(
         dataset.name,
         split,
@@ -189,6 +182,31 @@ def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[
     }
 
 
+def _label_all(
+    model: Segmenter,
+    examples: Any,
+    names: List[str],
+    kept: KeptLabels,
+    on_picture: Callable[[Segmented], None],
+) -> Optional[Confusion]:
+    """Predict what is not kept yet, and count the pixels of all pictures where they have labels."""
+    confusion = Confusion(model.dataset.classes) if examples.has_labels else None
+    speedometer = _Speedometer(len(examples))
+    for index, labels in enumerate(_labelled(model, examples, names, kept)):
+        computed = labels is not None
+        truth = examples.label(index) if confusion else None
+        if not computed:
+            size = picture_size(examples, index) if truth is None else truth.shape
+            labels = kept.read(names[index], size)
+        if confusion:
+            with naming(examples.label_name(index)):
+                confusion.add(truth, labels)
+        if computed:
+            kept.write(names[index], labels, truth)
+        on_picture(speedometer.segmented(index + 1, computed, confusion))
+    return confusion
+
+
 def _labelled(
     model: Segmenter, examples: Any, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
@@ -199,8 +217,10 @@ def _labelled(
             return None
         return decode(examples.read(index), examples.name(index))
 
-    for image in ahead(read, range(len(examples)), DECODED_AHEAD):
-        yield None if image is None else model.segment(image)
+    for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
+        with naming(examples.name(index)):
+            labels = None if image is None else model.segment(image)
+        yield labels
 
 
 class _Speedometer:
@@ -212,7 +232,7 @@ class _Speedometer:
     def segmented(self, step: int, computed: bool, confusion: Optional[Confusion]) -> Segmented:
         self._computed += computed
         seconds = max(time.monotonic() - self._start, 1e-9)
-        iou = confusion and 100 * confusion.mean_iou_of_present
+        iou = confusion and 100 * confusion.mean_iou
         return Segmented(step, self._steps, iou, self._computed / seconds)
 
 

@@ -9,16 +9,24 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
-from rnw.data.archives import DAMAGED
 from rnw.data.catalog import SegmentationDataset, read_pictures
-from rnw.data.labelled import read_label
+from rnw.data.members import DAMAGED
 from rnw.errors import InputError
-from rnw.evaluation.kept_labels import LABELS, label_numbers, picture_names
+from rnw.evaluation.kept_labels import (
+    LABELS,
+    label_numbers,
+    labels_file,
+    picture_names,
+    picture_size,
+    prediction_meaning,
+    read_kept,
+)
+from rnw.evaluation.score_maps import Size
 from rnw.files import atomic_write, check_free
 
 UNPUBLISHED = "test"  # the split that servers judge
@@ -70,12 +78,14 @@ def find_form(dataset: str) -> SubmissionForm:
 
 
 def write_submission(
-    predictions: Path, form: SubmissionForm, archive: Path, overwrite: bool = False
+    predictions: Path, dataset: SegmentationDataset, archive: Path, overwrite: bool = False
 ) -> int:
     """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
 
-    Raises InputError when there are none, and for an archive that exists or of another suffix.
+    Raises InputError when there are none or damaged ones, for an archive that exists or of another
+    suffix, and for a data set that has no form of submissions.
     """
+    form = find_form(dataset.name)
     if not archive.name.endswith(form.suffixes):
         raise InputError(f"{archive}: expected a name that ends in {' or '.join(form.suffixes)}")
     check_free(archive, overwrite=overwrite)
@@ -85,7 +95,9 @@ def write_submission(
             f"{predictions / LABELS}: no predictions; `rnw eval-seg --save-predictions "
             f"{predictions}` makes them"
         )
-    contents = ((form.path(file.stem), _content(file, form)) for file in files)
+    contents = (
+        (form.path(file.stem), _content(predictions, file.stem, dataset, form)) for file in files
+    )
     with atomic_write(archive) as file:
         if archive.suffix == ".zip":
             _write_zip(file, contents)
@@ -94,11 +106,14 @@ def write_submission(
     return len(files)
 
 
-def _content(path: Path, form: SubmissionForm) -> bytes:
+def _content(
+    predictions: Path, name: str, dataset: SegmentationDataset, form: SubmissionForm
+) -> bytes:
+    classes = read_kept(predictions, name, dataset)
     if form.palette:
-        return path.read_bytes()
+        return labels_file(predictions, name).read_bytes()
     buffer = io.BytesIO()
-    Image.fromarray(read_label(path)).save(buffer, "png")
+    Image.fromarray(label_numbers(dataset)[classes]).save(buffer, "png")
     return buffer.getvalue()
 
 
@@ -132,7 +147,6 @@ def check_submission(
     examples = read_pictures(dataset, split or _default_split(dataset), root)
     stems = picture_names(examples)
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
-    allowed = label_numbers(dataset)
     problems, seen = _check_kind(path, form), set()
     for name, content in _pictures(path):
         key = form.key(PurePosixPath(name).stem)
@@ -142,8 +156,8 @@ def check_submission(
             problems.append(f"{name}: a second one for {key}")
         else:
             seen.add(key)
-            size = _picture_size(examples, expected[key])
-            problems += [f"{name}: {problem}" for problem in _check_picture(content, size, allowed)]
+            size = picture_size(examples, expected[key])
+            problems += _check_picture(name, content, size, dataset)
     missing = [stem for stem in stems if form.key(stem) not in seen]
     return problems + [f"{form.path(stem)}: missing" for stem in missing]
 
@@ -198,31 +212,36 @@ def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
                 yield str(PurePosixPath(member.name)), archive.extractfile(member).read()
 
 
-def _picture_size(examples: Any, index: int) -> Tuple[int, int]:
-    """(width, height) of a picture, from its header."""
-    try:
-        with Image.open(io.BytesIO(examples.read(index))) as image:
-            return image.size
-    except Image.UnidentifiedImageError:
-        raise InputError(f"{examples.name(index)}: cannot be read as an image") from None
-
-
-def _check_picture(content: bytes, size: Tuple[int, int], allowed: np.ndarray) -> Iterator[str]:
+def _check_picture(
+    name: str, content: bytes, size: Size, dataset: SegmentationDataset
+) -> Iterator[str]:
     try:
         with Image.open(io.BytesIO(content)) as image:
-            mode, found, values = image.mode, image.size, np.unique(np.array(image))
+            image.load()
     except Image.UnidentifiedImageError:
-        yield "cannot be read as an image"
+        yield f"{name}: cannot be read as an image"
         return
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        yield f"cannot be read as an image: {error}"
+        yield f"{name}: cannot be read as an image: {error}"
         return
-    if found != size:
-        yield f"{found[0]}x{found[1]} pixels, expected {size[0]}x{size[1]}"
-    if mode not in ("L", "P"):
-        yield f"mode {mode}, expected 8 bits, grey or with a palette"
-        return
-    unknown = np.setdiff1d(values, allowed).tolist()
+    if image.size != size[::-1]:
+        yield f"{name}: {image.width}x{image.height} pixels, expected {size[1]}x{size[0]}"
+    if image.mode in ("L", "P"):
+        yield from _check_values(name, image, dataset)
+    else:
+        yield f"{name}: mode {image.mode}, expected 8 bits, grey or with a palette"
+
+
+def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:
+    """Whether the numbers are classes, and have their colors."""
+    allowed = label_numbers(dataset)
+    unknown = np.setdiff1d(np.array(image), allowed).tolist()
     if unknown:
         named = ", ".join(map(str, unknown[:MAX_VALUES])) + ", ..." * (len(unknown) > MAX_VALUES)
-        yield f"values {named}, expected those of classes, {allowed.min()} to {allowed.max()}"
+        yield (
+            f"{name}: values {named}, expected those of classes, {allowed.min()} to {allowed.max()}"
+        )
+    try:
+        prediction_meaning(dataset).check(image, name)
+    except InputError as error:
+        yield str(error)

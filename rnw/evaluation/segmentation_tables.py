@@ -13,17 +13,17 @@ from rnw.evaluation.published import (
     SOURCES,
     PublishedSegmentation,
     SegmentationTable,
-    table_files,
 )
 from rnw.evaluation.segmentation import SegmentationEvaluation, Segmented, evaluate
 from rnw.evaluation.segmenter import load_segmenter
-from rnw.files import write_json, write_text
+from rnw.evaluation.table_files import write_table_files
 from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
 from rnw.weights.labels import ModelLabel, parse_label
 
 COCO = "coco"  # in the suffix of a label
 MEMORY_TABLE = 2
 MEMORY_HEADER = ("memory, paper", "ours, MB", "over ResNet-101's")
+JUDGED = ("images", "pixels_judged", "occurring_classes", "mean_iou_of_occurring_classes")
 SCORES = {"mean IoU": "mean_iou", "pixel accuracy": "pixel_accuracy", "score": "ade20k_score"}
 
 
@@ -41,8 +41,13 @@ class SegmentationRow(NamedTuple):
             return None
         return self.evaluation.as_dict()[SCORES[name]]
 
+    def judged(self) -> Optional[Dict[str, Any]]:
+        """What ours is a score of, and the mean IoU that leaves out what does not occur there."""
+        scores = self.evaluation and self.evaluation.as_dict()
+        return scores and {name: scores[name] for name in JUDGED}
+
     def as_dict(self) -> Dict[str, Any]:
-        """The row in plain types."""
+        """The row in plain types; all scores in per cent."""
         paper = self.published
         return {
             **vars(paper),
@@ -50,6 +55,7 @@ class SegmentationRow(NamedTuple):
             "weights": self.weights and str(self.weights),
             "models": self.evaluation.as_dict()["models"] if self.evaluation else None,
             "ours": {name: self.score(name) for name, _ in paper.scores},
+            "ours_judged": self.judged(),
             "memory": self.memory and self.memory._asdict(),
         }
 
@@ -159,6 +165,15 @@ def _memory_cells(row: SegmentationRow) -> Tuple[str, ...]:
 def _notes(number: int, rows: Sequence[SegmentationRow]) -> Iterator[str]:
     used = {row.published.source for row in rows}
     yield "; ".join(f"{key}: {SOURCES[key]}" for key in SOURCES if key in used)
+    classes = find_segmentation_dataset(find_table(number).dataset).classes
+    for row in rows:
+        judged = row.judged()
+        if judged and judged["occurring_classes"] < classes:
+            yield (
+                f"{row.published.title}: only {judged['occurring_classes']} of {classes} classes "
+                "occur, and the others count as 0 as in the original; the mean IoU of those that "
+                f"occur is {judged['mean_iou_of_occurring_classes']:.2f}."
+            )
     if number == MEMORY_TABLE:
         yield "Memory is that of tuning (ours: --memory-at); the paper's is not known here."
     for size in {row.memory.size for row in rows if row.memory}:
@@ -177,7 +192,5 @@ def write_segmentation_table(
         "sources": SOURCES,
         "rows": [row.as_dict() for row in rows],
     }
-    markdown, plain = table_files(folder, number)
-    write_text(markdown, as_markdown(number, rows))
-    write_json(plain, content)
+    write_table_files(folder, number, as_markdown(number, rows), content)
     return content

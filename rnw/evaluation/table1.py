@@ -22,8 +22,8 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.errors import InputError
 from rnw.evaluation.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification import Evaluation, Hook, evaluate, load_model
-from rnw.evaluation.published import README, REMEMBERED, TABLE_1, Published, table_files
-from rnw.files import write_json, write_text
+from rnw.evaluation.published import README, REMEMBERED, TABLE_1, Published
+from rnw.evaluation.table_files import write_table_files
 from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.weights.labels import parse_label
@@ -92,15 +92,16 @@ def fill_table(
     *,
     data_root: Optional[Path] = None,
     networks: Sequence[str] = (),
-    speed: bool = True,
+    speed: bool = False,
     batch: int = 64,
     on_batch: Hook = lambda tested: None,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> List[Row]:
-    """Test all weights of Table 1's networks in a folder and measure each network's speed.
+    """Test all weights of Table 1's networks in a folder.
 
     networks: only the rows of these (`model_a`, `vgg16`); default all.
-    speed: measure it on the first device, ten images of the test crop at a time.
+    speed: also measure that of each network, on the first device, ten images of the test crop at a
+        time. On a CPU it takes ten minutes.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
     before are not computed again. `on_row` is told each row for which something was found. Weights
@@ -201,9 +202,7 @@ def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any
         "sources": {README: "README of the original code", REMEMBERED: "remembered, not checked"},
         "rows": [row.as_dict() for row in rows],
     }
-    markdown, plain = table_files(folder, 1)
-    write_text(markdown, as_markdown(rows, device))
-    write_json(plain, content)
+    write_table_files(folder, 1, as_markdown(rows, device), content)
     return content
 
 

@@ -10,6 +10,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+from rnw.arrays import check_finite
 from rnw.data.transforms import interpolation
 from rnw.evaluation.score_maps import ScoreMap, Size
 
@@ -20,8 +21,9 @@ def upsample(found: ScoreMap, size: Size) -> np.ndarray:
     """Scores (classes, H, W) float32 of a picture of `size`, as the original resamples them.
 
     Cubic from cells to the pixels of the scaled picture, and from there to the picture by the
-    filter that pictures are scaled with.
+    filter that pictures are scaled with. Raises InputError for NaN and infinity.
     """
+    check_finite("scores", found.scores)
     planes = []
     for scores in found.scores:
         height, width = (side * found.stride for side in scores.shape)
@@ -40,7 +42,11 @@ def label(
 
     With several maps that is the largest in the sum of `upsample`, each map weighted by its number
     in `mix`; default 1. Where two classes tie to float32 rounding, it may be the other one.
+    Raises InputError for NaN and infinity.
     """
+    check_finite("weights of the maps", mix or [1])
+    for found in maps:
+        check_finite("scores", found.scores)
     weighted = [
         found.scores if weight == 1 else found.scores * np.float32(weight)
         for found, weight in zip(maps, mix or [1] * len(maps))

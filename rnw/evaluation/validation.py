@@ -7,7 +7,7 @@ from typing import Callable, Dict, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import find_segmentation_dataset, read_pictures
+from rnw.data.catalog import check_label_maps, find_segmentation_dataset, read_pictures
 from rnw.data.labelled import IGNORED, check_size
 from rnw.data.readers import decode
 from rnw.errors import naming
@@ -23,12 +23,14 @@ def make_validator(
 ) -> Callable[[Network], Dict[str, float]]:
     """A function that tests a segmentation network in training on data set `name`.
 
-    It returns cross-entropy ("loss"), "accuracy" and "mean-iou" between 0 and 1, over all pixels of
-    the pictures that are not ignored. Both raise InputError: this one when the data is missing, the
-    function for pictures and label maps that cannot be read or do not fit, naming them.
+    It returns cross-entropy ("loss"), and in per cent "accuracy" and "mean-iou" of all classes,
+    over all pixels of the pictures that are not ignored. Both raise InputError: this one when the
+    data is missing, the function for pictures and label maps that cannot be read or do not fit,
+    naming them, and where no pixel is judged.
     """
     dataset = find_segmentation_dataset(name)
     pictures = read_pictures(dataset, dataset.test_split, data_root)
+    check_label_maps(dataset, pictures)
 
     def validate(net: Network) -> Dict[str, float]:
         model = make_segmenter(_scoring_copy(net), dataset, contexts)
@@ -43,10 +45,11 @@ def make_validator(
             with naming(label_name):
                 confusion.add(truth, probabilities.argmax(axis=0).astype(np.uint8))
             loss += _cross_entropy(probabilities, truth)
+        confusion.check_judged(pictures.label_name(0))
         return {
-            "loss": loss / max(int(confusion.counts.sum()), 1),
-            "accuracy": confusion.pixel_accuracy,
-            "mean-iou": confusion.mean_iou,
+            "loss": loss / confusion.judged,
+            "accuracy": 100 * confusion.pixel_accuracy,
+            "mean-iou": 100 * confusion.mean_iou,
         }
 
     return validate

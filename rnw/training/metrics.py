@@ -1,7 +1,8 @@
 """The figures of a run as they arise: `metrics.jsonl`, one JSON object per line, and TensorBoard.
 
 A record has `kind` ("train" for a step, "epoch" for the mean over its steps, "val" for a
-validation), `epoch` and `update` counted from 1, and figures. What a killed run wrote after it last
+validation), `epoch` and `update` counted from 1, and figures, accuracies and IoUs among them in per
+cent. What a killed run wrote after it last
 saved its state is dropped when it goes on, since it comes again.
 """
 

@@ -11,7 +11,8 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 class Progress(NamedTuple):
     """Where a run is: `step` of `steps` in `epoch` of `epochs`, all counted from 1.
 
-    `scores` are those of `rnw.training.scoring`, of the step or of the whole epoch.
+    `scores` are those of `rnw.training.scoring`, of the step or of the whole epoch, all but the
+    loss in per cent.
     `learning_rate` is that of the step, `images_per_second` the speed since the epoch began or was
     resumed; `seconds_left`, of the whole run, goes by the speed since the run began or was resumed
     and is None before a step was timed.
@@ -35,7 +36,9 @@ class Progress(NamedTuple):
 
     def short(self) -> str:
         """The step in so few words that a bar fits beside them."""
-        scores = " ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        scores = " ".join(
+            f"{name} {value:.{3 if name == 'loss' else 2}f}" for name, value in self.scores.items()
+        )
         return (
             f"{self.epoch}/{self.epochs} {scores} {self.images_per_second:.0f} img/s "
             f"lr {self.learning_rate:.2g} {format_seconds(self.seconds_left)} left"
@@ -95,8 +98,13 @@ class Stopwatch:
 
 
 def format_scores(scores: Scores) -> str:
-    """Scores as in `loss 2.3026, top-1 0.1094, top-5 0.5000`."""
-    return ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    """Scores as in `loss 2.3026, top-1 10.94 %, top-5 50.00 %`."""
+    return ", ".join(f"{name} {format_score(name, value)}" for name, value in scores.items())
+
+
+def format_score(name: str, value: float) -> str:
+    """A loss as it is, any other score in per cent."""
+    return f"{value:.4f}" if name == "loss" else f"{value:.2f} %"
 
 
 def format_seconds(seconds: Optional[float]) -> str:

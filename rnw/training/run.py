@@ -13,7 +13,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
-    check_labels,
+    check_label_maps,
     find_dataset,
     find_segmentation_dataset,
     read_examples,
@@ -21,8 +21,10 @@ from rnw.data.catalog import (
 )
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
+from rnw.locks import FolderLock
 from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
@@ -33,9 +35,9 @@ from rnw.training.checkpoints import (
     save_best,
     save_checkpoint,
 )
+from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
-from rnw.training.lock import FolderLock
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.progress import Hook, Progress, Scores, Stopwatch, Validated, ignore
@@ -284,7 +286,8 @@ class _Run:
         """Scores of a step are read after the next one is under way, unless it saves."""
         self._stopwatch = Stopwatch(self.updates)
         unread = None
-        for done, batch in enumerate(self.loader.epoch(self.epoch, self.step), self.step + 1):
+        batches = self.loader.epoch(self.epoch, self.step, self._may_stop_now)
+        for done, batch in enumerate(batches, self.step + 1):
             output = self.trainer.step(*batch)
             self._read(unread)
             unread = output
@@ -294,6 +297,13 @@ class _Run:
                 self._save_state()
                 self._stop_if_asked()
         self._read(unread)
+        if self.step < self.loader.batches_per_epoch:  # stopped while pictures were waited for
+            self._save_state()
+            self._stop(self.kvstore.stop.received)
+
+    def _may_stop_now(self) -> bool:
+        """Whether to wait for no more pictures: of several workers, all make the same steps."""
+        return self.kvstore.workers == 1 and self.kvstore.stop.received is not None
 
     def _is_due(self, step: int) -> bool:
         every = self.checkpointing.every
@@ -304,6 +314,7 @@ class _Run:
         if output is None:
             return
         self.history.append(self.kvstore.share(self.score(output)))
+        report_step()
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
@@ -389,8 +400,11 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         if self.kvstore.stopping is not None:
-            logger.info("stopped by signal %d", self.kvstore.stopping)
-            raise RunStoppedError(self.kvstore.stopping)
+            self._stop(self.kvstore.stopping)
+
+    def _stop(self, number: int) -> None:
+        logger.info("stopped by signal %d", number)
+        raise RunStoppedError(number)
 
 
 def _check_all_alike(
@@ -417,12 +431,16 @@ def _loader(
             raise InputError(
                 f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
             )
+        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
     else:
         dataset = find_dataset(recipe.dataset)
         split = dataset.train_split
         examples = read_examples(dataset, split, data_root)
-        check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
+        labels = match_labels(
+            dataset, split, data_root, examples.labels, recipe.classes, "the recipe"
+        )
+        examples = with_labels(examples, labels)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 

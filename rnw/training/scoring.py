@@ -1,4 +1,7 @@
-"""Scores of a training step, from what all devices made of their parts of the batch."""
+"""Scores of a training step, from what all devices made of their parts of the batch.
+
+Accuracies are in per cent.
+"""
 
 from typing import Sequence
 
@@ -14,20 +17,20 @@ def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
     """Cross-entropy, top-1 and top-5 accuracy of classified pictures."""
     classes = outputs[0].probabilities.shape[1]
     metrics = {
-        "loss": mx.metric.CrossEntropy(),
-        "top-1": mx.metric.Accuracy(),
-        "top-5": mx.metric.TopKAccuracy(top_k=min(5, classes)),
+        "loss": (mx.metric.CrossEntropy(), 1),
+        "top-1": (mx.metric.Accuracy(), 100),
+        "top-5": (mx.metric.TopKAccuracy(top_k=min(5, classes)), 100),
     }
-    for metric in metrics.values():
+    for metric, _ in metrics.values():
         metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
-    return {name: float(metric.get()[1]) for name, metric in metrics.items()}
+    return {name: unit * float(metric.get()[1]) for name, (metric, unit) in metrics.items()}
 
 
 def pixel_scores(outputs: Sequence[DeviceOutput]) -> Scores:
     """Cross-entropy and accuracy over the labels that are not ignored; 0 when all are."""
     sums = [_pixel_sums(output) for output in outputs]  # of all devices, before waiting for one
     count, loss, hits = np.sum([total.asnumpy() for total in sums], axis=0, dtype=np.float64)
-    return {"loss": float(loss / max(count, 1)), "accuracy": float(hits / max(count, 1))}
+    return {"loss": float(loss / max(count, 1)), "accuracy": float(100 * hits / max(count, 1))}
 
 
 def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:

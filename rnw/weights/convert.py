@@ -7,6 +7,7 @@ original's in all. PyTorch projects have names of their own (`names.py`).
 
 import logging
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -27,16 +28,21 @@ from rnw.weights.containers import (
     TORCH_CHECKPOINT,
     Container,
     container_of,
+    read_weights,
 )
 from rnw.weights.fit import structure_of
 from rnw.weights.meaning import Meaning, differences, find_label, find_meaning, meaning_of
 from rnw.weights.names import (
     COUNTER,
+    DATA_PARALLEL,
     RESNET38D,
     WIDER_RESNET,
     WRN38,
     Naming,
+    common_prefix,
     find_naming,
+    find_prefix,
+    is_ours,
     rename_to_ours,
     rename_to_theirs,
 )
@@ -89,7 +95,7 @@ class Format:
         if len(self.containers) == 1:
             return self.containers[0]
         for container in self.containers:
-            if Path(path).suffix in container.suffixes:
+            if container.names(path):
                 return container
         known = ", ".join(suffix for c in self.containers for suffix in c.suffixes)
         raise InputError(f"{path}: expected a file name that ends in one of {known}")
@@ -143,34 +149,40 @@ def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
     Raises InputError for a file that cannot be read or names one parameter twice.
     """
     source = _read(path)
-    for note in source.notes:
-        logger.warning("%s: %s", path, note)
+    if source.untold:
+        logger.warning("%s: %s", path, source.untold)
     return {**source.parameters, **source.unknown}
 
 
 class _Source(NamedTuple):
-    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything."""
+    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything.
+
+    `untold`: what a file of that project does not tell of its network.
+    """
 
     parameters: Dict[str, np.ndarray]
     unknown: Dict[str, np.ndarray]
     foreign: bool
     notes: Sequence[str] = ()
+    untold: str = ""
 
 
 def _read(path: PathLike) -> _Source:
-    container = container_of(path)
-    arrays = container.read(path)
-    scheme = find_naming(arrays)
-    if scheme is None:
-        arrays = {key: array for key, array in arrays.items() if not key.endswith(COUNTER)}
-        parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
-        if len(parameters) != len(arrays):
-            raise InputError(f"{path}: two entries stand for the same parameter")
-        return _Source(parameters, {}, container is not PARAMS)
+    arrays = read_weights(path)
     with naming(path):
-        renamed = rename_to_ours(arrays, scheme)
-    notes = [_untold_activation(renamed.entries)] if scheme.inplace_abn else []
-    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True, notes)
+        prefix = find_prefix(arrays)
+        below = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
+        beside = {key: array for key, array in arrays.items() if not key.startswith(prefix)}
+        folder = common_prefix(key.split(":", 1)[-1] for key in arrays)
+        notes = [f"all entries lie below `{folder}`"] * (folder not in ("", DATA_PARALLEL))
+        scheme = find_naming(below)
+        if scheme is None:
+            foreign = container_of(path) is not PARAMS
+            return _Source(_by_plain_names(below), beside, foreign, notes)
+        renamed = rename_to_ours(below, scheme)
+    left = {prefix + key: below[key] for key in renamed.left}
+    untold = _untold_activation(renamed.entries) if scheme.inplace_abn else ""
+    return _Source(renamed.entries, {**left, **beside}, True, notes, untold)
 
 
 def _untold_activation(parameters: Mapping[str, np.ndarray]) -> str:
@@ -186,8 +198,22 @@ def _negative_gammas(parameters: Mapping[str, np.ndarray]) -> int:
     return sum(int((gamma < 0).sum()) for gamma in gammas)
 
 
+def _by_plain_names(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Entries of MXNet and of ResNets by our names; others, where that tells them apart, too."""
+    arrays = rename_resnet({k: array for k, array in arrays.items() if not k.endswith(COUNTER)})
+    uses = Counter(map(_plain_name, arrays))
+    parameters: Dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        name = _plain_name(key)
+        name = name if uses[name] == 1 or is_ours(name) else key
+        if name in parameters:
+            raise InputError(f"two entries stand for the same parameter, {name}; one is {key!r}")
+        parameters[name] = array
+    return parameters
+
+
 def _plain_name(key: str) -> str:
-    return key.split(":", 1)[-1].rsplit(".", 1)[-1]
+    return re.split("[./]", key.split(":", 1)[-1])[-1]
 
 
 def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
@@ -221,8 +247,7 @@ def module_order(names: Iterable[str]) -> List[str]:
 class GraphOptions:
     """How an ONNX graph differs from what is told of the network; see `get_network`.
 
-    What is None is as told by `rnw.weights.meaning`. `fold_bn` works
-    normalisations into the convolutions before them.
+    `fold_bn` works normalisations into the convolutions before them.
     """
 
     stride: Optional[int] = None
@@ -266,6 +291,7 @@ def convert(
     check_free(target, overwrite=overwrite)
     found = _read(source)
     parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
+    notes += [found.untold] * bool(found.untold)
     if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
         structure = structure_of(source, parameters)
         _check_class(source, to, structure)

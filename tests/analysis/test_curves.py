@@ -1,6 +1,7 @@
 """What is drawn of a run."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def _write(folder, epochs, label="a"):
     folder.mkdir(exist_ok=True)
     with (folder / "metrics.jsonl").open("a") as file:
         for epoch in range(1, epochs + 1):
-            scores = {"loss": 1 / epoch, "top-1": 0.5, "top-5": 0.9}
+            scores = {"loss": 1 / epoch, "top-1": 50, "top-5": 90}
             for step in range(1, STEPS + 1):
                 record = {"kind": "train", "step": step, "steps": STEPS, "lr": 0.1 * step}
                 file.write(json.dumps({"label": label, "epoch": epoch, **record, **scores}) + "\n")
@@ -34,7 +35,7 @@ def test_curves_over_epochs(tmp_path):
     np.testing.assert_allclose(run.curves["train", "loss"].values, [1] * 10 + [0.5] * 10)
     np.testing.assert_allclose(run.curves["train", "lr"].values, [*np.arange(1, 11) / 10] * 2)
     for kind in ("epoch", "val"):
-        for figure, values in (("loss", [1, 0.5]), ("top-1", [0.5] * 2), ("top-5", [0.9] * 2)):
+        for figure, values in (("loss", [1, 0.5]), ("top-1", [50] * 2), ("top-5", [90] * 2)):
             np.testing.assert_array_equal(run.curves[kind, figure].epochs, [1, 2])
             np.testing.assert_array_equal(run.curves[kind, figure].values, values)
 
@@ -51,6 +52,14 @@ def test_labels_that_share_a_file_are_runs_of_their_own(tmp_path):
     runs = read_runs(folder / "metrics.jsonl")
     assert [run.name for run in runs] == [f"{folder}: a", f"{folder}: b"]
     assert [len(run.curves["val", "loss"].values) for run in runs] == [2, 2]
+
+
+def test_the_error_is_what_accuracy_lacks_to_100_per_cent(tmp_path):
+    plot([_write(tmp_path / "run", 2)], tmp_path / "out.svg")
+    shown = (tmp_path / "out.svg").read_text()
+    error = shown[shown.index(">error in %<") - 20_000 : shown.index(">error in %<")]
+    ticks = [float(tick) for tick in re.findall(r">(-?[\d.]+)</text>", error)]
+    assert max(ticks) == 50  # that of top-1; the axis begins at 0
 
 
 @pytest.mark.parametrize("runs", [1, 6])

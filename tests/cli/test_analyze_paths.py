@@ -46,7 +46,8 @@ def test_report(rnw, checkpoint, tmp_path):
     assert [float(row["mean"]) for row in rows] == [row.mean for row in expected.lengths]
     assert [int(row["paths"]) for row in rows] == [1, 7, 21, 35, 35, 21, 7, 1]
     caption = (folder / CAPTION).read_text()
-    assert f"{expected}.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
+    assert f"{expected}.\n  Network: 28-1-1-1-1-1-1-1 (10 classes" in caption
+    assert f"-symbol.json.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
     assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
@@ -147,7 +148,7 @@ def test_unravel(rnw, checkpoint):
     assert [row["index"] for row in result["sub_networks"]] == list(range(8))
     whole = evaluate(load_model(checkpoint, make_contexts()))
     assert result["sub_networks"][-1]["together"] == pytest.approx(whole.top1)
-    assert result["trained_end_to_end"] == result["effective_depth"] / 7
+    assert result["trained_end_to_end"] == pytest.approx(100 * result["effective_depth"] / 7)
 
 
 def test_unravel_as_text(rnw, checkpoint):

@@ -52,6 +52,11 @@ def test_json(rnw, weights):
     assert [row["name"] for row in scores["per_class"]] == list(SEGMENTATION["shapes"].class_names)
     assert scores["mean_iou"] == pytest.approx(np.mean(ious))
     assert 0 < scores["mean_iou"] < scores["pixel_accuracy"] < 100
+    true = [row["true_pixels"] for row in scores["per_class"]]
+    assert scores["pixels_judged"] == sum(true) > 10_000
+    number = scores["occurring_classes"]
+    assert np.count_nonzero(true) <= number <= 5
+    assert scores["mean_iou_of_occurring_classes"] == pytest.approx(np.sum(ious) / number)
     assert scores["ade20k_score"] == pytest.approx(
         (scores["mean_iou"] + scores["pixel_accuracy"]) / 2
     )
@@ -67,11 +72,17 @@ def test_text_says_the_same(rnw, weights):
         "longer side 128, flip",
         "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name",
     ]
-    rows = [line.split() for line in lines[4:9]]
-    assert rows == [
-        [f"{row['iou']:.2f}", f"{row['accuracy']:.2f}", row["name"]] for row in scores["per_class"]
-    ]
-    assert f"mean IoU {scores['mean_iou']:.2f} %" in lines[9]
+    assert {row["true_pixels"] == 0 for row in scores["per_class"]} == {True, False}
+    for line, row in zip(lines[4:9], scores["per_class"]):
+        mark = "" if row["true_pixels"] else " (no true pixel)"
+        numbers = f"{row['iou']:6.2f} {row['accuracy']:8.2f}"
+        assert line == f"{numbers}  {row['name']}{mark}"
+    assert lines[9].endswith(
+        f", mean IoU {scores['mean_iou']:.2f} % of all 5 classes, "
+        f"{scores['mean_iou_of_occurring_classes']:.2f} % of the {scores['occurring_classes']} "
+        "that occur"
+    )
+    assert lines[10] == f"pixels judged: {scores['pixels_judged']:,}"
 
 
 def test_options_are_the_protocol(rnw, weights):
@@ -177,6 +188,58 @@ def test_refuses_data(refused, ade20k, spoil, wording):
     spoil()
     small = ("--scales", "48", "--no-flip", "--test-steps", "1")
     assert wording in refused("eval-seg", "--weights", ade20k, *small)
+
+
+STREETS = "cityscapes_rna-a1_cls19_s8_ep-0001.params"
+VOC = "voc_rna-a1_cls21_s8_ep-0001.params"
+SQUARES = np.kron(np.arange(20).reshape(4, 5) % 19, np.ones((8, 8), int)).astype(np.uint8)
+
+
+def _prepare(fill, weights, labels):
+    """A narrow network, and the prepared test split of its data set: a picture and its labels."""
+    save_params(fill(get_network("fcn_a1", 21 if weights == VOC else 19, width=1 / 32)), weights)
+    Path("data").mkdir()
+    Image.fromarray(picture(32, 40, 0)).save("data/a.jpg")
+    (labels if isinstance(labels, Image.Image) else Image.fromarray(labels)).save("data/a.png")
+    Path("data/val.lst").write_text("a.jpg\ta.png\n")
+    return ("eval-seg", "--weights", weights, "--data-root", "data", "--scales", "40", "--no-flip")
+
+
+def _renumbered():
+    """VOC's colors, which an adaptive palette numbers by how often they occur."""
+    image = Image.new("RGB", (40, 32), (192, 128, 128))
+    image.paste((0, 128, 0), (0, 0, 40, 10))
+    return image.convert("P", palette=1, colors=2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "labels", "wording"),
+    [
+        (STREETS, np.where(SQUARES == 18, 255, SQUARES), "data/a.png: has labels of 0 to 18 and 2"),
+        (VOC, _renumbered(), "data/a.png: label 0 has the color ("),
+        (VOC, np.full((32, 40), 255, np.uint8), "data/a.png: no pixel is judged: in this and all"),
+        (STREETS, np.full((32, 40), 0, np.uint8), "data/a.png: no pixel is judged: in this and"),
+    ],
+)
+def test_refuses_labels_that_mean_something_else(refused, fill, weights, labels, wording):
+    assert wording in refused(*_prepare(fill, weights, labels))
+
+
+def test_numbers_that_are_hardly_those_of_the_data_set_are_warned_of(rnw, fill):
+    code, _, err = rnw(*_prepare(fill, STREETS, SQUARES))
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.startswith("data: ")
+    assert "classes such as 19 and 33 hardly occur in the label maps" in err
+
+
+def test_classes_without_a_true_pixel_are_marked(rnw, fill):
+    """Binary maps, as of another task, hold one class of VOC's."""
+    code, out, err = rnw(*_prepare(fill, VOC, np.where(SQUARES < 9, 0, 255).astype(np.uint8)))
+    assert (code, err) == (0, "")
+    marked = [line.split()[2] for line in out.splitlines() if line.endswith("(no true pixel)")]
+    assert marked == list(SEGMENTATION["voc"].class_names[1:])
+    assert "% of all 21 classes, " in out
+    assert f"pixels judged: {(SQUARES < 9).sum()}\n" in out
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])

@@ -73,8 +73,8 @@ def test_weights_are_shown_with_what_told_their_network(rnw, caffe):
 def test_what_is_analysed_is_said(rnw, caffe):
     few = ("--examples", 4, "--samples", 2, "--images", 8)
     found = _json_of_analysis(rnw, "analyze", "unravel", "--weights", caffe, *few)
-    assert found["weights"].startswith(f"{DIGITS} ({TINY} (10 classes")
-    assert found["weights"].endswith(f"pooling 'caffe', told by {GRAPH})")
+    assert found["told"].startswith(f"{TINY} (10 classes, width 0.03125)")
+    assert found["told"].endswith(f"pooling 'caffe', told by {GRAPH}")
 
 
 def _json_of_analysis(rnw, *arguments):

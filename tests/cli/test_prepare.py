@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rnw.locks import LOCK_FILE, FolderLock
 from tests.data import miniature_segmentation
 from tests.data.miniature import jpeg, make_ilsvrc12, make_places365
 
@@ -110,9 +111,20 @@ def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
     assert "train.lst: 3200 pictures of 4 classes" in out
 
 
+def test_two_at_once_do_not_write_into_one_folder(refused, rnw, ilsvrc):
+    command = ("prepare", "ilsvrc-cls", ilsvrc, "--subset", "--output", "data")
+    with FolderLock(Path("data")) as lock:
+        lock.acquire()
+        err = refused(*command)
+        assert err.startswith("Error: data: another run is writing there: wait for its end, or")
+        assert [path.name for path in Path("data").iterdir()] == [LOCK_FILE]
+    assert rnw(*command)[0] == 0
+    assert not Path("data", LOCK_FILE).exists()
+
+
 def test_names_that_are_not_utf8_are_shown():
     for split in ("train", "val"):
-        path = Path(os.fsdecode(b"so\xe9/%s/n1/p.JPEG" % split.encode()))
+        path = Path(os.fsdecode(b"so\xe9/%s/n01440764/p.JPEG" % split.encode()))
         path.parent.mkdir(parents=True)
         path.write_bytes(jpeg(1, 0))
     done = subprocess.run(

@@ -76,7 +76,7 @@ def _train(run, recipe, pictures, label):
     rows = [json.loads(line) for line in Path("output/metrics.jsonl").read_text().splitlines()]
     steps = [row for row in rows if row["kind"] == "train"]
     assert [row["update"] for row in steps] == [1, 2]
-    assert all(0 < row["loss"] < 20 and 0 <= row["accuracy"] <= 1 for row in steps)
+    assert all(0 < row["loss"] < 20 and 0 <= row["accuracy"] <= 100 for row in steps)
     weights = Path("output", f"{label}_ep-0002.params")
     assert out.endswith(f"{weights}\n")
     return weights

@@ -39,6 +39,35 @@ def test_what_is_missing_is_named(rnw, kept):
     assert (code, json.loads(out), err) == (2, {"problems": [missing]}, "")
 
 
+def test_predictions_of_another_data_set_are_not_packed(refused, kept):
+    make = ("submission", "make", kept, "--dataset", "ade20k", "-o", "mine.zip")
+    message = refused(*make)
+    assert "kept: has predictions for voc, as kept/evaluation.json says, not for ade20k" in message
+    assert not Path("mine.zip").exists()
+    older = {"weights": ["voc_rna-a1_cls21_s8_ep-0001.params (md5 0)"], "protocol": "flip"}
+    Path("kept/evaluation.json").write_text(json.dumps(older))
+    assert "has predictions for voc" in refused(*make)
+
+
+def test_damaged_predictions_are_not_packed(refused, kept):
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save("kept/labels/a.png")
+    message = refused("submission", "make", kept, "--dataset", "voc", "-o", "mine.tar")
+    assert "kept/labels/a.png: expected a label map of 8 bits, with a palette, found" in message
+    assert not Path("mine.tar").exists()
+
+
+def test_numbers_of_another_palette_are_named(rnw, kept):
+    """As in a picture that was quantized to an adaptive palette: numbers of other classes."""
+    with Image.open("kept/labels/a.png") as image:
+        colors = image.convert("RGB")
+    colors.paste((30, 170, 9), (0, 0, 9, 9))  # of class 3; class 0 is what is left
+    colors.convert("P", palette=1, colors=2).save("kept/labels/a.png")
+    code, out, err = rnw("submission", "check", "kept/labels", "--dataset", "voc")
+    assert (code, out) == (2, "")
+    assert err.startswith("a.png: label ")
+    assert " has the color (30, 170, 9) in its palette, Pictures has " in err
+
+
 def test_nothing_is_wrong(rnw, kept):
     (kept / "labels" / "b.png").write_bytes((kept / "labels" / "a.png").read_bytes())
     code, out, _ = rnw("submission", "check", kept / "labels", "--dataset", "voc")

@@ -49,7 +49,27 @@ def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
     value = f"{ours['mean_iou']:.2f}"
     assert f"| Model A1, 2 conv | val | mean IoU | 43.34 | R | {value} |" in lines
     assert sum(line.endswith("| - |") for line in lines) == 5
+    written = [path.read_text() for path in sorted(Path("tables").iterdir())]
+    assert rnw(*command)[0] == 0  # it rewrites its own
+    assert [path.read_text() for path in sorted(Path("tables").iterdir())] == written
+    judged = {key: ours[key] for key in ("images", "pixels_judged", "occurring_classes")}
+    assert judged.items() <= first["ours_judged"].items()
+    assert others[0]["ours_judged"] is None
+    Path("tables/table6.md").write_text("mine")
     assert "tables/table6.md: exists" in refused(*command)
+    assert Path("tables/table6.md").read_text() == "mine"
+
+
+def test_a_table_of_a_subset_says_so(ade20k, rnw):
+    for k, size in enumerate([(40, 50), (60, 40)]):
+        Image.new("L", size[::-1], 7).save(f"data/{k}.png")
+    command = ("table", "6", "--weights-dir", "weights", "--data-root", "data", "--json")
+    judged = json.loads(rnw(*command)[1])["rows"][0]["ours_judged"]
+    assert 1 <= judged["occurring_classes"] < 150
+    assert judged["pixels_judged"] == 40 * 50 + 60 * 40
+    text = Path("tables/table6.md").read_text()
+    assert f"only {judged['occurring_classes']} of 150 classes occur" in text
+    assert f"occur is {judged['mean_iou_of_occurring_classes']:.2f}.\n" in text
 
 
 @pytest.mark.parametrize("number", range(2, 8))

@@ -17,7 +17,7 @@ from tests.golden_cases import fill_network
 def test_table_1(prepared, rnw, refused):
     shutil.copy(f"weights/{F}", f"weights/{F.replace('0003', '0001')}")
     Path("weights/voc_rna-a1_cls21_s8_ep-0001.params").write_bytes(b"not used")
-    command = ("table1", "--weights-dir", "weights", "--no-speed")
+    command = ("table1", "--weights-dir", "weights")
     code, out, err = rnw(*command)
     assert code == 0
     assert err.count("\n") == 2  # what was tested
@@ -43,7 +43,10 @@ def test_table_1(prepared, rnw, refused):
     assert "images of 4 classes that the data was prepared for, and not to be compared" in out
     assert {row["ours"]["subset"] for row in content.values() if "ours" in row} == {4}
     assert "Our speed" not in out
+    assert rnw(*command)[:2] == (0, out)  # it rewrites its own
+    Path("table1/table1.json").write_text("mine")
     assert "table1/table1.md: exists" in refused(*command)
+    assert Path("table1/table1.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("classes", [4, 21])
@@ -51,7 +54,7 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     other = F.replace("cls1000_ep-0003", f"cls{classes}_ep-0009")
     save_params(fill_network(get_network("model_f", classes, width=1 / 32)), f"weights/{other}")
     Path("weights", A1).unlink()
-    code, out, err = rnw("table1", "--weights-dir", "weights", "--no-speed", "--json")
+    code, out, err = rnw("table1", "--weights-dir", "weights", "--json")
     assert code == 0
     said, _ = err.splitlines()
     assert said == (
@@ -61,9 +64,7 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     found = {row["network"]: row["weights"] for row in json.loads(out)["rows"] if row["weights"]}
     assert found == {"model_f": f"weights/{F}"}
     Path("weights", F).unlink()
-    code, out, err = rnw(
-        "table1", "--weights-dir", "weights", "--no-speed", "--json", "--output", "again"
-    )
+    code, out, err = rnw("table1", "--weights-dir", "weights", "--json")
     assert (code, err.splitlines()) == (0, [said])
     assert not [row for row in json.loads(out)["rows"] if row["weights"]]
 
@@ -71,7 +72,9 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
 def test_table_1_measures_speed(rnw, monkeypatch):
     monkeypatch.setattr(table1, "SPEED_BATCH", 1)
     Path("empty").mkdir()
-    code, out, err = rnw("table1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json")
+    code, out, err = rnw(
+        "table1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json", "--speed"
+    )
     assert (code, err.count("\n")) == (0, 1)
     (row,) = json.loads(out)["rows"]
     assert row["our_speed"]["size"] == 320

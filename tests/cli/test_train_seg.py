@@ -8,6 +8,7 @@ from pathlib import Path
 import mxnet as mx
 import numpy as np
 import pytest
+from PIL import Image
 
 from rnw.data.shapes import SPLITS
 from rnw.networks.classifier import get_network
@@ -22,7 +23,7 @@ SHORT = (
     *("--dataset", "shapes", "--workers", 0),
     *(word for setting in SETTINGS for word in ("--set", setting)),
 )
-LINE = r"lr 0\.\d+, \S+ left: loss (\d+\.\d+), accuracy (\d\.\d+), \d+ images/s"
+LINE = r"lr 0\.\d+, \S+ left: loss (\d+\.\d+), accuracy (\d+\.\d+) %, \d+ images/s"
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_run(rnw, classifier):
     for line, number in zip(epochs[::2], (1, 2)):
         assert re.fullmatch(rf"epoch {number}/2, {LINE}", line)
     for line in epochs[1::2]:
-        scores = r"loss \d+\.\d+, accuracy \d\.\d+, mean-iou \d\.\d+"
+        scores = r"loss \d+\.\d+, accuracy \d+\.\d+ %, mean-iou \d+\.\d+ %"
         assert re.fullmatch(rf"epoch \d/2, validation: {scores}(, the best so far)?", line)
     best = json.loads(Path("out", f"{LABEL}.best.json").read_text())
     kept = {path.name for path in Path("out").glob("*.params")}
@@ -60,6 +61,20 @@ def test_run(rnw, classifier):
     shown = Path("curves.svg").read_text()
     assert "mean-iou, validation" in shown
     assert "top-1" not in shown
+
+
+def test_labels_that_are_numbered_for_training_are_refused(refused):
+    """Cityscapes' published maps hold ids; some other code writes 0 to 18 and 255 instead."""
+    Path("data").mkdir()
+    Image.fromarray(np.zeros((32, 40, 3), np.uint8)).save("data/a.png")
+    labels = np.arange(32 * 40, dtype=np.uint8).reshape(32, 40) % 20
+    Image.fromarray(np.where(labels == 19, 255, labels)).save("data/b.png")
+    Path("data/train.lst").write_text("a.png\tb.png\n")
+    options = ("--recipe", "cityscapes", "--data-root", "data", "--set", "starts_from=")
+    few = ("--set", "batch=1", "--set", "width=0.03125")
+    message = refused("train-seg", *options, *few)
+    assert "data/b.png: has labels of 0 to 18 and 255, as if numbered from 0 (trainIds)" in message
+    assert not Path("output").exists()
 
 
 def test_another_family_is_refused(refused, classifier):

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from rnw.data import voc
 from tests.data.miniature import Files, write_tar
 
 Labels = Dict[str, np.ndarray]  # of each picture, by name
@@ -53,10 +54,10 @@ def jpeg(labels: np.ndarray) -> bytes:
 
 
 def png(labels: np.ndarray, palette: bool = False) -> bytes:
-    """A label map, grey or with colours that are not its labels."""
+    """A label map, grey or with the colors of VOC."""
     image = Image.fromarray(labels.astype(np.uint8))
     if palette:
-        image.putpalette([value * 37 % 256 for value in range(768)])
+        image.putpalette(np.ravel(voc.palette(256)).tolist())
         assert image.mode == "P"
     return _png(image)
 

@@ -461,7 +461,9 @@ def test_another_archive_than_the_one_begun_with_is_checked(ilsvrc):
     content = bytearray((folder / TRAIN).read_bytes())
     content[-1] ^= 1
     (folder / TRAIN).write_bytes(content)
-    with pytest.raises(InputError, match=f"{TRAIN}: damaged or not the official file"):
+    with pytest.raises(
+        InputError, match=f"{TRAIN}: truncated, damaged or another release: expected md5"
+    ):
         _prepare(folder, publication, subset=False)
 
 
@@ -542,9 +544,9 @@ def test_names_that_are_not_utf8(extracted):
     ):
         name = os.fsencode(f"other/{split}/") + category + b"/p\xe9.JPEG"
         _write(Path(os.fsdecode(name)), miniature.jpeg(1, 0))
-    _prepare(Path("other"))
+    _prepare(Path("other"), PLACES365)
     assert (OUTPUT / "classes.txt").read_bytes() == b"n1\nn\xe9\n"
-    images = read_ilsvrc12(OUTPUT, "val")
+    images = read_places365(OUTPUT, "val")
     assert images.labels.tolist() == [0, 1]
     assert images.read(1) == miniature.jpeg(1, 0)
     assert len(fingerprint(images)) == 32
@@ -563,7 +565,7 @@ def test_a_wrong_md5_is_named(ilsvrc, name):
     content[-1] ^= 1
     (folder / name).write_bytes(content)
     publication = _official(ilsvrc)
-    with pytest.raises(InputError, match=rf"{name}: damaged .*expected md5 \w+, found \w+; down"):
+    with pytest.raises(InputError, match=rf"{name}: .*expected md5 \w+, found \w+; .*--no-md5"):
         _prepare(folder, publication, subset=False)
     assert not (OUTPUT / "train.lst").exists()
 
@@ -574,7 +576,7 @@ def test_a_truncated_archive_is_named(ilsvrc, name, size):
     folder = _copy(ilsvrc, TRAIN, VAL, DEVKIT)
     size = min(size, (folder / name).stat().st_size - 300)
     os.truncate(folder / name, size)
-    with pytest.raises(InputError, match=f"{name}: truncated, or not the official file"):
+    with pytest.raises(InputError, match=f"{name}: truncated or damaged: .*; download it again"):
         _prepare(folder)
     assert not (OUTPUT / "train.lst").exists()
 
@@ -591,7 +593,8 @@ def test_an_archive_cut_between_two_members_is_noticed(ilsvrc):
 def test_members_that_would_lie_elsewhere_are_refused(ilsvrc, name):
     folder = _copy(ilsvrc, TRAIN, DEVKIT)
     miniature.write_tar(folder / VAL, [(name, b"x")])
-    with pytest.raises(InputError, match=f"{VAL}: .*{name} is no file below the archive"):
+    wording = f"{VAL}: holds '{name}', which names no file below its folder; unpack it with"
+    with pytest.raises(InputError, match=wording):
         _prepare(folder)
     assert not Path("outside.JPEG").exists()
 
@@ -652,6 +655,27 @@ def test_strange_files_are_named(extracted, name, content, wording):
     with pytest.raises(InputError, match=wording):
         _prepare(extracted)
     assert not (OUTPUT / "train.lst").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [("0", "1", "10", "2"), ("n01440764", "dog"), ("n1",), ("n01440764 ",)]
+)
+def test_folders_that_are_not_named_by_class_are_refused(names):
+    """Numbers above all, which as text have another order, and other meanings in each data set."""
+    for name in names:
+        _write(Path("other/val", name, "x.JPEG"), miniature.jpeg(1, 0))
+    wording = (
+        r"^data/ILSVRC2012_val/\w+ ?/: '\w+ ?' names no class, expected a WordNet id such as n"
+    )
+    with pytest.raises(InputError, match=wording):
+        _prepare(Path("other"), splits=("val",))
+    assert not (OUTPUT / "val.lst").exists()
+
+
+def test_numbered_folders_are_no_categories():
+    _write(Path("other/val/10/x.jpg"), miniature.jpeg(1, 0))
+    with pytest.raises(InputError, match="/10/: '10' names no class, expected the name of a categ"):
+        _prepare(Path("other"), PLACES365, splits=("val",))
 
 
 def test_a_missing_picture_is_counted(ilsvrc, extracted):

@@ -101,7 +101,7 @@ def test_a_missing_image():
 
 
 def test_a_directory_is_no_image(tmp_path):
-    with pytest.raises(InputError, match=f"^{tmp_path}: cannot be read as an image"):
+    with pytest.raises(InputError, match=f"^{tmp_path}: is a folder, expected a regular file$"):
         read_image(tmp_path)
 
 

@@ -1,7 +1,10 @@
 """RecordIO packs, held against MXNet's own reader and writer."""
 
+import contextlib
 import io
+import os
 import pickle
+import struct
 import subprocess
 from pathlib import Path
 
@@ -150,9 +153,53 @@ def test_a_pack_of_another_list_is_refused(images):
         PackedImages("train.rec", Listing(paths, np.roll(labels, 1))).read(1)
 
 
-@pytest.mark.parametrize("content", ["0\n", "0\tx\n", "0\t1.5\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["0\n", "0\tx\n", "0\t1.5\n", "0\t-1\n", f"0\t{2**63}\n", f"0\t{2**64 - 1}\n", "\0\t\xff\n"],
+)
 def test_a_damaged_index_is_refused(images, content):
     write_pack(images, "train.rec")
     Path("train.idx").write_text(content)
     with pytest.raises(InputError, match=r"^train\.idx: is not the index of a pack"):
         PackedImages("train.rec", _listing(images))
+
+
+@pytest.mark.parametrize("offset", [1 << 20, (1 << 63) - 1])
+def test_an_offset_beyond_the_pack_is_named(images, offset):
+    write_pack(images, "train.rec")
+    lines = Path("train.idx").read_text().splitlines()
+    Path("train.idx").write_text("\n".join([f"0\t{offset}", *lines[1:]]))
+    with pytest.raises(InputError, match=r"^train\.rec: .*: cannot be read: "):
+        PackedImages("train.rec", _listing(images)).read(0)
+
+
+def test_parts_that_are_more_than_a_record_are_not_read():
+    parts = [(1, 8, bytes(8)), (2, (1 << 29) - 1, b"")]
+    content = b"".join(MAGIC + struct.pack("<I", flag << 29 | n) + rest for flag, n, rest in parts)
+    with pytest.raises(InputError, match="more bytes than one may have"):
+        read_record(io.BytesIO(content))
+
+
+def test_packs_that_are_no_files_are_refused(images):
+    write_pack(images, "train.rec")
+    Path("train.rec").unlink()
+    os.mkfifo("train.rec")
+    with pytest.raises(InputError, match=r"train\.rec: is a named pipe"):
+        PackedImages("train.rec", _listing(images)).read(0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_mutated_pack_is_refused_or_read(images, seed):
+    write_pack(images, "train.rec")
+    content = {name: Path(f"train.{name}").read_bytes() for name in ("idx", "rec")}
+    random = np.random.RandomState(seed)
+    for _ in range(40):
+        name = random.choice(["idx", "rec"])
+        damaged = bytearray(content[name])
+        damaged[random.randint(len(damaged))] = random.randint(256)
+        Path(f"train.{name}").write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            pack = PackedImages("train.rec", _listing(images))
+            for index in range(len(images)):
+                assert isinstance(pack.read(index), bytes)
+        Path(f"train.{name}").write_bytes(content[name])

@@ -12,6 +12,8 @@ from PIL import Image
 
 from rnw.data.labelled import LabelledImages, Pair
 from rnw.errors import InputError
+from rnw.evaluation.cityscapes import official_scores
+from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.segmentation import evaluate
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import make_dataset, make_segmenter
@@ -65,9 +67,28 @@ def test_scores_are_those_that_the_tool_prints(model):
     numbers = re.findall(r"Score Average : +(\S+) +(\S+)", printed)
     expected = [number for pair in numbers for number in pair]
     scores = found.as_dict()["official"]
-    assert [f"{value:.3f}" for value in scores.values()] == expected
+    assert [f"{value / 100:.3f}" for value in scores.values()] == expected
     assert len(set(expected)) == 4
-    assert scores["class_iou"] == pytest.approx(found.confusion.mean_iou, rel=1e-9)
+    assert scores["class_iou"] == pytest.approx(found.as_dict()["mean_iou"], rel=1e-9)
+
+
+def test_classes_that_do_not_occur_are_left_out_as_in_the_tool(model):
+    """7 and 24 are true, 8 and 24 are predicted; the tool counts in per cent of those three."""
+    truth, found = np.full((64, 96), 7), np.full((64, 96), 8)
+    truth[:, 40:] = found[:, 50:] = 24
+    path = Path("root", PAIRS[0].label)
+    Image.fromarray(truth.astype(np.uint8)).save(path)
+    instances = np.where(truth == 24, 24_000, truth).astype(np.uint16)
+    Image.fromarray(instances).save(path.with_name(path.name.replace("labelIds", "instanceIds")))
+    Image.fromarray(found.astype(np.uint8)).save("prediction.png")
+    official = official_scores([Path("prediction.png")], [path])
+    confusion = Confusion(19)
+    classes = np.full(256, 255, np.uint8)
+    classes[list(IDS)] = np.arange(19)
+    confusion.add(classes[truth], classes[found])
+    assert official.class_iou == pytest.approx(100 * confusion.mean_iou_of_occurring)
+    assert 100 * confusion.mean_iou == pytest.approx(official.class_iou * 3 / 19)
+    assert str(official).startswith(f"classes IoU {official.class_iou:.2f} %, iIoU ")
 
 
 def test_what_the_tool_refuses_is_told(model):

@@ -46,6 +46,37 @@ def test_a_class_without_pixels_counts_as_nought():
     assert confusion.class_accuracies.tolist() == confusion.ious.tolist() == [1, 1, 0]
 
 
+def test_classes_that_do_not_occur_can_be_left_out():
+    """Class 1 is predicted but never true, class 4 neither."""
+    confusion = Confusion(5)
+    confusion.add(np.uint8([[0, 0, 2, 3, 255]]), np.uint8([[0, 1, 2, 2, 4]]))
+    assert confusion.occurring.tolist() == [True, True, True, True, False]
+    ious = [1 / 2, 0, 1 / 2, 0]
+    scores = confusion.as_dict("abcde")
+    assert scores["mean_iou"] == pytest.approx(100 * sum(ious) / 5)
+    assert scores["mean_iou_of_occurring_classes"] == pytest.approx(100 * sum(ious) / 4)
+    assert (scores["occurring_classes"], scores["pixels_judged"]) == (4, 4)
+    assert [row["true_pixels"] for row in scores["per_class"]] == [2, 0, 1, 1, 0]
+
+
+def test_nothing_but_ignored_pixels_is_no_score():
+    confusion = Confusion(2)
+    confusion.add(np.uint8([[255, 255]]), np.uint8([[0, 1]]))
+    with pytest.raises(InputError, match=r"^a\.png: no pixel is judged: in this and all other"):
+        confusion.check_judged("a.png")
+    confusion.add(np.uint8([[0]]), np.uint8([[1]]))
+    confusion.check_judged("a.png")
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction"),
+    [(np.float64([[np.nan]]), np.uint8([[0]])), (np.uint8([[0]]), np.int64([[-1]]))],
+)
+def test_what_is_no_label_map_is_refused(truth, prediction):
+    with pytest.raises(InputError, match=r"^a (label map|prediction) of \w+64: expected uint8$"):
+        Confusion(2).add(truth, prediction)
+
+
 @pytest.mark.parametrize(
     ("truth", "prediction", "wording"),
     [

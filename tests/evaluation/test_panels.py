@@ -1,5 +1,6 @@
 """Figures of kept predictions."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rnw.errors import InputError
-from rnw.evaluation.kept_labels import KeptLabels
+from rnw.evaluation.kept_labels import KeptLabels, palette_image
 from rnw.evaluation.panels import (
     COLUMNS,
     DPI,
@@ -55,6 +56,17 @@ def test_rows_are_those_given_then_the_worst_then_some_at_random(results):
     assert sorted(drawn[2:]) in (["0", "1"], ["0", "4"], ["1", "4"])
     assert choose(results, random=9, seed=5) == choose(results, random=5, seed=5)
     assert len({tuple(choose(results, random=5, seed=seed)) for seed in range(5)}) > 1
+
+
+def test_a_picture_of_which_no_pixel_is_judged_is_never_the_worst(results):
+    results.examples.label(0)[:] = 255
+    assert math.isnan(results.iou("0"))
+    assert choose(results, worst=5) == ["2", "3", "1", "4"]
+    for index in range(1, 5):
+        results.examples.label(index)[:] = 255
+    with pytest.raises(InputError, match=r"^kept: no pixel of its pictures is judged"):
+        choose(results, worst=1)
+    draw_panels(results, ["1"], Path("one.pdf"))
 
 
 def test_pictures_without_a_prediction_are_refused(results):
@@ -142,7 +154,7 @@ def test_there_must_be_predictions_and_labels(results):
 
 
 def test_predictions_of_another_size_are_refused(results):
-    Image.fromarray(np.zeros((4, 6), np.uint8)).save("kept/labels/0.png")
-    with pytest.raises(InputError, match=r"^kept/labels/0\.png: a label map of 60x40 for a"):
+    palette_image(np.zeros((4, 6), np.uint8), results.dataset).save("kept/labels/0.png")
+    with pytest.raises(InputError, match=r"^kept/labels/0\.png: kept labels of 6x4 pixels for a"):
         draw_panels(results, ["0"], Path("figure.png"))
     assert not Path("figure.png").exists()

@@ -1,5 +1,6 @@
 """Predictions kept of an evaluation, and those saved for others."""
 
+import io
 from pathlib import Path
 
 import mxnet as mx
@@ -118,7 +119,13 @@ def test_predictions_of_another_evaluation_are_refused(change, wording):
     assert changed.net.crops == 10
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
+def _array_file():
+    file = io.BytesIO()
+    np.save(file, np.float32([[1, 0, 0, 0]]))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut", _array_file()])
 def test_damaged_predictions_are_refused(content):
     _evaluate(_model())
     Path("kept/test_32_center.npz").write_bytes(content)
@@ -140,6 +147,64 @@ def test_predictions_that_claim_to_be_compressed_are_refused(method):
         InputError, match=r"center\.npz: cannot be read as kept predictions .*--over"
     ):
         _evaluate(_model())
+
+
+def _flipped(rows):
+    rows.view(np.uint32)[5, 3] ^= 1 << 30
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("damage", "wording"),
+    [
+        (lambda rows: rows * np.float32(np.nan), "probabilities are not finite: 40 of 40 are NaN"),
+        (lambda rows: rows.astype(np.float64), r"expected float32 .* found float64"),
+        (lambda rows: np.where(np.eye(10, 4), np.float32("inf"), rows), "not finite: 4 of 40 are"),
+        (lambda rows: rows[:, :3], r"expected float32 \(10 or fewer, 4\), found float32 \(10, 3\)"),
+        (lambda rows: np.concatenate([rows, rows]), r"found float32 \(20, 4\)"),
+        (lambda rows: rows[:, 0], r"found float32 \(10,\)"),
+        (lambda rows: np.float32(3), r"found float32 \(\)"),
+        (lambda rows: rows.astype("U8"), "found <U8"),
+        (lambda rows: rows.astype(np.int32), "found int32"),
+        (lambda rows: rows.astype(complex), "found complex128"),
+        (lambda rows: rows.astype(object), "Object arrays cannot be loaded"),
+        (_flipped, "not between 0 and 1"),
+        (lambda rows: rows - np.float32(0.5), "not between 0 and 1"),
+        (lambda rows: rows * np.float32(0.3), "of an image do not sum to 1"),
+    ],
+)
+def test_kept_numbers_that_are_no_probabilities_are_refused(damage, wording):
+    _evaluate(_model())
+    kept = Path("kept/test_32_center.npz")
+    with np.load(kept) as arrays:
+        good = dict(arrays)
+    np.savez(kept, **{**good, "probabilities": damage(good["probabilities"].copy())})
+    before = kept.read_bytes()
+    with pytest.raises(
+        InputError, match=rf"^kept/test_32_center\.npz: cannot be read as .*{wording}.* --overw"
+    ):
+        _evaluate(_model())
+    assert kept.read_bytes() == before
+    _evaluate(_model(), overwrite=True)
+
+
+@pytest.mark.parametrize("origin", ["[" * 100_000, "[]", "3", "[1]", '"x"', "null"])
+def test_an_origin_that_is_none_is_refused(origin):
+    _evaluate(_model())
+    kept = Path("kept/test_32_center.npz")
+    with np.load(kept) as arrays:
+        np.savez("other.npz", probabilities=arrays["probabilities"], origin=origin)
+    Path("other.npz").replace(kept)
+    with pytest.raises(InputError, match=r"^kept/test_32_center\.npz: .* --overwrite replaces"):
+        _evaluate(_model())
+
+
+def test_probabilities_that_are_not_finite_are_not_kept():
+    model = _model()
+    model = model._replace(net=lambda data: data[:, 0, :4, 0] * mx.nd.array([1, 1, np.nan, 1]))
+    with pytest.raises(InputError, match=r"^the network's probabilities are not finite: "):
+        _evaluate(model)
+    assert not list(Path("kept").iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once():

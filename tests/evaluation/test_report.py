@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -78,8 +79,11 @@ def shown(evaluation):
 
 def test_scores_are_those_of_the_evaluation(evaluation, shown):
     scores = evaluation[0].as_dict()
-    values = [f"{scores[key]:.2f} %" for key in ("mean_iou", "pixel_accuracy", "mean_accuracy")]
-    assert shown.text("dd") == values
+    keys = ("mean_iou", "mean_iou_of_occurring_classes", "pixel_accuracy", "mean_accuracy")
+    judged = 5 * (40 - 2) * 60  # two lines of each are ignored
+    assert shown.text("dd") == [*(f"{scores[key]:.2f} %" for key in keys), f"{judged:,}"]
+    names = ["mean IoU of all 3 classes", "mean IoU of the 3 that occur", "pixel accuracy"]
+    assert shown.text("dt")[:3] == names
     bars = [bar["style"] for bar in shown.all("span", **{"class": "bar"})]
     assert len(bars) == 3
     for row, colour in zip(scores["per_class"], ("ffffff", "010203", "c86400")):
@@ -100,9 +104,9 @@ def test_labels_of_an_unknown_origin_are_reported(evaluation):
 
 def test_the_score_of_ade20k_is_for_ade20k(evaluation):
     result, results = evaluation
-    other = results._replace(dataset=make_dataset(results.examples, 3, name="ade20k"))
+    other = results._replace(dataset=replace(results.dataset, name="ade20k"))
     found = Page(predictions_page(other, 0, lambda compared: None))
-    assert found.text("dd")[-1] == f"{result.as_dict()['ade20k_score']:.2f} %"
+    assert found.text("dd")[-2] == f"{result.as_dict()['ade20k_score']:.2f} %"
     assert "Best pictures" not in found.text("h2")
 
 
@@ -183,7 +187,41 @@ def test_an_evaluation_without_mistakes():
     found = Page(predictions_page(read_results(Path("kept"), dataset), 1, lambda compared: None))
     assert "No pixel is wrong." in found.text("p")
     assert found.text("h2") == ["Scores", "Classes", "Confusions", "Best pictures"]
-    assert found.text("dd") == ["100.00 %"] * 3
+    assert found.text("dd") == ["100.00 %"] * 4 + ["2,280"]
+
+
+def _keep(truth, found, classes=3):
+    """Results of pictures 40 x 60 that have one class in truth and one in the prediction."""
+    truth, found = (
+        [np.full((40, 60), number, np.uint8) for number in numbers] for numbers in (truth, found)
+    )
+    pictures = Pictures([picture(40, 60, seed) for seed in range(len(truth))], truth)
+    dataset = make_dataset(pictures, classes)
+    kept = KeptLabels(Path("kept"), dataset, {})
+    for number, labels in enumerate(found):
+        kept.write(str(number), labels)
+    return read_results(Path("kept"), dataset)
+
+
+def test_classes_that_do_not_occur_are_told():
+    """Class 1 has no true pixel, though it is predicted; class 3 has neither."""
+    found = Page(predictions_page(_keep([0, 2], [0, 1], 4), 1, lambda compared: None))
+    assert found.text("dt")[:2] == ["mean IoU of all 4 classes", "mean IoU of the 3 that occur"]
+    assert found.text("dd")[:2] == ["25.00 %", "33.33 %"]
+    marked = [text for _, text in found.texts if text.endswith("(no true pixel)")]
+    assert marked == ["1 class 1 (no true pixel)", "3 class 3 (no true pixel)"]
+
+
+def test_a_picture_of_which_no_pixel_is_judged_is_neither_best_nor_worst():
+    results = _keep([255, 1, 2], [0, 0, 2])
+    found = Page(predictions_page(results, 3, lambda compared: None))
+    assert found.text("strong") == ["2", "1"]
+    assert found.text("dd")[-1] == "4,800"
+
+
+def test_a_report_needs_a_pixel_that_is_judged():
+    with pytest.raises(InputError, match=r"^labels/0\.png: no pixel is judged: in this and all"):
+        predictions_page(_keep([255, 255], [0, 1]), 1, lambda compared: None)
 
 
 def test_large_pictures_become_smaller(evaluation):
@@ -200,15 +238,15 @@ def _write_run(folder, labels=("a_cls3", "b<"), epochs=2):
     lines = []
     for label in labels:
         for epoch in range(1, epochs + 1):
-            scores = {"loss": 1 / epoch, "top-1": 0.5 + epoch / 8, "top-5": 0.9}
+            scores = {"loss": 1 / epoch, "top-1": 50 + epoch * 12.5, "top-5": 90}
             place = {"label": label, "epoch": epoch}
             lines.append({**place, "kind": "train", "step": 1, "steps": 1, "lr": 0.1, **scores})
             lines += [{**place, "kind": "epoch", **scores}]
-        lines.append({**place, "kind": "val", "loss": 0.25, "top-1": 0.625, "top-5": 0.75})
+        lines.append({**place, "kind": "val", "loss": 0.25, "top-1": 62.5, "top-5": 75})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     recipe = {"source": "<ours>", "name": "mine", "rates": [0.7, 1.3], "lr_steps": []}
     (folder / "a_cls3.json").write_text(json.dumps(recipe))
-    best = {"epoch": 2, "file": "a_cls3_ep-0002.params", "loss": 0.25, "top-1": 0.625}
+    best = {"epoch": 2, "file": "a_cls3_ep-0002.params", "loss": 0.25, "top-1": 62.5}
     (folder / "a_cls3.best.json").write_text(json.dumps(best))
     return folder
 

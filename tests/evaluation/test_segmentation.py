@@ -142,7 +142,9 @@ def test_predictions_of_an_unknown_evaluation_are_refused(content):
     evaluate(_model(), predictions=Path("kept"))
     origin = Path("kept/evaluation.json")
     origin.unlink() if content is None else origin.write_text(content)
-    with pytest.raises(InputError, match=r"^kept.*(cannot be read|of another evaluation)"):
+    with pytest.raises(
+        InputError, match=r"^kept.*(cannot be read|of another|expected a JSON object)"
+    ):
         evaluate(_model(), predictions=Path("kept"))
     evaluate(_model(), predictions=Path("kept"), overwrite=True)
 
@@ -210,6 +212,22 @@ def test_correctness():
     found = correctness(np.uint8([[0, 1, 2]]), np.uint8([[0, 2, 255]]))
     assert found.tolist() == [[127, 0, 255]]
     assert found.dtype == np.uint8
+
+
+def test_no_pixel_that_is_judged_is_no_score():
+    model = _model(labels=[np.full_like(labels, 255) for labels in LABELS])
+    with pytest.raises(InputError, match=r"^labels/0\.png: no pixel is judged: in this and all"):
+        evaluate(model)
+
+
+def test_progress_and_result_count_classes_alike():
+    """Classes 2 and 3 are true nowhere, and count as 0 from the first picture on."""
+    told = []
+    labels = [np.minimum(labels, 1) for labels in LABELS]
+    found = evaluate(_model(labels=labels), on_picture=told.append)
+    first = evaluate(_model(IMAGES[:1], labels[:1]))
+    assert told[0].mean_iou == first.as_dict()["mean_iou"] < 50
+    assert told[-1].mean_iou == found.as_dict()["mean_iou"]
 
 
 def test_a_split_without_labels_is_predicted_alone():

@@ -65,7 +65,7 @@ def test_archives_hold_the_published_numbers_where_they_belong(name):
     labels = _predict(dataset)
     for suffix in form.suffixes:
         archive = Path(f"mine{suffix}")
-        assert write_submission(Path("kept"), form, archive) == 2
+        assert write_submission(Path("kept"), dataset, archive) == 2
         assert check_submission(archive, dataset) == []
         contents = _open(archive)
         assert list(contents) == [FILES[name].format(stem) for stem in STEMS]
@@ -77,7 +77,7 @@ def test_archives_hold_the_published_numbers_where_they_belong(name):
 
 def test_gzip_is_used_where_the_name_says_so():
     _predict(_dataset("voc"))
-    write_submission(Path("kept"), find_form("voc"), Path("mine.tgz"))
+    write_submission(Path("kept"), _dataset("voc"), Path("mine.tgz"))
     assert Path("mine.tgz").read_bytes()[:2] == b"\x1f\x8b"
 
 
@@ -159,7 +159,7 @@ def test_what_is_no_archive_is_refused(content):
 )
 def test_archives_of_another_name_are_named(dataset, made, given, problem):
     _predict(_dataset(dataset))
-    write_submission(Path("kept"), find_form(dataset), Path(made))
+    write_submission(Path("kept"), _dataset(dataset), Path(made))
     Path(made).rename(given)
     found = check_submission(Path(given), _dataset(dataset))
     assert [text[: len(problem or "")] for text in found] == ([problem] if problem else [])
@@ -242,7 +242,7 @@ def test_tars_that_are_cut_are_named(kind, part):
 def test_what_cannot_be_packed_is_refused(archive, wording):
     Path("there.tar").write_text("precious")
     with pytest.raises(InputError, match=wording):
-        write_submission(Path("kept"), find_form("voc"), Path(archive))
+        write_submission(Path("kept"), _dataset("voc"), Path(archive))
     assert Path("there.tar").read_text() == "precious"
 
 

@@ -76,8 +76,8 @@ def test_scores(pictures, fill, name, devices):
     loss, accuracy, mean_iou = _expected(fill(get_network(name, **options)), pictures)
     assert list(scores) == ["loss", "accuracy", "mean-iou"]
     assert scores["loss"] == pytest.approx(loss, rel=1e-3)
-    assert scores["accuracy"] == pytest.approx(accuracy, abs=2e-3)
-    assert scores["mean-iou"] == pytest.approx(mean_iou, abs=2e-3)
+    assert scores["accuracy"] == pytest.approx(100 * accuracy, abs=0.2)
+    assert scores["mean-iou"] == pytest.approx(100 * mean_iou, abs=0.2)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.training.progress import Progress, Stopwatch, Validated, format_seconds
 
-SCORES = {"loss": 6.90776, "top-1": 0.00123, "top-5": 0.0056}
+SCORES = {"loss": 6.90776, "top-1": 0.123, "top-5": 10.56}
 LONGEST = Progress(12, 90, 5004, 5004, SCORES, 1234.4, 0.09876, 90.1 * 3600)
 
 
@@ -30,17 +30,17 @@ def test_durations(seconds, text):
 
 
 def test_lines():
-    rest = "lr 0.09876, 3d18h left: loss 6.9078, top-1 0.0012, top-5 0.0056, 1234 images/s"
+    rest = "lr 0.09876, 3d18h left: loss 6.9078, top-1 0.12 %, top-5 10.56 %, 1234 images/s"
     assert str(LONGEST) == f"epoch 12/90, step 5004/5004, {rest}"
     assert LONGEST.of_epoch() == f"epoch 12/90, {rest}"
     assert LONGEST.update == 12 * 5004
-    scores = "loss 6.9078, top-1 0.0012, top-5 0.0056"
+    scores = "loss 6.9078, top-1 0.12 %, top-5 10.56 %"
     assert str(Validated(3, 4, SCORES, False)) == f"epoch 3/4, validation: {scores}"
-    assert str(Validated(3, 4, SCORES, True)).endswith("0.0056, the best so far")
+    assert str(Validated(3, 4, SCORES, True)).endswith("10.56 %, the best so far")
 
 
 def test_a_bar_fits_beside_the_short_form():
-    scores = "loss 6.908 top-1 0.001 top-5 0.006"
+    scores = "loss 6.908 top-1 0.12 top-5 10.56"
     assert LONGEST.short() == f"12/90 {scores} 1234 img/s lr 0.099 3d18h left"
     assert len(f"{LONGEST.short()} [] 100%") <= 80
 

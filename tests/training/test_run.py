@@ -115,7 +115,7 @@ def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path, wh
     for number, (_, _, scores, _) in enumerate(validated, 1):
         path = tmp_path / "with" / f"{LABEL}_ep-{number:04d}.params"
         result = evaluate(load_model(path, contexts))
-        assert [100 * scores["top-1"], 100 * scores["top-5"]] == [result.top1, result.top5]
+        assert [scores["top-1"], scores["top-5"]] == [result.top1, result.top5]
         assert 0 < scores["loss"] < 50
     assert len(validated) == 2
 

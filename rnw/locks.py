@@ -1,10 +1,11 @@
-"""One run at a time in a folder: a second one would mix its files with those of the first."""
+"""One writer at a time in a folder: a second one would mix its files with those of the first."""
 
+import contextlib
 import fcntl
 import logging
 import os
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from rnw.errors import InputError
 from rnw.files import make_folder, writing
@@ -18,11 +19,12 @@ class FolderLock:
     """While active, no other process gets the lock of `folder`, on a file there that ends with it.
 
     The system frees the lock of a process that was killed. A folder that is not there yet is locked
-    by `acquire`.
+    by `acquire`, and goes again if nothing was written into it.
     """
 
     def __init__(self, folder: Path):
         self._folder, self._path = folder, folder / LOCK_FILE
+        self._made: List[Path] = []
         self._file: Optional[int] = None
 
     def __enter__(self) -> "FolderLock":
@@ -35,6 +37,9 @@ class FolderLock:
     def __exit__(self, *exception: object) -> None:
         if self._file is not None:
             self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty
+                for folder in self._made:
+                    folder.rmdir()
             os.close(self._file)
             self._file = None
 
@@ -43,24 +48,32 @@ class FolderLock:
 
         Raises InputError when it cannot be made or written, and when another process has the lock.
         """
-        make_folder(self._folder)
         while self._file is None:
+            folders = (self._folder, *self._folder.parents)
+            self._made = self._made or [folder for folder in folders if not folder.exists()]
+            make_folder(self._folder)
             file = self._open()
-            if os.fstat(file).st_nlink:
+            if file is not None and os.fstat(file).st_nlink:
                 self._file = file
-            else:  # whoever had it has just removed it
+            elif file is not None:  # whoever had it has just removed it
                 os.close(file)
 
-    def _open(self) -> int:
+    def _open(self) -> Optional[int]:
+        """The locked file; None when the folder has gone with the lock of whoever made it."""
         with writing(self._path):
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            except FileNotFoundError:
+                if self._folder.exists():
+                    raise
+                return None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
             raise InputError(
                 f"{self._folder}: another run is writing there: wait for its end, or choose "
-                "another --output"
+                "another folder"
             ) from None
         except OSError as error:
             logger.warning(

@@ -1,0 +1,103 @@
+"""Whether the numbers in label maps mean the classes of their data set.
+
+A label map that was given another palette, or other numbers, still holds valid labels: of other
+classes. What betrays it are the colors of its palette, and which numbers occur in it.
+"""
+
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+import numpy as np
+from PIL import Image
+
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.heads import IGNORED_LABEL
+
+Color = Tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelMeaning:
+    """What numbers in the label maps of a data set, called `title`, mean.
+
+    ids: the number of each class. colors: (R, G, B) of each class in the palette of label maps that
+    have one; None: they are not published. remedy: what to do about one that means something else.
+    """
+
+    title: str
+    ids: Tuple[int, ...]
+    colors: Optional[Tuple[Color, ...]] = None
+    remedy: str = "take the published label map, or a grey one of the published numbers"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the numbers are the classes themselves."""
+        return self.ids == tuple(range(len(self.ids)))
+
+    def check(self, image: Image.Image, path: PathLike) -> None:
+        """Check a label map, a picture of mode L or P.
+
+        Raises InputError, naming its file, where a class in it has the color of something else, and
+        where classes are numbered from 0 though they have other ids.
+        """
+        counts = np.array(image.histogram())
+        if image.mode == "P" and self.colors is not None:
+            self._check_colors(image, counts, path)
+        self._check_numbers(counts, path)
+
+    def warning(self, counts: np.ndarray) -> Optional[str]:
+        """What is strange about how often each number (256,) occurs in label maps, if anything.
+
+        Few pixels of the ids beyond the number of classes, which are two thirds of Cityscapes'
+        classes, and many of small numbers that are no ids: it looks as if numbered from 0.
+        """
+        beyond, foreign = self._beyond, self._foreign
+        other = [number for number in foreign if number]  # 0 is often what is not labeled
+        if 2 * len(beyond) < len(self.ids) or 2 * counts[beyond].sum() >= counts[other].sum():
+            return None
+        return (
+            f"ids of classes of {self.title} such as {min(beyond)} and {max(beyond)} hardly "
+            f"occur in the label maps, others such as {min(other)} do: they look as if numbered "
+            "from 0 (trainIds); expected the published ids"
+        )
+
+    @property
+    def _beyond(self) -> List[int]:
+        """Ids that no numbering from 0 has."""
+        return [number for number in self.ids if number >= len(self.ids)]
+
+    @property
+    def _foreign(self) -> List[int]:
+        """What a numbering from 0 has, but is no id."""
+        return sorted(set(range(len(self.ids))) - set(self.ids))
+
+    def _check_colors(self, image: Image.Image, counts: np.ndarray, path: PathLike) -> None:
+        found = _palette(image)
+        used = [(number, color) for number, color in zip(self.ids, self.colors) if counts[number]]
+        if all(found[number] == (number,) * 3 for number, _ in used):
+            return  # shades of grey, which say nothing
+        for number, color in used:
+            if found[number] != color:
+                raise InputError(
+                    f"{path}: label {number} has the color {found[number]} in its palette, "
+                    f"{self.title} has {color}: the labels were numbered anew by whatever wrote "
+                    f"the palette; {self.remedy}"
+                )
+
+    def _check_numbers(self, counts: np.ndarray, path: PathLike) -> None:
+        last = len(self.ids) - 1
+        from_zero = counts[self._foreign].any() and not counts[last + 1 : IGNORED_LABEL].any()
+        if from_zero and counts[IGNORED_LABEL]:
+            raise InputError(
+                f"{path}: has labels of 0 to {last} and {IGNORED_LABEL}, as if numbered from 0 "
+                f"(trainIds), expected the ids of {self.title}, {self.ids[0]} to {self.ids[-1]}, "
+                f"and 0 for what has no label; {self.remedy}"
+            )
+
+
+def _palette(image: Image.Image) -> List[Optional[Color]]:
+    """The color of each index; None beyond those in the file."""
+    values = iter(image.getpalette("RGB"))
+    colors: List[Optional[Color]] = list(zip(values, values, values))
+    return colors + [None] * (256 - len(colors))

@@ -1,0 +1,221 @@
+"""What lies in tar and zip files: plain files below the archive's folder, and nothing else."""
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Callable, Iterator, NamedTuple, Tuple
+
+from rnw.errors import InputError
+from rnw.files import open_regular
+
+DAMAGED = (  # what the readers of tar and zip files raise beside OSError
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
+    RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
+)
+LARGEST_READ = 1 << 28  # bytes at once: a header may announce more than the memory holds
+UNPACK = "unpack it with another tool (7z) and give the folder"
+_BLOCK = 512  # of a tar file
+_CHUNK = 1 << 20
+_ZIP = b"PK"
+_COMPRESSED_TARS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+_OTHERS = (
+    (b"Rar!", f"a RAR archive: {UNPACK}"),
+    (b"7z\xbc\xaf\x27\x1c", f"a 7z archive: {UNPACK}"),
+    (b"\x28\xb5\x2f\xfd", f"a Zstandard archive: {UNPACK}"),
+    (b"<", "a web page, perhaps of a site that asks to sign in: sign in and download the archive"),
+)
+_ZIP_METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+    zipfile.ZIP_BZIP2,
+    zipfile.ZIP_LZMA,
+)
+_METHOD_NAMES = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "xz", 98: "PPMd"}
+_KINDS = {
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a named pipe",
+}
+
+
+class Member(NamedTuple):
+    """A plain file in an archive: its name and size, where it lies there, and what opens it."""
+
+    name: str
+    size: int
+    position: int
+    open: Callable[[], IO[bytes]]
+
+
+def read_members(archive: Path, inside: str = "") -> Iterator[Member]:
+    """The plain files under `inside` ('' or 'folder/'), named from there.
+
+    The archive is a tar file, compressed or not, or a zip file, whatever its name; tar files in a
+    tar file (`n01440764.tar`) are taken as folders. Raises InputError for what is no archive, for
+    one that is damaged or cannot be read here, and for members that are links or devices or would
+    lie elsewhere.
+    """
+    with reading(archive):
+        with open_regular(archive) as file:
+            start = file.read(_BLOCK)
+        kind = next(
+            (text for signature, text in _OTHERS if start.lstrip().startswith(signature)), ""
+        )
+        if kind:
+            raise InputError(f"{archive}: is {kind}")
+        members = _zip_members if start.startswith(_ZIP) else _tar_members
+        yield from members(archive, inside)
+
+
+def read_chunks(archive: Path, member: Member) -> Iterator[bytes]:
+    """The content of a member in pieces; raises InputError where the archive is damaged."""
+    with reading(archive), member.open() as source:
+        while chunk := source.read(_CHUNK):
+            yield chunk
+
+
+def unpacked_size(archive: Path, inside: str = "") -> int:
+    """How many bytes the files under `inside` take, or for a plain tar file hardly more than that.
+
+    Raises InputError as `read_members`.
+    """
+    with reading(archive), open_regular(archive) as file:
+        start = file.read(_BLOCK)
+    if start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS))):
+        return sum(member.size for member in read_members(archive, inside))
+    return archive.stat().st_size
+
+
+@contextlib.contextmanager
+def reading(archive: Path) -> Iterator[None]:
+    """Raise InputError, with the archive's name and what to do, for all that reading it raises."""
+    try:
+        yield
+    except InputError:
+        raise
+    except NotImplementedError as error:
+        raise InputError(f"{archive}: {error}; {UNPACK}") from error
+    except FileExistsError as error:
+        raise InputError(
+            f"{error.filename}: a file or a dead link is in the place of a folder; remove it"
+        ) from error
+    except (OSError, *DAMAGED) as error:
+        if getattr(error, "errno", None):
+            raise InputError(f"{error.filename or archive}: {error.strerror}") from error
+        raise InputError(f"{archive}: truncated or damaged: {error}; download it again") from error
+    except Exception as error:  # whatever the parsers meet in files that were made by hand
+        raise InputError(f"{archive}: cannot be read as an archive: {error!r}; {UNPACK}") from error
+
+
+def _zip_members(archive: Path, inside: str) -> Iterator[Member]:
+    with open_regular(archive) as file, zipfile.ZipFile(file) as outer:
+        for info in outer.infolist():
+            if info.is_dir():
+                continue
+            name = _below(archive, info.filename)
+            if name.startswith(inside):
+                _check_zipped(archive, info)
+                position = info.header_offset + info.compress_size
+                opened = partial(outer.open, info)
+                yield Member(name[len(inside) :], info.file_size, position, opened)
+
+
+def _check_zipped(archive: Path, info: zipfile.ZipInfo) -> None:
+    """Raises InputError for a member that is no plain file or cannot be unpacked here."""
+    mode = stat.S_IFMT(info.external_attr >> 16)
+    if mode not in (0, stat.S_IFREG):
+        kind = "a symbolic link" if mode == stat.S_IFLNK else "no plain file"
+        raise InputError(f"{archive}: holds {info.filename!r}, {kind}; {UNPACK}")
+    if info.flag_bits & 1:
+        raise InputError(f"{archive}: {info.filename!r} in it is encrypted; {UNPACK}")
+    if info.compress_type not in _ZIP_METHODS:
+        name = _METHOD_NAMES.get(info.compress_type, "unknown")
+        raise InputError(
+            f"{archive}: {info.filename!r} in it is compressed by method {info.compress_type} "
+            f"({name}), which is not read here; {UNPACK}"
+        )
+
+
+def _tar_members(archive: Path, inside: str) -> Iterator[Member]:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open_regular(archive))
+        stream = _Bounded(stack.enter_context(_uncompressed(file)))
+        outer = stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))
+        for tar, member, name in _files(archive, outer):
+            if name.startswith(inside):
+                opened = partial(tar.extractfile, member)
+                yield Member(name[len(inside) :], member.size, file.tell(), opened)
+
+
+@contextlib.contextmanager
+def _uncompressed(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    start = file.read(_BLOCK)
+    file.seek(0)
+    for signature, open_compressed in _COMPRESSED_TARS:
+        if start.startswith(signature):
+            with open_compressed(file) as stream:
+                yield stream
+                while stream.read(_CHUNK):  # up to the checksum at its end
+                    pass
+            return
+    yield file
+
+
+class _Bounded:
+    """A file for `tarfile` that reads no more than LARGEST_READ bytes at once."""
+
+    def __init__(self, file: IO[bytes]):
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self._read = file.read
+
+    def read(self, size: int) -> bytes:
+        if size > LARGEST_READ:
+            raise tarfile.ReadError(f"a header or a file of {size:,} bytes")
+        return self._read(size)
+
+
+_Found = Tuple[tarfile.TarFile, tarfile.TarInfo, str]
+
+
+def _files(archive: Path, tar: tarfile.TarFile) -> Iterator[_Found]:
+    """The plain files of a tar file and of those in it, each with its name."""
+    while (member := tar.next()) is not None:
+        tar.members.clear()  # millions of them
+        if member.isdir():
+            continue
+        name = _below(archive, member.name)
+        if not member.isfile() or member.issparse():
+            kind = _KINDS.get(member.type, "no plain file")
+            raise InputError(f"{archive}: holds {member.name!r}, {kind}; {UNPACK}")
+        if name.endswith(".tar"):
+            with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
+                folder = name[: -len(".tar")]
+                yield from ((*found, f"{folder}/{file}") for *found, file in _files(archive, inner))
+        else:
+            yield tar, member, name
+    _check_end(tar)
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(_BLOCK).strip(b"\0"):
+        raise tarfile.ReadError(f"neither a file nor the end at byte {tar.offset}")
+
+
+def _below(archive: Path, name: str) -> str:
+    """The name of a plain file below the archive's folder; raises InputError for another one."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.name or "\0" in name:
+        raise InputError(
+            f"{archive}: holds {name!r}, which names no file below its folder; {UNPACK}"
+        )
+    return str(path)

@@ -1,0 +1,152 @@
+"""TABLE of picture formats, told by content, and the one way in which Pillow opens a picture.
+
+What is no row of the table is never handed to Pillow, which would start other programs for some.
+"""
+
+import contextlib
+import io
+import re
+import warnings
+from typing import Iterator, Sequence
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from rnw.errors import InputError
+
+MAX_BYTES = (1 << 29) - 1  # of a file; that of a record in a pack, too
+MAX_PIXELS = 178_956_970  # where Pillow, as it is set by default, takes a picture for an attack
+DIMMEST = 16  # of 255: what deep pixels must reach, or else they do not mean what they seem to
+REMEDY = "convert it to PNG or JPEG"
+
+FORMATS = {  # by the names that Pillow gives them
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "WEBP": rb"RIFF....WEBP",
+    "BMP": rb"BM",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "GIF": rb"GIF8[79]a",
+    "PPM": rb"P[1-6Ff]\s",
+}
+LABEL_FORMATS = ("PNG", "BMP", "TIFF", "GIF", "PPM")  # those that keep every value
+_NOT_READ = {
+    "AVIF": rb"....ftyp(?:....)*?avi[fs]",
+    "HEIC": rb"....ftyp(?:he[iv][cmsx]|m[is]f[12])",
+    "JPEG XL": rb"\xff\x0a|\0{3}\x0cJXL ",
+    "JPEG 2000": rb"\0{3}\x0cjP  |\xff\x4f\xff\x51",
+    "EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "PDF": rb"%PDF",
+    "SVG": rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<svg\b",
+    "Photoshop": rb"8BPS",
+}
+_HEAD = 1024  # bytes that tell a format
+
+# Of pictures that are refused here, or that are read all the same.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def _find_format(content: bytes, table: dict) -> str:
+    """The name in `table` of what `content` starts as, or nothing."""
+    head = content[:_HEAD]
+    return next((name for name, start in table.items() if re.match(start, head, re.DOTALL)), "")
+
+
+def _check_format(content: bytes, formats: Sequence[str]) -> str:
+    """The format of a picture's file; raises InputError for one that is not among `formats`."""
+    found = _find_format(content, FORMATS)
+    if found in formats:
+        return found
+    if found:
+        raise InputError(f"{found} does not keep every value; expected {', '.join(formats)}")
+    other = _find_format(content, _NOT_READ)
+    if other:
+        raise InputError(f"it is of format {other}; {REMEDY}")
+    raise InputError(f"it starts with {content[:16]!r}" if content else "it is empty")
+
+
+@contextlib.contextmanager
+def open_picture(
+    content: bytes, name: str, what: str = "an image", formats: Sequence[str] = tuple(FORMATS)
+) -> Iterator[Image.Image]:
+    """A picture's file as Pillow opens it: its header is read, its pixels are not yet.
+
+    Raises InputError, naming it, where it cannot be read as `what`: for another format than
+    `formats`, for more than MAX_PIXELS, and for whatever Pillow raises in the block.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey or class 0
+    try:
+        found = _check_format(content, formats)
+        with Image.open(io.BytesIO(content), formats=(found,)) as image:
+            _check_pixels(image)
+            yield image
+    except Image.UnidentifiedImageError:
+        problem = f"a {found} file that is damaged or of an uncommon kind"
+    except Image.DecompressionBombError:
+        problem = f"it has more than {MAX_PIXELS:,} pixels; scale it down"
+    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
+        problem = str(error) or type(error).__name__
+    else:
+        return
+    raise InputError(f"{name}: cannot be read as {what}: {problem}")
+
+
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+
+
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """The pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
+
+    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same colour;
+    floating-point numbers are from 0 to 1, or to 255. Raises InputError for numbers beyond, and for
+    16 bits or floating point that would become all but black: they have another range.
+    """
+    if not _is_deep(image):
+        return _colours(image)
+    pixels = _numbers_to_rgb(np.array(image)) if _is_numbers(image) else _colours(image)
+    if pixels.max() < DIMMEST:
+        raise InputError(
+            f"it would be black, its brightest pixel {pixels.max()} of 255, expected at least "
+            f"{DIMMEST}: it uses too little of the range that 16 bits or floating point have; "
+            "scale it, or save it with 8 bits"
+        )
+    return pixels
+
+
+def _colours(image: Image.Image) -> np.ndarray:
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _is_numbers(image: Image.Image) -> bool:
+    """Whether Pillow gives the pixels as they are stored, in 16 or 32 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a picture, not yet decoded, has more than 8 bits a channel."""
+    if _is_numbers(image):
+        return True
+    kinds = [tile[3] for tile in image.tile]  # what tells how pixels are unpacked
+    if image.format == "PPM":
+        return any(isinstance(kind, tuple) and kind[-1] > 255 for kind in kinds)
+    return image.format in ("PNG", "TIFF") and ";16" in str(kinds)
+
+
+def _numbers_to_rgb(values: np.ndarray) -> np.ndarray:
+    """Grey (H, W) of 16 bits, in whatever type, or of floating point to (H, W, 3) uint8."""
+    whole = np.issubdtype(values.dtype, np.integer)
+    low, high = values.min(), values.max()
+    most = 65535 if whole else 1 if high <= 1 else 255
+    if not (low >= 0 and high <= most):  # nor what is not a number
+        raise InputError(
+            f"its numbers are from {low:g} to {high:g}, expected from 0 to "
+            f"{'65535' if whole else '1, or to 255'}; scale it, or save it with 8 bits"
+        )
+    return grey_to_rgb((values >> 8 if whole else np.rint(values * (255 / most))).astype(np.uint8))
+
+
+def grey_to_rgb(grey: np.ndarray) -> np.ndarray:
+    """Grey (H, W) as colours (H, W, 3)."""
+    return np.repeat(grey[:, :, None], 3, axis=2)
