@@ -3,11 +3,13 @@
 They are read from lists in the form that `rnw prepare` writes.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Sequence, Union
 
 from rnw.data import voc
 from rnw.data.catalog import DATASETS, SEGMENTATION, Dataset, SegmentationDataset
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import IGNORED, read_labelled
 from rnw.data.readers import read_listed
 from rnw.errors import InputError
@@ -26,7 +28,7 @@ def dataset_or_numbered(name: str, classes: int) -> Dataset:
         Path("data", name),
         classes,
         lambda: _numbered(classes),
-        _reader(read_listed),
+        _reader(partial(read_listed, tool="")),
         "train",
         "val",
         recipe="",
@@ -43,17 +45,19 @@ def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDat
         return SEGMENTATION[name]
     if classes > IGNORED:
         raise InputError(f"{classes} classes: expected at most {IGNORED}, label maps have 8 bits")
+    meaning = LabelMeaning(_title(name), tuple(range(classes)))
     return SegmentationDataset(
         name,
-        _title(name),
+        meaning.title,
         Path("data", name),
         tuple(_numbered(classes)),
         voc.palette(classes),
-        _reader(read_labelled),
+        _reader(partial(read_labelled, tool="", meaning=meaning)),
         {"val": 0},
         LARGEST,
         recipe="",
         test_size=TEST_SIZE,
+        meaning=meaning,
         known=False,
     )
 
@@ -81,6 +85,6 @@ def _reader(read: Callable[..., Any]) -> Callable[[Path, str], Any]:
                 f"{listing}: no such list, and the weights are for no data set that is known: give "
                 "--dataset, or a list of its pictures in --data-root"
             )
-        return read(root, split, "")
+        return read(root, split)
 
     return read_own
