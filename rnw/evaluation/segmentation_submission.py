@@ -16,6 +16,7 @@ from PIL import Image
 
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.members import DAMAGED
+from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import (
     LABELS,
@@ -216,13 +217,10 @@ def _check_picture(
     name: str, content: bytes, size: Size, dataset: SegmentationDataset
 ) -> Iterator[str]:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_picture(content, name, "an image", LABEL_FORMATS) as image:
             image.load()
-    except Image.UnidentifiedImageError:
-        yield f"{name}: cannot be read as an image"
-        return
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        yield f"{name}: cannot be read as an image: {error}"
+    except InputError as error:
+        yield str(error)
         return
     if image.size != size[::-1]:
         yield f"{name}: {image.width}x{image.height} pixels, expected {size[1]}x{size[0]}"
