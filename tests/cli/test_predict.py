@@ -58,7 +58,11 @@ def test_top(rnw, checkpoint, pictures, top, count):
 def test_text_says_the_same(rnw, checkpoint, pictures):
     predictions = _predictions(rnw, checkpoint, "--top", 2, *pictures[:2])
     code, out, err = rnw("predict", "--weights", checkpoint, "--top", 2, *pictures[:2])
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == (
+        f"{LABEL[11:-6]} (10 classes, width 0.03125), stride 8, pooling 'pad', told by "
+        f"{LABEL}_ep-symbol.json\n"
+    )
     expected = []
     for prediction in predictions:
         expected.append([prediction["image"]])
