@@ -48,3 +48,18 @@ def job_processes(*variables):
         except (OSError, UnicodeDecodeError):
             continue  # it has ended, or is another user's
     return found
+
+
+def reading_processes(parent=None):
+    """Processes that read pictures for `parent`, by default this one, and are not yet gone."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+            command = (status.parent / "cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        mine = int(fields["PPid"]) == (parent or os.getpid())
+        if mine and b"rnw.data.processes" in command and fields["State"][0] != "Z":
+            found.append(int(status.parent.name))
+    return found

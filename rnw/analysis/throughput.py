@@ -8,6 +8,7 @@ import contextlib
 import io
 import statistics
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +23,7 @@ from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.loader import Loader, Loading
 from rnw.data.readers import ImageList
+from rnw.data.waiting import never
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
@@ -125,13 +127,19 @@ def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -
 
 
 def _rate_of_two_loaders(listed: ImageList, size: int) -> float:
+    over = threading.Event()  # also when Ctrl-C arrives, which only this thread is told of
     with ThreadPoolExecutor(2) as pool:
-        return sum(pool.map(lambda _: _loader_rate(listed, size, 1), range(2)))
+        try:
+            return sum(pool.map(lambda _: _loader_rate(listed, size, 1, over.is_set), range(2)))
+        finally:
+            over.set()
 
 
-def _loader_rate(listed: ImageList, size: int, workers: int) -> float:
+def _loader_rate(
+    listed: ImageList, size: int, workers: int, stopped: Callable[[], bool] = never
+) -> float:
     loader = Loader(listed, BATCH, 0, size=size, loading=Loading(workers=workers))
-    with contextlib.closing(loader.epoch(0)) as batches:
+    with contextlib.closing(loader.epoch(0, stopped=stopped)) as batches:
         next(batches)  # the processes have started
         start = time.perf_counter()
         done = sum(len(labels) for _, labels in batches)

@@ -111,6 +111,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "published": result.published,
         "numbering": result.numbering,
         "subset": result.subset,
+        "by_name": result.by_name,
     }
     if per_class:
         fields["per_class"] = [row._asdict() for row in result.classes]
@@ -120,7 +121,8 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
     if result.subset:
-        click.echo(f"labels of a subset of {result.subset} classes: for networks trained on it")
+        whose = "taken by name as those of all" if result.by_name else "for networks trained on it"
+        click.echo(f"labels of a subset of {result.subset} classes, {whose}")
     click.echo(str(result.protocol))
     if len(result.scales) > 1:
         for scale, scores in result.scales.items():

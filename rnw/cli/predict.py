@@ -1,15 +1,24 @@
 """`rnw predict`: what a network sees in pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import click
 
-from rnw.cli.common import FILE, device_options, json_option, print_json, protocol_options
+from rnw.cli.common import (
+    FILE,
+    device_options,
+    json_option,
+    print_json,
+    print_line,
+    protocol_options,
+)
+from rnw.errors import InputError
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
-    from rnw.evaluation.segmenter import Segmenter
+    from rnw.evaluation.classification import Prediction
+    from rnw.evaluation.segmentation_pictures import SegmentedPicture
 
 
 @click.command()
@@ -34,11 +43,11 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Print the most probable classes of each of IMAGES.
+    """Print the most probable classes of each of IMAGES, files or folders of them.
 
-    With a segmentation network, IMAGES may be folders too: write a label map, an overlay with a
-    legend and the area of each class to DIR, and print the areas; the protocol is that of
-    `rnw eval-seg`.
+    With a segmentation network, write a label map, an overlay with a legend and the area of each
+    class to DIR, and print the areas; the protocol is that of `rnw eval-seg`. Pictures are taken
+    upright, one at a time; those that cannot be read are named at the end, with status 1.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.data.catalog import SEGMENTATION  # needs an extra
@@ -50,49 +59,52 @@ def command(
         raise click.UsageError("'-o' is for the pictures of a segmentation network")
     if not segmentation and any(given not in (None, ()) for given in protocol.values()):
         raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
+    bad: List[InputError] = []
     if segmentation:
-        from rnw.evaluation.segmenter import load_segmenter  # starts MXNet
+        from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
+        from rnw.evaluation.segmenter import load_segmenter
 
         model = load_segmenter([weights], contexts).tested_by(**protocol)
-        _segment(model, images, output, overwrite, as_json)
+        found = predict_pictures(model, images, output, overwrite=overwrite, on_bad=bad.append)
+        done = _show(found, _area_lines, as_json)
+        if done and not as_json:
+            print_line(f"pictures in {output}")
     else:
-        _classify(weights, contexts, images, top, as_json)
+        from rnw.evaluation.classification import load_model, predict  # starts MXNet
+
+        found = predict(load_model(weights, contexts), images, top=top, on_bad=bad.append)
+        done = _show(found, _class_lines, as_json)
+    _name_bad(bad, done)
 
 
-def _classify(
-    weights: Path, contexts: list, images: Tuple[Path, ...], top: int, as_json: bool
-) -> None:
-    from rnw.evaluation.classification import load_model, predict  # starts MXNet
-
-    predictions = predict(load_model(weights, contexts), images, top=top)
-    if as_json:
-        print_json({"predictions": [_as_dict(prediction) for prediction in predictions]})
-        return
+def _show(predictions: Iterable[Any], lines: Callable[[Any], Iterator[str]], as_json: bool) -> int:
+    """Print each prediction as it comes, or all as one object; how many there were."""
+    done, kept = 0, []
     for prediction in predictions:
-        click.echo(prediction.image)
-        for number, name, probability in prediction.classes:
-            click.echo(f"  {probability:7.4f}  {number:4}  {name}")
+        done += 1
+        if as_json:
+            kept.append(prediction.as_dict())
+        else:
+            for line in (prediction.image, *lines(prediction)):
+                print_line(line)
+    if kept:
+        print_json({"predictions": kept})
+    return done
 
 
-def _as_dict(prediction) -> dict:
-    keys = ("class", "name", "probability")
-    return {
-        "image": prediction.image,
-        "classes": [dict(zip(keys, entry)) for entry in prediction.classes],
-    }
+def _class_lines(prediction: "Prediction") -> Iterator[str]:
+    for number, name, probability in prediction.classes:
+        yield f"  {probability:7.4f}  {number:4}  {name}"
 
 
-def _segment(
-    model: "Segmenter", images: Tuple[Path, ...], output: Path, overwrite: bool, as_json: bool
-) -> None:
-    from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
+def _area_lines(prediction: "SegmentedPicture") -> Iterator[str]:
+    for area in prediction.areas:
+        yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
 
-    predictions = predict_pictures(model, images, output, overwrite=overwrite)
-    if as_json:
-        print_json({"predictions": [prediction.as_dict() for prediction in predictions]})
-        return
-    for prediction in predictions:
-        click.echo(prediction.image)
-        for area in prediction.areas:
-            click.echo(f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}")
-    click.echo(f"pictures in {output}")
+
+def _name_bad(bad: Sequence[InputError], done: int) -> None:
+    """End with status 1 if some pictures could not be read, 2 if none could."""
+    for error in bad:
+        print_line(f"Error: {error}", err=True)
+    if bad:
+        raise SystemExit(1 if done else 2)

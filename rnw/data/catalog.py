@@ -10,6 +10,7 @@ import numpy as np
 
 from rnw.data import ade20k, cityscapes, pascal_context, readers, shapes, voc
 from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.ilsvrc12_ids import WORDNET_IDS
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import read_label
 from rnw.data.lists import CLASSES_FILE, read_classes
@@ -35,7 +36,8 @@ class Dataset:
     """A classification data set, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
-    times the training crop. `published` is the number of training images as published.
+    times the training crop. `published` is the number of training images as published, `class_ids`
+    what names the classes, by label, where data is prepared.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     recipe: str
     test_scale: Fraction = Fraction(1)
     published: Optional[int] = None  # None: embedded, so that they can always be counted
+    class_ids: Tuple[str, ...] = ()
 
 
 DATASETS: Dict[str, Dataset] = {
@@ -66,6 +69,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="model_a",
             test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
             published=ILSVRC12.images["train"],
+            class_ids=WORDNET_IDS,
         ),
         Dataset(
             "places365-cls",
@@ -79,6 +83,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="places365_a2",
             test_scale=Fraction(10, 7),  # as ILSVRC
             published=PLACES365.images["train"],
+            class_ids=PLACES365_NAMES,
         ),
         Dataset(
             "digits",

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -21,8 +21,8 @@ def read_devkit(source: Path) -> Annotations:
     Raises InputError for files that are missing or of another form.
     """
     synsets = _read_synsets(source)
-    words = dict(zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist()))
-    images = dict(zip(synsets["WNID"].tolist(), map(int, synsets["num_train_images"])))
+    words = {synset.number: synset.wnid for synset in synsets}
+    images = {synset.wnid: synset.images for synset in synsets}
     val = {}
     for number, line in enumerate(read_member(source, GROUND_TRUTH).splitlines(), 1):
         name = words.get(int(line)) if line.strip().isdigit() else None
@@ -40,8 +40,7 @@ def read_class_numbers(source: Path) -> Dict[str, int]:
 
     Raises InputError for files that are missing or of another form.
     """
-    synsets = _read_synsets(source)
-    return dict(zip(synsets["WNID"].tolist(), map(int, synsets["ILSVRC2012_ID"])))
+    return {synset.wnid: synset.number for synset in _read_synsets(source)}
 
 
 def find_devkit(root: Path) -> Optional[Path]:
@@ -53,15 +52,26 @@ def find_devkit(root: Path) -> Optional[Path]:
     return next((folder for folder in folders if (folder / files.probe).is_file()), None)
 
 
-def _read_synsets(source: Path) -> Any:
-    """The rows of meta.mat for low-level synsets: those that pictures are labelled with."""
+class _Synset(NamedTuple):
+    """A class: ILSVRC2012_ID, WordNet id and the number of its training pictures."""
+
+    number: int
+    wnid: str
+    images: int
+
+
+def _read_synsets(source: Path) -> List[_Synset]:
+    """The low-level synsets of meta.mat: those that pictures are labelled with."""
     from scipy.io import loadmat  # of an extra, and slow to import
 
     content = read_member(source, META)
     try:
-        synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
-        synsets["ILSVRC2012_ID"], synsets["WNID"], synsets["num_train_images"]
-        return synsets[synsets["num_children"] == 0]
+        rows = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+        return [
+            _Synset(int(row["ILSVRC2012_ID"]), str(row["WNID"]), int(row["num_train_images"]))
+            for row in rows
+            if row["num_children"] == 0
+        ]
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(
             f"{source}: {META} cannot be read ({error}); expected that of ILSVRC 2012"
@@ -98,4 +108,6 @@ ILSVRC12 = Publication(
         read_devkit,
         kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
     ),
+    class_kind="a WordNet id such as n01440764",
+    class_names=r"n\d{8}",
 )

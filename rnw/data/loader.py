@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rnw.data.crops import Cropping, LabelledCrops
 from rnw.data.prefetch import Bad, Batch, Pictures, prepare
 from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
+from rnw.data.waiting import Waiting, never
 from rnw.errors import InputError, look_up
 from rnw.runtime import cpu_cores
 
@@ -23,13 +24,15 @@ class Loading(NamedTuple):
     decoder: a row of `rnw.data.augmentation.DECODERS`. workers: how many processes (or threads)
     make batches ahead, with 0 the caller makes them; with None one less than there are cores.
     skip_bad: a picture that cannot be read, or that ends the process reading it, is warned of and
-    gives way to the next one of the list.
+    gives way to the next one of the list. patience: of a picture that is waited for so many seconds
+    a warning tells the name.
     """
 
     decoder: str = "opencv"
     workers: Optional[int] = None
     threads: bool = False
     skip_bad: bool = False
+    patience: float = 10
 
 
 BY_PROCESSES = Loading()
@@ -81,10 +84,13 @@ class Loader:
         self.skipped: Dict[str, str] = {}
         self.batches_per_epoch = self.examples // batch
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, number: int, start: int = 0, stopped: Callable[[], bool] = never
+    ) -> Iterator[Batch]:
         """The batches of epoch `number` (counted from 0) from batch `start` on.
 
-        Close it (or let it end) to end its processes. Raises InputError for a bad picture.
+        It ends early when `stopped()` turns true while pictures are waited for. Close it (or let it
+        end) to end its processes. Raises InputError for a bad picture.
         """
         order = np.random.RandomState([self._seed, number]).permutation(self.examples)
         batches = order[: self.batches_per_epoch * self._batch].reshape(-1, self._batch)
@@ -95,7 +101,8 @@ class Loader:
                 yield Batch(normalize(images[indices]), labels[indices].astype(np.float32))
             return
         workers, threads = self._loading.workers, self._loading.threads
-        ready = prepare(self._pictures, number, chosen, workers, threads)
+        waiting = Waiting(self._loading.patience, stopped)
+        ready = prepare(self._pictures, number, chosen, workers, threads, waiting)
         with contextlib.closing(ready):
             for batch, bad in ready:
                 self._note(bad)

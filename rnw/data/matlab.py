@@ -1,11 +1,13 @@
 """Label maps in MATLAB files."""
 
+import io
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
 import numpy as np
 
 from rnw.errors import InputError
+from rnw.files import read_bytes
 
 
 def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any], largest: int) -> np.ndarray:
@@ -16,8 +18,9 @@ def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any], largest: i
     """
     from scipy.io import loadmat  # of an extra, and slow to import
 
+    content = read_bytes(path)
     try:
-        labels = find(loadmat(path))
+        labels = np.asarray(find(loadmat(io.BytesIO(content))))
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(f"{path}: cannot be read as a label map: {error!r}") from error
     if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "iu":

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Callable, Iterator, NamedTuple, Tuple
 
 from rnw.errors import InputError
+from rnw.files import open_regular
 
 DAMAGED = (  # what the readers of tar and zip files raise beside OSError
     *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
@@ -64,7 +65,7 @@ def read_members(archive: Path, inside: str = "") -> Iterator[Member]:
     lie elsewhere.
     """
     with reading(archive):
-        with archive.open("rb") as file:
+        with open_regular(archive) as file:
             start = file.read(_BLOCK)
         kind = next(
             (text for signature, text in _OTHERS if start.lstrip().startswith(signature)), ""
@@ -87,7 +88,7 @@ def unpacked_size(archive: Path, inside: str = "") -> int:
 
     Raises InputError as `read_members`.
     """
-    with reading(archive), archive.open("rb") as file:
+    with reading(archive), open_regular(archive) as file:
         start = file.read(_BLOCK)
     if start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS))):
         return sum(member.size for member in read_members(archive, inside))
@@ -116,7 +117,7 @@ def reading(archive: Path) -> Iterator[None]:
 
 
 def _zip_members(archive: Path, inside: str) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as outer:
+    with open_regular(archive) as file, zipfile.ZipFile(file) as outer:
         for info in outer.infolist():
             if info.is_dir():
                 continue
@@ -146,7 +147,7 @@ def _check_zipped(archive: Path, info: zipfile.ZipInfo) -> None:
 
 def _tar_members(archive: Path, inside: str) -> Iterator[Member]:
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(archive.open("rb"))
+        file = stack.enter_context(open_regular(archive))
         stream = _Bounded(stack.enter_context(_uncompressed(file)))
         outer = stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))
         for tar, member, name in _files(archive, outer):

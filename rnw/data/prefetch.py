@@ -1,12 +1,19 @@
 """Batches of samples, made in the caller or ahead of it by threads or processes."""
 
+import contextlib
+import queue
+import threading
+import time
 from collections import ChainMap, deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from functools import partial
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.data.processes import Processes
+from rnw.data.processes import END_SECONDS, Processes
+from rnw.data.waiting import NOTHING, POLL_SECONDS, Waiting, Watch
 from rnw.errors import InputError
 
 AHEAD = 2  # batches that are being made while one is used
@@ -102,11 +109,13 @@ def prepare(
     batches: np.ndarray,
     workers: int,
     threads: bool,
+    waiting: Waiting,
 ) -> Iterator[Tuple[Batch, Bad]]:
     """Each row of indices (batches, N) as a batch of N, and the bad pictures met on the way.
 
-    `workers` threads or processes make it ahead; without any, the caller when he asks for it.
-    Raises InputError for a picture that cannot be read or that ends a process.
+    `workers` threads or processes make it ahead; without any, the caller when he asks for it. It
+    ends early where `waiting` is told to stop. Raises InputError for a picture that cannot be read
+    or that ends a process.
     """
     size = batches.shape[1]
     if workers == 0:
@@ -114,41 +123,67 @@ def prepare(
             batch = pictures.new_batch(size)
             yield batch, pictures.fill(batch, epoch, indices, range(size))
         return
-    with (_Threads if threads else Processes)(pictures, size, workers) as team:
+    with (_Threads if threads else Processes)(pictures, size, workers, waiting) as team:
         pending: Deque[Any] = deque()
-        for indices in batches:
-            pending.append(team.submit(epoch, indices))
-            if len(pending) > AHEAD:
-                yield team.collect(pending.popleft())
-        while pending:
-            yield team.collect(pending.popleft())
+        for place in range(len(batches) + AHEAD):
+            if place < len(batches):
+                pending.append(team.submit(epoch, batches[place]))
+            if place >= AHEAD:
+                collected = team.collect(pending.popleft())
+                if collected is None:
+                    return
+                yield collected
 
 
 class _Threads:
-    """Makes each batch by several threads of this process."""
+    """Makes each batch by several threads of this process, which ends without them."""
 
-    def __init__(self, pictures: Pictures, size: int, workers: int):
-        self._pictures, self._size, self._workers = pictures, size, workers
-        self._pool = ThreadPoolExecutor(workers)
-        self._futures: List[Future] = []
+    def __init__(self, pictures: Pictures, size: int, workers: int, waiting: Waiting):
+        self._pictures, self._size, self._waiting = pictures, size, waiting
+        self._tasks: queue.Queue = queue.Queue()
+        self._reading = np.full(workers, NOTHING)
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), daemon=True)
+            for number in range(workers)
+        ]
 
     def __enter__(self) -> "_Threads":
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for future in self._futures:
-            future.cancel()
-        self._pool.shutdown()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._tasks.get_nowait()
+        for _ in self._threads:
+            self._tasks.put(None)
+        deadline = time.monotonic() + END_SECONDS
+        for thread in self._threads:  # but for those that hang
+            thread.join(max(0, deadline - time.monotonic()))
+
+    def _work(self, number: int) -> None:
+        on_picture = partial(self._reading.__setitem__, number)
+        for future, task in iter(self._tasks.get, None):
+            try:
+                future.set_result(self._pictures.fill(*task, on_picture))
+            except Exception as error:  # the caller raises it again
+                future.set_exception(error)
+            on_picture(NOTHING)
 
     def submit(self, epoch: int, indices: np.ndarray) -> Tuple[Batch, List[Future]]:
-        batch = self._pictures.new_batch(self._size)
-        futures = [
-            self._pool.submit(self._pictures.fill, batch, epoch, indices, rows)
-            for rows in (range(first, self._size, self._workers) for first in range(self._workers))
-        ]
-        self._futures = [future for future in self._futures if not future.done()] + futures
+        batch, futures = self._pictures.new_batch(self._size), []
+        for first in range(len(self._threads)):
+            futures.append(Future())
+            rows = range(first, self._size, len(self._threads))
+            self._tasks.put((futures[-1], (batch, epoch, indices, rows)))
         return batch, futures
 
-    def collect(self, submitted: Tuple[Batch, List[Future]]) -> Tuple[Batch, Bad]:
+    def collect(self, submitted: Tuple[Batch, List[Future]]) -> Optional[Tuple[Batch, Bad]]:
         batch, futures = submitted
+        watch = Watch(self._waiting.patience, self._pictures.maker.images, self._reading)
+        while wait_for(futures, POLL_SECONDS).not_done:
+            if self._waiting.stopped():
+                return None
+            watch.look(np.flatnonzero(self._reading != NOTHING))
         return batch, dict(ChainMap(*(future.result() for future in futures)))

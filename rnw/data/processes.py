@@ -1,12 +1,14 @@
 """Processes that make batches of pictures in memory shared with the caller.
 
 They start without the caller's `__main__` and without MXNet, whose threads a fork would break, and
-end with their pipe to the caller, however he ends. The memory has no name, so that none is left.
+end with the caller, however he ends. The memory has no name, so that none is left. What goes
+through a pipe is small: nobody waits for a process that does not take it out.
 """
 
 import contextlib
 import mmap
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,11 +19,13 @@ from collections import ChainMap, deque
 from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import cv2
 import numpy as np
 
+from rnw.children import die_with
+from rnw.data.waiting import NOTHING, POLL_SECONDS, Waiting, Watch
 from rnw.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 
 LENT = 2  # batches of the memory that a caller may hold: the one before, and the one asked for
 SLOTS = 3 + LENT  # and those that are being made
-NOTHING = -1  # is being read
-_START = "import sys; sys.path[:] = {}; from rnw.data.processes import main; main({}, {}, {})"
+END_SECONDS = 1  # in which a killed process is gone, unless the system itself hangs
+_START = "import sys; sys.path[:] = {}; from rnw.data.processes import main; main{}"
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # keeps memory for the next picture: to get it anew
@@ -40,46 +44,59 @@ _FOR_CALLER_ALONE = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Memory:
-    """In an open file: the index of the picture that each process reads, and SLOTS batches."""
+    """In an open file: the index of the picture that each process reads, and SLOTS batches.
 
-    def __init__(self, file: int, workers: int, values: int):
-        self._values = values
-        self._map = mmap.mmap(file, self.size(workers, values))
+    Of a batch there are the indices of its pictures and the numbers that are made of them.
+    """
+
+    def __init__(self, file: int, workers: int, size: int, values: int):
+        self._size, self._values = size, values
+        self._map = mmap.mmap(file, self.bytes(workers, size, values))
         self.reading = np.frombuffer(self._map, np.int64, workers)
 
     @staticmethod
-    def size(workers: int, values: int) -> int:
-        """Bytes that are needed for batches of so many numbers."""
-        return 8 * workers + SLOTS * 4 * values
+    def bytes(workers: int, size: int, values: int) -> int:
+        """How large it is for batches of so many pictures and numbers."""
+        return 8 * workers + SLOTS * (8 * size + 4 * values)
+
+    def indices(self, slot: int) -> np.ndarray:
+        """The pictures of one of the batches, int64."""
+        start = 8 * (len(self.reading) + slot * self._size)
+        return np.frombuffer(self._map, np.int64, self._size, start)
 
     def batch(self, slot: int) -> np.ndarray:
         """The numbers of one of the batches, float32; its arrays have it as their `base`."""
-        start = 8 * len(self.reading) + slot * 4 * self._values
+        start = 8 * (len(self.reading) + SLOTS * self._size) + slot * 4 * self._values
         return np.frombuffer(self._map, np.float32, self._values, start)
 
 
 class Processes:
     """Makes each batch by several processes, each its own rows."""
 
-    def __init__(self, pictures: "Pictures", size: int, workers: int):
-        self._pictures, self._size = pictures, size
-        values = pictures.values(size)
-        self._file = _nameless_file(_Memory.size(workers, values))
-        self._memory = _Memory(self._file, workers, values)
+    def __init__(self, pictures: "Pictures", size: int, workers: int, waiting: Waiting):
+        self._pictures, self._size, self._waiting = pictures, size, waiting
+        shape = workers, size, pictures.values(size)
+        self._file = _nameless_file(_Memory.bytes(*shape))
+        self._memory = _Memory(self._file, *shape)
         self._lent: Dict[int, weakref.ref] = {}
         self._parts: Dict[int, List[Bad]] = {}
         self._workers: List[_Worker] = []
 
     def __enter__(self) -> "Processes":
-        for number in range(len(self._memory.reading)):
-            self._workers.append(_Worker(number, self._file))
-        for worker in self._workers:  # which start meanwhile
-            self._instruct(worker)
+        self._workers = self._start(range(len(self._memory.reading)))
         return self
+
+    def _start(self, numbers: Iterable[int]) -> List["_Worker"]:
+        self._memory.reading[list(numbers)] = NOTHING
+        with _pickled(self._pictures) as pictures:
+            files = self._file, pictures
+            return [_Worker(n, files, (len(self._memory.reading), self._size)) for n in numbers]
 
     def __exit__(self, *exception: object) -> None:
         for worker in self._workers:
-            worker.stop()
+            worker.kill()
+        for worker in self._workers:
+            worker.wait()
         os.close(self._file)
 
     def submit(self, epoch: int, indices: np.ndarray) -> int:
@@ -87,16 +104,22 @@ class Processes:
         held = [slot for slot, flat in self._lent.items() if flat() is not None]
         slot = next(n for n in range(SLOTS) if n not in self._parts and n not in held)
         self._parts[slot] = []
+        self._memory.indices(slot)[:] = indices
         for worker in self._workers:
-            worker.give((slot, epoch, indices))
+            worker.give((slot, epoch))
         return slot
 
-    def collect(self, slot: int) -> Tuple["Batch", "Bad"]:
-        """The batch in a slot, and the bad pictures met on the way."""
+    def collect(self, slot: int) -> Optional[Tuple["Batch", "Bad"]]:
+        """The batch in a slot, and the bad pictures met on the way; None once told to stop."""
+        images = self._pictures.maker.images
+        watch = Watch(self._waiting.patience, images, self._memory.reading)
         while len(self._parts[slot]) < len(self._workers):
+            if self._waiting.stopped():
+                return None
             busy = {worker.connection: worker for worker in self._workers if worker.tasks}
-            for connection in wait(list(busy)):
+            for connection in wait(list(busy), POLL_SECONDS):
                 self._receive(busy[connection])
+            watch.look(worker.number for worker in busy.values())
         return self._lend(slot), dict(ChainMap(*self._parts.pop(slot)))
 
     def _lend(self, slot: int) -> "Batch":
@@ -131,75 +154,92 @@ class Processes:
             self._pictures.deadly[index] = error
         if not self._pictures.skip_bad or (index == NOTHING and not worker.has_answered):
             raise InputError(error)
-        worker.stop()
-        successor = _Worker(worker.number, self._file)
+        worker.kill()
+        (successor,) = self._start([worker.number])
         self._workers[worker.number] = successor
-        self._instruct(successor)
         for task in worker.tasks:
             successor.give(task)
 
-    def _instruct(self, worker: "_Worker") -> None:
-        self._memory.reading[worker.number] = NOTHING
-        worker.send((self._pictures, len(self._workers), self._size))
-
 
 class _Worker:
-    """A process as the caller sees it, with the tasks that it has not answered."""
+    """A process as the caller sees it, with the tasks that it has not answered.
 
-    def __init__(self, number: int, memory: int):
+    files: the memory, and the pictures that `_pickled` wrote. shape: the number of processes, and
+    of pictures in a batch.
+    """
+
+    def __init__(self, number: int, files: Tuple[int, int], shape: Tuple[int, int]):
         self.number, self.has_answered = number, False
         self.tasks: Deque[Any] = deque()
         self.connection, theirs = Pipe()
-        command = _START.format(sys.path, theirs.fileno(), memory, number)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_CALLER_ALONE)  # which it inherits
+        passed = (theirs.fileno(), *files)
+        command = _START.format(sys.path, (os.getpid(), passed, number, shape))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_CALLER_ALONE)  # until it has begun
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", command],
                 stdin=subprocess.DEVNULL,
                 env={**_ENVIRONMENT, **os.environ},
-                pass_fds=(theirs.fileno(), memory),
+                pass_fds=passed,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
 
     def give(self, task: Any) -> None:
-        """Add to what it is to do: slot, epoch and indices of a batch."""
+        """Add to what it is to do: slot and epoch of a batch. That it died shows elsewhere."""
         self.tasks.append(task)
-        self.send(task)
-
-    def send(self, message: Any) -> None:
-        """Send, unless it died: that shows when its answer is read."""
         with contextlib.suppress(OSError):
-            self.connection.send(message)
+            self.connection.send(task)
 
     def end(self) -> str:
         """How it ended, once it has."""
         code = self._process.wait()
         return f"status {code}" if code >= 0 else signal.Signals(-code).name
 
-    def stop(self) -> None:
+    def kill(self) -> None:
         """End it at once: nothing that it does is worth waiting for."""
         self.connection.close()
         self._process.kill()
-        self._process.wait()
+
+    def wait(self) -> None:
+        """Wait until it is gone, or until it is clear that the system keeps it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
 
 
-def main(connection_file: int, memory_file: int, number: int) -> None:
-    """What process `number` does until the caller closes the connection."""
+def main(caller: int, files: Tuple[int, int, int], number: int, shape: Tuple[int, int]) -> None:
+    """What process `number` does until the caller closes the connection or ends."""
+    _leave_signals_to(caller)
     cv2.setNumThreads(0)
+    connection_file, memory_file, pictures_file = files
     connection = Connection(connection_file)
+    with os.fdopen(pictures_file, "rb") as file, mmap.mmap(file.fileno(), 0) as content:
+        pictures = pickle.loads(content)
+    workers, size = shape
+    memory = _Memory(memory_file, workers, size, pictures.values(size))
+    on_picture = partial(memory.reading.__setitem__, number)
     with contextlib.suppress(EOFError, OSError):
-        pictures, workers, size = connection.recv()
-        memory = _Memory(memory_file, workers, pictures.values(size))
-        on_picture = partial(memory.reading.__setitem__, number)
         while True:
-            slot, epoch, indices = connection.recv()
-            rows = range(number, len(indices), workers)
+            slot, epoch = connection.recv()
             batch = pictures.batch(size, memory.batch(slot))
-            reply = _fill(pictures, batch, epoch, indices, rows, on_picture)
+            rows = range(number, size, workers)
+            reply = _fill(pictures, batch, epoch, memory.indices(slot), rows, on_picture)
             on_picture(NOTHING)
             connection.send(reply)
+
+
+def _leave_signals_to(caller: int) -> None:
+    """Let him decide what Ctrl-C and SIGTERM mean, for as long as he lives."""
+
+    def end_without_caller(received: int, frame: Any) -> None:
+        if os.getppid() != caller:
+            os._exit(128 + received)
+
+    die_with(caller)
+    for received in _FOR_CALLER_ALONE:
+        signal.signal(received, end_without_caller)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_CALLER_ALONE)
 
 
 def _fill(pictures: "Pictures", *task: Any) -> Any:
@@ -212,7 +252,16 @@ def _fill(pictures: "Pictures", *task: Any) -> Any:
         return RuntimeError(traceback.format_exc())
 
 
-def _nameless_file(size: int) -> int:
+@contextlib.contextmanager
+def _pickled(pictures: "Pictures") -> Iterator[int]:
+    """An open file for processes to read them from, each for itself."""
+    with os.fdopen(_nameless_file(), "wb") as file:
+        pickle.dump(pictures, file, pickle.HIGHEST_PROTOCOL)
+        file.flush()
+        yield file.fileno()
+
+
+def _nameless_file(size: int = 0) -> int:
     """An open file of `size` bytes that no folder holds: in memory where the system has such."""
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("batches")

@@ -2,19 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
     Dataset,
-    check_labels,
     find_dataset,
     prepared_classes,
     read_examples,
 )
-from rnw.data.readers import check_aspect, read_image
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
     Baseline,
@@ -24,6 +23,7 @@ from rnw.evaluation.baselines import (
     load_baseline,
 )
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
+from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.predictions import Kept, fingerprint
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.scores import (
@@ -53,7 +53,7 @@ class Evaluation(NamedTuple):
     alone, the largest first, `classes` those of each class. `published` is the published protocol
     and score of a released file tested as published; `numbering` is what a submission numbers
     classes by; `subset` is the number of classes if the data was prepared with fewer than the
-    official ones, whose labels only a network trained on it knows.
+    official ones, `by_name` whether its labels were taken by name as those of all classes.
     """
 
     dataset: str
@@ -66,6 +66,7 @@ class Evaluation(NamedTuple):
     published: Optional[str] = None
     numbering: Optional[str] = None
     subset: Optional[int] = None
+    by_name: bool = False
 
     @property
     def top1(self) -> float:
@@ -110,6 +111,11 @@ class Prediction(NamedTuple):
 
     image: str
     classes: List[Tuple[int, str, float]]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        keys = ("class", "name", "probability")
+        return {"image": self.image, "classes": [dict(zip(keys, entry)) for entry in self.classes]}
 
 
 def load_model(
@@ -196,19 +202,22 @@ def evaluate(
         check_predictions_file(save, overwrite)
     dataset, split = model.dataset, model.dataset.test_split
     examples = read_examples(dataset, split, data_root)
-    prepared = prepared_classes(dataset, data_root)
-    _check_classes(model, data_root, examples.labels, prepared)
+    subset = prepared_classes(dataset, data_root)
+    _check_classes(model, subset)
+    labels = match_labels(dataset, split, data_root, examples.labels, model.classes, "the network")
+    examples = with_labels(examples, labels)
+    own = subset if len(subset) == model.classes else ()
     numbering = None
     if save is not None:
         root = data_root or dataset.root or Path()
-        numbering = find_numbering(dataset, root, devkit, _labels(model, prepared))
+        numbering = find_numbering(dataset, root, devkit, own or None)
     kept = _open_kept(model, examples, predictions, overwrite)
     _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
         write_predictions(save, probabilities, examples, numbering)
-    labels, best = examples.labels, top_classes(probabilities)
+    best = top_classes(probabilities)
     return Evaluation(
         dataset.name,
         split,
@@ -216,10 +225,11 @@ def evaluate(
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
-        class_accuracies(best, labels, prepared or dataset.class_names()),
+        class_accuracies(best, labels, own or dataset.class_names()),
         _published(model),
         numbering.description if numbering else None,
-        len(prepared) or None,
+        len(subset) or None,
+        bool(subset and not own),
     )
 
 
@@ -279,9 +289,7 @@ class _Speedometer:
         return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
-def _check_classes(
-    model: Model, data_root: Optional[Path], labels: np.ndarray, prepared: Sequence[str]
-) -> None:
+def _check_classes(model: Model, prepared: Sequence[str]) -> None:
     """Raises InputError unless the network is for the data set, or for the subset prepared."""
     dataset = model.dataset
     if model.classes not in (dataset.classes, len(prepared)):
@@ -290,17 +298,6 @@ def _check_classes(
             f"the network is for {model.classes} classes, {dataset.title} has {dataset.classes}"
             f"{subset}"
         )
-    check_labels(dataset, dataset.test_split, data_root, labels, model.classes, "the network")
-
-
-def _labels(model: Model, prepared: Sequence[str]) -> Optional[Sequence[str]]:
-    """The names by which a submission knows the network's classes.
-
-    None: the official ones; none: not known, as it was trained on a subset and has more outputs.
-    """
-    if not prepared:
-        return None
-    return prepared if len(prepared) == model.classes else ()
 
 
 def _published(model: Model) -> Optional[str]:
@@ -329,32 +326,31 @@ def make_validator(
 
     def validate(net: Network) -> Dict[str, float]:
         model = _own_model(net, dataset, contexts)._replace(in_training=True)
-        split, labels = dataset.test_split, examples.labels
-        check_labels(dataset, split, data_root, labels, model.classes, "the network")
+        split, classes = dataset.test_split, model.classes
+        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the network")
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
-            "loss": cross_entropy(probabilities, examples.labels),
-            "top-1": top_accuracy(probabilities, examples.labels, 1),
-            "top-5": top_accuracy(probabilities, examples.labels, 5),
+            "loss": cross_entropy(probabilities, labels),
+            "top-1": top_accuracy(probabilities, labels, 1),
+            "top-5": top_accuracy(probabilities, labels, 5),
         }
 
     return validate
 
 
-def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
-    """The `top` most probable classes of each image file.
+def predict(
+    model: Model, paths: Sequence[PathLike], *, top: int = 5, on_bad: OnBad = stop_at
+) -> Iterator[Prediction]:
+    """The `top` most probable classes of each image file, and of those in folders, one by one.
 
-    Raises InputError for a file that is missing, no image, or too long and thin a one, before any
-    is classified.
+    `on_bad` as for `read_photographs`. Raises InputError for a folder without images.
     """
-    images = [check_aspect(read_image(path), str(path)) for path in paths]
     names = _names(model)
-    probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
-    predictions = []
-    for path, row, best in zip(paths, probabilities, top_classes(probabilities, top)):
+    for path, image in read_photographs(find_images(paths), on_bad):
+        probabilities = _average_scales(model, [image].__getitem__, images=1, batch=1)
+        (row,), (best,) = probabilities, top_classes(probabilities, top)
         classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
-        predictions.append(Prediction(str(path), classes))
-    return predictions
+        yield Prediction(str(path), classes)
 
 
 def _names(model: Model) -> Sequence[str]:

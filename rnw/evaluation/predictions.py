@@ -16,7 +16,8 @@ from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
-from rnw.files import atomic_write, open_regular
+from rnw.files import open_regular
+from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
 DAMAGED_ARRAYS = (  # what NumPy and JSON raise of files that are none of theirs
@@ -71,8 +72,8 @@ class Kept:
     def save(self) -> None:
         """Write what is not written yet."""
         if self.path is not None and self.done > self._saved:
-            with atomic_write(self.path) as file:
-                np.savez(file, probabilities=self.all(), origin=json.dumps(self._origin))
+            origin = np.array(json.dumps(self._origin))
+            write_npz(self.path, {"probabilities": self.all(), "origin": origin})
             self._saved = self.done
         self._saved_at = time.monotonic()
 

@@ -5,12 +5,12 @@ from typing import Any, Optional
 
 from rnw.data.catalog import (
     check_label_maps,
-    check_labels,
     find_dataset,
     find_segmentation_dataset,
     read_examples,
     read_pictures,
 )
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.training.recipes import Recipe, SegmentationRecipe
 
@@ -26,8 +26,8 @@ def read_training_examples(recipe: Recipe, data_root: Optional[Path] = None) -> 
     dataset = find_dataset(recipe.dataset)
     split = dataset.train_split
     examples = read_examples(dataset, split, data_root)
-    check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
-    return examples
+    labels = match_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
+    return with_labels(examples, labels)
 
 
 def _read_pictures(recipe: SegmentationRecipe, data_root: Optional[Path]) -> Any:

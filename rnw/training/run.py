@@ -28,6 +28,7 @@ from rnw.training.checkpoints import (
     save_checkpoint,
 )
 from rnw.training.examples import read_training_examples
+from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
@@ -278,7 +279,8 @@ class _Run:
         """Scores of a step are read after the next one is under way, unless it saves."""
         self._stopwatch = Stopwatch(self.updates)
         unread = None
-        for done, batch in enumerate(self.loader.epoch(self.epoch, self.step), self.step + 1):
+        batches = self.loader.epoch(self.epoch, self.step, self._may_stop_now)
+        for done, batch in enumerate(batches, self.step + 1):
             output = self.trainer.step(*batch)
             self._read(unread)
             unread = output
@@ -288,6 +290,13 @@ class _Run:
                 self._save_state()
                 self._stop_if_asked()
         self._read(unread)
+        if self.step < self.loader.batches_per_epoch:  # stopped while pictures were waited for
+            self._save_state()
+            self._stop(self.kvstore.stop.received)
+
+    def _may_stop_now(self) -> bool:
+        """Whether to wait for no more pictures: of several workers, all make the same steps."""
+        return self.kvstore.workers == 1 and self.kvstore.stop.received is not None
 
     def _is_due(self, step: int) -> bool:
         every = self.checkpointing.every
@@ -298,6 +307,7 @@ class _Run:
         if output is None:
             return
         self.history.append(self.kvstore.share(self.score(output)))
+        report_step()
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
@@ -383,8 +393,11 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         if self.kvstore.stopping is not None:
-            logger.info("stopped by signal %d", self.kvstore.stopping)
-            raise RunStoppedError(self.kvstore.stopping)
+            self._stop(self.kvstore.stopping)
+
+    def _stop(self, number: int) -> None:
+        logger.info("stopped by signal %d", number)
+        raise RunStoppedError(number)
 
 
 def _check_all_alike(

@@ -6,9 +6,10 @@ original's in all. PyTorch projects have names of their own (`names.py`).
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -26,16 +27,21 @@ from rnw.weights.containers import (
     TORCH_CHECKPOINT,
     Container,
     container_of,
+    read_weights,
 )
 from rnw.weights.fit import label_of, network_of_label, structure_of
 from rnw.weights.labels import ModelLabel
 from rnw.weights.names import (
     COUNTER,
+    DATA_PARALLEL,
     RESNET38D,
     WIDER_RESNET,
     WRN38,
     Naming,
+    common_prefix,
     find_naming,
+    find_prefix,
+    is_ours,
     rename_to_ours,
     rename_to_theirs,
 )
@@ -85,7 +91,7 @@ class Format:
         if len(self.containers) == 1:
             return self.containers[0]
         for container in self.containers:
-            if Path(path).suffix in container.suffixes:
+            if container.names(path):
                 return container
         known = ", ".join(suffix for c in self.containers for suffix in c.suffixes)
         raise InputError(f"{path}: expected a file name that ends in one of {known}")
@@ -147,25 +153,42 @@ class _Source(NamedTuple):
     parameters: Dict[str, np.ndarray]
     unknown: Dict[str, np.ndarray]
     foreign: bool
+    notes: Sequence[str] = ()
 
 
 def _read(path: PathLike) -> _Source:
-    container = container_of(path)
-    arrays = container.read(path)
-    scheme = find_naming(arrays)
-    if scheme is None:
-        arrays = {key: array for key, array in arrays.items() if not key.endswith(COUNTER)}
-        parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
-        if len(parameters) != len(arrays):
-            raise InputError(f"{path}: two entries stand for the same parameter")
-        return _Source(parameters, {}, container is not PARAMS)
+    arrays = read_weights(path)
     with naming(path):
-        renamed = rename_to_ours(arrays, scheme)
-    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True)
+        prefix = find_prefix(arrays)
+        below = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
+        beside = {key: array for key, array in arrays.items() if not key.startswith(prefix)}
+        folder = common_prefix(key.split(":", 1)[-1] for key in arrays)
+        notes = [f"all entries lie below `{folder}`"] * (folder not in ("", DATA_PARALLEL))
+        scheme = find_naming(below)
+        if scheme is None:
+            foreign = container_of(path) is not PARAMS
+            return _Source(_by_plain_names(below), beside, foreign, notes)
+        renamed = rename_to_ours(below, scheme)
+    left = {prefix + key: below[key] for key in renamed.left}
+    return _Source(renamed.entries, {**left, **beside}, True, notes)
+
+
+def _by_plain_names(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Entries of MXNet and of ResNets by our names; others, where that tells them apart, too."""
+    arrays = rename_resnet({k: array for k, array in arrays.items() if not k.endswith(COUNTER)})
+    uses = Counter(map(_plain_name, arrays))
+    parameters: Dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        name = _plain_name(key)
+        name = name if uses[name] == 1 or is_ours(name) else key
+        if name in parameters:
+            raise InputError(f"two entries stand for the same parameter, {name}; one is {key!r}")
+        parameters[name] = array
+    return parameters
 
 
 def _plain_name(key: str) -> str:
-    return key.split(":", 1)[-1].rsplit(".", 1)[-1]
+    return re.split("[./]", key.split(":", 1)[-1])[-1]
 
 
 def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
@@ -243,7 +266,7 @@ def convert(
         raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
     check_free(target, overwrite=overwrite)
     found = _read(source)
-    parameters, notes = found.parameters, listed("left out", found.unknown)
+    parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
     if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
         parameters, done = surgery.replace_classifier(structure_of(source, parameters), parameters)
         notes += done

@@ -14,7 +14,7 @@ from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig,
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import read_parameters
 from rnw.weights.fit import is_resnet, network_of, resnet_of, width_of
-from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
+from rnw.weights.ndarray_file import BFLOAT16, Entry, as_float32, list_arrays, windows
 
 Shape = Tuple[int, ...]
 
@@ -136,9 +136,7 @@ def statistics(array: np.ndarray) -> Statistics:
 
 
 def _numbers(window: np.ndarray) -> np.ndarray:
-    if window.dtype == BFLOAT16:  # the upper half of a float32
-        window = (window["bfloat16"].astype(np.uint32) << 16).view(np.float32)
-    return window.astype(np.float64)
+    return (as_float32(window) if window.dtype == BFLOAT16 else window).astype(np.float64)
 
 
 class ValueDifference(NamedTuple):

@@ -25,6 +25,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
+from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -59,6 +60,11 @@ _TYPE_FLAGS = {dtype: flag for flag, dtype in ELEMENT_TYPES.items()}
 _WINDOW = 1 << 20  # values
 
 
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """The values of a BFLOAT16 array, which is the upper half of a float32."""
+    return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+
+
 class Entry(NamedTuple):
     """One array of a file: a read-only memory map, and how it is stored.
 
@@ -71,6 +77,13 @@ class Entry(NamedTuple):
     version: str
     device: Optional[str]
     offset: int
+
+
+def check_is_file(path: PathLike) -> None:
+    """Raise InputError where there is no file, or something that is none."""
+    if not Path(path).is_file():
+        there = "is a folder, expected a file" if Path(path).is_dir() else "no such file"
+        raise InputError(f"{path}: {there}")
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -172,8 +185,7 @@ class _Reader:
         self.path = Path(path)
         self.scalars = scalars
         self.ambiguous = False
-        if not self.path.is_file():
-            raise InputError(f"{path}: no such file")
+        check_is_file(path)
         if self.path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; download or copy it again")
         try:
@@ -200,11 +212,14 @@ class _Reader:
         return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what))[0]
 
     def read(self) -> List[Entry]:
-        start = self.buffer[:512].tobytes()
+        start = self.buffer[:START].tobytes()
         if start[:8] != struct.pack("<Q", FILE_MAGIC):
+            kind = explain(start)
             raise InputError(
                 f"{self.path}: not a .params file of MXNet: expected it to start with the bytes "
-                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')} at byte 0{_guess(start)}"
+                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')} at byte 0"
+                + f"; this is {kind}"
+                * bool(kind)
             )
         self.take(16, "the header")
         entries = [self.array(i) for i in range(self.count(4, "arrays"))]
@@ -277,27 +292,3 @@ class _Reader:
         if any(dimension < 0 for dimension in shape) or values > MAX_VALUES:
             raise self.fail(f"{what} has the impossible shape {shape}")
         return shape
-
-
-# how a file starts that people take for weights: what it is and what to do
-_FOREIGN = {
-    b"version https://git-lfs": "a Git LFS pointer, fetch the file itself",
-    b"PK\x03\x04": "a zip archive, a NumPy .npz or a PyTorch file",
-    b"\x1f\x8b": "a gzip file, unpack it first",
-    b"\x80": "a Python pickle, perhaps an old PyTorch file",
-    b"\x89HDF": "an HDF5 file",
-    b"\x93NUMPY": "a NumPy .npy file",
-    b"{": "JSON text, perhaps the graph beside the weights",
-    bytes(8): "filled with zeros, download it again",
-}
-
-
-def _guess(start: bytes) -> str:
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
-        return "; this is a web page saved under that name, download the file itself"
-    if start[8:9] == b"{":
-        return "; this is probably a safetensors file"
-    kinds = (kind for first, kind in _FOREIGN.items() if start.startswith(first))
-    kind = next(kinds, None)
-    return f"; this is {kind}" if kind else ""

@@ -12,7 +12,7 @@ from rnw.files import PathLike, atomic_write
 from rnw.networks import layers
 from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig
-from rnw.weights.containers import require
+from rnw.weights.onnx_file import require
 from rnw.weights.safetensors_file import release_pages
 from rnw.weights.surgery import to_half
 

@@ -17,6 +17,7 @@ from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 Parameters = Mapping[str, np.ndarray]
 
 ONE_CONV = "1 conv"
+LISTED = 12  # so many names are shown one by one
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ UNCHANGED = Surgery()
 
 
 def listed(what: str, names: Iterable[str]) -> List[str]:
-    """A line that lists `names`, or none."""
-    listing = ", ".join(names)
-    return [f"{what}: {listing}"] * bool(listing)
+    """A line that lists `names`, the first of them where they are many, or none."""
+    names = list(names)
+    if len(names) > LISTED:
+        return [f"{what}: {len(names)} entries, first {', '.join(names[:3])}"]
+    return [f"{what}: {', '.join(names)}"] * bool(names)
 
 
 def features_only(parameters: Parameters) -> Dict[str, np.ndarray]:

@@ -96,9 +96,17 @@ def test_refused_sources_write_nothing(refused, content, wording):
     assert list(Path().iterdir()) == [Path("source")]
 
 
-@pytest.mark.parametrize("source", ["absent", "."])
-def test_refuses_what_is_no_file(refused, source):
-    assert f"{source}: no such file" in refused("convert", source, "target", "--to", "module")
+@pytest.mark.parametrize(
+    ("source", "wording"),
+    [
+        ("absent", "absent: no such file"),
+        (".", ".: is a folder, expected a file"),
+        ("", "'' is the name of no file"),
+        ("a\0b", r"'a\x00b' is the name of no file"),
+    ],
+)
+def test_refuses_what_is_no_file(refused, source, wording):
+    assert refused("convert", source, "target", "--to", "module") == f"Error: {wording}\n"
 
 
 @pytest.mark.parametrize("options", [(), ("--to", "torch")])
@@ -194,7 +202,8 @@ main(sys.argv[1:])
         ("x.npz", "npz", None),
         ("x.safetensors", "resnet38d", None),
         ("x.npz", "wider_resnet", None),
-        ("x.pth", "resnet38d", "torch"),
+        ("x.pth", "resnet38d", None),
+        ("x.pth.tar", "wrn38", None),
         ("x.onnx", "onnx", "onnx"),
     ],
 )

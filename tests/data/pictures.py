@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import time
 
 import cv2
 import numpy as np
@@ -101,3 +102,21 @@ class BrokenList(ImageList):
 
     def read(self, index):
         return {}[index]
+
+
+class HangingList(ImageList):
+    """A list of pictures, reading one of which takes until there is a file `go_on` beside it."""
+
+    hanging = 3
+
+    def read(self, index):
+        while index == self.hanging and not (self.root / "go_on").exists():
+            time.sleep(0.01)
+        return super().read(index)
+
+
+class UnreadyList(ImageList):
+    """A list of pictures that no process gets to see."""
+
+    def __reduce__(self):
+        return signal.pause, ()

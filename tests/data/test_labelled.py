@@ -34,7 +34,7 @@ def test_a_list_without_any_label_map_is_one_of_pictures_alone():
     write_pairs("test.lst", UNLABELLED)
     assert Path("test.lst").read_bytes() == "a/one.jpg\na/two é.jpg\n".encode()
     assert read_pairs("test.lst") == UNLABELLED
-    assert not read_labelled(Path(), "test", "", LabelMeaning("plain", (0,))).has_labels
+    assert not read_labelled(Path(), "test", "", LabelMeaning("the data set", (0, 1))).has_labels
 
 
 @pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg"])
@@ -91,7 +91,7 @@ def test_label_maps_become_classes():
     np.testing.assert_array_equal(mapped.label(0), [[255, 0, 1], [0, 255, 255]])
     write_pairs("train.lst", UNLABELLED)
     with pytest.raises(InputError, match=r"^a/two é\.jpg: its labels are not published"):
-        read_labelled(Path(), "train", "", LabelMeaning("plain", (0,))).label(1)
+        read_labelled(Path(), "train", "", LabelMeaning("x", (0, 1))).label(1)
 
 
 def test_the_indices_of_a_palette_are_the_labels():

@@ -21,10 +21,13 @@ from tests.data.pictures import (
     THIN,
     BrokenList,
     DeadlyList,
+    HangingList,
+    UnreadyList,
     encode,
     good_pictures,
     write_pictures,
 )
+from tests.jobs import reading_processes
 
 COUNT, SIZE, BATCH, SEED = 26, 16, 6, 3
 WAYS = [(0, False), (1, False), (2, False), (3, False), (1, True), (2, True), (7, True)]
@@ -224,21 +227,6 @@ def test_a_fault_of_reading_shows_its_traceback(tmp_path):
         list(_loader(images, 4, workers=2, skip_bad=True).epoch(0))
 
 
-def _children(parent=None):
-    """Processes that read pictures for `parent`, and are not yet gone."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
-            command = (status.parent / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            continue
-        mine = int(fields["PPid"]) == (parent or os.getpid())
-        if mine and b"rnw.data.processes" in command and fields["State"][0] != "Z":
-            found.append(int(status.parent.name))
-    return found
-
-
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
 
@@ -247,7 +235,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 def test_no_process_is_left(images, end):
     batches = _loader(images, workers=2).epoch(0)
     next(batches)
-    assert len(_children()) == 2
+    assert len(reading_processes()) == 2
     if end == "close":
         batches.close()
     elif end == "exhaust":
@@ -255,7 +243,7 @@ def test_no_process_is_left(images, end):
     else:
         with pytest.raises(KeyboardInterrupt):
             batches.throw(KeyboardInterrupt)
-    assert _children() == []
+    assert reading_processes() == []
 
 
 @needs_proc
@@ -263,7 +251,7 @@ def test_no_process_is_left(images, end):
 def test_signals_are_left_to_the_caller(images, expected, number):
     batches = _loader(images, workers=2).epoch(2)
     first = next(batches)
-    for process in _children():
+    for process in reading_processes():
         os.kill(process, number)
     _assert_equal(_joined([first, *batches]), expected)
 
@@ -273,7 +261,7 @@ def test_a_process_that_is_killed_while_idle_ends_the_epoch(images):
     batches = _loader(images, 1, workers=1).epoch(0)
     next(batches)
     time.sleep(1)
-    os.kill(_children()[0], signal.SIGKILL)
+    os.kill(reading_processes()[0], signal.SIGKILL)
     with pytest.raises(InputError, match=r"died \(SIGKILL\)"):
         list(batches)
 
@@ -285,9 +273,75 @@ def test_a_process_that_is_killed_while_idle_is_replaced(images):
     batches = loader.epoch(0)
     first = next(batches)
     time.sleep(1)
-    os.kill(_children()[0], signal.SIGKILL)
+    os.kill(reading_processes()[0], signal.SIGKILL)
     _assert_equal(_joined([first, *batches]), expected)
     assert loader.skipped == {}
+
+
+def _hanging(folder):
+    return HangingList(folder, list(good_pictures(COUNT)), np.arange(COUNT))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_picture_that_hangs_is_named_and_waited_for_until_a_stop(
+    tmp_path, caplog, expected, workers, threads
+):
+    named = f"{tmp_path}/3.jpg: is still being read after 0.05 s; waiting for it"
+    loader = _loader(_hanging(tmp_path), workers=workers, threads=threads, patience=0.05)
+    found = list(loader.epoch(2, stopped=lambda: named in caplog.messages))
+    assert caplog.messages.count(named) == 1
+    shown = [label for batch in found for label in batch.labels]
+    assert 3 not in shown
+    assert shown == expected[1][: len(shown)].tolist()
+    assert reading_processes() == []
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_a_slow_picture_is_warned_of_once(tmp_path, caplog, expected, threads):
+    polls = []
+
+    def let_go():
+        polls.append("/3.jpg" in caplog.text)
+        if sum(polls) == 3:
+            (tmp_path / "go_on").touch()
+        return False
+
+    loader = _loader(_hanging(tmp_path), workers=2, threads=threads, patience=0.05)
+    _assert_equal(_joined(loader.epoch(2, stopped=let_go)), expected)
+    assert caplog.text.count("/3.jpg") == 1
+
+
+def test_a_process_that_does_not_begin_is_waited_for_until_a_stop(tmp_path, caplog):
+    count = 100_000  # whose numbers no pipe holds
+    images = UnreadyList(tmp_path, ["0.jpg"] * count, np.zeros(count, np.int64))
+    loader = Loader(images, count // 5, 0, size=1, loading=Loading(workers=1, patience=0.05))
+    assert list(loader.epoch(0, stopped=lambda: bool(caplog.records))) == []
+    (warning,) = caplog.messages
+    assert (
+        warning == "a process that is to read pictures has not begun after 0.05 s; waiting for it"
+    )
+
+
+@needs_proc
+def test_a_stopped_process_is_left_behind_by_no_end(images):
+    batches = _loader(images, workers=2).epoch(0)
+    next(batches)
+    for process in reading_processes():
+        os.kill(process, signal.SIGSTOP)
+    batches.close()
+    assert reading_processes() == []
+
+
+@needs_proc
+def test_processes_block_no_signal(images):
+    batches = _loader(images, workers=2).epoch(0)
+    next(batches)
+    for process in reading_processes():
+        fields = Path(f"/proc/{process}/status").read_text().split("\n")
+        (blocked,) = (line.split()[1] for line in fields if line.startswith("SigBlk"))
+        assert int(blocked, 16) == 0
+    batches.close()
 
 
 READ_ON = """
@@ -301,15 +355,25 @@ for batch in Loader(images, 8, 0, size=64, loading=Loading(workers=2)).epoch(0):
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_processes_end_with_the_caller(images, number):
+@pytest.mark.parametrize(
+    ("number", "frozen"),
+    [
+        (signal.SIGKILL, False),
+        (signal.SIGINT, False),
+        (signal.SIGTERM, False),
+        (signal.SIGKILL, True),
+    ],
+)
+def test_processes_end_with_the_caller(images, number, frozen):
     run = [sys.executable, "-c", READ_ON]
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
     with subprocess.Popen(
         run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=images.root, env=environment
     ) as process:
         assert process.stdout.readline() == b"batch\n"
-        children = _children(process.pid)
+        children = reading_processes(process.pid)
+        for child in children if frozen else ():
+            os.kill(child, signal.SIGSTOP)
         process.send_signal(number)
         errors = process.communicate(timeout=20)[1]
     assert len(children) == 2

@@ -516,6 +516,45 @@ def test_label_maps_in_colour_and_with_other_labels_are_named(folders):
         _prepare("voc", folder)
 
 
+def _numbered(folders, numbers):
+    """Cityscapes with label maps of these numbers, in the place of its ids."""
+    folder = folders("cityscapes")
+    for path in (folder / "gtFine/val").rglob("*_labelIds.png"):
+        path.write_bytes(miniature.png(np.resize(numbers, read_label(path).shape)))
+    return folder
+
+
+def test_numbers_of_training_in_the_place_of_ids_are_refused(folders):
+    folder = _numbered(folders, [*range(19), 255])
+    with pytest.raises(
+        InputError, match=r"labelIds\.png: has labels of 0 to 18 and 255, as if num"
+    ):
+        _prepare("cityscapes", folder, splits=["val"])
+    assert not _lists()
+
+
+def test_numbers_that_look_like_those_of_training_are_told(folders, caplog):
+    folder = _numbered(folders, range(19))
+    _prepare("cityscapes", folder, splits=["train"])
+    assert caplog.messages == []
+    _prepare("cityscapes", folder, splits=["val"])
+    (message,) = caplog.messages
+    assert re.match(
+        r"data/val\.lst: ids of classes of Cityscapes such as 19 and 33 hardly occur", message
+    )
+
+
+def test_a_palette_of_other_colors_is_named(folders):
+    labels = miniature.voc_files()[1]["2007_000033"]
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette([value * 37 % 256 for value in range(768)])
+    folder = _spoil(folders, "voc", lambda content: content)
+    image.save(folder / MAPS["voc"])
+    with pytest.raises(InputError, match=r"2007_000033\.png: label 0 has the color \(0, 37, 74\)"):
+        _prepare("voc", folder, splits=["val"])
+    assert not _lists()
+
+
 def test_a_damaged_picture_is_named(folders):
     folder = folders("ade20k")
     path = folder / "ADEChallengeData2016/images/validation/ADE_val_00000001.jpg"

@@ -1,6 +1,8 @@
 """Training from pictures in files."""
 
 import logging
+import os
+import signal
 
 import mxnet as mx
 import pytest
@@ -12,6 +14,7 @@ from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from tests.data.pictures import BAD, ODD, good_pictures, write_pictures
+from tests.jobs import reading_processes
 from tests.training.stopping import stop_after
 
 LABEL = "pictures_rna-28-1-1-1-1-1-1-1_cls40"
@@ -34,8 +37,8 @@ def pictures(tmp_path, monkeypatch):
     return contents
 
 
-def _train(folder, devices=1, loading=BY_PROCESSES, **options):
-    recipe = find_recipe("digits", SHORT)
+def _train(folder, devices=1, loading=BY_PROCESSES, overrides=SHORT, **options):
+    recipe = find_recipe("digits", overrides)
     contexts = [mx.cpu(i) for i in range(devices)]
     return train(recipe, contexts, folder, loading=loading, **options)
 
@@ -62,6 +65,41 @@ def test_a_stopped_run_is_resumed(tmp_path, pictures):
         _train(tmp_path / "parts", on_step=stop_after(4))
     _train(tmp_path / "parts", resume=True, loading=Loading(workers=0))
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+
+
+class _SignalAtWarnings(logging.Handler):
+    """Sends this process SIGTERM for each warning, and keeps what they say."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_that_waits_for_a_frozen_process_is_stopped_and_resumed(tmp_path, pictures):
+    def freeze(progress):
+        for process in reading_processes():
+            os.kill(process, signal.SIGSTOP)
+
+    many_steps = (*SHORT, "batch=2", "epochs=1", "width=0.015625")
+    loading = Loading(workers=1, patience=1)
+    _train(tmp_path / "whole", overrides=many_steps, loading=Loading(workers=0))
+    handler = _SignalAtWarnings()
+    logging.getLogger("rnw.data.waiting").addHandler(handler)
+    try:
+        with pytest.raises(RunStoppedError, match="SIGTERM, everything is saved"):
+            _train(tmp_path / "run", overrides=many_steps, loading=loading, on_step=freeze)
+    finally:
+        logging.getLogger("rnw.data.waiting").removeHandler(handler)
+    assert handler.messages[-1].endswith("after 1 s; waiting for it")
+    assert reading_processes() == []
+    steps = [line for line in _log(tmp_path / "run").splitlines() if ", step " in line]
+    assert 1 <= len(steps) < 12
+    _train(tmp_path / "run", overrides=many_steps, loading=Loading(workers=0), resume=True)
+    assert _results(tmp_path / "run") == _results(tmp_path / "whole")
 
 
 def test_the_decoder_cannot_change_on_the_way(tmp_path, pictures):
