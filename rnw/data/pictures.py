@@ -55,7 +55,7 @@ def _check_format(head: bytes, formats: Sequence[str]) -> str:
     if found in formats:
         return found
     if found:
-        raise InputError(f"{found} does not keep every value; expected {', '.join(formats)}")
+        raise InputError(f"it is of format {found}, expected one of {', '.join(formats)}")
     other = _find_format(head, _NOT_READ)
     if other:
         raise InputError(f"it is of format {other}; {REMEDY}")
