@@ -217,7 +217,7 @@ def _check_picture(
     name: str, content: bytes, size: Size, dataset: SegmentationDataset
 ) -> Iterator[str]:
     try:
-        with open_picture(content, name, "an image", LABEL_FORMATS) as image:
+        with open_picture(io.BytesIO(content), name, "an image", LABEL_FORMATS) as image:
             image.load()
     except InputError as error:
         yield str(error)
