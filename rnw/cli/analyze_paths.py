@@ -178,6 +178,7 @@ def unravel(
         print_json(
             {
                 "network": found.name,
+                "told": found.told,
                 "units": found.units,
                 "effective_depth": found.depth,
                 "effective_depth_of_exact_sums": found.exact_depth,
@@ -189,6 +190,8 @@ def unravel(
         )
         return
     click.echo(str(found))
+    if found.told:
+        click.echo(found.told)
     click.echo(
         f"sub-networks trained end to end: {fraction:.0%} "
         f"({even_fraction:.0%} if all paths were alike)"

@@ -1,5 +1,6 @@
 """Decoding: image files, lists and packs of them, and data sets that fit into memory."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Sequence, Union
@@ -11,7 +12,7 @@ from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
 from rnw.data.pictures import MAX_BYTES, grey_to_rgb, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_regular
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
@@ -63,8 +64,9 @@ def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
     naming it, for what is no image, is too large, or has numbers of another range than `to_rgb`
     takes.
     """
-    with open_picture(content, name) as image:
-        pixels = to_rgb(image)
+    with open_picture(io.BytesIO(content), name) as image:
+        with naming(f"{name}: cannot be read as an image"):
+            pixels = to_rgb(image)
         turn = _UPRIGHT.get(_orientation(image)) if upright else None
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
@@ -145,7 +147,7 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
     path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)
     pack = pack_file(path)
-    if index_file(pack).is_file():
+    if index_file(pack).exists():
         check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)

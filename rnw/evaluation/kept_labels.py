@@ -1,5 +1,6 @@
 """Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
 
+import io
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -131,7 +132,7 @@ def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
 
 def picture_size(examples: Any, index: int) -> Size:
     """(height, width) of a picture, from its header; raises InputError when it cannot be read."""
-    with open_picture(examples.read(index), examples.name(index)) as image:
+    with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
         return image.size[::-1]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.members import DAMAGED
-from rnw.data.pictures import LABEL_FORMATS, open_picture
+from rnw.data.pictures import open_picture
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import (
     LABELS,
@@ -28,7 +28,7 @@ from rnw.evaluation.kept_labels import (
     read_kept,
 )
 from rnw.evaluation.score_maps import Size
-from rnw.files import atomic_write, check_free
+from rnw.files import atomic_write, check_free, read_bytes
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
@@ -112,7 +112,7 @@ def _content(
 ) -> bytes:
     classes = read_kept(predictions, name, dataset)
     if form.palette:
-        return labels_file(predictions, name).read_bytes()
+        return read_bytes(labels_file(predictions, name))
     buffer = io.BytesIO()
     Image.fromarray(label_numbers(dataset)[classes]).save(buffer, "png")
     return buffer.getvalue()
@@ -197,7 +197,7 @@ def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
 def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            yield file.relative_to(path).as_posix(), file.read_bytes()
+            yield file.relative_to(path).as_posix(), read_bytes(file)
 
 
 def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
@@ -217,7 +217,7 @@ def _check_picture(
     name: str, content: bytes, size: Size, dataset: SegmentationDataset
 ) -> Iterator[str]:
     try:
-        with open_picture(content, name, "an image", LABEL_FORMATS) as image:
+        with open_picture(io.BytesIO(content), name, formats=("PNG",)) as image:
             image.load()
     except InputError as error:
         yield str(error)

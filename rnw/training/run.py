@@ -12,16 +12,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import (
-    check_label_maps,
-    find_dataset,
-    find_segmentation_dataset,
-    read_examples,
-    read_pictures,
-)
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
-from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.locks import FolderLock
@@ -35,6 +27,7 @@ from rnw.training.checkpoints import (
     save_best,
     save_checkpoint,
 )
+from rnw.training.examples import read_training_examples
 from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
@@ -422,25 +415,10 @@ def _check_all_alike(
 def _loader(
     recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int], loading: Loading
 ) -> Loader:
-    size = input_size(recipe)
+    examples, size = read_training_examples(recipe, data_root), input_size(recipe)
     cropping: Optional[Cropping] = None
     if isinstance(recipe, SegmentationRecipe):
-        dataset = find_segmentation_dataset(recipe.dataset)
-        examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
-        if dataset.classes > recipe.classes:
-            raise InputError(
-                f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
-            )
-        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
-    else:
-        dataset = find_dataset(recipe.dataset)
-        split = dataset.train_split
-        examples = read_examples(dataset, split, data_root)
-        labels = match_labels(
-            dataset, split, data_root, examples.labels, recipe.classes, "the recipe"
-        )
-        examples = with_labels(examples, labels)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 

@@ -48,7 +48,8 @@ def test_report(rnw, checkpoint, tmp_path):
     assert [float(row["mean"]) for row in rows] == [row.mean for row in expected.lengths]
     assert [int(row["paths"]) for row in rows] == [1, 7, 21, 35, 35, 21, 7, 1]
     caption = (folder / CAPTION).read_text()
-    assert f"{expected}.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
+    assert f"{expected}.\n  Network: 28-1-1-1-1-1-1-1 (10 classes" in caption
+    assert f"-symbol.json.\n  Weights: {checkpoint.name}. 4 examples of digits, split" in caption
     assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 

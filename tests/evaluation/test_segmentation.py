@@ -318,7 +318,6 @@ def test_a_weights_file_says_all(fill):
     [
         ("shapes_rna-a1_cls7_s8_ep-0001.params", "fcn_a1", 7, "is for 7 classes, drawn shapes has"),
         ("shapes_rna-a1_cls5_ep-0001.params", "model_a1", 5, "holds a classifier, expected"),
-        ("cats_rna-a1_cls5_s8_ep-0001.params", "fcn_a1", 5, "unknown data set 'cats'"),
     ],
 )
 def test_other_weights_are_refused(name, network, classes, wording, fill):
