@@ -20,13 +20,17 @@ from rnw.evaluation.protocols import Protocol
 from rnw.files import PathLike
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
+from rnw.weights.meaning import Meaning
 
 _GLUONCV = re.compile(r"(cifar_)?resnet\d+_v(1|1b|2)")
 _GLUONCV_PROTOCOLS = {"cifar10": Protocol((32,)), BASELINE_DATASET: Protocol((224,))}
 
 
 class Subject(NamedTuple):
-    """A network as a chain; `weights` says in words where its parameters are from."""
+    """A network as a chain; `weights` says in words where its parameters are from.
+
+    `meaning` is what a file of this package tells of its network.
+    """
 
     name: str
     weights: str
@@ -35,6 +39,7 @@ class Subject(NamedTuple):
     classes: int
     protocol: Protocol
     context: mx.Context
+    meaning: Optional[Meaning] = None
 
 
 def load_subject(path: PathLike, context: mx.Context) -> Subject:
@@ -50,10 +55,18 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
     model = load_model(path, [context], optimized=False)
     config = model.net.config
+    config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
     weights, classes = Path(path).name, model.classes
     return Subject(
-        name, weights, chain_of(model.net), model.dataset, classes, model.protocol, context
+        name,
+        weights,
+        chain_of(model.net),
+        model.dataset,
+        classes,
+        model.protocol,
+        context,
+        model.meaning,
     )
 
 

@@ -1,7 +1,7 @@
 """`rnw predict`: what a network sees in pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import click
 
@@ -15,6 +15,8 @@ from rnw.cli.common import (
 )
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
+from rnw.weights.convert import read_parameters
+from rnw.weights.meaning import Meaning, meaning_of
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import Prediction
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="Of a classifier."
 )
+@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
 @click.option("-o", "--output", type=FILE, metavar="DIR", help="For label maps and overlays.")
 @click.option("--overwrite", is_flag=True, help="Replace what was written there.")
 @click.argument("images", nargs=-1, required=True, type=FILE)
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 def command(
     weights: Path,
     top: int,
+    dataset: Optional[str],
     output: Optional[Path],
     overwrite: bool,
     images: Tuple[Path, ...],
@@ -50,9 +54,7 @@ def command(
     upright, one at a time; those that cannot be read are named at the end, with status 1.
     """
     contexts = make_contexts(gpus, cpus)
-    from rnw.data.catalog import SEGMENTATION  # needs an extra
-
-    segmentation = weights.name.partition("_")[0] in SEGMENTATION
+    segmentation = _is_segmentation(weights)
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
     if output is not None and not segmentation:
@@ -64,20 +66,39 @@ def command(
         from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
         from rnw.evaluation.segmenter import load_segmenter
 
-        model = load_segmenter([weights], contexts).tested_by(**protocol)
+        model = load_segmenter([weights], contexts, dataset=dataset).tested_by(**protocol)
         found = predict_pictures(model, images, output, overwrite=overwrite, on_bad=bad.append)
-        done = _show(found, _area_lines, as_json)
-        if done and not as_json:
-            print_line(f"pictures in {output}")
+        (meaning,), lines = model.meanings, _area_lines
     else:
-        from rnw.evaluation.classification import load_model, predict  # starts MXNet
+        from rnw.evaluation.classification import load_model, predict
 
-        found = predict(load_model(weights, contexts), images, top=top, on_bad=bad.append)
-        done = _show(found, _class_lines, as_json)
+        model = load_model(weights, contexts, dataset=dataset)
+        found = predict(model, images, top=top, on_bad=bad.append)
+        meaning, lines = model.meaning, _class_lines
+    done = _show(found, lines, _origin(meaning, model.dataset), as_json)
+    if done and not as_json:
+        if output is not None:
+            print_line(f"pictures in {output}")
+        _say_origin(meaning, model.dataset)
     _name_bad(bad, done)
 
 
-def _show(predictions: Iterable[Any], lines: Callable[[Any], Iterator[str]], as_json: bool) -> int:
+def _is_segmentation(weights: Path) -> bool:
+    """By what the file holds, whatever data set its name tells."""
+    from rnw.evaluation.baselines import baseline_of  # needs an extra
+
+    return (
+        baseline_of(weights) is None
+        and meaning_of(weights, read_parameters(weights)).config.segmentation
+    )
+
+
+def _show(
+    predictions: Iterable[Any],
+    lines: Callable[[Any], Iterator[str]],
+    origin: Dict[str, Any],
+    as_json: bool,
+) -> int:
     """Print each prediction as it comes, or all as one object; how many there were."""
     done, kept = 0, []
     for prediction in predictions:
@@ -88,7 +109,7 @@ def _show(predictions: Iterable[Any], lines: Callable[[Any], Iterator[str]], as_
             for line in (prediction.image, *lines(prediction)):
                 print_line(line)
     if kept:
-        print_json({"predictions": kept})
+        print_json({"predictions": kept, **origin})
     return done
 
 
@@ -102,7 +123,22 @@ def _area_lines(prediction: "SegmentedPicture") -> Iterator[str]:
         yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
 
 
-def _name_bad(bad: Sequence[InputError], done: int) -> None:
+def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
+    """What told the network, and what is not known of its data set."""
+    from rnw.data.numbered import numbering_note
+
+    return {"model": meaning and meaning.as_dict(), "note": numbering_note(dataset) or None}
+
+
+def _say_origin(meaning: Optional[Meaning], dataset: Any) -> None:
+    from rnw.data.numbered import numbering_note
+
+    for line in (str(meaning or ""), numbering_note(dataset)):
+        if line:
+            click.echo(line, err=True)
+
+
+def _name_bad(bad: Iterable[InputError], done: int) -> None:
     """End with status 1 if some pictures could not be read, 2 if none could."""
     for error in bad:
         print_line(f"Error: {error}", err=True)

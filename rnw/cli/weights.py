@@ -63,10 +63,7 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
     devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
     print_line(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
     print_line(f"fits {_fits_text(found.fits)}")
-    if found.network:
-        print_line(f"named {describe(found.network)}, stride {found.network.stride}")
-    else:
-        print_line(found.problem)
+    print_line(f"is for {found.meaning}" if found.meaning else found.problem)
     names = [printable(entry.name) for entry in found.entries]
     width = max(map(len, names), default=0)
     for name, entry in zip(names, found.entries):
@@ -99,7 +96,7 @@ def _inspection_json(found: Inspection, stats: bool) -> Dict[str, Any]:
         "versions": found.versions,
         "devices": found.devices,
         "fits": [_network_json(config) for config in found.fits],
-        "network": found.network and _network_json(found.network),
+        "network": found.meaning and found.meaning.as_dict(),
         "problem": found.problem or None,
         "arrays": [_entry_json(entry, stats) for entry in found.entries],
     }

@@ -37,7 +37,8 @@ class Dataset:
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
     times the training crop. `published` is the number of training images as published, `class_ids`
-    what names the classes, by label, where data is prepared.
+    what names the classes, by label, where data is prepared. One that is not `known` stands for a
+    name that is in no table.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dataset:
     test_scale: Fraction = Fraction(1)
     published: Optional[int] = None  # None: embedded, so that they can always be counted
     class_ids: Tuple[str, ...] = ()
+    known: bool = True
 
 
 DATASETS: Dict[str, Dataset] = {
@@ -123,6 +125,7 @@ class SegmentationDataset:
     largest: (height, width) that no picture exceeds. recipe: trains on it by default; test_split:
     what it is judged on; test_size: longer side there, in pixels.
     identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
+    known: not a stand-in for a name that is in no table.
     """
 
     name: str
@@ -140,6 +143,7 @@ class SegmentationDataset:
     label_ids: Optional[Tuple[int, ...]] = None
     meaning: Optional[LabelMeaning] = None  # None: embedded
     identical_sizes: bool = False
+    known: bool = True
 
     @property
     def classes(self) -> int:

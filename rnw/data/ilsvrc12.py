@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -78,6 +78,11 @@ def _read_synsets(source: Path) -> List[_Synset]:
         ) from error
 
 
+def _of_kaggle(split: str) -> Tuple[str, ...]:
+    """Where the pictures of a split lie in what Kaggle offers."""
+    return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
+
+
 ILSVRC12 = Publication(
     classes=1000,
     images={"train": 1_281_167, "val": 50_000},
@@ -87,7 +92,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_train.tar",
                 "1d675b47d978889d74fa0da5fadfb00e",
                 "ILSVRC2012_train",
-                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train"),
+                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train", *_of_kaggle("train")),
             ),
         ),
         "val": (
@@ -95,7 +100,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_val.tar",
                 "29b22e2961454d5413ddabcf34fc5622",
                 "ILSVRC2012_val",
-                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val"),
+                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val", *_of_kaggle("val")),
                 flat=True,
             ),
         ),

@@ -67,8 +67,8 @@ class SegmentationPreparation:
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         splits = [s for s in self._wanted(files) if self.overwrite or not self._list(s).exists()]
         parts = {forms: None for split in splits for forms in self.publication[split].parts}
-        missing = [names_of(forms) for forms in parts if files.find(forms) is None]
-        files.refuse(missing)
+        missing = [forms for forms in parts if files.find(forms) is None]
+        files.refuse({names_of(forms): [form.archive for form in forms] for forms in missing})
         steps = [step for forms in parts for step in files.obtain(*files.find(forms))]
         for split in splits:
             for rendering in self.publication[split].renderings:

@@ -13,6 +13,7 @@ from rnw.data.catalog import (
     prepared_classes,
     read_examples,
 )
+from rnw.data.numbered import dataset_or_numbered, numbering_note
 from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
@@ -24,7 +25,7 @@ from rnw.evaluation.baselines import (
 )
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
-from rnw.evaluation.predictions import Kept, fingerprint
+from rnw.evaluation.predictions import Kept, fingerprint, make_folder_to_keep
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.scores import (
     Accuracy,
@@ -37,11 +38,12 @@ from rnw.evaluation.scores import (
 )
 from rnw.evaluation.submission import check_predictions_file, find_numbering, write_predictions
 from rnw.files import PathLike, md5
+from rnw.locks import alone_in
 from rnw.networks.classifier import Network
-from rnw.weights import load_network
+from rnw.weights import load_with_meaning
 from rnw.weights.inference import optimize
-from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED, ReleasedFile, published_of
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import ReleasedFile, published_of, released_row
 
 BASELINE_DATASET = "ilsvrc-cls"
 
@@ -54,6 +56,7 @@ class Evaluation(NamedTuple):
     and score of a released file tested as published; `numbering` is what a submission numbers
     classes by; `subset` is the number of classes if the data was prepared with fewer than the
     official ones, `by_name` whether its labels were taken by name as those of all classes.
+    `meaning` is what told the network; `note` says of which data set nothing is known.
     """
 
     dataset: str
@@ -67,6 +70,8 @@ class Evaluation(NamedTuple):
     numbering: Optional[str] = None
     subset: Optional[int] = None
     by_name: bool = False
+    meaning: Optional[Meaning] = None
+    note: str = ""
 
     @property
     def top1(self) -> float:
@@ -123,32 +128,40 @@ def load_model(
     contexts: Sequence[mx.Context],
     baseline: Optional[str] = None,
     *,
+    dataset: Optional[str] = None,
     optimized: bool = True,
 ) -> Model:
     """The classifier in a weights file; data set and protocol come from the file's name.
+
+    `dataset` is another one; the classes of a data set that is not known are numbered.
 
     A released file is tested as published. A file of gluoncv's is known by its name, as
     `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
     downloads it. `optimized` makes of a network of this package what `optimize` does.
 
-    Raises InputError for a file that cannot be read, is no classifier or is for an unknown data
-    set.
+    Raises InputError for a file that cannot be read or is no classifier, and for an unknown
+    `dataset`.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path)
     if row is not None:
+        if dataset not in (None, BASELINE_DATASET):
+            raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
         return _load_baseline(row, path or download_weights(row), contexts)
-    released = RELEASED.get(Path(path).name)
-    label = parse_label(path)
-    dataset = find_dataset(label.dataset)
-    net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
+    given = None if dataset is None else find_dataset(dataset)
+    net, meaning = load_with_meaning(path, list(contexts))
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    if optimized:
-        net = optimize(net)
-    model = _own_model(net, dataset, contexts)._replace(weights=Path(path))
-    if released is None:
-        return model
-    return model._replace(protocol=_released_protocol(released))
+    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
+    model = _own_model(optimize(net) if optimized else net, chosen, contexts)
+    model = model._replace(weights=Path(path), meaning=meaning)
+    released = _released(model)
+    return model._replace(protocol=_released_protocol(released)) if released else model
+
+
+def _released(model: Model) -> Optional[ReleasedFile]:
+    """The row of a released file that is tested on its own data set."""
+    row = released_row(model.weights) if model.meaning else None
+    return row if row and model.dataset.name == model.meaning.dataset else None
 
 
 def _released_protocol(released: ReleasedFile) -> Protocol:
@@ -196,7 +209,8 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation or damaged ones.
+    labels that it does not know, for predictions kept of another evaluation or damaged ones, and
+    where another process keeps them.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -211,8 +225,11 @@ def evaluate(
     if save is not None:
         root = data_root or dataset.root or Path()
         numbering = find_numbering(dataset, root, devkit, own or None)
-    kept = _open_kept(model, examples, predictions, overwrite)
-    _fill(model, examples, kept, batch, on_batch)
+    if predictions is not None:
+        make_folder_to_keep(predictions)
+    with alone_in(predictions):
+        kept = _open_kept(model, examples, predictions, overwrite)
+        _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
@@ -230,6 +247,8 @@ def evaluate(
         numbering.description if numbering else None,
         len(subset) or None,
         bool(subset and not own),
+        model.meaning,
+        numbering_note(dataset),
     )
 
 
@@ -245,6 +264,8 @@ def _open_kept(
         "images": fingerprint(examples),
         "interpolation": model.protocol.interpolation,
     }
+    if model.meaning is not None:
+        origin["network"] = model.meaning.network
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
@@ -302,10 +323,10 @@ def _check_classes(model: Model, prepared: Sequence[str]) -> None:
 
 def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    released = RELEASED.get(model.weights.name) if model.weights else None
-    if released is None or model.protocol != _released_protocol(released):
+    released = _released(model)
+    if released is None or model.meaning.config.pooling != released.pooling:
         return None
-    return published_of(model.weights)
+    return published_of(model.weights) if model.protocol == _released_protocol(released) else None
 
 
 def make_validator(

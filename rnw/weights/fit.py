@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Iterable, List, Mapping, Sequence, Tuple
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -33,17 +33,6 @@ _UNIT = re.compile(r"(?:bn|res)([1-7])([ab]\d*)_branch")
 _ANOTHER_NETWORK = " (it is probably for another network)"
 
 
-def network_of(path: PathLike, parameters: Mapping[str, np.ndarray], **options) -> NetworkConfig:
-    """The network that a weights file is for, from its name and the shapes in it.
-
-    The label gives network, classes and stride; the shapes the width and the kind of classifier.
-    `options` are further ones of `configure`.
-
-    Raises InputError when the name is no label or the label does not fit what is in the file.
-    """
-    return network_of_label(path, label_of(path), parameters, **options)
-
-
 def label_of(path: PathLike) -> ModelLabel:
     """The label in the name of a weights file of any kind.
 
@@ -58,34 +47,6 @@ def label_of(path: PathLike) -> ModelLabel:
     return parse_label(path)
 
 
-def network_of_label(
-    path: PathLike, label: ModelLabel, parameters: Mapping[str, np.ndarray], **options
-) -> NetworkConfig:
-    """The network that `label` and the shapes of parameters tell; `path` is for messages.
-
-    Raises InputError when they do not fit each other.
-    """
-    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    with naming(path):
-        config = _configure(label, shapes, options)
-    if config.head == "features":
-        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
-    check_parameters(config, config.parameters(), shapes, path)
-    return config
-
-
-def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
-    spec = find_network(label.network)
-    stride = spec.stride if label.stride is None else label.stride
-    return configure(
-        spec,
-        label.classes,
-        width=width_of(shapes),
-        classifier=_kind_of_classifier(shapes),
-        **{"stride": stride, **options},
-    )
-
-
 def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> NetworkConfig:
     """A network with the units, width and classifier that names and shapes of parameters tell.
 
@@ -93,14 +54,13 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     missing, surplus or misshaped, and for a ResNet of unknown depth.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    linear = [shapes[name] for name in _linear(shapes)]
     with naming(path):
         config = configure(
             _spec_of(shapes),
-            linear[0][0] if linear and linear[0] else None,
+            classes_of(shapes),
             width=width_of(shapes),
-            classifier=_kind_of_classifier(shapes),
-            head="logits" if linear else "features",
+            classifier=kind_of_classifier(shapes),
+            head="logits" if _linear(shapes) else "features",
         )
     check_parameters(config, config.parameters(), shapes, path)
     return config
@@ -134,7 +94,8 @@ def resnet_of(units: Sequence[int]) -> NetworkSpec:
     )
 
 
-def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+def kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+    """The form of the classifier that parameters belong to."""
     weights = ("conv6a_weight", *_linear(shapes))
     convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
     kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
@@ -143,6 +104,11 @@ def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
 
 def _linear(names: Iterable[str]) -> List[str]:
     return [n for n in names if n.startswith("linear") and n.endswith("_weight")]
+
+
+def classes_of(shapes: Mapping[str, Shape]) -> Optional[int]:
+    """The number of classes of the classifier, None without one."""
+    return next((shapes[name][0] for name in _linear(shapes) if shapes[name]), None)
 
 
 # one layer of each width, the widest first; the second row is of ResNets
@@ -232,6 +198,6 @@ def _probable_cause(config, missing, surplus, misshaped, found) -> str:
     causes = []
     if weights[0][0] != config.classes:
         causes.append(f"is for {weights[0][0]} classes")
-    if _kind_of_classifier(found) != config.classifier:
+    if kind_of_classifier(found) != config.classifier:
         causes.append("has another kind of classifier")
     return f" (it {' and '.join(causes)})" if causes else ""

@@ -31,13 +31,15 @@ class Naming:
 
     `units` are the names of a level's first unit and of its others, `second` the `{number}` of the
     second. `layers` maps ours to theirs, those of a unit without its name; what is missing there
-    the network does not have. `prefix` stands before every name.
+    the network does not have. `prefix` stands before every name. `inplace_abn`: the class may be
+    built with InPlaceABN, which takes |gamma| and has an activation of its own.
     """
 
     units: Tuple[str, str]
     second: int
     layers: Mapping[str, str]
     prefix: str = ""
+    inplace_abn: bool = False
 
     def theirs(self, name: str) -> Optional[str]:
         """The project's name for a parameter of ours; None for one that it does not have."""
@@ -125,6 +127,7 @@ def _wider_resnet(norm: str = "", prefix: str = "") -> Naming:
             "linear": "classifier.fc",
         },
         prefix=prefix,
+        inplace_abn=True,
     )
 
 

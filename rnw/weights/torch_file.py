@@ -9,6 +9,7 @@ each storage are members of a zip archive; before, five pickles are followed by 
 
 import io
 import math
+import mmap
 import struct
 import zipfile
 from functools import lru_cache, partial
@@ -27,7 +28,7 @@ from rnw.weights.zip_file import ZIP_STARTS, new_member, reading_zip
 
 STATE_DICT = "state_dict"
 WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # what projects call the weights among others
-MAGIC = 0x1950A86A20F9469CFC6C
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DESCRIPTION = "/data.pkl"
 _SHOWN = 8  # keys of a dictionary without tensors
 _FOLDER = "archive"  # in the zip archives that are written
@@ -71,10 +72,13 @@ def _member(archive: zipfile.ZipFile, folder: str, storage: Storage) -> np.ndarr
 
 def _read_legacy(path: PathLike) -> Dict[str, np.ndarray]:
     storages: Dict[str, Storage] = {}
-    with Path(path).open("rb") as file:
-        if _unpickler().load(file) != MAGIC:
+    with Path(path).open("rb") as opened:
+        # unlike a file it gives no more room to a text than it has bytes
+        file = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    with file:
+        if _unpickler().load(file) != MAGIC or _unpickler().load(file) != VERSION:
             raise InputError("a Python pickle, but not one of torch.save: it is not read")
-        _version, machine = _unpickler().load(file), _unpickler().load(file)
+        machine = _unpickler().load(file)
         if machine.get("little_endian") is not True:
             raise InputError("saved on a big-endian machine, which is not supported")
         content = _unpickler(storages).load(file)

@@ -94,7 +94,7 @@ def test_show(path, rnw):
     assert head.startswith(f"{path}: ")
     assert f", {len(arrays)} arrays, " in head
     assert stored == "format of MXNet 0.8, saved from cpu(0)"
-    network = named[len("named ") :].split(" (")[0]
+    network = named[len("is for ") :].split(" (")[0]
     assert network in fits[len("fits ") :].split(" (")[0].split(", ")
     expected = [(n, a.dtype.name, "x".join(map(str, a.shape))) for n, a in arrays.items()]
     assert [tuple(row.split()) for row in rows] == expected

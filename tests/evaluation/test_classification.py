@@ -202,7 +202,6 @@ def test_segmentation_networks_are_refused(fill):
 @pytest.mark.parametrize(
     ("name", "wording"),
     [
-        (f"cifar_rna-{TINY}_cls10_ep-0001.params", "unknown data set 'cifar'"),
         ("model.params", "file name does not tell the network"),
         (f"digits_rna-{TINY}_cls9_ep-0001.params", "it is for 10 classes"),
     ],

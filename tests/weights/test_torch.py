@@ -219,7 +219,8 @@ def test_a_trained_state_comes_back(to, kind):
     if to == "resnet38d":
         expected = features_only(expected)
     found = read_parameters("back.params")
-    assert (done.notes, list(found)) == ([], list(expected))
+    assert [note for note in done.notes if "InPlaceABN" not in note] == []
+    assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, name)
 
