@@ -51,9 +51,10 @@ class FolderLock:
     def __exit__(self, *exception: object) -> None:
         if self._file is not None:
             self._path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty
-                for folder in self._made:
-                    folder.rmdir()
+        with contextlib.suppress(OSError):  # not empty
+            for folder in self._made:
+                folder.rmdir()
+        if self._file is not None:
             os.close(self._file)
             self._file = None
 

@@ -1,7 +1,18 @@
 """`rnw predict`: what a network sees in pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import click
 
@@ -67,19 +78,20 @@ def command(
         from rnw.evaluation.segmenter import load_segmenter
 
         model = load_segmenter([weights], contexts, dataset=dataset).tested_by(**protocol)
+        origin = _origin(model.meanings[0], model.dataset)
         found = predict_pictures(model, images, output, overwrite=overwrite, on_bad=bad.append)
-        (meaning,), lines = model.meanings, _area_lines
-    else:
-        from rnw.evaluation.classification import load_model, predict
-
-        model = load_model(weights, contexts, dataset=dataset)
-        found = predict(model, images, top=top, on_bad=bad.append)
-        meaning, lines = model.meaning, _class_lines
-    done = _show(found, lines, _origin(meaning, model.dataset), as_json)
-    if done and not as_json:
-        if output is not None:
+        done = _show(found, _area_lines, origin, as_json)
+        if done and not as_json:
             print_line(f"pictures in {output}")
-        _say_origin(meaning, model.dataset)
+    else:
+        from rnw.evaluation.classification import load_model, predict  # starts MXNet
+
+        classifier = load_model(weights, contexts, dataset=dataset)
+        origin = _origin(classifier.meaning, classifier.dataset)
+        found = predict(classifier, images, top=top, on_bad=bad.append)
+        done = _show(found, _class_lines, origin, as_json)
+    if done and not as_json:
+        _say_origin(origin)
     _name_bad(bad, done)
 
 
@@ -91,6 +103,19 @@ def _is_segmentation(weights: Path) -> bool:
         baseline_of(weights) is None
         and meaning_of(weights, read_parameters(weights)).config.segmentation
     )
+
+
+def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
+    """What told the network, and what is not known of its data set."""
+    from rnw.data.numbered import numbering_note
+
+    return {"model": meaning, "note": numbering_note(dataset) or None}
+
+
+def _say_origin(origin: Dict[str, Any]) -> None:
+    for line in origin.values():
+        if line is not None:
+            print_line(str(line), err=True)
 
 
 def _show(
@@ -109,7 +134,8 @@ def _show(
             for line in (prediction.image, *lines(prediction)):
                 print_line(line)
     if kept:
-        print_json({"predictions": kept, **origin})
+        model = origin["model"] and origin["model"].as_dict()
+        print_json({"predictions": kept, **origin, "model": model})
     return done
 
 
@@ -123,22 +149,7 @@ def _area_lines(prediction: "SegmentedPicture") -> Iterator[str]:
         yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
 
 
-def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
-    """What told the network, and what is not known of its data set."""
-    from rnw.data.numbered import numbering_note
-
-    return {"model": meaning and meaning.as_dict(), "note": numbering_note(dataset) or None}
-
-
-def _say_origin(meaning: Optional[Meaning], dataset: Any) -> None:
-    from rnw.data.numbered import numbering_note
-
-    for line in (str(meaning or ""), numbering_note(dataset)):
-        if line:
-            click.echo(line, err=True)
-
-
-def _name_bad(bad: Iterable[InputError], done: int) -> None:
+def _name_bad(bad: Sequence[InputError], done: int) -> None:
     """End with status 1 if some pictures could not be read, 2 if none could."""
     for error in bad:
         print_line(f"Error: {error}", err=True)

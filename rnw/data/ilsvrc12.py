@@ -1,12 +1,10 @@
 """ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
 
-import io
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
 from rnw.data.archives import read_member
+from rnw.data.matlab import read_variables
 from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
 from rnw.errors import InputError
 
@@ -62,15 +60,14 @@ class _Synset(NamedTuple):
 
 def _read_synsets(source: Path) -> List[_Synset]:
     """The low-level synsets of meta.mat: those that pictures are labelled with."""
-    from scipy.io import loadmat  # of an extra, and slow to import
-
     content = read_member(source, META)
     try:
-        rows = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return [
-            _Synset(int(row["ILSVRC2012_ID"]), str(row["WNID"]), int(row["num_train_images"]))
-            for row in rows
-            if row["num_children"] == 0
+            _Synset(
+                row["ILSVRC2012_ID"].number(), row["WNID"].text(), row["num_train_images"].number()
+            )
+            for row in read_variables(content)["synsets"].rows()
+            if not row["num_children"].number()
         ]
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(

@@ -13,6 +13,7 @@ from rnw.evaluation.kept_labels import palette_image
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.segmenter import Segmenter
 from rnw.files import PathLike, atomic_write, check_free, open_regular, write_json
+from rnw.locks import alone_in
 
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
 OPACITY = 0.55  # of the colours over the photograph
@@ -59,13 +60,14 @@ def predict_pictures(
     size of the photograph as it is seen, upright.
 
     `on_bad` as for `read_photographs`. Raises InputError before any is segmented for two of one
-    name, for what was written before, unless `overwrite` replaces it, and for a photograph in its
-    place.
+    name, for what was written before, unless `overwrite` replaces it, for a photograph in its
+    place, and where another process writes.
     """
     images = find_images(paths)
-    _check_outputs(images, output, overwrite)
-    for path, image in read_photographs(images, on_bad):
-        yield _predict(model, path, image, output)
+    with alone_in(output):
+        _check_outputs(images, output, overwrite)
+        for path, image in read_photographs(images, on_bad):
+            yield _predict(model, path, image, output)
 
 
 def _outputs(path: Path, output: Path) -> List[Path]:

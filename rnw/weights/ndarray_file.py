@@ -24,7 +24,7 @@ from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write
+from rnw.files import PathLike, atomic_write, open_regular
 from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
@@ -79,11 +79,16 @@ class Entry(NamedTuple):
     offset: int
 
 
-def check_is_file(path: PathLike) -> None:
-    """Raise InputError where there is no file, or something that is none."""
-    if not Path(path).is_file():
-        there = "is a folder, expected a file" if Path(path).is_dir() else "no such file"
-        raise InputError(f"{path}: {there}")
+def open_weights(path: PathLike) -> BinaryIO:
+    """Open a file for reading bytes. Raises InputError where there is none, or something else."""
+    try:
+        return open_regular(path)
+    except InputError:
+        raise
+    except (FileNotFoundError, ValueError):  # of NUL in a name
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -185,13 +190,10 @@ class _Reader:
         self.path = Path(path)
         self.scalars = scalars
         self.ambiguous = False
-        check_is_file(path)
-        if self.path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; download or copy it again")
-        try:
-            self.buffer = np.memmap(self.path, np.uint8, mode="r")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        with open_weights(path) as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty; download or copy it again")
+            self.buffer = np.memmap(file, np.uint8, mode="r")
         self.start = self.offset = 0  # of the field that was read last, and behind it
 
     def fail(self, problem: str) -> InputError:

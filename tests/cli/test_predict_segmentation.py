@@ -11,6 +11,7 @@ from PIL import Image
 from rnw.data.catalog import SEGMENTATION
 from rnw.data.readers import ORIENTATION, read_image
 from rnw.evaluation.segmenter import load_segmenter
+from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -68,6 +69,12 @@ def test_the_protocol_is_that_of_the_library(rnw, pictures):
     labels = np.array(Image.open("out/a.png"))
     assert (labels == model.segment(image)).all()
     assert (labels != plain.segment(image)).any()
+
+
+def test_two_at_once_do_not_write_into_one_folder(refused, pictures):
+    with alone_in(Path("out")):
+        assert "out: another run is writing there: wait for its end" in refused(*COMMAND, pictures)
+    assert not Path("out").exists()
 
 
 def test_nothing_is_replaced_unasked(rnw, refused, pictures):
