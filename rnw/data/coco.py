@@ -3,7 +3,6 @@
 Either year will do: 2014, which the original used, and 2017 have the same pictures.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from rnw.data.labelled import IGNORED, Pair
 from rnw.data.publication import Form, Rendering
 from rnw.errors import InputError, naming
+from rnw.files import parse_json
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -68,7 +68,7 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
             continue
         path = root / FOLDER / "annotations" / f"instances_{folder}.json"
         try:
-            found = _read_scenes(json.loads(path.read_bytes()), classes, path)
+            found = _read_scenes(parse_json(path.read_bytes()), classes, path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
