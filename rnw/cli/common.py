@@ -1,6 +1,7 @@
 """Options and output that several commands share."""
 
 import contextlib
+import functools
 import json
 import logging
 import sys
@@ -9,7 +10,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 import click
 
-from rnw.training.signals import RunStoppedError
+from rnw.training.signals import EndAtOnce, RunStoppedError
 
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 FILE = click.Path(path_type=Path)
@@ -99,6 +100,17 @@ def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"\nstopped; {again} goes on", err=True)
         raise SystemExit(INTERRUPTED) from None
+
+
+def ending_at_once(command: Callable) -> Callable:
+    """A command that trains, whose process signals end at once while no run takes them."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        with EndAtOnce(to_the_end=bool(click.get_current_context().find_root().obj)):
+            command(**options)
+
+    return run
 
 
 def print_json(value: Mapping[str, Any]) -> None:
