@@ -84,16 +84,24 @@ def _read_legacy(path: PathLike) -> Dict[str, np.ndarray]:
         content = _unpickler(storages).load(file)
         keys, start = _unpickler().load(file), file.tell()
     buffer = np.memmap(path, np.uint8, mode="r")
-    places = {}
-    for storage in map(storages.__getitem__, keys):
-        (size,) = struct.unpack("<q", buffer[start : start + 8].tobytes())
-        if size != storage.size:
-            raise InputError(f"damaged: a storage of {size} values, expected {storage.size}")
-        places[storage.key] = start = start + 8
-        start += size * storage.dtype.itemsize
-    if start != buffer.size:
-        raise InputError(f"expected {start} bytes, found {buffer.size}: download it again")
+    places = _find_places(buffer, start, [storages[key] for key in keys])
     return _arrays(content, lambda storage: _lying(buffer, places[storage.key], storage))
+
+
+def _find_places(buffer: np.ndarray, start: int, storages: Iterable[Storage]) -> Dict[str, int]:
+    """Where the values of each storage begin; the counts before them must be right."""
+    places = {}
+    for storage in storages:
+        count = buffer[start : start + 8].tobytes()
+        if len(count) == 8 and count != struct.pack("<q", storage.size):
+            raise InputError(f"damaged: the count at byte {start} is not {storage.size}")
+        places[storage.key] = start + 8
+        start += 8 + storage.size * storage.dtype.itemsize
+    if start > buffer.size:
+        raise InputError(f"truncated file: {buffer.size} bytes of {start}; download it again")
+    if start < buffer.size:
+        raise InputError(f"{buffer.size - start} bytes too many after the last tensor")
+    return places
 
 
 def _lying(buffer: np.ndarray, place: int, storage: Storage) -> np.ndarray:
