@@ -9,6 +9,7 @@ from rnw.cli.common import (
     FILE,
     data_root_option,
     device_options,
+    ending_at_once,
     exit_when_interrupted,
     json_option,
     print_json,
@@ -55,6 +56,7 @@ def command() -> None:
 @data_root_option
 @device_options
 @json_option
+@ending_at_once
 def depth_width(
     budget_text: str,
     units: Tuple[str, ...],

@@ -100,13 +100,13 @@ def _check_pixels(image: Image.Image) -> None:
 def to_rgb(image: Image.Image) -> np.ndarray:
     """The pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
 
-    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same colour;
+    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same color;
     floating-point numbers are from 0 to 1, or to 255. Raises InputError for numbers beyond, and for
     16 bits or floating point that would become all but black: they have another range.
     """
     if not _is_deep(image):
-        return _colours(image)
-    pixels = _numbers_to_rgb(np.array(image)) if _is_numbers(image) else _colours(image)
+        return _colors(image)
+    pixels = _numbers_to_rgb(np.array(image)) if _is_numbers(image) else _colors(image)
     if pixels.max() < DIMMEST:
         raise InputError(
             f"it would be black, its brightest pixel {pixels.max()} of 255, expected at least "
@@ -116,7 +116,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def _colours(image: Image.Image) -> np.ndarray:
+def _colors(image: Image.Image) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -19,14 +19,6 @@ ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 HELD_OUT_EVERY = 5  # every fifth digit is a test digit
 
-
-class Examples(NamedTuple):
-    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
 # What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
 _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
@@ -37,6 +29,13 @@ _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
+
+
+class Examples(NamedTuple):
+    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
 
 
 def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:

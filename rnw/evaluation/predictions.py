@@ -16,7 +16,7 @@ from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
-from rnw.files import open_regular
+from rnw.files import open_regular, parse_json
 from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
@@ -93,7 +93,7 @@ def make_folder_to_keep(folder: Path) -> None:
 
 def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndarray:
     with _reading(path), open_regular(path) as file, np.load(file) as arrays:
-        probabilities, found = arrays["probabilities"], dict(json.loads(str(arrays["origin"])))
+        probabilities, found = arrays["probabilities"], dict(parse_json(str(arrays["origin"])))
     check_origin(path, found, origin, "choose another folder with --predictions")
     with _reading(path):
         _check_probabilities(probabilities, *shape)
