@@ -68,6 +68,17 @@ def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:
     write_json(best_file(label, folder), record)
 
 
+def check_nothing_to_resume(label: ModelLabel, folder: Path) -> None:
+    """Raise InputError for checkpoints without the state from which their run could go on."""
+    kept = find_checkpoints(label, folder)
+    if kept:
+        raise InputError(
+            f"{folder}: holds weights of {label}, but no state to resume from: "
+            f"{state_file(label, folder).name} is not there; put it back, or start a new run from "
+            f"the last weights (--weights {kept[-1]} --output DIR, without --resume)"
+        )
+
+
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:
     """Make `folder` ready for a new run, without the files of an earlier one.
 

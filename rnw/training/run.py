@@ -29,6 +29,7 @@ from rnw.networks.classifier import Network
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
+    check_nothing_to_resume,
     claim_folder,
     find_checkpoints,
     prune_checkpoints,
@@ -49,9 +50,9 @@ from rnw.training.recipes import (
     starting_weights,
 )
 from rnw.training.schedules import make_schedule
-from rnw.training.scoring import picture_scores, pixel_scores
+from rnw.training.scoring import PICTURE_SCORES, PIXEL_SCORES, picture_scores, pixel_scores
 from rnw.training.signals import RunStoppedError, StopRequest
-from rnw.training.state import Position, State, find_state, save_state, state_file
+from rnw.training.state import Bounds, Position, State, find_state, save_state, state_file
 from rnw.training.trainer import (
     DeviceOutput,
     Trainer,
@@ -109,10 +110,12 @@ def train(
     validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
-    batch, a folder that holds an earlier run or is another's at the time, a state of other
-    settings, weights of another network, a loss that is not finite, metrics that cannot be read, a
-    disk that is full, and a package that is missing, and see `open_kvstore`.
-    Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
+    batch, a number of classes that is not the data set's, a folder that holds an earlier run or is
+    another's at the time, a state that is missing beside weights, damaged, or of other settings or
+    another list of pictures, weights of another network, a loss that is not finite, metrics that
+    cannot be read, a disk that is full, and a package that is missing, and see `open_kvstore`.
+    Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives. A second one does what it
+    does elsewhere (see `rnw.training.signals`); nothing of a step that it cuts is saved.
     """
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
@@ -122,6 +125,8 @@ def train(
     with lock if first else contextlib.nullcontext():
         metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
         state = find_state(label, folder) if resume else None
+        if resume and state is None and not overwrite:
+            check_nothing_to_resume(label, folder)
         weights = starting_weights(recipe, weights, folder) if state is None else None
         loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers), loading)
         run = _Run(
@@ -130,7 +135,7 @@ def train(
         if first:
             run.validation = validation
             run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
-        _check_all_alike(kvstore, state, folder, len(contexts), seed)
+        _check_all_alike(kvstore, state, folder, len(contexts), seed, loader.identity)
         if state is not None:
             state.check_settings(run.settings)
         run.initialize()
@@ -184,6 +189,7 @@ class _Run:
             "seed": self.seed,
             "decoder": self.loader.decoder,
             "images": self.loader.examples,
+            "digest of the list": self.loader.identity,
         }
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
@@ -198,6 +204,7 @@ class _Run:
     def prepare(self, state: Optional[State], recompute: bool) -> None:
         """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
+            state.check_content(self.net, self.settings["devices"], self._bounds())
             state.restore_network(self.net, self.kvstore.rank)
             position = state.position
             self.epoch, self.history, self.best = position.epoch, position.history, position.best
@@ -211,6 +218,14 @@ class _Run:
         )
         if state is not None:
             state.restore_momentum(self.net, self.trainer)
+
+    def _bounds(self) -> Bounds:
+        return Bounds(
+            self.recipe.epochs,
+            self.loader.batches_per_epoch,
+            PIXEL_SCORES if self.net.config.segmentation else PICTURE_SCORES,
+            self.validation and self.validation.best_by,
+        )
 
     @property
     def step(self) -> int:
@@ -406,14 +421,14 @@ class _Run:
 
 
 def _check_all_alike(
-    kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int
+    kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int, pictures: str
 ) -> None:
     position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
-    if not kvstore.agrees([*position, devices, seed]):
+    if not kvstore.agrees([*position, devices, seed, float(int(pictures, 16))]):
         raise InputError(
-            f"{folder}: worker {kvstore.rank} has another --seed or number of devices than the "
-            "others, or finds another state there: give all of them the same command and an "
-            "--output that all machines see"
+            f"{folder}: worker {kvstore.rank} has another --seed, number of devices or list "
+            "of pictures than the others, or finds another state there: give all of them the same "
+            "command and data, and an --output that all machines see"
         )
 
 
