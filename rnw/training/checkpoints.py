@@ -6,7 +6,6 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from rnw.errors import InputError
 from rnw.files import make_folder, write_json, write_text, writing
 from rnw.networks.classifier import Network
-from rnw.networks.symbols import to_json
 from rnw.training.metrics import best_file, find_event_files
 from rnw.training.state import state_file
 from rnw.weights import save_params
@@ -28,12 +27,14 @@ class Checkpointing(NamedTuple):
 EACH_EPOCH = Checkpointing()
 
 
-def save_checkpoint(net: Network, label: ModelLabel, folder: Path, epoch: int) -> Path:
+def save_checkpoint(net: Network, graph: str, label: ModelLabel, folder: Path, epoch: int) -> Path:
     """Write `<label>_ep-NNNN.params` and `<label>_ep-symbol.json`; the path of the former.
+
+    graph: what `rnw.networks.symbols.to_json` gives for `net`.
 
     `mx.model.load_checkpoint(f"{folder}/{label}_ep", epoch)` reads them.
     """
-    write_text(folder / label.symbol_file, to_json(net))
+    write_text(folder / label.symbol_file, graph)
     path = folder / label.params_file(epoch)
     save_params(net, path)
     return path

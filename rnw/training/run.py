@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -13,6 +14,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
+    check_classes,
     check_label_maps,
     check_labels,
     find_dataset,
@@ -26,6 +28,7 @@ from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.locks import FolderLock
 from rnw.networks.classifier import Network
+from rnw.networks.symbols import to_json
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
@@ -293,8 +296,16 @@ class _Run:
         """Where it is; it is written again if a run that had ended is resumed without it."""
         path = self.folder / self.label.params_file(self.epoch)
         if self.kvstore.rank == 0 and not path.exists():
-            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+            self._save_checkpoint()
         return path
+
+    @cached_property
+    def _graph(self) -> str:
+        """Made once, since MXNet loses the memory of the text: twice 94 KB for a small network."""
+        return to_json(self.net)
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(self.net, self._graph, self.label, self.folder, self.epoch)
 
     def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
@@ -376,7 +387,7 @@ class _Run:
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
         if self.kvstore.rank == 0:
-            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+            self._save_checkpoint()
         self.metrics.epoch(progress)
         validated = self._validate()
         self._save_state()
@@ -440,7 +451,7 @@ def _loader(
     if isinstance(recipe, SegmentationRecipe):
         dataset = find_segmentation_dataset(recipe.dataset)
         examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
-        if dataset.classes > recipe.classes:
+        if dataset.classes != recipe.classes:
             raise InputError(
                 f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
             )
@@ -451,6 +462,7 @@ def _loader(
         split = dataset.train_split
         examples = read_examples(dataset, split, data_root)
         check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
+        check_classes(dataset, data_root, recipe.classes)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 
