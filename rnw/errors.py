@@ -1,4 +1,4 @@
-"""The one exception for mistakes that the caller can mend, and two ways to raise it."""
+"""The one exception for mistakes that the caller can mend, two ways to raise it, one to show it."""
 
 import contextlib
 from typing import Any, Iterator, Mapping, TypeVar
@@ -28,3 +28,11 @@ def naming(what: Any) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
+
+
+def printable(text: str) -> str:
+    r"""The text on one line: ends of lines and what steers a terminal are escaped (`\n`, `\x1b`).
+
+    Names of files and of arrays may hold both, and letters that no terminal can show.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

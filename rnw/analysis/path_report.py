@@ -52,7 +52,10 @@ given with it.
 
 
 class Measured(NamedTuple):
-    """What was measured of a network, with all that it depends on."""
+    """What was measured of a network, with all that it depends on.
+
+    `told`: by what the network in the file is known, '' of others.
+    """
 
     name: str
     weights: str
@@ -62,6 +65,7 @@ class Measured(NamedTuple):
     samples: int
     seed: int
     lengths: List[PathLength]
+    told: str = ""
 
     @property
     def units(self) -> int:
@@ -120,6 +124,7 @@ def measure(
         samples,
         seed,
         lengths,
+        str(subject.meaning or ""),
     )
 
 
@@ -184,12 +189,16 @@ def _table(networks: Sequence[Measured]) -> str:
 
 def _caption(networks: Sequence[Measured]) -> str:
     lines = [
-        f"{network}.\n  Weights: {network.weights}. {network.examples} examples of "
+        f"{network}.\n{_told(network)}  Weights: {network.weights}. {network.examples} examples of "
         f"{network.dataset}, split {network.split}; {network.samples} paths a length, seed "
         f"{network.seed}.\n"
         for network in networks
     ]
     return _CAPTION.format(share=GRADIENT_SHARE) + "".join(lines)
+
+
+def _told(network: Measured) -> str:
+    return f"  Network: {network.told}.\n" if network.told else ""
 
 
 def _draw(networks: Sequence[Measured]) -> Figure:

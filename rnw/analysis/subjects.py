@@ -10,6 +10,7 @@ import numpy as np
 from rnw.analysis.chains import Link, chain_of
 from rnw.data import cifar10
 from rnw.data.catalog import Dataset, find_dataset, read_examples
+from rnw.data.subsets import match_labels
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.baselines import Baseline, download_weights, load_baseline
@@ -19,20 +20,26 @@ from rnw.evaluation.protocols import Protocol
 from rnw.files import PathLike
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
+from rnw.weights.meaning import Meaning
 
 _GLUONCV = re.compile(r"(cifar_)?resnet\d+_v(1|1b|2)")
 _GLUONCV_PROTOCOLS = {"cifar10": Protocol((32,)), BASELINE_DATASET: Protocol((224,))}
 
 
 class Subject(NamedTuple):
-    """A network as a chain; `weights` says in words where its parameters are from."""
+    """A network as a chain; `weights` says in words where its parameters are from.
+
+    `meaning` is what a file of this package tells of its network.
+    """
 
     name: str
     weights: str
     chain: List[Link]
     dataset: Dataset
+    classes: int
     protocol: Protocol
     context: mx.Context
+    meaning: Optional[Meaning] = None
 
 
 def load_subject(path: PathLike, context: mx.Context) -> Subject:
@@ -48,9 +55,18 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
     model = load_model(path, [context], optimized=False)
     config = model.net.config
+    config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
+    weights, classes = Path(path).name, model.classes
     return Subject(
-        name, Path(path).name, chain_of(model.net), model.dataset, model.protocol, context
+        name,
+        weights,
+        chain_of(model.net),
+        model.dataset,
+        classes,
+        model.protocol,
+        context,
+        model.meaning,
     )
 
 
@@ -72,8 +88,8 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
         raise InputError(f"{name}: is a segmentation network, expected a classifier")
     initialize(net, [context], np.random.RandomState(0))
     crop = int(net.config.spec.size * found.test_scale)
-    weights = "initial values, not trained"
-    return Subject(net.config.spec.name, weights, chain_of(net), found, Protocol((crop,)), context)
+    name, weights = net.config.spec.name, "initial values, not trained"
+    return Subject(name, weights, chain_of(net), found, found.classes, Protocol((crop,)), context)
 
 
 def _gluoncv_row(name: str) -> Baseline:
@@ -89,8 +105,8 @@ def _gluoncv_dataset(name: str) -> Dataset:
 
 
 def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
-    net, dataset = load_baseline(row, path, [context]), _gluoncv_dataset(row.name)
-    return Subject(row.title, path.name, chain_of(net), dataset, row.protocol, context)
+    chain, dataset = chain_of(load_baseline(row, path, [context])), _gluoncv_dataset(row.name)
+    return Subject(row.title, path.name, chain, dataset, dataset.classes, row.protocol, context)
 
 
 class Batches:
@@ -109,8 +125,12 @@ class Batches:
         seed: int = 0,
         data_root: Optional[Path] = None,
     ):
-        examples = read_examples(subject.dataset, subject.dataset.test_split, data_root)
-        self._read, self._labels = picture_reader(examples), np.asarray(examples.labels)
+        dataset, split = subject.dataset, subject.dataset.test_split
+        examples = read_examples(dataset, split, data_root)
+        self._read = picture_reader(examples)
+        self._labels = match_labels(
+            dataset, split, data_root, examples.labels, subject.classes, "the network"
+        )
         drawn = np.random.RandomState(seed).permutation(len(self._labels))[:number]
         self._parts = [drawn[start : start + batch] for start in range(0, len(drawn), batch)]
         self._subject = subject

@@ -9,7 +9,7 @@ import click
 
 from rnw import __version__
 from rnw.cli.common import INTERRUPTED
-from rnw.errors import InputError
+from rnw.errors import InputError, printable
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU
 
 COMMANDS = {
@@ -66,7 +66,7 @@ class _Commands(click.Group):
 def _explain(error: Exception) -> Optional[str]:
     """The error in one line, None when it is not the user's to mend."""
     if isinstance(error, InputError):
-        return " ".join(str(error).split())
+        return printable(str(error))
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return f"this command's output cannot be written: {error.strerror}" if full else None

@@ -10,10 +10,22 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
 import click
 
+from rnw.errors import InputError, printable
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
 INTERRUPTED = 130  # the status of what Ctrl-C ended
-FILE = click.Path(path_type=Path)
+
+
+class _File(click.Path):
+    """The name of a file, whether it is there or not."""
+
+    def convert(self, value: Any, *where: Any) -> Path:
+        if not value or "\0" in str(value):
+            raise InputError(f"{str(value)!r} is the name of no file")
+        return super().convert(value, *where)
+
+
+FILE = _File(path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -102,6 +114,11 @@ def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
         raise SystemExit(INTERRUPTED) from None
 
 
+def print_line(line: str, err: bool = False) -> None:
+    """Print one line, whatever the names in it hold."""
+    click.echo(printable(line), err=err)
+
+
 def ending_at_once(command: Callable) -> Callable:
     """A command that trains, whose process signals end at once while no run takes them."""
 
@@ -132,4 +149,4 @@ def show_warnings() -> Iterator[None]:
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         over_bar = "\r\033[K" if sys.stderr.isatty() else ""
-        click.echo(f"{over_bar}{record.getMessage()}", err=True)
+        click.echo(f"{over_bar}{printable(record.getMessage())}", err=True)

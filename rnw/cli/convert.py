@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 import click
 
-from rnw.cli.common import FILE, SEED
+from rnw.cli.common import FILE, SEED, print_line
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FORMATS, GraphOptions, convert
 from rnw.weights.surgery import Surgery
@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Convert the weights in SOURCE, whatever their kind, to TARGET.
 
-    The PyTorch formats go to .safetensors, or where PyTorch is installed to .pth.
+    The PyTorch formats go to .safetensors, .npz, .pth, .pt or .pth.tar, as TARGET's name says.
     """
     graph = GraphOptions(stride, pooling, softmax, fold_bn)
     done = convert(
@@ -61,5 +61,5 @@ def command(
         graph=graph,
     )
     for note in done.notes:
-        click.echo(note, err=True)
-    click.echo(done.target)
+        print_line(note, err=True)
+    print_line(str(done.target))

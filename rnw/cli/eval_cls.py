@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--three-crops", is_flag=True, help="Both ends and the middle of each picture.")
 @click.option("--ten-crops", is_flag=True, help="Corners and middle, out of 8/7 of it, with flips.")
 @click.option("--flip", is_flag=True, help="Average the mirror images as well.")
+@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option(
     "--predictions",
@@ -58,6 +59,7 @@ def command(
     three_crops: bool,
     ten_crops: bool,
     flip: bool,
+    dataset: Optional[str],
     batch: int,
     predictions: Optional[Path],
     save_predictions: Optional[Path],
@@ -83,7 +85,7 @@ def command(
 
     crops = "three" if three_crops else "ten" if ten_crops else None
     with exit_when_interrupted(overwrite=overwrite), Display(err=as_json) as display:
-        model = load_model(weights, contexts, baseline)
+        model = load_model(weights, contexts, baseline, dataset=dataset)
         result = evaluate(
             model.tested_by(scales, crops, flip),
             data_root=data_root,
@@ -111,6 +113,9 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "published": result.published,
         "numbering": result.numbering,
         "subset": result.subset,
+        "by_name": result.by_name,
+        "model": result.meaning and result.meaning.as_dict(),
+        "note": result.note or None,
     }
     if per_class:
         fields["per_class"] = [row._asdict() for row in result.classes]
@@ -120,8 +125,13 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
     if result.subset:
-        click.echo(f"labels of a subset of {result.subset} classes: for networks trained on it")
+        whose = "taken by name as those of all" if result.by_name else "for networks trained on it"
+        click.echo(f"labels of a subset of {result.subset} classes, {whose}")
     click.echo(str(result.protocol))
+    if result.meaning:
+        click.echo(str(result.meaning))
+    if result.note:
+        click.echo(result.note)
     if len(result.scales) > 1:
         for scale, scores in result.scales.items():
             click.echo(f"scale {scale}: top-1 {scores.top1:.2f} %, top-5 {scores.top5:.2f} %")

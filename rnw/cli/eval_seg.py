@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     help="What each file weighs; default: the same.",
 )
 @protocol_options
+@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
 @click.option("--split", help="Default: the data set's test split.")
 @click.option(
     "--save-predictions",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 def command(
     weights: Tuple[Path, ...],
     mix: Tuple[float, ...],
+    dataset: Optional[str],
     split: Optional[str],
     save_predictions: Optional[Path],
     overwrite: bool,
@@ -79,7 +81,7 @@ def command(
         exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()
     )
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_segmenter(weights, contexts, mix).tested_by(**protocol)
+        model = load_segmenter(weights, contexts, mix, dataset).tested_by(**protocol)
         result = evaluate(
             model,
             data_root=data_root,
@@ -98,6 +100,10 @@ def command(
 def _show(result: "SegmentationEvaluation", saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
     click.echo(str(result.protocol))
+    for meaning in result.meanings:
+        click.echo(str(meaning))
+    if result.note:
+        click.echo(result.note)
     if result.confusion:
         _show_scores(result)
     if result.published:

@@ -143,14 +143,15 @@ def run_training(
     if dry_run:
         from rnw.analysis.plan import plan_training
 
-        plan = plan_training(
-            resolved,
-            contexts,
-            data_root=data_root,
-            weights=weights,
-            folder=output,
-            recompute=recompute,
-        )
+        with show_warnings():
+            plan = plan_training(
+                resolved,
+                contexts,
+                data_root=data_root,
+                weights=weights,
+                folder=output,
+                recompute=recompute,
+            )
         click.echo(f"{plan}")
         return
     from rnw.data.loader import Loading  # needs an extra

@@ -7,7 +7,8 @@ from typing import Any, Dict, Iterator, List
 
 import click
 
-from rnw.cli.common import FILE, json_option, print_json
+from rnw.cli.common import FILE, json_option, print_json, print_line
+from rnw.errors import printable
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.fit import describe
 from rnw.weights.inspection import (
@@ -43,7 +44,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def verify_command(file: Path) -> None:
     """Check FILE against the released checksums."""
     row = verify(file)
-    click.echo(f"{file}: the released {row.name} ({row.published})")
+    print_line(f"{file}: the released {row.name} ({row.published})")
 
 
 @command.command()
@@ -56,22 +57,20 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
     if as_json:
         print_json(_inspection_json(found, stats))
         return
-    click.echo(
+    print_line(
         f"{file}: {found.size / 1e6:.1f} MB, {len(found.entries)} arrays, {found.values:,} values"
     )
     devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
-    click.echo(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
-    click.echo(f"fits {_fits_text(found.fits)}")
-    if found.network:
-        click.echo(f"named {describe(found.network)}, stride {found.network.stride}")
-    else:
-        click.echo(found.problem)
-    width = max((len(entry.name) for entry in found.entries), default=0)
-    for entry in found.entries:
+    print_line(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
+    print_line(f"fits {_fits_text(found.fits)}")
+    print_line(f"is for {found.meaning}" if found.meaning else found.problem)
+    names = [printable(entry.name) for entry in found.entries]
+    width = max(map(len, names), default=0)
+    for name, entry in zip(names, found.entries):
         shape = "x".join(map(str, entry.array.shape)) or "scalar"
         numbers = _statistics_text(statistics(entry.array)) if stats else ""
-        line = f"{entry.name:{width}}  {type_name(entry.array.dtype):8}  {shape:16}  {numbers}"
-        click.echo(line.rstrip())
+        line = f"{name:{width}}  {type_name(entry.array.dtype):8}  {shape:16}  {numbers}"
+        print_line(line.rstrip())
 
 
 def _fits_text(fits: List[NetworkConfig]) -> str:
@@ -97,7 +96,7 @@ def _inspection_json(found: Inspection, stats: bool) -> Dict[str, Any]:
         "versions": found.versions,
         "devices": found.devices,
         "fits": [_network_json(config) for config in found.fits],
-        "network": found.network and _network_json(found.network),
+        "network": found.meaning and found.meaning.as_dict(),
         "problem": found.problem or None,
         "arrays": [_entry_json(entry, stats) for entry in found.entries],
     }
@@ -142,7 +141,7 @@ def diff(ctx: click.Context, first: Path, second: Path, tolerance: float, as_jso
         print_json(_comparison_json(found))
     else:
         for line in _comparison_text(found, first, second):
-            click.echo(line)
+            print_line(line)
     ctx.exit(0 if found.equal else 1)
 
 

@@ -13,7 +13,7 @@ from rnw.data.members import (
     unpacked_size,
 )
 from rnw.errors import InputError
-from rnw.files import atomic_write, md5, remove_parts, write_text, writing
+from rnw.files import atomic_write, md5, read_bytes, remove_parts, write_text, writing
 
 OnProgress = Callable[[int, int], None]  # what is done, of how much
 
@@ -104,9 +104,9 @@ def extract(
 
 def _check_room(archive: Path, inside: str, part: Path) -> None:
     """Raises InputError unless what is not extracted yet fits on the disk."""
-    needed = unpacked_size(archive, inside)
     there = next(folder for folder in (part, *part.parents) if folder.exists())
     free = shutil.disk_usage(there).free
+    needed = unpacked_size(archive, inside, free)
     if needed > free:
         needed -= sum(path.lstat().st_size for path in part.rglob("*"))
     if needed > free:
@@ -144,8 +144,7 @@ def read_member(source: Path, name: str) -> bytes:
         )
         if path is None:
             raise InputError(f"{source}: holds no file {name}")
-        with reading(path):
-            return path.read_bytes()
+        return read_bytes(path, LARGEST_READ)
     there = []
     for member in read_members(source):
         there.append(PurePosixPath(member.name).name)

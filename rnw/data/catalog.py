@@ -10,6 +10,7 @@ import numpy as np
 
 from rnw.data import ade20k, cityscapes, pascal_context, readers, shapes, voc
 from rnw.data.ilsvrc12 import ILSVRC12
+from rnw.data.ilsvrc12_ids import WORDNET_IDS
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import read_label
 from rnw.data.lists import CLASSES_FILE, read_classes
@@ -35,7 +36,9 @@ class Dataset:
     """A classification data set, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
-    times the training crop. `published` is the number of training images as published.
+    times the training crop. `published` is the number of training images as published, `class_ids`
+    what names the classes, by label, where data is prepared. One that is not `known` stands for a
+    name that is in no table.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Dataset:
     recipe: str
     test_scale: Fraction = Fraction(1)
     published: Optional[int] = None  # None: embedded, so that they can always be counted
+    class_ids: Tuple[str, ...] = ()
+    known: bool = True
 
 
 DATASETS: Dict[str, Dataset] = {
@@ -66,6 +71,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="model_a",
             test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
             published=ILSVRC12.images["train"],
+            class_ids=WORDNET_IDS,
         ),
         Dataset(
             "places365-cls",
@@ -79,6 +85,7 @@ DATASETS: Dict[str, Dataset] = {
             recipe="places365_a2",
             test_scale=Fraction(10, 7),  # as ILSVRC
             published=PLACES365.images["train"],
+            class_ids=PLACES365_NAMES,
         ),
         Dataset(
             "digits",
@@ -118,6 +125,7 @@ class SegmentationDataset:
     largest: (height, width) that no picture exceeds. recipe: trains on it by default; test_split:
     what it is judged on; test_size: longer side there, in pixels.
     identical_sizes: all pictures have the size `largest`, so that tests need no square inputs.
+    known: not a stand-in for a name that is in no table.
     """
 
     name: str
@@ -135,6 +143,7 @@ class SegmentationDataset:
     label_ids: Optional[Tuple[int, ...]] = None
     meaning: Optional[LabelMeaning] = None  # None: embedded
     identical_sizes: bool = False
+    known: bool = True
 
     @property
     def classes(self) -> int:
@@ -242,7 +251,7 @@ def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path]
     """
     root = root or dataset.root
     listing = root / f"{split}.lst" if root else None
-    if split not in dataset.counts and not (listing and listing.is_file()):
+    if split not in dataset.counts and not (listing and listing.exists()):
         lists = f", or a list, {listing} (see README.md)" if listing else ""
         raise InputError(
             f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
@@ -310,26 +319,15 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
     return names if len(names) < dataset.classes else ()
 
 
-def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
-    """As many as the list under `root` has, or where there is none as are published.
-
-    Raises InputError for a list that cannot be read.
-    """
+def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
+    """The published number of training images, None where a list under `root` tells the number."""
     listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
-    if dataset.published is not None and not listing.is_file():
-        return dataset.published
-    return len(read_examples(dataset, dataset.train_split, root).labels)
+    return None if listing.exists() else dataset.published
 
 
-def count_training_pictures(
+def published_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
-) -> int:
-    """As many as a split has where the data set lies, or where it does not as are published.
-
-    Raises InputError when neither is to be had.
-    """
+) -> Optional[int]:
+    """The published number of pictures of a split, None where the data set is there to be read."""
     root = root or dataset.root
-    published = dataset.counts.get(split)
-    if published is not None and root is not None and not root.exists():
-        return published
-    return len(read_pictures(dataset, split, root))
+    return None if root is None or root.exists() else dataset.counts.get(split)

@@ -5,14 +5,14 @@ Either year will do: 2014, which the original used, and 2017 have the same pictu
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
 from rnw.data.labelled import IGNORED, Pair
 from rnw.data.publication import Form, Rendering
 from rnw.errors import InputError, naming
-from rnw.files import parse_json
+from rnw.files import parse_json, read_regular
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -24,6 +24,7 @@ NAMES = {  # of VOC, where COCO has another
 }
 FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
 YEARS = (2014, 2017)
+LARGEST_SIDE = 10_000  # pixels; COCO's own are 640 at most
 FAR = 100_000  # pixels: no point of a picture's outline is as far away
 INSTALL = "pip install '.[coco]' in the rnw checkout"
 
@@ -68,10 +69,12 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
             continue
         path = root / FOLDER / "annotations" / f"instances_{folder}.json"
         try:
-            found = _read_scenes(parse_json(path.read_bytes()), classes, path)
+            found = _read_scenes(parse_json(read_regular(path)), classes, path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # of many kinds where something has another form
             raise InputError(f"{path}: cannot be read as COCO's annotations: {error!r}") from error
         scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
     return scenes
@@ -84,10 +87,7 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
         name = NAMES.get(category["name"], category["name"])
         if name in numbers:
             of_category[category["id"]] = numbers[name]
-    scenes = {
-        row["id"]: (row["file_name"].rpartition(".")[0], Scene(row["height"], row["width"], []))
-        for row in content["images"]
-    }
+    scenes = {row["id"]: (_name(row, path), _empty_scene(row, path)) for row in content["images"]}
     with_objects = set()
     for row in content["annotations"]:
         if row["category_id"] in of_category:
@@ -104,6 +104,24 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
             if not row["iscrowd"]:
                 with_objects.add(row["image_id"])
     return dict(sorted(scenes[number] for number in with_objects))
+
+
+def _name(row: Mapping[str, Any], path: Path) -> str:
+    """The name of a picture without suffix, by which its label map is written."""
+    name = row["file_name"]
+    if "/" in name or "\0" in name:
+        raise InputError(f"{path}: picture {name!r} is expected to be a name without folders")
+    return name.rpartition(".")[0]
+
+
+def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
+    size = row["height"], row["width"]
+    if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
+        raise InputError(
+            f"{path}: picture {row['file_name']!r} has height and width {size}, expected 1 to "
+            f"{LARGEST_SIDE} pixels"
+        )
+    return Scene(*size, [])
 
 
 def draw_scene(scene: Scene) -> np.ndarray:

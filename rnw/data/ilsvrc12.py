@@ -1,12 +1,10 @@
 """ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
 
-import io
 from pathlib import Path
-from typing import Any, Dict, Optional
-
-import numpy as np
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from rnw.data.archives import read_member
+from rnw.data.matlab import read_variables
 from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
 from rnw.errors import InputError
 
@@ -21,8 +19,8 @@ def read_devkit(source: Path) -> Annotations:
     Raises InputError for files that are missing or of another form.
     """
     synsets = _read_synsets(source)
-    words = dict(zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist()))
-    images = dict(zip(synsets["WNID"].tolist(), map(int, synsets["num_train_images"])))
+    words = {synset.number: synset.wnid for synset in synsets}
+    images = {synset.wnid: synset.images for synset in synsets}
     val = {}
     for number, line in enumerate(read_member(source, GROUND_TRUTH).splitlines(), 1):
         name = words.get(int(line)) if line.strip().isdigit() else None
@@ -40,8 +38,7 @@ def read_class_numbers(source: Path) -> Dict[str, int]:
 
     Raises InputError for files that are missing or of another form.
     """
-    synsets = _read_synsets(source)
-    return dict(zip(synsets["WNID"].tolist(), map(int, synsets["ILSVRC2012_ID"])))
+    return {synset.wnid: synset.number for synset in _read_synsets(source)}
 
 
 def find_devkit(root: Path) -> Optional[Path]:
@@ -53,19 +50,34 @@ def find_devkit(root: Path) -> Optional[Path]:
     return next((folder for folder in folders if (folder / files.probe).is_file()), None)
 
 
-def _read_synsets(source: Path) -> Any:
-    """The rows of meta.mat for low-level synsets: those that pictures are labelled with."""
-    from scipy.io import loadmat  # of an extra, and slow to import
+class _Synset(NamedTuple):
+    """A class: ILSVRC2012_ID, WordNet id and the number of its training pictures."""
 
+    number: int
+    wnid: str
+    images: int
+
+
+def _read_synsets(source: Path) -> List[_Synset]:
+    """The low-level synsets of meta.mat: those that pictures are labelled with."""
     content = read_member(source, META)
     try:
-        synsets = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
-        synsets["ILSVRC2012_ID"], synsets["WNID"], synsets["num_train_images"]
-        return synsets[synsets["num_children"] == 0]
+        return [
+            _Synset(
+                row["ILSVRC2012_ID"].number(), row["WNID"].text(), row["num_train_images"].number()
+            )
+            for row in read_variables(content)["synsets"].rows()
+            if not row["num_children"].number()
+        ]
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(
             f"{source}: {META} cannot be read ({error}); expected that of ILSVRC 2012"
         ) from error
+
+
+def _of_kaggle(split: str) -> Tuple[str, ...]:
+    """Where the pictures of a split lie in what Kaggle offers."""
+    return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
 
 
 ILSVRC12 = Publication(
@@ -77,7 +89,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_train.tar",
                 "1d675b47d978889d74fa0da5fadfb00e",
                 "ILSVRC2012_train",
-                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train"),
+                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train", *_of_kaggle("train")),
             ),
         ),
         "val": (
@@ -85,7 +97,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_val.tar",
                 "29b22e2961454d5413ddabcf34fc5622",
                 "ILSVRC2012_val",
-                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val"),
+                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val", *_of_kaggle("val")),
                 flat=True,
             ),
         ),
@@ -98,4 +110,6 @@ ILSVRC12 = Publication(
         read_devkit,
         kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
     ),
+    class_kind="a WordNet id such as n01440764",
+    class_names=r"n\d{8}",
 )

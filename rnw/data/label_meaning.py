@@ -57,7 +57,7 @@ class LabelMeaning:
         if 2 * len(beyond) < len(self.ids) or 2 * counts[beyond].sum() >= counts[other].sum():
             return None
         return (
-            f"numbers of {self.title}'s classes such as {min(beyond)} and {max(beyond)} hardly "
+            f"ids of classes of {self.title} such as {min(beyond)} and {max(beyond)} hardly "
             f"occur in the label maps, others such as {min(other)} do: they look as if numbered "
             "from 0 (trainIds); expected the published ids"
         )

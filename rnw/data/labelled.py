@@ -4,6 +4,7 @@ A list has a line for each picture: its path and that of its label map, with a t
 the original's; in a list without labels, as of a test split, the path alone.
 """
 
+import io
 import os
 import re
 from pathlib import Path
@@ -106,18 +107,17 @@ def read_label(
     Raises InputError for a file that is missing or another kind of picture, as one whose format
     does not keep every value, and where its numbers have another `meaning`.
     """
+    expected = " or ".join(MODES[mode] for mode in modes)
     content = read_file(path, "a label map")
-    with open_picture(content, str(path), "a label map", LABEL_FORMATS) as image:
-        image.load()
-    if image.mode not in modes:
-        expected = " or ".join(MODES[mode] for mode in modes)
-        raise InputError(
-            f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
-            f"{image.mode}"
-        )
-    if meaning is not None:
-        meaning.check(image, path)
-    return np.array(image)
+    with open_picture(io.BytesIO(content), str(path), "a label map", LABEL_FORMATS) as image:
+        if image.mode not in modes:
+            raise InputError(
+                f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+                f"{image.mode}"
+            )
+        if meaning is not None:
+            meaning.check(image, path)
+        return np.array(image)
 
 
 def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:

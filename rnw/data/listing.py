@@ -5,6 +5,7 @@ listed by label and name, validation pictures by name, as in the original's `val
 """
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -37,6 +38,12 @@ def find_pictures(
     for inside, name in _walk(folder):
         stem = name.rpartition(".")[0]
         of_folder = publication.class_of(inside.rstrip("/")) if inside else labelled.get(stem)
+        if inside and not re.fullmatch(publication.class_names, of_folder, re.DOTALL):
+            raise InputError(
+                f"{folder}/{inside}: {of_folder!r} names no class, expected "
+                f"{publication.class_kind}; rename the folders, or where they are labels write the "
+                "list yourself (see README.md)"
+            )
         if of_folder is None or (known and of_folder not in known.train):
             raise InputError(
                 f"{folder}/{inside}{name}: no class is known for it; expected a class folder of "

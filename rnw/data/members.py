@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Callable, Iterator, NamedTuple, Tuple
 
 from rnw.errors import InputError
+from rnw.files import open_regular
 
 DAMAGED = (  # what the readers of tar and zip files raise beside OSError
     *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
@@ -64,7 +65,7 @@ def read_members(archive: Path, inside: str = "") -> Iterator[Member]:
     lie elsewhere.
     """
     with reading(archive):
-        with archive.open("rb") as file:
+        with open_regular(archive) as file:
             start = file.read(_BLOCK)
         kind = next(
             (text for signature, text in _OTHERS if start.lstrip().startswith(signature)), ""
@@ -82,16 +83,19 @@ def read_chunks(archive: Path, member: Member) -> Iterator[bytes]:
             yield chunk
 
 
-def unpacked_size(archive: Path, inside: str = "") -> int:
-    """How many bytes the files under `inside` take, or for a plain tar file hardly more than that.
+def unpacked_size(archive: Path, inside: str = "", enough: int = 0) -> int:
+    """How many bytes the files under `inside` take.
 
-    Raises InputError as `read_members`.
+    Of a plain tar file that has no more than `enough` bytes, its own size, which is no less: there
+    may be millions of files in it. Raises InputError as `read_members`.
     """
-    with reading(archive), archive.open("rb") as file:
+    with reading(archive), open_regular(archive) as file:
         start = file.read(_BLOCK)
-    if start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS))):
-        return sum(member.size for member in read_members(archive, inside))
-    return archive.stat().st_size
+    packed = start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS)))
+    size = archive.stat().st_size
+    if size <= enough and not packed:
+        return size
+    return sum(member.size for member in read_members(archive, inside))
 
 
 @contextlib.contextmanager
@@ -116,7 +120,7 @@ def reading(archive: Path) -> Iterator[None]:
 
 
 def _zip_members(archive: Path, inside: str) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as outer:
+    with open_regular(archive) as file, zipfile.ZipFile(file) as outer:
         for info in outer.infolist():
             if info.is_dir():
                 continue
@@ -146,7 +150,7 @@ def _check_zipped(archive: Path, info: zipfile.ZipInfo) -> None:
 
 def _tar_members(archive: Path, inside: str) -> Iterator[Member]:
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(archive.open("rb"))
+        file = stack.enter_context(open_regular(archive))
         stream = _Bounded(stack.enter_context(_uncompressed(file)))
         outer = stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))
         for tar, member, name in _files(archive, outer):

@@ -113,5 +113,7 @@ PLACES365 = Publication(
         VAL,
         read_file_lists,
     ),
+    class_kind="the name of a category such as airfield",
+    class_names=r".*\D.*",  # no number
     class_of=class_of,
 )

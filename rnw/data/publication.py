@@ -60,12 +60,18 @@ class AnnotationFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Publication:
-    """A data set as published; `class_of` gives the class of a folder of pictures."""
+    """A data set as published.
+
+    `class_of` gives the class of a folder of pictures, whose name is `class_kind`, as the regular
+    expression `class_names` has it.
+    """
 
     classes: int
     images: Mapping[str, int]
     forms: Mapping[str, Tuple[Form, ...]]
     annotations: AnnotationFiles
+    class_kind: str
+    class_names: str
     class_of: Callable[[str], str] = str
 
 

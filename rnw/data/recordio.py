@@ -89,7 +89,7 @@ class PackedImages:
     def __init__(self, path: PathLike, listing: Listing):
         self.path = Path(path)
         self.labels = listing.labels
-        self._paths = listing.paths
+        self._listing = listing
         self._offsets = _read_index(index_file(self.path))
         if len(self._offsets) != len(self.labels):
             raise InputError(
@@ -102,11 +102,11 @@ class PackedImages:
 
     def names(self) -> Iterable[bytes]:
         """What the list names, in its order."""
-        return self._paths
+        return self._listing.paths
 
     def name(self, index: int) -> str:
         """Pack and path of a picture, for messages."""
-        return f"{self.path}: {self._paths[index].decode(errors='replace')}"
+        return f"{self.path}: {self._listing.paths[index].decode(errors='replace')}"
 
     def read(self, index: int) -> bytes:
         """A picture's file as it was packed; raises InputError for a damaged pack."""
@@ -117,10 +117,11 @@ class PackedImages:
             _, label, number, _ = _PICTURE.unpack_from(content)
         except (InputError, OSError, struct.error) as error:
             raise InputError(f"{self.name(index)}: cannot be read: {error}") from error
-        if (number, label) != (index, self.labels[index]):
+        listed = self._listing.labels[index]
+        if (number, label) != (index, listed):
             raise InputError(
                 f"{self.name(index)}: picture {number} of class {label:g} stands there, expected "
-                f"{index} of {self.labels[index]}; pack them anew"
+                f"{index} of {listed}; pack them anew"
             )
         return content[_PICTURE.size :]
 

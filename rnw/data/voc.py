@@ -16,6 +16,7 @@ from rnw.data.labelled import LabelledImages, Pair, read_labelled
 from rnw.data.matlab import read_matlab
 from rnw.data.publication import Form, LabelledSplit, Rendering
 from rnw.errors import InputError
+from rnw.files import read_regular
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
@@ -45,12 +46,16 @@ def read_voc(root: Path, split: str) -> LabelledImages:
 def read_names(path: Path) -> List[str]:
     """The pictures that a list of VOC or SBD names, without suffix, each once.
 
-    Raises InputError for a list that cannot be read.
+    Raises InputError for a list that cannot be read, and for names that are paths.
     """
     try:
-        return list(dict.fromkeys(path.read_text(encoding="utf-8-sig").split()))
+        names = list(dict.fromkeys(read_regular(path).decode("utf-8-sig").split()))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a list of pictures: {error}") from error
+    odd = next((name for name in names if "/" in name or "\0" in name), None)
+    if odd is not None:
+        raise InputError(f"{path}: {odd!r} is expected to be a name without folders and suffix")
+    return names
 
 
 def _names(root: Path, split: str) -> List[str]:
@@ -94,7 +99,7 @@ def _sbd_files(root: Path) -> Dict[str, Path]:
 
 def _draw_sbd(path: Path) -> np.ndarray:
     largest = len(CLASSES) - 1
-    labels = read_matlab(path, lambda content: content["GTcls"][0, 0]["Segmentation"], largest)
+    labels = read_matlab(path, lambda found: found["GTcls"].rows()[0]["Segmentation"], largest)
     return labels.astype(np.uint8)
 
 

@@ -2,19 +2,19 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import (
     Dataset,
-    check_labels,
     find_dataset,
     prepared_classes,
     read_examples,
 )
-from rnw.data.readers import check_aspect, read_image
+from rnw.data.numbered import dataset_or_numbered, numbering_note
+from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
     Baseline,
@@ -24,7 +24,8 @@ from rnw.evaluation.baselines import (
     load_baseline,
 )
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
-from rnw.evaluation.predictions import Kept, fingerprint
+from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
+from rnw.evaluation.predictions import Kept, fingerprint, make_folder_to_keep
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.scores import (
     Accuracy,
@@ -37,11 +38,12 @@ from rnw.evaluation.scores import (
 )
 from rnw.evaluation.submission import check_predictions_file, find_numbering, write_predictions
 from rnw.files import PathLike, md5
+from rnw.locks import alone_in
 from rnw.networks.classifier import Network
-from rnw.weights import load_network
+from rnw.weights import load_with_meaning
 from rnw.weights.inference import optimize
-from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED, ReleasedFile, published_of
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import ReleasedFile, published_of, released_row
 
 BASELINE_DATASET = "ilsvrc-cls"
 
@@ -53,7 +55,8 @@ class Evaluation(NamedTuple):
     alone, the largest first, `classes` those of each class. `published` is the published protocol
     and score of a released file tested as published; `numbering` is what a submission numbers
     classes by; `subset` is the number of classes if the data was prepared with fewer than the
-    official ones, whose labels only a network trained on it knows.
+    official ones, `by_name` whether its labels were taken by name as those of all classes.
+    `meaning` is what told the network; `note` says of which data set nothing is known.
     """
 
     dataset: str
@@ -66,6 +69,9 @@ class Evaluation(NamedTuple):
     published: Optional[str] = None
     numbering: Optional[str] = None
     subset: Optional[int] = None
+    by_name: bool = False
+    meaning: Optional[Meaning] = None
+    note: str = ""
 
     @property
     def top1(self) -> float:
@@ -111,38 +117,51 @@ class Prediction(NamedTuple):
     image: str
     classes: List[Tuple[int, str, float]]
 
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        keys = ("class", "name", "probability")
+        return {"image": self.image, "classes": [dict(zip(keys, entry)) for entry in self.classes]}
+
 
 def load_model(
     path: Optional[PathLike],
     contexts: Sequence[mx.Context],
     baseline: Optional[str] = None,
     *,
+    dataset: Optional[str] = None,
     optimized: bool = True,
 ) -> Model:
     """The classifier in a weights file; data set and protocol come from the file's name.
+
+    `dataset` is another one; the classes of a data set that is not known are numbered.
 
     A released file is tested as published. A file of gluoncv's is known by its name, as
     `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
     downloads it. `optimized` makes of a network of this package what `optimize` does.
 
-    Raises InputError for a file that cannot be read, is no classifier or is for an unknown data
-    set.
+    Raises InputError for a file that cannot be read or is no classifier, and for an unknown
+    `dataset`.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path)
     if row is not None:
+        if dataset not in (None, BASELINE_DATASET):
+            raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
         return _load_baseline(row, path or download_weights(row), contexts)
-    released = RELEASED.get(Path(path).name)
-    label = parse_label(path)
-    dataset = find_dataset(label.dataset)
-    net = load_network(path, list(contexts), pooling=released.pooling if released else "pad")
+    given = None if dataset is None else find_dataset(dataset)
+    net, meaning = load_with_meaning(path, list(contexts))
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    if optimized:
-        net = optimize(net)
-    model = _own_model(net, dataset, contexts)._replace(weights=Path(path))
-    if released is None:
-        return model
-    return model._replace(protocol=_released_protocol(released))
+    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
+    model = _own_model(optimize(net) if optimized else net, chosen, contexts)
+    model = model._replace(weights=Path(path), meaning=meaning)
+    released = _released(model)
+    return model._replace(protocol=_released_protocol(released)) if released else model
+
+
+def _released(model: Model) -> Optional[ReleasedFile]:
+    """The row of a released file that is tested on its own data set."""
+    row = released_row(model.weights) if model.meaning else None
+    return row if row and model.dataset.name == model.meaning.dataset else None
 
 
 def _released_protocol(released: ReleasedFile) -> Protocol:
@@ -190,25 +209,32 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation or damaged ones.
+    labels that it does not know, for predictions kept of another evaluation or damaged ones, and
+    where another process keeps them.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
     dataset, split = model.dataset, model.dataset.test_split
     examples = read_examples(dataset, split, data_root)
-    prepared = prepared_classes(dataset, data_root)
-    _check_classes(model, data_root, examples.labels, prepared)
+    subset = prepared_classes(dataset, data_root)
+    _check_classes(model, subset)
+    labels = match_labels(dataset, split, data_root, examples.labels, model.classes, "the network")
+    examples = with_labels(examples, labels)
+    own = subset if len(subset) == model.classes else ()
     numbering = None
     if save is not None:
         root = data_root or dataset.root or Path()
-        numbering = find_numbering(dataset, root, devkit, _labels(model, prepared))
-    kept = _open_kept(model, examples, predictions, overwrite)
-    _fill(model, examples, kept, batch, on_batch)
+        numbering = find_numbering(dataset, root, devkit, own or None)
+    if predictions is not None:
+        make_folder_to_keep(predictions)
+    with alone_in(predictions):
+        kept = _open_kept(model, examples, predictions, overwrite)
+        _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
         write_predictions(save, probabilities, examples, numbering)
-    labels, best = examples.labels, top_classes(probabilities)
+    best = top_classes(probabilities)
     return Evaluation(
         dataset.name,
         split,
@@ -216,10 +242,13 @@ def evaluate(
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
-        class_accuracies(best, labels, prepared or dataset.class_names()),
+        class_accuracies(best, labels, own or dataset.class_names()),
         _published(model),
         numbering.description if numbering else None,
-        len(prepared) or None,
+        len(subset) or None,
+        bool(subset and not own),
+        model.meaning,
+        numbering_note(dataset),
     )
 
 
@@ -235,6 +264,8 @@ def _open_kept(
         "images": fingerprint(examples),
         "interpolation": model.protocol.interpolation,
     }
+    if model.meaning is not None:
+        origin["network"] = model.meaning.network
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
@@ -279,9 +310,7 @@ class _Speedometer:
         return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
-def _check_classes(
-    model: Model, data_root: Optional[Path], labels: np.ndarray, prepared: Sequence[str]
-) -> None:
+def _check_classes(model: Model, prepared: Sequence[str]) -> None:
     """Raises InputError unless the network is for the data set, or for the subset prepared."""
     dataset = model.dataset
     if model.classes not in (dataset.classes, len(prepared)):
@@ -290,25 +319,14 @@ def _check_classes(
             f"the network is for {model.classes} classes, {dataset.title} has {dataset.classes}"
             f"{subset}"
         )
-    check_labels(dataset, dataset.test_split, data_root, labels, model.classes, "the network")
-
-
-def _labels(model: Model, prepared: Sequence[str]) -> Optional[Sequence[str]]:
-    """The names by which a submission knows the network's classes.
-
-    None: the official ones; none: not known, as it was trained on a subset and has more outputs.
-    """
-    if not prepared:
-        return None
-    return prepared if len(prepared) == model.classes else ()
 
 
 def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    released = RELEASED.get(model.weights.name) if model.weights else None
-    if released is None or model.protocol != _released_protocol(released):
+    released = _released(model)
+    if released is None or model.meaning.config.pooling != released.pooling:
         return None
-    return published_of(model.weights)
+    return published_of(model.weights) if model.protocol == _released_protocol(released) else None
 
 
 def make_validator(
@@ -329,32 +347,31 @@ def make_validator(
 
     def validate(net: Network) -> Dict[str, float]:
         model = _own_model(net, dataset, contexts)._replace(in_training=True)
-        split, labels = dataset.test_split, examples.labels
-        check_labels(dataset, split, data_root, labels, model.classes, "the network")
+        split, classes = dataset.test_split, model.classes
+        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the network")
         probabilities = _average_scales(model, read, len(examples.labels), batch)
         return {
-            "loss": cross_entropy(probabilities, examples.labels),
-            "top-1": top_accuracy(probabilities, examples.labels, 1),
-            "top-5": top_accuracy(probabilities, examples.labels, 5),
+            "loss": cross_entropy(probabilities, labels),
+            "top-1": top_accuracy(probabilities, labels, 1),
+            "top-5": top_accuracy(probabilities, labels, 5),
         }
 
     return validate
 
 
-def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
-    """The `top` most probable classes of each image file.
+def predict(
+    model: Model, paths: Sequence[PathLike], *, top: int = 5, on_bad: OnBad = stop_at
+) -> Iterator[Prediction]:
+    """The `top` most probable classes of each image file, and of those in folders, one by one.
 
-    Raises InputError for a file that is missing, no image, or too long and thin a one, before any
-    is classified.
+    `on_bad` as for `read_photographs`. Raises InputError for a folder without images.
     """
-    images = [check_aspect(read_image(path), str(path)) for path in paths]
     names = _names(model)
-    probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
-    predictions = []
-    for path, row, best in zip(paths, probabilities, top_classes(probabilities, top)):
+    for path, image in read_photographs(find_images(paths), on_bad):
+        probabilities = _average_scales(model, [image].__getitem__, images=1, batch=1)
+        (row,), (best,) = probabilities, top_classes(probabilities, top)
         classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
-        predictions.append(Prediction(str(path), classes))
-    return predictions
+        yield Prediction(str(path), classes)
 
 
 def _names(model: Model) -> Sequence[str]:

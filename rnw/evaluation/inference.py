@@ -16,6 +16,7 @@ from rnw.data.readers import Examples, check_aspect, decode
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.protocols import CROPS, Protocol
+from rnw.weights.meaning import Meaning
 
 MAX_THREADS = 8  # that decode and scale pictures
 
@@ -24,8 +25,9 @@ class Model(NamedTuple):
     """A trained network with the protocol it is tested by.
 
     `in_training`: the network has the softmax head, takes labels and gives probabilities. `weights`
-    is the file it comes from; `fixed_size`: it takes crops of the protocol's size only; `outputs`
-    is the number of classes it tells apart (None: those of the data set).
+    is the file it comes from, `meaning` what that tells of the network; `fixed_size`: it takes
+    crops of the protocol's size only; `outputs` is the number of classes it tells apart (None:
+    those of the data set).
     """
 
     net: Any
@@ -36,6 +38,7 @@ class Model(NamedTuple):
     weights: Optional[Path] = None
     fixed_size: bool = False
     outputs: Optional[int] = None
+    meaning: Optional[Meaning] = None
 
     @property
     def classes(self) -> int:
@@ -84,8 +87,10 @@ def predict_batches(
     """Probabilities (n, classes) float32 of some pictures after the other, at one scale.
 
     They are the mean over crops and flips. At most `batch` crops, or those of one picture, go
-    through the network at a time.
+    through the network at a time. Raises InputError for crops that are too small for the network.
     """
+    if model.meaning is not None:
+        model.meaning.config.check_size(scale, scale)
     pictures = max(1, batch // CROPS[model.protocol.crops].count)
 
     def crops(index: int) -> np.ndarray:

@@ -3,20 +3,28 @@
 import hashlib
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from rnw.data.catalog import check_label_maps, read_pictures
+from rnw.data.numbered import numbering_note
 from rnw.data.readers import decode
 from rnw.errors import InputError, naming
 from rnw.evaluation.cityscapes import CITYSCAPES, OfficialScores, load_tool, official_scores
 from rnw.evaluation.confusion import Confusion
 from rnw.evaluation.inference import ahead
 from rnw.evaluation.kept_labels import CORRECT, LABELS, KeptLabels, picture_names, picture_size
-from rnw.evaluation.segmenter import SegmentationProtocol, Segmenter, released_protocol
+from rnw.evaluation.segmenter import (
+    SegmentationProtocol,
+    Segmenter,
+    released_of,
+    released_protocol,
+)
 from rnw.files import md5
-from rnw.weights.released import RELEASED, published_of
+from rnw.locks import alone_in
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import published_of
 
 DECODED_AHEAD = 4  # pictures
 
@@ -25,7 +33,8 @@ class SegmentationEvaluation(NamedTuple):
     """Counts of pixels over all pictures of a split; None where no labels are published.
 
     `published` is the published protocol and score of a released file tested as published,
-    `official` what the data set's own tool finds.
+    `official` what the data set's own tool finds. `meanings` are what told the networks; `note`
+    says of which data set nothing is known.
     """
 
     dataset: str
@@ -36,6 +45,8 @@ class SegmentationEvaluation(NamedTuple):
     confusion: Optional[Confusion] = None
     published: Optional[str] = None
     official: Optional[OfficialScores] = None
+    meanings: Sequence[Meaning] = ()
+    note: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
         """Everything in plain types; all scores in per cent."""
@@ -45,6 +56,8 @@ class SegmentationEvaluation(NamedTuple):
             "images": self.images,
             **self.protocol._asdict(),
             "published": self.published,
+            "models": [meaning.as_dict() for meaning in self.meanings],
+            "note": self.note or None,
         }
         if self.confusion:
             fields.update(self.confusion.as_dict(self.class_names))
@@ -94,7 +107,7 @@ def evaluate(
 
     Raises InputError when data is missing, naming it, for labels that do not fit or of which no
     pixel is judged, for predictions kept of another evaluation or damaged, and before any is kept
-    for pictures of one name.
+    for pictures of one name or where another process keeps them.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -110,10 +123,12 @@ def evaluate(
     if predictions is not None:
         _check_apart(predictions, examples)
     names = picture_names(examples) if predictions else [""] * len(examples)
-    kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
-    confusion = _label_all(model, examples, names, kept, on_picture)
-    if confusion:
-        confusion.check_judged(examples.label_name(0))
+    with alone_in(predictions):
+        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        confusion = _label_all(model, examples, names, kept, on_picture)
+        if confusion:
+            confusion.check_judged(examples.label_name(0))
+        official_found = _score_officially(kept, names, examples) if official else None
     return SegmentationEvaluation(
         dataset.name,
         split,
@@ -122,7 +137,9 @@ def evaluate(
         dataset.class_names,
         confusion,
         _published(model),
-        _score_officially(kept, names, examples) if official else None,
+        official_found,
+        model.meanings,
+        numbering_note(dataset),
     )
 
 
@@ -161,6 +178,7 @@ def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[
     files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
     return {
         "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
+        "networks": [meaning.network for meaning in model.meanings],
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
@@ -223,8 +241,8 @@ class _Speedometer:
 
 def _published(model: Segmenter) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
-    released = RELEASED.get(files[0].name) if len(files) == 1 else None
+    first, *others = model.scorers
+    released = None if others else released_of(first, model.dataset)
     if released is None or model.protocol != released_protocol(released):
         return None
-    return published_of(files[0])
+    return published_of(first.weights_file)

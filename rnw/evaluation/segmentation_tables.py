@@ -53,6 +53,7 @@ class SegmentationRow(NamedTuple):
             **vars(paper),
             "scores": dict(paper.scores),
             "weights": self.weights and str(self.weights),
+            "models": self.evaluation.as_dict()["models"] if self.evaluation else None,
             "ours": {name: self.score(name) for name, _ in paper.scores},
             "ours_judged": self.judged(),
             "memory": self.memory and self.memory._asdict(),

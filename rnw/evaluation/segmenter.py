@@ -8,16 +8,17 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.numbered import segmentation_dataset_or_numbered
 from rnw.errors import InputError, look_up
 from rnw.evaluation.crf import CRFS, refine
 from rnw.evaluation.score_maps import Forward, ScoreMap, check_steps, flipped, score_map, tiled
 from rnw.evaluation.upsampling import label, upsample
 from rnw.files import PathLike
 from rnw.networks.classifier import Network
-from rnw.weights import load_network
+from rnw.weights import load_with_meaning
 from rnw.weights.inference import optimize
-from rnw.weights.labels import parse_label
-from rnw.weights.released import RELEASED, ReleasedFile
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import ReleasedFile, released_row
 
 
 class SegmentationProtocol(NamedTuple):
@@ -45,12 +46,16 @@ class SegmentationProtocol(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """A network as a function, its stride in pixels, its weight in the mean, and its file."""
+    """A network as a function, its stride in pixels, its weight in the mean, and its file.
+
+    `meaning` is what the file tells of the network.
+    """
 
     forward: Forward
     stride: int
     weight: float = 1.0
     weights_file: Optional[Path] = None
+    meaning: Optional[Meaning] = None
 
 
 class Segmenter(NamedTuple):
@@ -59,6 +64,11 @@ class Segmenter(NamedTuple):
     scorers: List[Scorer]
     dataset: SegmentationDataset
     protocol: SegmentationProtocol
+
+    @property
+    def meanings(self) -> List[Meaning]:
+        """What is told of each network that comes from a file."""
+        return [scorer.meaning for scorer in self.scorers if scorer.meaning]
 
     def tested_by(self, **changes: Any) -> "Segmenter":
         """The same networks with another protocol where a change is given (is not None).
@@ -120,15 +130,19 @@ class Segmenter(NamedTuple):
 
 
 def load_segmenter(
-    paths: Sequence[PathLike], contexts: Sequence[mx.Context], mix: Sequence[float] = ()
+    paths: Sequence[PathLike],
+    contexts: Sequence[mx.Context],
+    mix: Sequence[float] = (),
+    dataset: Optional[str] = None,
 ) -> Segmenter:
     """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
 
     Data set and protocol come from the name of the first file: a released one is tested as
-    published, others at one scale. By default all weigh the same.
+    published, others at one scale. `dataset` is another one, of all of them; the classes of a data
+    set that is not known are numbered. By default all weigh the same.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    data set.
+    data set, and for an unknown `dataset`.
     """
     mix = mix or [1 / len(paths)] * len(paths)
     if len(mix) != len(paths) or not all(0 < weight < math.inf for weight in mix):
@@ -136,11 +150,14 @@ def load_segmenter(
             f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
             f"{len(paths)} weights files"
         )
-    dataset = find_segmentation_dataset(parse_label(paths[0]).dataset)
-    scorers = [
-        _load_scorer(Path(path), dataset, contexts, weight) for path, weight in zip(paths, mix)
-    ]
-    return Segmenter(scorers, dataset, _protocol(Path(paths[0]), dataset))
+    given = None if dataset is None else find_segmentation_dataset(dataset)
+    scorers = [_load_scorer(Path(path), contexts, weight) for path, weight in zip(paths, mix)]
+    first = scorers[0].meaning
+    chosen = given or segmentation_dataset_or_numbered(first.dataset, first.config.classes)
+    for scorer in scorers:
+        _check_dataset(scorer, chosen, asked=given is not None)
+    row = released_of(scorers[0], chosen)
+    return Segmenter(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
 
 
 def make_segmenter(
@@ -150,9 +167,10 @@ def make_segmenter(
     return Segmenter([_scorer(net, contexts)], dataset, own_protocol(dataset))
 
 
-def _protocol(path: Path, dataset: SegmentationDataset) -> SegmentationProtocol:
-    released = RELEASED.get(path.name)
-    return released_protocol(released) if released else own_protocol(dataset)
+def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
+    """The row of a released file that is tested on its own data set."""
+    own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
+    return released_row(scorer.weights_file) if own else None
 
 
 def own_protocol(dataset: SegmentationDataset) -> SegmentationProtocol:
@@ -165,20 +183,23 @@ def released_protocol(released: ReleasedFile) -> SegmentationProtocol:
     return SegmentationProtocol((released.test_size,), released.flip, released.steps)
 
 
-def _load_scorer(
-    path: Path, dataset: SegmentationDataset, contexts: Sequence[mx.Context], weight: float
-) -> Scorer:
-    found = parse_label(path).dataset
-    if found != dataset.name:
-        raise InputError(f"{path}: is for data set {found}, expected {dataset.name}")
-    net = load_network(path, list(contexts))
+def _load_scorer(path: Path, contexts: Sequence[mx.Context], weight: float) -> Scorer:
+    net, meaning = load_with_meaning(path, list(contexts))
     if not net.config.segmentation:
         raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    if net.config.classes != dataset.classes:
+    return _scorer(net, contexts)._replace(weight=weight, weights_file=path, meaning=meaning)
+
+
+def _check_dataset(scorer: Scorer, dataset: SegmentationDataset, *, asked: bool) -> None:
+    """Raise InputError for weights of another data set, unless that was asked for, or classes."""
+    path, meaning = scorer.weights_file, scorer.meaning
+    if not asked and meaning.dataset != dataset.name:
+        raise InputError(f"{path}: is for data set {meaning.dataset}, expected {dataset.name}")
+    if meaning.config.classes != dataset.classes:
         raise InputError(
-            f"{path}: is for {net.config.classes} classes, {dataset.title} has {dataset.classes}"
+            f"{path}: is for {meaning.config.classes} classes, {dataset.title} has "
+            f"{dataset.classes}"
         )
-    return _scorer(net, contexts)._replace(weight=weight, weights_file=path)
 
 
 def _scorer(net: Network, contexts: Sequence[mx.Context]) -> Scorer:
@@ -189,6 +210,7 @@ def _forward(net: Any, contexts: List[mx.Context]) -> Forward:
     """Probabilities of the classes; each device is given one input at a time."""
 
     def forward(data: np.ndarray) -> np.ndarray:
+        net.config.check_size(*data.shape[2:])
         scores = []
         for start in range(0, len(data), len(contexts)):
             inputs = zip(data[start : start + len(contexts)], contexts)

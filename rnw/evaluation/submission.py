@@ -10,7 +10,8 @@ from rnw.data.ilsvrc12 import find_devkit, read_class_numbers
 from rnw.errors import InputError
 from rnw.evaluation.predictions import picture_name
 from rnw.evaluation.scores import top_classes
-from rnw.files import atomic_write, check_free, write_text
+from rnw.files import check_free, write_text
+from rnw.weights.npz_file import write_npz
 
 
 class Numbering(NamedTuple):
@@ -76,8 +77,8 @@ def write_predictions(
     best first.
     """
     images = np.array([picture_name(examples, index) for index in range(len(probabilities))])
-    with atomic_write(path) as file:
-        np.savez(file, probabilities=probabilities, labels=examples.labels, images=images)
+    labels = np.asarray(examples.labels)
+    write_npz(path, {"probabilities": probabilities, "labels": labels, "images": images})
     best = numbering.numbers[top_classes(probabilities)]
     lines = (" ".join(map(str, row)) for row in best.tolist())
     write_text(submission_file(path), "".join(f"{line}\n" for line in lines))

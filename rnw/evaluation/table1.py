@@ -75,6 +75,7 @@ class Row(NamedTuple):
                 "images": self.evaluation.images,
                 "subset": self.evaluation.subset,
                 "protocol": str(self.evaluation.protocol),
+                "model": self.evaluation.meaning and self.evaluation.meaning.as_dict(),
                 "top1_error": 100 - accuracy.top1,
                 "top5_error": 100 - accuracy.top5,
                 "top1_standard_error": accuracy.top1_standard_error,

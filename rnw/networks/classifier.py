@@ -6,6 +6,7 @@ from mxnet.gluon import HybridBlock
 
 from rnw.networks import heads, layers, units
 from rnw.networks.fcn import SegmentationClassifier
+from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.units import NamedBlock
 from rnw.networks.zoo import NetworkSpec
@@ -92,6 +93,7 @@ def get_network(
     frozen_statistics: Optional[bool] = None,
     head: str = "logits",
     classifier: Optional[str] = None,
+    epsilon: float = BN_EPSILON,
 ) -> Network:
     """Build a network of the paper, its parameters not yet initialised.
 
@@ -110,6 +112,7 @@ def get_network(
     head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
         bootstrapping, for segmentation) or 'features' (the last map).
     classifier: 'linear', '1 conv' or '2 conv'; default by the name.
+    epsilon: what batch normalisations add to variances; default the original's.
 
     Raises InputError for an unknown name or an option that does not fit.
     """
@@ -124,5 +127,6 @@ def get_network(
             frozen_statistics=frozen_statistics,
             head=head,
             classifier=classifier,
+            epsilon=epsilon,
         )
     )

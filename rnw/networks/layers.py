@@ -5,9 +5,11 @@ them out; `units.py`, `classifier.py` and `fcn.py` turn them into Gluon blocks.
 """
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Dict, NamedTuple, Optional, Tuple
 
 BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
+LOWEST = -3.4028234e38  # of float32: what a dilated maximum finds beyond the edges
 
 Shapes = Dict[str, Tuple[int, ...]]
 
@@ -21,6 +23,10 @@ class Layer:
 
     def output_size(self, size: int) -> int:
         return size
+
+    def least_input(self, least_output: int) -> int:
+        """The smallest `size` on entry for which the output has `least_output` cells a side."""
+        return next(size for size in count(1) if self.output_size(size) >= least_output)
 
     def multiply_adds(self, size: int) -> int:
         """Multiply-adds for one image whose map has `size` cells a side on entry."""
@@ -79,6 +85,8 @@ class Pooling(Layer):
             return size
         pad = 1 if self.convention == "pad" else 0
         round_up = 1 if self.convention == "full" else 0
+        if size + 2 * pad < 3:  # the window does not fit
+            return 0
         return (size + 2 * pad - 3 + round_up) // 2 + 1
 
     def activations(self, size: int) -> int:
@@ -93,6 +101,7 @@ class Normalisation(Layer):
     relu: str
     channels: int
     folded: bool = False
+    epsilon: float = BN_EPSILON  # added to variances
 
     def parameters(self) -> Shapes:
         if self.folded:
@@ -181,7 +190,9 @@ class Bottleneck(ResidualUnit):
     @property
     def shortcut_normalisation(self) -> Normalisation:
         """That of the projection."""
-        return Normalisation(f"bn{self.name}_branch1", f"res{self.name}_relu", self.channels)
+        epsilon = self.stages[0].normalisation.epsilon
+        bn, relu = f"bn{self.name}_branch1", f"res{self.name}_relu"
+        return Normalisation(bn, relu, self.channels, epsilon=epsilon)
 
     def activations(self, size: int) -> int:
         total = 0

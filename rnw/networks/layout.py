@@ -9,6 +9,7 @@ from typing import Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
 from rnw.errors import InputError
 from rnw.networks.layers import (
+    BN_EPSILON,
     Bottleneck,
     Convolution,
     Layer,
@@ -64,6 +65,7 @@ class NetworkConfig:
     frozen_statistics: bool
     head: str
     classifier: str
+    epsilon: float = BN_EPSILON
     layers: Tuple[Layer, ...] = field(repr=False, compare=False, default=())
 
     @property
@@ -73,6 +75,28 @@ class NetworkConfig:
     @property
     def takes_label(self) -> bool:
         return self.head in LOSSES
+
+    @property
+    def pooled(self) -> bool:
+        """Whether poolings down-sample, so that their convention matters."""
+        return any(isinstance(layer, Pooling) and layer.dilation is None for layer in self.layers)
+
+    @property
+    def least_size(self) -> int:
+        """Pixels a side of the smallest input: what is smaller some pooling leaves nothing of."""
+        size = 1
+        for layer in reversed(self.layers):
+            size = layer.least_input(size)
+        return size
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise InputError for an input that is too small for the poolings."""
+        if min(height, width) < self.least_size:
+            raise InputError(
+                f"{self.name} with pooling {self.pooling!r} takes inputs of at least "
+                f"{self.least_size}x{self.least_size} pixels, found {width}x{height}: scale the "
+                "picture up (--scales)"
+            )
 
     def parameters(self) -> List[Parameter]:
         """All parameters in the order of the exported graph, then all moving averages."""
@@ -95,6 +119,7 @@ def configure(
     frozen_statistics: Optional[bool] = None,
     head: str = "logits",
     classifier: Optional[str] = None,
+    epsilon: float = BN_EPSILON,
 ) -> NetworkConfig:
     """Resolve the options of network `name` (see `rnw.get_network`) and lay out its layers.
 
@@ -118,6 +143,7 @@ def configure(
         frozen_statistics=_or(frozen_statistics, segmentation),
         head=head,
         classifier=classifier,
+        epsilon=epsilon,
     )
     _check(config)
     lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out
@@ -190,6 +216,7 @@ def _check(config: NetworkConfig) -> None:
         "dropout",
         "two rates in [0, 1), of levels 6 and 7",
     )
+    expect(0 < config.epsilon < 1, "epsilon", "a number between 0 and 1")
     strides = [s for s in STRIDES if s < config.spec.stride] + [config.spec.stride]
     expect(config.stride in strides, "stride", f"one of {', '.join(map(str, sorted(strides)))}")
 
@@ -220,7 +247,7 @@ def _lay_out(config: NetworkConfig) -> Iterator[Layer]:
             yield unit
             channels, dilation = unit.channels, inner
         reached *= 2 if how is not None and not removed else 1
-    yield Normalisation("bn7", "relu7", channels)
+    yield Normalisation("bn7", "relu7", channels, epsilon=config.epsilon)
     if config.head != "features":
         yield _classifier(config, channels)
 
@@ -261,7 +288,7 @@ def _residual_unit(
         last = position == len(shape.kernels) - 1
         stages.append(
             Stage(
-                Normalisation(f"bn{stage}", f"res{stage}_relu", convolution.in_channels),
+                _normalisation(config, stage, convolution.in_channels),
                 convolution,
                 f"res{stage}_do",
                 dropout if last else 0.0,
@@ -274,10 +301,14 @@ def _residual_unit(
     return ResidualUnit(name, level, tuple(stages), projection)
 
 
+def _normalisation(config: NetworkConfig, stage: str, channels: int) -> Normalisation:
+    return Normalisation(f"bn{stage}", f"res{stage}_relu", channels, epsilon=config.epsilon)
+
+
 def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
     channels = scaled(STEM_CHANNELS, config.width)
     yield Convolution("conv1", 3, channels, kernel=7, stride=2)
-    yield Normalisation("bn_conv1", "conv1_relu", channels)
+    yield Normalisation("bn_conv1", "conv1_relu", channels, epsilon=config.epsilon)
     yield Pooling("pool1", config.pooling, channels)
     reached, dilation = 4, 1
     for level, units in enumerate(config.spec.units, min(RESNET_CHANNELS)):
@@ -307,7 +338,7 @@ def _bottleneck(
         middle = {"kernel": 3, "stride": stride, "dilation": dilation} if letter == "b" else {}
         stages.append(
             Stage(
-                Normalisation(f"bn{stage}", f"res{stage}_relu", after),
+                _normalisation(config, stage, after),
                 Convolution(f"res{stage}", before, after, **{"kernel": 1, **middle}),
                 f"res{stage}_do",
                 config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,

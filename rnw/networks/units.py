@@ -10,9 +10,7 @@ import mxnet as mx
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import layers
-from rnw.networks.layers import BN_EPSILON, parameter_kind
-
-LOWEST = -3.4028234e38  # of float32
+from rnw.networks.layers import LOWEST, parameter_kind
 
 
 class NamedBlock(HybridBlock):
@@ -86,7 +84,7 @@ def batch_norm(
     return F.BatchNorm(
         x,
         *(parameters[f"{spec.bn}_{suffix}"] for suffix in suffixes),
-        eps=BN_EPSILON,
+        eps=spec.epsilon,
         fix_gamma=False,
         use_global_stats=frozen,
         name=spec.bn,

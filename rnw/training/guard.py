@@ -1,7 +1,8 @@
 """`python -m rnw.training.guard COMMAND...`: runs a command that shall not outlive its launcher.
 
 Each byte on standard input is the number of a signal to pass on; its end, also when a launcher or
-the connection to it dies, kills the command and all that it started. The exit status is the
+the connection to it dies, kills the command and all that it started. Standard output has all that
+the command writes, standard error the beats of `rnw.training.heartbeat`. The exit status is the
 command's, 128 more than the number of the signal that killed it.
 """
 
@@ -14,6 +15,7 @@ import threading
 from functools import partial
 
 from rnw.children import die_with
+from rnw.training.heartbeat import Pulse
 from rnw.training.signals import SIGNALS
 
 NOT_FOUND = 127
@@ -22,10 +24,13 @@ NOT_FOUND = 127
 def main() -> None:
     """Run the command of the command line and exit as it does."""
     command = sys.argv[1:]
+    pulse = Pulse()
     try:
         child = subprocess.Popen(
             command,
+            env={**os.environ, **pulse.variables},
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=partial(die_with, os.getpid()),
         )
@@ -35,6 +40,7 @@ def main() -> None:
     for number in SIGNALS:
         signal.signal(number, lambda number, frame: _signal(child.pid, number))
     threading.Thread(target=_obey, args=(child.pid,), daemon=True).start()
+    threading.Thread(target=_beat, args=(pulse, child.pid), daemon=True).start()
     status = child.wait()
     _signal(child.pid, signal.SIGKILL)  # what it may have left behind
     sys.exit(status if status >= 0 else 128 - status)
@@ -44,6 +50,12 @@ def _obey(group: int) -> None:
     for received in iter(lambda: os.read(sys.stdin.fileno(), 1), b""):
         _signal(group, received[0])
     _signal(group, signal.SIGKILL)
+
+
+def _beat(pulse: Pulse, session: int) -> None:
+    with contextlib.suppress(OSError):  # the launcher has ended
+        for beat in pulse.beats(session):
+            os.write(sys.stderr.fileno(), beat.line().encode())
 
 
 def _signal(group: int, number: int) -> None:

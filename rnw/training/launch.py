@@ -1,7 +1,7 @@
 """Starts a job of several workers, on this machine or over ssh, and ends all of it when one fails.
 
 Processes find each other by the DMLC_* variables of MXNet's parameter server. Each runs under
-`rnw.training.guard`, whose standard input this process holds.
+`rnw.training.guard`, whose standard input this process holds and whose beats it listens to.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, 
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.runtime import LOCAL_WORKERS
+from rnw.training.heartbeat import Beat, read_beat
 from rnw.training.signals import SIGNALS
 
 THIS_MACHINE = "127.0.0.1"
@@ -33,6 +34,11 @@ FORWARDED = (  # beginnings of the names of variables that ssh takes along
 LAST_LINES = 20
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 5  # from asking a process to end until it is killed
+WAITING_SECONDS = 1  # the same, where all that is left has computed nothing in that time
+IDLE_SECONDS = 30  # after a signal, until nobody is expected to do what it asks for
+START_SECONDS = 30  # until a guard is there, on a machine that is slow
+STALL_SECONDS = 600
+STALLED_STATUS = 1
 
 LineHook = Callable[[str, str], None]
 
@@ -75,6 +81,7 @@ def launch(
     *,
     hosts: Sequence[str] = (),
     port: Optional[int] = None,
+    stall_seconds: float = STALL_SECONDS,
     on_line: LineHook,
 ) -> None:
     """Run `command` as each of `workers`, beside `servers` parameter servers and a scheduler.
@@ -83,16 +90,21 @@ def launch(
     which must not ask for a password; the scheduler is on the first, at `port` (by default one that
     is free here). Python and the working directory must have the same paths everywhere. `on_line`
     gets the name of a process (`worker 0`) and a line it wrote. SIGINT and SIGTERM are passed to
-    the workers, a second one kills them; when this process is killed, so are all others.
+    the workers; a second one kills them, and so does that nothing comes of the first. When this
+    process is killed, so are all others.
+
+    A job has stalled when for `stall_seconds` a process was stopped (SIGSTOP), nothing was heard
+    from its machine, or no worker has made a step of training while no process used a processor:
+    those that compute without steps, or sleep without having made any, may take their time.
 
     Raises InputError for an unknown host, a port here that is taken and where ssh is missing,
-    JobFailedError when a process fails, and JobStoppedError when the workers have ended after a
-    signal.
+    JobFailedError when a process fails or the job has stalled, and JobStoppedError when the workers
+    have ended after a signal.
     """
     if port is not None and not hosts:
         _check_port(port)
     places = _places(command, workers, servers, hosts, port or _free_port())
-    job = _Job(on_line)
+    job = _Job(on_line, stall_seconds)
     with _noted_signals() as received, contextlib.closing(job):
         job.start(places)
         job.watch(received)
@@ -185,21 +197,68 @@ def _noted_signals() -> Iterator[List[int]]:
             signal.signal(number, handler)
 
 
+class _Clock:
+    """Counts from when it was started, or else from when this process was last stopped itself.
+
+    Nobody was listened to before that.
+    """
+
+    def __init__(self):
+        self.restart()
+
+    def restart(self) -> None:
+        self._start = self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Notice that too long a time has passed since it was looked at."""
+        if time.monotonic() - self._looked > GRACE_SECONDS:
+            self.restart()
+        self._looked = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """What it has counted."""
+        return time.monotonic() - self._start
+
+    def age(self, seconds: float) -> float:
+        """What counts of an age."""
+        return min(seconds, self.seconds)
+
+
 class _Process:
-    """A process under its guard; what it writes goes into `lines`, with its name."""
+    """A process under its guard; what it writes goes into `lines`, with its name.
+
+    `beat` is the last one of the guard, `heard` when it came, or is expected.
+    """
 
     def __init__(self, place: _Place, lines: queue.Queue):
-        self.name, self.host = place.name, place.host
+        self.name = place.name if place.host is None else f"{place.name} on {place.host}"
         self.is_worker = place.variables["DMLC_ROLE"] == "worker"
         self.last: Deque[str] = deque(maxlen=LAST_LINES)
+        self.beat, self.heard = Beat(), time.monotonic() + START_SECONDS
+        self._lines, self._line_name = lines, place.name
         self._popen = _start(_arguments(place), {**os.environ, **place.variables})
-        self._reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
-        self._reader.start()
+        self._readers = [
+            threading.Thread(target=read, daemon=True) for read in (self._read, self._listen)
+        ]
+        for reader in self._readers:
+            reader.start()
 
-    def _read(self, lines: queue.Queue) -> None:
+    def _read(self) -> None:
         for line in self._popen.stdout:
-            self.last.append(line.rstrip("\n"))
-            lines.put((self.name, self.last[-1]))
+            self._show(line)
+
+    def _listen(self) -> None:
+        for line in self._popen.stderr:
+            beat = read_beat(line)
+            if beat is None:  # the guard cannot run the command, or ssh cannot run the guard
+                self._show(line)
+            else:
+                self.beat, self.heard = beat, time.monotonic()
+
+    def _show(self, line: str) -> None:
+        self.last.append(line.rstrip("\n"))
+        self._lines.put((self._line_name, self.last[-1]))
 
     @property
     def status(self) -> Optional[int]:
@@ -224,17 +283,17 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
-        self._reader.join(GRACE_SECONDS)
+        for reader in self._readers:
+            reader.join(GRACE_SECONDS)
 
     def describe_failure(self) -> str:
         """How it ended and its last lines."""
-        name = self.name if self.host is None else f"{self.name} on {self.host}"
         how = f"failed with status {self.status}"
         with contextlib.suppress(ValueError):
             how = f"was killed by {signal.Signals(self.status - 128).name}"
         if not self.last:
-            return f"{name} {how}"
-        return "\n  ".join([f"{name} {how}; its last lines:", *self.last])
+            return f"{self.name} {how}"
+        return "\n  ".join([f"{self.name} {how}; its last lines:", *self.last])
 
 
 def _start(arguments: Sequence[str], environment: Dict[str, str]) -> subprocess.Popen:
@@ -244,7 +303,7 @@ def _start(arguments: Sequence[str], environment: Dict[str, str]) -> subprocess.
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
             start_new_session=True,  # Ctrl-C on a terminal is for the launcher to pass on
@@ -266,10 +325,13 @@ def _arguments(place: _Place) -> List[str]:
 class _Job:
     """The processes of a job; none is left when it is closed."""
 
-    def __init__(self, on_line: LineHook):
+    def __init__(self, on_line: LineHook, stall_seconds: float):
         self._on_line = on_line
         self._lines: queue.Queue = queue.Queue()
         self._processes: List[_Process] = []
+        self._stall_seconds = stall_seconds
+        self._clock = _Clock()
+        self._is_asked = self._is_closed = False
 
     def start(self, places: Sequence[_Place]) -> None:
         for place in places:
@@ -277,18 +339,33 @@ class _Job:
 
     def watch(self, received: Sequence[int]) -> None:
         """Show what is written until the workers have ended; pass on the signals `received`."""
-        passed = False
-        while any(p.status is None for p in self._processes if p.is_worker):
+        while any(p.is_worker for p in self._running()):
             self._show(POLL_SECONDS)
-            if len(received) > 1:
-                self.close()
-            elif received and not passed:
-                self._pass_on(received[0])
-                passed = True
-            self._check(received)
+            self._clock.look()
+            if received:
+                self._stop(received)
+            if not self._is_closed:
+                self._check(received)
         self._wait()
         if received:
             raise JobStoppedError(received[0])
+
+    def _running(self) -> List[_Process]:
+        return [process for process in self._processes if process.status is None]
+
+    def _stop(self, received: Sequence[int]) -> None:
+        """Pass the first signal on; end all at the second, or when nothing comes of the first."""
+        if len(received) > 1:
+            self.close()
+        elif not self._is_asked:
+            self._pass_on(received[0])
+            self._is_asked = True
+            self._clock.restart()
+        else:
+            reason = self._find_why_not_to_wait()
+            if reason is not None:
+                self._on_line("launcher", f"{reason}: kills all")
+                self.close()
 
     def _pass_on(self, number: int) -> None:
         name = signal.Signals(number).name
@@ -297,25 +374,73 @@ class _Job:
             if process.is_worker:
                 process.send(number)
 
+    def _find_why_not_to_wait(self) -> Optional[str]:
+        """Why the workers cannot do what a signal asks for; None when they may."""
+        if self._clock.seconds > self._stall_seconds:
+            return f"the workers still run after {self._stall_seconds:g} s"
+        if self._idle_seconds() > IDLE_SECONDS:
+            return f"no process has computed anything for {IDLE_SECONDS} s"
+        return self._find_frozen(GRACE_SECONDS)
+
     def _check(self, received: Sequence[int]) -> None:
-        """End all processes when one has failed."""
-        if len(received) > 1:
-            return
+        """End all processes when one has failed, or the job has stalled."""
         expected = {None, 0}
         if received:  # 1 is that of a worker that had not begun
             expected |= {1, 128 + received[0]}
         failed = next((p for p in self._processes if p.status not in expected), None)
         if failed is not None:
-            for process in self._processes:
-                process.send(signal.SIGTERM)
-            self._wait()
+            self._end_all()
             raise JobFailedError(failed.describe_failure(), failed.status)
+        stalled = None if received else self._find_stalled()
+        if stalled is not None:
+            self._end_all()
+            raise JobFailedError(
+                f"{stalled}; all were ended (--stall-seconds says how long to wait)", STALLED_STATUS
+            )
+
+    def _find_stalled(self) -> Optional[str]:
+        """Which process has made no progress for too long, and how that shows."""
+        return self._find_frozen(self._stall_seconds) or self._find_deadlock()
+
+    def _find_frozen(self, limit: float) -> Optional[str]:
+        for process in self._running():
+            beat, unheard = process.beat, time.monotonic() - process.heard
+            if self._clock.age(beat.stopped) > limit:
+                what = f"its process {beat.process} is stopped"
+                return f"{process.name} made no progress for {beat.stopped:.0f} s: {what}"
+            if self._clock.age(unheard) > limit:
+                what = "its guard, or the machine that it is on, does not answer"
+                return f"{process.name} made no progress for {unheard:.0f} s: {what}"
+        return None
+
+    def _find_deadlock(self) -> Optional[str]:
+        """Only of workers that train: others may sleep."""
+        steps = {p: p.beat.step for p in self._running() if p.is_worker}
+        if None in steps.values():
+            return None
+        since = self._clock.age(min(steps.values(), default=0))
+        if min(since, self._idle_seconds()) <= self._stall_seconds:
+            return None
+        last = max(steps, key=steps.__getitem__)
+        return f"{last.name} made no step for {steps[last]:.0f} s, and no process computes"
+
+    def _idle_seconds(self) -> float:
+        """For how long no process has computed anything."""
+        return self._clock.age(min((p.beat.idle for p in self._running()), default=0))
+
+    def _end_all(self) -> None:
+        """Ask all to end, and kill them when they have had time for it."""
+        for process in self._processes:
+            process.send(signal.SIGTERM)
+        self._wait()
 
     def _wait(self) -> None:
-        """Show what is written until all have ended; kill what has not in time."""
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(p.status is None for p in self._processes) and time.monotonic() < deadline:
+        """Show what is written until all have ended; kill what has not in time, or only waits."""
+        self._clock.restart()
+        while self._running() and self._clock.seconds < GRACE_SECONDS:
             self._show(POLL_SECONDS)
+            if self._idle_seconds() > WAITING_SECONDS:
+                break
         self.close()
         while not self._lines.empty():
             self._show(POLL_SECONDS)
@@ -329,6 +454,7 @@ class _Job:
 
     def close(self) -> None:
         """Kill what still runs."""
+        self._is_closed = True
         for process in self._processes:
             process.kill()
         for process in self._processes:

@@ -13,15 +13,6 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import (
-    check_classes,
-    check_label_maps,
-    check_labels,
-    find_dataset,
-    find_segmentation_dataset,
-    read_examples,
-    read_pictures,
-)
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
 from rnw.errors import InputError
@@ -39,6 +30,8 @@ from rnw.training.checkpoints import (
     save_best,
     save_checkpoint,
 )
+from rnw.training.examples import read_training_examples
+from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
 from rnw.training.metrics import Metrics, Start, open_metrics, recipe_file
@@ -339,6 +332,7 @@ class _Run:
         if output is None:
             return
         self.history.append(self.kvstore.share(self.score(output)))
+        report_step()
         progress = self._progress(self.history[-1])
         logger.debug("%s", progress)
         if not math.isfinite(progress.scores["loss"]):
@@ -446,23 +440,10 @@ def _check_all_alike(
 def _loader(
     recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int], loading: Loading
 ) -> Loader:
-    size = input_size(recipe)
+    examples, size = read_training_examples(recipe, data_root), input_size(recipe)
     cropping: Optional[Cropping] = None
     if isinstance(recipe, SegmentationRecipe):
-        dataset = find_segmentation_dataset(recipe.dataset)
-        examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
-        if dataset.classes != recipe.classes:
-            raise InputError(
-                f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
-            )
-        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
-    else:
-        dataset = find_dataset(recipe.dataset)
-        split = dataset.train_split
-        examples = read_examples(dataset, split, data_root)
-        check_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
-        check_classes(dataset, data_root, recipe.classes)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 

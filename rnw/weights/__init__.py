@@ -1,6 +1,7 @@
 """Sets of trained numbers: published files, Module and Gluon checkpoints."""
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional
+import logging
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -8,15 +9,20 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
-from rnw.weights.fit import check_parameters, network_of
+from rnw.weights.fit import check_parameters
+from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
 
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network
 
+logger = logging.getLogger(__name__)
+
 __all__ = [
+    "Loaded",
     "Transfer",
     "load_network",
     "load_params",
+    "load_with_meaning",
     "parameter_values",
     "save_params",
     "warm_start",
@@ -37,9 +43,21 @@ def load_params(
     allow_missing: leave parameters that the file does not have as they are.
     ignore_extra: skip entries that the network does not have (a classifier, say, for features).
 
+    Warns where the network pools or normalises otherwise than a graph beside the file, or the table
+    of released files, says.
+
     Raises InputError, before anything is changed, when the file cannot be read or does not fit.
     """
-    _fill(net, read_parameters(path), path, ctx, allow_missing, ignore_extra)
+    found = read_parameters(path)
+    notes = _differences(net, path, found)
+    _fill(net, found, path, ctx, allow_missing, ignore_extra)
+    for note in notes:
+        logger.warning("%s: %s", path, note)
+
+
+def _differences(net: "Network", path: PathLike, found: Dict[str, np.ndarray]) -> List[str]:
+    meaning = find_meaning(path, found)
+    return differences(meaning, net.config) if meaning else []
 
 
 def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -> None:
@@ -62,17 +80,21 @@ def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -
 
 
 class Transfer(NamedTuple):
-    """What a warm start did with each entry: names that the network or the file has."""
+    """What a warm start did with each entry: names that the network or the file has.
+
+    `notes` say what the network computes otherwise than the one that the weights are of.
+    """
 
     taken: List[str]
     reinitialised: List[str]
     left: List[str]
+    notes: Sequence[str] = ()
 
     def __str__(self) -> str:
         parts = [f"{len(self.taken)} entries taken"]
         parts += [f"re-initialised: {', '.join(self.reinitialised)}"] * bool(self.reinitialised)
         parts += [f"left in the file: {', '.join(self.left)}"] * bool(self.left)
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.notes])
 
 
 def warm_start(net: "Network", path: PathLike) -> Transfer:
@@ -92,6 +114,7 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     misfits = {_layer(n) for n, s in shapes.items() if n not in found or found[n].shape != s}
     fits = {name for name in parameters if _layer(name) not in misfits}
+    notes = _differences(net, path, found)
     spoilt = [name for name in found if name in fits and not np.isfinite(found[name]).all()]
     if spoilt:  # activations may hide it: of NaN they make 0
         raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
@@ -101,6 +124,7 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
         [name for name in parameters if name in fits],
         [name for name in parameters if name not in fits],
         [name for name in found if name not in fits],
+        notes,
     )
 
 
@@ -140,15 +164,29 @@ def _value(name: str, copies: List[Any]) -> np.ndarray:
 
 
 def load_network(path: PathLike, ctx: Optional[Any] = None, **options) -> "Network":
-    """Build the network that a weights file is for and fill it, from the file alone.
+    """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
     ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
 
-    Raises InputError when the file cannot be read, or its name is no label or does not fit it.
+    Raises InputError when the file cannot be read, when neither its name nor a graph beside it
+    tells the network, when they contradict each other, and when the parameters do not fit.
     """
+    return load_with_meaning(path, ctx, **options).net
+
+
+class Loaded(NamedTuple):
+    """A network filled from a file, and what told how to build it."""
+
+    net: "Network"
+    meaning: Meaning
+
+
+def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options) -> Loaded:
+    """As `load_network`, with what told the network."""
     from rnw.networks.classifier import Network  # starts MXNet
 
     found = read_parameters(path)
-    net = Network(network_of(path, found, **options))
+    meaning = meaning_of(path, found, **options)
+    net = Network(meaning.config)
     _fill(net, found, path, ctx, ignore_extra=net.config.head == "features")
-    return net
+    return Loaded(net, meaning)

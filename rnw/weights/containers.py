@@ -1,149 +1,133 @@
-"""TABLE of the kinds of files that hold named arrays, told apart by their first bytes."""
+"""TABLE of the kinds of files that hold named arrays, told apart by their first bytes.
 
-import importlib
+A file may be a stranger's. What each reader accepts is listed by it; whatever else a file makes it
+raise becomes, in `read_weights`, one line that names the file.
+"""
+
+import contextlib
+import re
 import struct
 import zipfile
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write
-from rnw.weights.ndarray_file import FILE_MAGIC, read_arrays, write_arrays
-from rnw.weights.safetensors_file import read_safetensors, release_pages, write_safetensors
+from rnw.files import PathLike
+from rnw.weights.labels import plain_name
+from rnw.weights.ndarray_file import FILE_MAGIC, open_weights, read_arrays, write_arrays
+from rnw.weights.npz_file import SUFFIX, read_npz, write_npz
+from rnw.weights.onnx_file import read_onnx
+from rnw.weights.recognition import START, explain
+from rnw.weights.safetensors_file import read_safetensors, write_safetensors
+from rnw.weights.torch_file import DESCRIPTION, STATE_DICT, read_torch, write_torch
+from rnw.weights.zip_file import ZIP_STARTS
 
 Arrays = Dict[str, np.ndarray]
 
-STATE_DICT = "state_dict"  # what projects call the weights among other things in a checkpoint
-
-
-def read_npz(path: PathLike) -> Arrays:
-    """All arrays of a NumPy archive.
-
-    Raises InputError for a damaged one and for pickled objects.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # whatever NumPy and zipfile find wrong with it
-        raise InputError(f"{path}: not a NumPy archive, or damaged: {error}") from None
-
-
-def write_npz(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a NumPy archive, the same bytes at any time; it appears whole or not at all."""
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
-            release_pages(array)
-
-
-def read_torch(path: PathLike) -> Arrays:
-    """The tensors of a PyTorch file, of its `state_dict` if that is one of several things in it.
-
-    Raises InputError without PyTorch, and for a file that it cannot read or that holds code.
-    """
-    torch = require("torch", f"to read {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever PyTorch finds wrong with it
-        raise InputError(f"{path}: PyTorch cannot read it as weights: {error}") from None
-    if isinstance(content, dict):
-        content = content.get(STATE_DICT, content)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a state_dict, found a {type(content).__name__}")
-    return {name: _as_array(t) for name, t in content.items() if isinstance(t, torch.Tensor)}
-
-
-def _as_array(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach()
-    return (tensor if "bfloat16" not in str(tensor.dtype) else tensor.float()).numpy()
-
-
-def write_torch(
-    path: PathLike, arrays: Mapping[str, np.ndarray], key: Optional[str] = None
-) -> None:
-    """Write a PyTorch file of tensors, or of one dictionary of them called `key`.
-
-    Raises InputError without PyTorch.
-    """
-    torch = require("torch", f"to write {path} (it is not for a .safetensors file)")
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    with atomic_write(path) as file:
-        torch.save(tensors if key is None else {key: tensors}, file)
-
-
-def read_onnx(path: PathLike) -> Arrays:
-    """The initializers of an ONNX graph.
-
-    Raises InputError without the onnx package and for a file that is no such graph.
-    """
-    onnx = require("onnx", f"to read {path}")
-    try:
-        initializers = onnx.load(str(path)).graph.initializer
-        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in initializers}
-    except Exception as error:  # whatever onnx and protobuf find wrong with it
-        raise InputError(f"{path}: not an ONNX graph, or damaged: {error}") from None
-
-
-def require(module: str, purpose: str) -> ModuleType:
-    """An optional module.
-
-    Raises InputError that says what to install when it is not there.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InputError(f"{module} is needed {purpose}: pip install {module}") from None
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")  # by its protocol; PyTorch before 1.6
 
 
 class Container(NamedTuple):
-    """A kind of file; its names end in one of `suffixes`."""
+    """A kind of file, in a few words; its names end in one of `suffixes`."""
 
+    title: str
     suffixes: Tuple[str, ...]
     read: Callable[[PathLike], Arrays]
     write: Optional[Callable[[PathLike, Mapping[str, np.ndarray]], None]]
 
+    def names(self, path: PathLike) -> bool:
+        """Whether the name of the file at `path` is that of such a file."""
+        return plain_name(path).endswith(self.suffixes)
 
-PARAMS = Container((".params",), read_arrays, write_arrays)
-SAFETENSORS = Container((".safetensors",), read_safetensors, write_safetensors)
-NPZ = Container((".npz",), read_npz, write_npz)
-TORCH = Container((".pth", ".pt"), read_torch, write_torch)
-TORCH_CHECKPOINT = Container((".pth", ".pt"), read_torch, partial(write_torch, key=STATE_DICT))
-ONNX = Container((".onnx",), read_onnx, None)  # writing one takes the whole network
+
+_TORCH_SUFFIXES = (".pth", ".pt", ".pth.tar")  # the last is no archive, whatever it is called
+
+PARAMS = Container("a .params file of MXNet", (".params",), read_arrays, write_arrays)
+SAFETENSORS = Container(
+    "a safetensors file", (".safetensors",), read_safetensors, write_safetensors
+)
+NPZ = Container("a NumPy archive", (".npz",), read_npz, write_npz)
+TORCH = Container("a PyTorch file", _TORCH_SUFFIXES, read_torch, write_torch)
+TORCH_CHECKPOINT = TORCH._replace(write=partial(write_torch, key=STATE_DICT))
+ONNX = Container("an ONNX graph", (".onnx",), read_onnx, None)  # writing takes the whole network
+CONTAINERS = (PARAMS, SAFETENSORS, NPZ, TORCH, ONNX)
+
+
+def read_weights(path: PathLike) -> Arrays:
+    """All arrays of a file of any kind, by name, in the file's order.
+
+    Raises InputError, naming it, for a file that cannot be read, is damaged, or holds anything but
+    named arrays of numbers.
+    """
+    container = container_of(path)
+    try:
+        arrays = container.read(path)
+    except InputError:
+        raise
+    except Exception as error:  # from the libraries that read it: no list of these would be whole
+        why = " ".join(str(error).split()) or type(error).__name__
+        cure = "; download it again" * isinstance(error, zipfile.BadZipFile)  # a wrong checksum
+        raise InputError(f"{path}: not {container.title}, or damaged: {why}{cure}") from error
+    if not arrays and container is not PARAMS:
+        raise InputError(f"{path}: {container.title} that holds no arrays")
+    for name in arrays:
+        _check_name(path, name)
+    return arrays
+
+
+def _check_name(path: PathLike, name: Any) -> None:
+    """Raise InputError for what is no name, or one that other files cannot hold."""
+    with contextlib.suppress(UnicodeEncodeError, AttributeError):
+        if name.encode() and "\0" not in name:
+            return
+    raise InputError(f"{path}: an array is called {name!r}, expected a name in UTF-8")
 
 
 def container_of(path: PathLike) -> Container:
     """The kind of the file at `path`, by its content; if that is unknown, by its name.
 
     Where neither tells, and for an empty file, it is PARAMS, whose reader says what is wrong.
+
+    Raises InputError where there is no file, and for a known kind that holds no weights.
     """
-    path = Path(path)
-    if not path.is_file():
-        return PARAMS
-    with path.open("rb") as file:
-        start = file.read(9)
-    if not start:
-        return PARAMS
-    if start[4:] == bytes(4) + b"{":  # first: a length may begin like any other kind of file
+    with open_weights(path) as file:
+        start = file.read(START)
+    found = _by_content(path, start)
+    if found is not None or not start:
+        return found or PARAMS
+    container = next((c for c in CONTAINERS if c.names(path)), PARAMS)
+    kind = explain(start)
+    if kind and container is not PARAMS:
+        raise InputError(f"{path}: not {container.title}: this is {kind}")
+    return container
+
+
+def _by_content(path: PathLike, start: bytes) -> Optional[Container]:
+    if start[4:9] == bytes(4) + b"{":  # first: a length may begin like any other kind of file
         return SAFETENSORS
-    if start.startswith(b"PK\x03\x04"):
-        return NPZ if _holds_npy(path) else TORCH
-    if start.startswith(b"\x80\x02"):  # a pickle: PyTorch before 1.6
+    if start.startswith(ZIP_STARTS):
+        return _by_members(path)
+    if _PICKLE.match(start):
         return TORCH
     if start.startswith(b"\x08"):
         return ONNX
-    if start[:8] == struct.pack("<Q", FILE_MAGIC):
-        return PARAMS
-    return next((c for c in (SAFETENSORS, NPZ, TORCH, ONNX) if path.suffix in c.suffixes), PARAMS)
+    return PARAMS if start[:8] == struct.pack("<Q", FILE_MAGIC) else None
 
 
-def _holds_npy(path: Path) -> bool:
+def _by_members(path: PathLike) -> Container:
+    named = TORCH if TORCH.names(path) else NPZ
     try:
         with zipfile.ZipFile(path) as archive:
-            return all(name.endswith(".npy") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return path.suffix in NPZ.suffixes
+            members = archive.namelist()
+    except Exception:  # whatever is wrong with it, its reader will say
+        return named
+    if any(member.endswith(DESCRIPTION) for member in members):
+        return TORCH
+    if not members or any(member.endswith(SUFFIX) for member in members):
+        return NPZ
+    raise InputError(
+        f"{path}: a zip archive, but not of NumPy or PyTorch: it holds {members[0]!r}; unpack it "
+        "and give the file inside"
+    )

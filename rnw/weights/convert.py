@@ -5,17 +5,19 @@ writes `<block>.<name>`, `ParameterDict.save` just `<name>`, as we do elsewhere.
 original's in all. PyTorch projects have names of their own (`names.py`).
 """
 
+import logging
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike, check_free
-from rnw.networks.layers import is_classifier, parameter_kind
-from rnw.networks.layout import NetworkConfig, foldable
+from rnw.networks.layers import BN_EPSILON, is_classifier, parameter_kind
+from rnw.networks.layout import NetworkConfig, configure, foldable
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED, ResNetSpec
 from rnw.weights.containers import (
     NPZ,
@@ -26,23 +28,31 @@ from rnw.weights.containers import (
     TORCH_CHECKPOINT,
     Container,
     container_of,
+    read_weights,
 )
-from rnw.weights.fit import label_of, network_of_label, structure_of
-from rnw.weights.labels import ModelLabel
+from rnw.weights.fit import structure_of
+from rnw.weights.meaning import Meaning, differences, find_label, find_meaning, meaning_of
 from rnw.weights.names import (
     COUNTER,
+    DATA_PARALLEL,
     RESNET38D,
     WIDER_RESNET,
     WRN38,
     Naming,
+    common_prefix,
     find_naming,
+    find_prefix,
+    is_ours,
     rename_to_ours,
     rename_to_theirs,
 )
 from rnw.weights.onnx_graph import write_onnx
-from rnw.weights.released import RELEASED
+from rnw.weights.released import released_row
 from rnw.weights.resnet_names import rename_resnet
 from rnw.weights.surgery import UNCHANGED, Surgery, fold_batch_norms, halve, listed
+from rnw.weights.symbol_file import graph_beside
+
+logger = logging.getLogger(__name__)
 
 MODULE = "module"  # the published files
 GLUON = "gluon"
@@ -85,7 +95,7 @@ class Format:
         if len(self.containers) == 1:
             return self.containers[0]
         for container in self.containers:
-            if Path(path).suffix in container.suffixes:
+            if container.names(path):
                 return container
         known = ", ".join(suffix for c in self.containers for suffix in c.suffixes)
         raise InputError(f"{path}: expected a file name that ends in one of {known}")
@@ -133,39 +143,77 @@ def find_format(name: str) -> Format:
 def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
     """Parameters of a weights file of any kind, by the original's names, in file order.
 
-    Entries of a PyTorch file that have no such name keep theirs.
+    Entries of a PyTorch file that have no such name keep theirs; what such a file does not tell is
+    warned of.
 
     Raises InputError for a file that cannot be read or names one parameter twice.
     """
     source = _read(path)
+    if source.untold:
+        logger.warning("%s: %s", path, source.untold)
     return {**source.parameters, **source.unknown}
 
 
 class _Source(NamedTuple):
-    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything."""
+    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything.
+
+    `untold`: what a file of that project does not tell of its network.
+    """
 
     parameters: Dict[str, np.ndarray]
     unknown: Dict[str, np.ndarray]
     foreign: bool
+    notes: Sequence[str] = ()
+    untold: str = ""
 
 
 def _read(path: PathLike) -> _Source:
-    container = container_of(path)
-    arrays = container.read(path)
-    scheme = find_naming(arrays)
-    if scheme is None:
-        arrays = {key: array for key, array in arrays.items() if not key.endswith(COUNTER)}
-        parameters = {_plain_name(n): array for n, array in rename_resnet(arrays).items()}
-        if len(parameters) != len(arrays):
-            raise InputError(f"{path}: two entries stand for the same parameter")
-        return _Source(parameters, {}, container is not PARAMS)
+    arrays = read_weights(path)
     with naming(path):
-        renamed = rename_to_ours(arrays, scheme)
-    return _Source(renamed.entries, {key: arrays[key] for key in renamed.left}, True)
+        prefix = find_prefix(arrays)
+        below = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
+        beside = {key: array for key, array in arrays.items() if not key.startswith(prefix)}
+        folder = common_prefix(key.split(":", 1)[-1] for key in arrays)
+        notes = [f"all entries lie below `{folder}`"] * (folder not in ("", DATA_PARALLEL))
+        scheme = find_naming(below)
+        if scheme is None:
+            foreign = container_of(path) is not PARAMS
+            return _Source(_by_plain_names(below), beside, foreign, notes)
+        renamed = rename_to_ours(below, scheme)
+    left = {prefix + key: below[key] for key in renamed.left}
+    untold = _untold_activation(renamed.entries) if scheme.inplace_abn else ""
+    return _Source(renamed.entries, {**left, **beside}, True, notes, untold)
+
+
+def _untold_activation(parameters: Mapping[str, np.ndarray]) -> str:
+    return (
+        "the file does not tell whether InPlaceABN wrote it: that takes |gamma| for gamma "
+        f"({_negative_gammas(parameters)} are negative here) and has by default a leaky ReLU of "
+        "slope 0.01, where the networks of the paper have a ReLU"
+    )
+
+
+def _negative_gammas(parameters: Mapping[str, np.ndarray]) -> int:
+    gammas = (array for name, array in parameters.items() if name.endswith("_gamma"))
+    return sum(int((gamma < 0).sum()) for gamma in gammas)
+
+
+def _by_plain_names(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Entries of MXNet and of ResNets by our names; others, where that tells them apart, too."""
+    arrays = rename_resnet({k: array for k, array in arrays.items() if not k.endswith(COUNTER)})
+    uses = Counter(map(_plain_name, arrays))
+    parameters: Dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        name = _plain_name(key)
+        name = name if uses[name] == 1 or is_ours(name) else key
+        if name in parameters:
+            raise InputError(f"two entries stand for the same parameter, {name}; one is {key!r}")
+        parameters[name] = array
+    return parameters
 
 
 def _plain_name(key: str) -> str:
-    return key.split(":", 1)[-1].rsplit(".", 1)[-1]
+    return re.split("[./]", key.split(":", 1)[-1])[-1]
 
 
 def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
@@ -197,10 +245,9 @@ def module_order(names: Iterable[str]) -> List[str]:
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """How an ONNX graph differs from what the weights file's name says; see `get_network`.
+    """How an ONNX graph differs from what is told of the network; see `get_network`.
 
-    `pooling` is by default the one that a released file is tested with. `fold_bn` works
-    normalisations into the convolutions before them.
+    `fold_bn` works normalisations into the convolutions before them.
     """
 
     stride: Optional[int] = None
@@ -243,44 +290,52 @@ def convert(
         raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
     check_free(target, overwrite=overwrite)
     found = _read(source)
-    parameters, notes = found.parameters, listed("left out", found.unknown)
+    parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
+    notes += [found.untold] * bool(found.untold)
     if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
-        parameters, done = surgery.replace_classifier(structure_of(source, parameters), parameters)
+        structure = structure_of(source, parameters)
+        _check_class(source, to, structure)
+        meaning = _find_meaning(source, parameters, structure, network, graph)
+        parameters, done = surgery.replace_classifier(structure, parameters)
         notes += done
         structure = structure_of(source, parameters)
         parameters = {
             p.name: parameters[p.name] for p in structure.parameters()
         }  # the graph's order
-        label = _label(source, network, structure.classes)
-        notes += _misfits(source, to, label, structure, parameters)
+    else:
+        meaning = find_meaning(source, parameters)
     if to == ONNX_GRAPH:
-        _write_graph(source, target, label, parameters, surgery, graph)
+        notes += _write_graph(source, target, meaning, structure, parameters, surgery, graph)
     else:
         parameters = halve(parameters) if surgery.half else parameters
         notes += listed("left out", write_parameters(target, parameters, to))
+        notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
     return Conversion(Path(target), notes)
 
 
-def _label(source: PathLike, network: Optional[str], classes: int) -> Optional[ModelLabel]:
-    """The label in the file's name, overruled by `network` and `classes`; None without either."""
-    try:
-        label = label_of(source)
-    except InputError:
-        return ModelLabel("", network, classes) if network else None
-    return replace(label, network=network or label.network, classes=classes)
-
-
-def _misfits(
+def _find_meaning(
     source: PathLike,
-    to: str,
-    label: Optional[ModelLabel],
-    structure: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
-) -> List[str]:
-    """What makes a PyTorch class compute something else than the network of the weights.
+    structure: NetworkConfig,
+    network: Optional[str],
+    graph: GraphOptions,
+) -> Optional[Meaning]:
+    """What is told of the network of the weights, None where nothing is.
 
-    Raises InputError where the class cannot take them, or the network that was asked for.
+    Without a graph their own number of classes counts, whatever the file's name says.
     """
+    drawn = graph_beside(source)
+    if network is None and drawn is None and find_label(source) is None:
+        return None
+    asked = {"pooling": graph.pooling, "stride": graph.stride}
+    options = {name: value for name, value in asked.items() if value is not None}
+    if drawn is None:
+        options["classes"] = structure.classes
+    return meaning_of(source, parameters, network=network, head=_head(parameters), **options)
+
+
+def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
+    """Raise InputError where the class of a PyTorch project cannot take the weights."""
     form = FORMATS[to]
     if form.naming and isinstance(structure.spec, ResNetSpec):
         raise InputError(
@@ -292,15 +347,41 @@ def _misfits(
             f"{source}: has {_joined(structure.spec.units)} units on levels 1 to 7, expected the "
             f"{_joined(form.units)} of {to}"
         )
-    if label is None:
+
+
+def _misfits(
+    to: str, meaning: Optional[Meaning], parameters: Mapping[str, np.ndarray]
+) -> List[str]:
+    """What makes a PyTorch class compute something else than the network of the weights."""
+    form = FORMATS[to]
+    negative = _negative_gammas(parameters) if form.naming.inplace_abn else 0
+    notes = [
+        f"{negative} gammas are negative: build the class with ABN, since InPlaceABN takes |gamma|"
+    ] * bool(negative)
+    if meaning is None:
+        return notes
+    spec = meaning.config.spec
+    if spec.downsampling != form.downsampling:
+        notes.append(
+            f"{to} down-samples otherwise than {spec.name}, whose weights these are: they are a "
+            "start for training there, not a finished network"
+        )
+    elif meaning.config.pooled and meaning.config.pooling != "pad":
+        notes.append(f"{to} pads its poolings: {meaning}")
+    return notes
+
+
+def _untold(target: PathLike, meaning: Optional[Meaning]) -> List[str]:
+    """What neither the name of the new file nor a graph beside it says of how the network computes.
+
+    A file is read again as its name says.
+    """
+    if meaning is None or graph_beside(target) is not None:
         return []
-    spec = network_of_label(source, label, parameters, head=_head(parameters)).spec
-    if not form.naming or spec.downsampling == form.downsampling:
-        return []
-    return [
-        f"{to} down-samples otherwise than {spec.name}, whose weights these are: they are a start "
-        "for training there, not a finished network"
-    ]
+    row = released_row(target)
+    config = replace(meaning.config, pooling=row.pooling if row else "pad", epsilon=BN_EPSILON)
+    apart = differences(meaning, config)
+    return [f"read back without a graph beside it: {'; '.join(apart)}"] * bool(apart)
 
 
 def _joined(units: Tuple[int, ...]) -> str:
@@ -316,23 +397,32 @@ def _head(parameters: Mapping[str, np.ndarray], softmax: bool = False) -> str:
 def _write_graph(
     source: PathLike,
     target: PathLike,
-    label: Optional[ModelLabel],
+    meaning: Optional[Meaning],
+    structure: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
     surgery: Surgery,
     graph: GraphOptions,
-) -> None:
-    if label is None:
+) -> List[str]:
+    """Write an ONNX graph; what its reader should know."""
+    if meaning is None:
         raise InputError(f"{source}: the file name does not tell the network: pass --network")
-    released = RELEASED.get(Path(source).name)
-    options = {
-        "pooling": graph.pooling or (released.pooling if released else "pad"),
-        "head": _head(parameters, graph.softmax),
-    }
-    if graph.stride is not None or surgery.fcn:  # whose usual stride is no matter of the label
-        options["stride"] = graph.stride
-    config = network_of_label(source, label, parameters, **options)
+    told = meaning.config
+    with naming(source):
+        config = configure(
+            told.spec,
+            structure.classes,
+            width=structure.width,
+            stride=graph.stride if surgery.fcn else told.stride,
+            pooling=told.pooling,
+            head=_head(parameters, graph.softmax),
+            classifier=structure.classifier,
+            epsilon=told.epsilon,
+        )
     if graph.fold_bn:
         if not foldable(config):
             raise InputError(f"{source}: {config.name} is not folded: leave out --fold-bn")
         parameters = fold_batch_norms(config, parameters)
     write_onnx(target, config, halve(parameters) if surgery.half else parameters)
+    least = config.least_size
+    small = [f"takes pictures of at least {least}x{least} pixels"] * (least > 1)
+    return [str(meaning._replace(config=config)), *small]

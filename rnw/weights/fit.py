@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Iterable, List, Mapping, Sequence, Tuple
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -11,25 +11,26 @@ from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
-from rnw.networks.zoo import ALL_STRIDED, RESNETS, NetworkSpec, find_network
-from rnw.weights.labels import ModelLabel, parse_label
+from rnw.networks.zoo import (
+    ALL_STRIDED,
+    LEVEL_SHAPES,
+    LEVELS,
+    RESNET_CHANNELS,
+    RESNETS,
+    STEM_CHANNELS,
+    NetworkSpec,
+    find_network,
+)
+from rnw.weights.labels import ModelLabel, parse_label, plain_name
+from rnw.weights.names import common_prefix
 
 Shape = Tuple[int, ...]
+
+LISTED = 6  # so many entries are named one by one
 
 _OTHER_SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".onnx")
 _UNIT = re.compile(r"(?:bn|res)([1-7])([ab]\d*)_branch")
 _ANOTHER_NETWORK = " (it is probably for another network)"
-
-
-def network_of(path: PathLike, parameters: Mapping[str, np.ndarray], **options) -> NetworkConfig:
-    """The network that a weights file is for, from its name and the shapes in it.
-
-    The label gives network, classes and stride; the shapes the width and the kind of classifier.
-    `options` are further ones of `configure`.
-
-    Raises InputError when the name is no label or the label does not fit what is in the file.
-    """
-    return network_of_label(path, label_of(path), parameters, **options)
 
 
 def label_of(path: PathLike) -> ModelLabel:
@@ -37,39 +38,13 @@ def label_of(path: PathLike) -> ModelLabel:
 
     Raises InputError when the name does not have that form.
     """
-    path = Path(path)
-    if path.suffix in _OTHER_SUFFIXES:
+    name = Path(plain_name(path))
+    if name.suffix == ".tar":  # .pth.tar, by which name some projects keep PyTorch files
+        name = name.with_suffix("")
+    if name.suffix in _OTHER_SUFFIXES:
         with contextlib.suppress(InputError):
-            return parse_label(path.with_suffix(".params"))
+            return parse_label(name.with_suffix(".params"))
     return parse_label(path)
-
-
-def network_of_label(
-    path: PathLike, label: ModelLabel, parameters: Mapping[str, np.ndarray], **options
-) -> NetworkConfig:
-    """The network that `label` and the shapes of parameters tell; `path` is for messages.
-
-    Raises InputError when they do not fit each other.
-    """
-    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    with naming(path):
-        config = _configure(label, shapes, options)
-    if config.head == "features":
-        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
-    check_parameters(config, config.parameters(), shapes, path)
-    return config
-
-
-def _configure(label: ModelLabel, shapes: Mapping[str, Shape], options: dict) -> NetworkConfig:
-    spec = find_network(label.network)
-    stride = spec.stride if label.stride is None else label.stride
-    return configure(
-        spec,
-        label.classes,
-        width=width_of(shapes),
-        classifier=_kind_of_classifier(shapes),
-        **{"stride": stride, **options},
-    )
 
 
 def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> NetworkConfig:
@@ -79,14 +54,13 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     missing, surplus or misshaped, and for a ResNet of unknown depth.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
-    linear = [shapes[name] for name in _linear(shapes)]
     with naming(path):
         config = configure(
             _spec_of(shapes),
-            linear[0][0] if linear and linear[0] else None,
+            classes_of(shapes),
             width=width_of(shapes),
-            classifier=_kind_of_classifier(shapes),
-            head="logits" if linear else "features",
+            classifier=kind_of_classifier(shapes),
+            head="logits" if _linear(shapes) else "features",
         )
     check_parameters(config, config.parameters(), shapes, path)
     return config
@@ -120,7 +94,8 @@ def resnet_of(units: Sequence[int]) -> NetworkSpec:
     )
 
 
-def _kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+def kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
+    """The form of the classifier that parameters belong to."""
     weights = ("conv6a_weight", *_linear(shapes))
     convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
     kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
@@ -131,12 +106,26 @@ def _linear(names: Iterable[str]) -> List[str]:
     return [n for n in names if n.startswith("linear") and n.endswith("_weight")]
 
 
+def classes_of(shapes: Mapping[str, Shape]) -> Optional[int]:
+    """The number of classes of the classifier, None without one."""
+    return next((shapes[name][0] for name in _linear(shapes) if shapes[name]), None)
+
+
+# one layer of each width, the widest first; the second row is of ResNets
+_WIDTHS = {
+    "bn7_gamma": LEVEL_SHAPES[LEVELS].channels[-1],
+    "bn5a_branch2c_gamma": 4 * RESNET_CHANNELS[5],
+    **{f"res{n}a_branch1_weight": LEVEL_SHAPES[n].channels[-1] for n in range(LEVELS, 1, -1)},
+    "conv1a_weight": STEM_CHANNELS,
+}
+
+
 def width_of(shapes: Mapping[str, Shape]) -> float:
     """Width of the network, from the widest layer: exact for widths that divide its channels."""
-    channels, full = shapes.get("bn7_gamma") or (4096,), 4096
-    if "bn5a_branch2c_gamma" in shapes:  # of a ResNet
-        channels, full = shapes["bn5a_branch2c_gamma"] or (2048,), 2048
-    return channels[0] / full
+    for name, channels in _WIDTHS.items():
+        if shapes.get(name):
+            return shapes[name][0] / channels
+    return 1.0
 
 
 def check_parameters(
@@ -148,7 +137,7 @@ def check_parameters(
     allow_missing: bool = False,
     ignore_extra: bool = False,
 ) -> None:
-    """Raise one InputError that lists all entries that are missing, surplus or misshaped."""
+    """Raise one InputError for all entries that are missing, surplus or misshaped."""
     shapes = {parameter.name: parameter.shape for parameter in expected}
     missing = {n: s for n, s in shapes.items() if n not in found}
     surplus = {n: s for n, s in found.items() if n not in shapes}
@@ -156,14 +145,14 @@ def check_parameters(
     cause = _probable_cause(config, missing, surplus, misshaped, found)
     problems = []
     if missing and not allow_missing:
-        problems.append("missing " + _listing(missing))
+        problems += _problem("missing", _with_shapes(missing), len(shapes))
     if surplus and not ignore_extra:
-        problems.append("surplus " + _listing(surplus))
-    if misshaped:
-        problems.append(
-            "misshaped "
-            + ", ".join(f"{n}: expected {s}, found {tuple(found[n])}" for n, s in misshaped.items())
-        )
+        problems += _problem("surplus", _with_shapes(surplus), len(found))
+    problems += _problem(
+        "misshaped",
+        [f"{n}: expected {s}, found {tuple(found[n])}" for n, s in misshaped.items()],
+        len(shapes),
+    )
     if problems:
         raise InputError(f"{path}: does not fit {describe(config)}{cause}: " + "; ".join(problems))
 
@@ -175,12 +164,29 @@ def describe(config: NetworkConfig) -> str:
     return f"{config.name} ({kind}{width})"
 
 
-def _listing(shapes: Mapping[str, Shape]) -> str:
-    return ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+def _with_shapes(shapes: Mapping[str, Shape]) -> List[str]:
+    return [f"{name} {tuple(shape)}" for name, shape in shapes.items()]
+
+
+def _problem(what: str, entries: Sequence[str], total: int) -> List[str]:
+    """What is wrong with `entries` of so many, in a few words however many they are; or nothing."""
+    if len(entries) <= LISTED:
+        return [f"{what} {', '.join(entries)}"] * bool(entries)
+    if 2 * len(entries) > total:
+        return [f"most of the arrays are {what} ({len(entries)} of {total}, first {entries[0]})"]
+    return [f"{what} {len(entries)} of {total} arrays, first {entries[0]}"]
 
 
 def _probable_cause(config, missing, surplus, misshaped, found) -> str:
     """What the differences most likely mean, as ' (...)', or nothing."""
+    folder = common_prefix(surplus)
+    if folder and len(surplus) == len(found):
+        return f" (all entries lie below `{folder}`)"
+    if missing and all(name.startswith("bn7_") for name in missing) and not misshaped:
+        return (
+            " (a backbone without its last normalization, bn7, as in segmentation networks, which "
+            "put layers of their own in its place: features need it)"
+        )
     if not all(is_classifier(n) for n in [*missing, *surplus, *misshaped]):
         width = "conv1a_weight" in misshaped
         return " (it is probably of another width)" if width else _ANOTHER_NETWORK
@@ -192,6 +198,6 @@ def _probable_cause(config, missing, surplus, misshaped, found) -> str:
     causes = []
     if weights[0][0] != config.classes:
         causes.append(f"is for {weights[0][0]} classes")
-    if _kind_of_classifier(found) != config.classifier:
+    if kind_of_classifier(found) != config.classifier:
         causes.append("has another kind of classifier")
     return f" (it {' and '.join(causes)})" if causes else ""

@@ -13,8 +13,9 @@ from rnw.files import PathLike
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import read_parameters
-from rnw.weights.fit import is_resnet, network_of, resnet_of, width_of
-from rnw.weights.ndarray_file import BFLOAT16, Entry, list_arrays, windows
+from rnw.weights.fit import is_resnet, resnet_of, width_of
+from rnw.weights.meaning import Meaning, meaning_of
+from rnw.weights.ndarray_file import BFLOAT16, Entry, as_float32, list_arrays, windows
 
 Shape = Tuple[int, ...]
 
@@ -27,15 +28,15 @@ class Inspection:
     """A weights file.
 
     `fits` are the networks whose parameters have just these names and shapes: Model A, A1 and A2
-    cannot be told apart by them, nor D and F. `network` is the one that the file name says, None
-    when the name is no label or does not fit the content; `problem` says which.
+    cannot be told apart by them, nor D and F. `meaning` is the one that a graph beside the file or
+    its name tells, None when neither does or it does not fit the content; `problem` says which.
     """
 
     path: Path
     size: int  # bytes
     entries: List[Entry]
     fits: List[NetworkConfig]
-    network: Optional[NetworkConfig]
+    meaning: Optional[Meaning]
     problem: str
 
     @property
@@ -59,13 +60,13 @@ def inspect(path: PathLike) -> Inspection:
     path = Path(path)
     entries = list_arrays(path)
     parameters = read_parameters(path)
-    network, problem = None, ""
+    meaning, problem = None, ""
     try:
-        network = network_of(path, parameters)
+        meaning = meaning_of(path, parameters)
     except InputError as error:
         problem = str(error)
     fits = fitting_networks({name: array.shape for name, array in parameters.items()})
-    return Inspection(path, path.stat().st_size, entries, fits, network, problem)
+    return Inspection(path, path.stat().st_size, entries, fits, meaning, problem)
 
 
 def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
@@ -136,9 +137,7 @@ def statistics(array: np.ndarray) -> Statistics:
 
 
 def _numbers(window: np.ndarray) -> np.ndarray:
-    if window.dtype == BFLOAT16:  # the upper half of a float32
-        window = (window["bfloat16"].astype(np.uint32) << 16).view(np.float32)
-    return window.astype(np.float64)
+    return (as_float32(window) if window.dtype == BFLOAT16 else window).astype(np.float64)
 
 
 class ValueDifference(NamedTuple):

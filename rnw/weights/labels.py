@@ -49,12 +49,17 @@ class ModelLabel:
         return f"{self}_ep-symbol.json"
 
 
+def plain_name(path: PathLike) -> str:
+    """The name of a file without what a download leaves behind it (`?dl=0`)."""
+    return Path(path).name.partition("?")[0]
+
+
 def parse_label(path: PathLike) -> ModelLabel:
     """The label in the name of a weights file.
 
     Raises InputError when the name does not have that form.
     """
-    match = _FILE_NAME.fullmatch(Path(path).name)
+    match = _FILE_NAME.fullmatch(plain_name(path))
     if match is None:
         raise InputError(
             f"{path}: the file name does not tell the network; expected "

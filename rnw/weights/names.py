@@ -6,7 +6,7 @@ parameter of any depth both ways. Names of ours are the original's, `res2b1_bran
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Collection, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _NORMALISATION = {
     "moving_mean": "running_mean",
     "moving_var": "running_var",
 }
-_DATA_PARALLEL = "module."
+DATA_PARALLEL = "module."
 COUNTER = "num_batches_tracked"  # of training steps; PyTorch fills it in where it is missing
 
 
@@ -31,13 +31,15 @@ class Naming:
 
     `units` are the names of a level's first unit and of its others, `second` the `{number}` of the
     second. `layers` maps ours to theirs, those of a unit without its name; what is missing there
-    the network does not have. `prefix` stands before every name.
+    the network does not have. `prefix` stands before every name. `inplace_abn`: the class may be
+    built with InPlaceABN, which takes |gamma| and has an activation of its own.
     """
 
     units: Tuple[str, str]
     second: int
     layers: Mapping[str, str]
     prefix: str = ""
+    inplace_abn: bool = False
 
     def theirs(self, name: str) -> Optional[str]:
         """The project's name for a parameter of ours; None for one that it does not have."""
@@ -63,7 +65,7 @@ class Naming:
 
     def ours(self, key: str, shape: Tuple[int, ...]) -> Optional[str]:
         """Our name for an entry of that shape in the project's files; None for an unknown one."""
-        rest, _, what = key[len(_DATA_PARALLEL) * key.startswith(_DATA_PARALLEL) :].rpartition(".")
+        rest, _, what = key[len(DATA_PARALLEL) * key.startswith(DATA_PARALLEL) :].rpartition(".")
         layers = {theirs: ours for ours, theirs in self.layers.items()}
         unit = ""
         for index, template in enumerate(self.units):
@@ -125,12 +127,47 @@ def _wider_resnet(norm: str = "", prefix: str = "") -> Naming:
             "linear": "classifier.fc",
         },
         prefix=prefix,
+        inplace_abn=True,
     )
 
 
 WIDER_RESNET = _wider_resnet()
-WRN38 = _wider_resnet(norm=".0", prefix=_DATA_PARALLEL)
+WRN38 = _wider_resnet(norm=".0", prefix=DATA_PARALLEL)
 NAMINGS = (RESNET38D, WIDER_RESNET, WRN38)
+
+
+# by which entry a network's names are found, wherever they lie
+_FIRST_LAYERS = ("conv1a.weight", "mod1.conv1.weight", "conv1.weight")
+_MOST_PREFIXES = 8  # that are looked at; they grow longer with every unit of a ResNet
+
+
+def find_prefix(keys: Collection[str]) -> str:
+    """What stands before the names of the one network among entries, as 'module.backbone.'.
+
+    Empty for names of which none is known. Raises InputError where two networks are there.
+    """
+    for first in _FIRST_LAYERS:
+        prefixes = dict.fromkeys(key[: -len(first)] for key in keys if key.endswith(first))
+        own = sorted((p for p in prefixes if p[-1:] in ("", ".", "/")), key=len)[:_MOST_PREFIXES]
+        below = {prefix: sum(key.startswith(prefix) for key in keys) for prefix in own}
+        best = [prefix for prefix in own if below[prefix] == max(below.values())]
+        if len(best) > 1:
+            raise InputError(
+                f"holds two networks, below `{best[0]}` and `{best[1]}`: save one of them alone"
+            )
+        if best:
+            return best[0]
+    return ""
+
+
+def common_prefix(keys: Iterable[str]) -> str:
+    """What all names have before their last dot or slash, as 'my/'; empty if nothing."""
+    shared = ""
+    for parts in zip(*(re.findall(r"[^./]*[./]", key) for key in keys)):
+        if len(set(parts)) > 1:
+            break
+        shared += parts[0]
+    return shared
 
 
 class Renamed(NamedTuple):
@@ -138,6 +175,11 @@ class Renamed(NamedTuple):
 
     entries: Dict[str, np.ndarray]
     left: List[str]
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name has the form of the original's."""
+    return _OURS.fullmatch(name) is not None
 
 
 def rename_to_theirs(parameters: Mapping[str, np.ndarray], naming: Naming) -> Renamed:

@@ -24,7 +24,8 @@ from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from rnw.errors import InputError, naming
-from rnw.files import PathLike, atomic_write
+from rnw.files import PathLike, atomic_write, open_regular
+from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
 MAGIC_V1, MAGIC_V2, MAGIC_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -59,6 +60,11 @@ _TYPE_FLAGS = {dtype: flag for flag, dtype in ELEMENT_TYPES.items()}
 _WINDOW = 1 << 20  # values
 
 
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """The values of a BFLOAT16 array, which is the upper half of a float32."""
+    return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+
+
 class Entry(NamedTuple):
     """One array of a file: a read-only memory map, and how it is stored.
 
@@ -71,6 +77,18 @@ class Entry(NamedTuple):
     version: str
     device: Optional[str]
     offset: int
+
+
+def open_weights(path: PathLike) -> BinaryIO:
+    """Open a file for reading bytes. Raises InputError where there is none, or something else."""
+    try:
+        return open_regular(path)
+    except InputError:
+        raise
+    except (FileNotFoundError, ValueError):  # of NUL in a name
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -182,14 +200,10 @@ class _Reader:
         self.path = Path(path)
         self.scalars = scalars
         self.ambiguous = False
-        if not self.path.is_file():
-            raise InputError(f"{path}: no such file")
-        if self.path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; download or copy it again")
-        try:
-            self.buffer = np.memmap(self.path, np.uint8, mode="r")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        with open_weights(path) as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty; download or copy it again")
+            self.buffer = np.memmap(file, np.uint8, mode="r")
         self.start = self.offset = 0  # of the field that was read last, and behind it
 
     def fail(self, problem: str) -> InputError:
@@ -210,11 +224,14 @@ class _Reader:
         return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what))[0]
 
     def read(self) -> List[Entry]:
-        start = self.buffer[:512].tobytes()
+        start = self.buffer[:START].tobytes()
         if start[:8] != struct.pack("<Q", FILE_MAGIC):
+            kind = explain(start)
             raise InputError(
                 f"{self.path}: not a .params file of MXNet: expected it to start with the bytes "
-                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')} at byte 0{_guess(start)}"
+                f"12 01 00 00 00 00 00 00, found {start[:8].hex(' ')} at byte 0"
+                + f"; this is {kind}"
+                * bool(kind)
             )
         self.take(16, "the header")
         entries = [self.array(i) for i in range(self.count(4, "arrays"))]
@@ -287,27 +304,3 @@ class _Reader:
         if any(dimension < 0 for dimension in shape) or values > MAX_VALUES:
             raise self.fail(f"{what} has the impossible shape {shape}")
         return shape
-
-
-# how a file starts that people take for weights: what it is and what to do
-_FOREIGN = {
-    b"version https://git-lfs": "a Git LFS pointer, fetch the file itself",
-    b"PK\x03\x04": "a zip archive, a NumPy .npz or a PyTorch file",
-    b"\x1f\x8b": "a gzip file, unpack it first",
-    b"\x80": "a Python pickle, perhaps an old PyTorch file",
-    b"\x89HDF": "an HDF5 file",
-    b"\x93NUMPY": "a NumPy .npy file",
-    b"{": "JSON text, perhaps the graph beside the weights",
-    bytes(8): "filled with zeros, download it again",
-}
-
-
-def _guess(start: bytes) -> str:
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
-        return "; this is a web page saved under that name, download the file itself"
-    if start[8:9] == b"{":
-        return "; this is probably a safetensors file"
-    kinds = (kind for first, kind in _FOREIGN.items() if start.startswith(first))
-    kind = next(kinds, None)
-    return f"; this is {kind}" if kind else ""

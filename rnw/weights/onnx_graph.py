@@ -10,9 +10,8 @@ import numpy as np
 
 from rnw.files import PathLike, atomic_write
 from rnw.networks import layers
-from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig
-from rnw.weights.containers import require
+from rnw.weights.onnx_file import require
 from rnw.weights.safetensors_file import release_pages
 from rnw.weights.surgery import to_half
 
@@ -36,6 +35,8 @@ def onnx_graph(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> A
     Its output is named by `config.head` and is float32: 'logits' or 'softmax' (batch, classes), of
     a segmentation network one such map per image, or 'features'. With weights in half precision
     everything between is computed in it. Parameters may have been through `fold_batch_norms`.
+    Where poolings without padding leave nothing of small inputs (`config.least_size`), the graph
+    refuses them, and says so in its documentation and metadata.
 
     Raises InputError without the onnx package and for values beyond half precision.
     """
@@ -55,7 +56,8 @@ class _Emitter:
 
     def model(self) -> Any:
         helper, head = self.onnx.helper, self.config.head
-        x = self.cast(INPUT, self.onnx.TensorProto.FLOAT16, "data_half") if self.half else INPUT
+        x = self.refuse_small(INPUT) if self.config.least_size > 1 else INPUT
+        x = self.cast(x, self.onnx.TensorProto.FLOAT16, "data_half") if self.half else x
         for layer in self.config.layers:
             x = _EMIT[type(layer)](self, layer, x)
         if head == "softmax":
@@ -71,12 +73,48 @@ class _Emitter:
         )
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(
-            graph, producer_name="rnw", opset_imports=[opset], ir_version=IR_VERSION
+            graph,
+            producer_name="rnw",
+            opset_imports=[opset],
+            ir_version=IR_VERSION,
+            doc_string=self.documentation(),
         )
+        helper.set_model_props(model, {"least_input_size": str(self.config.least_size)})
         for name, array in self.initializers.items():  # last, since make_model copies what it gets
             model.graph.initializer.append(self.onnx.numpy_helper.from_array(array, name))
             release_pages(array)
         return model
+
+    def documentation(self) -> str:
+        config, least = self.config, self.config.least_size
+        pooling = f", pooling {config.pooling!r}" if config.pooled else ""
+        return (
+            f"{config.name} at stride {config.stride}{pooling}; inputs of at least {least}x{least}"
+        )
+
+    def refuse_small(self, x: str) -> str:
+        """The input itself; for one that is too small, an index out of bounds, which ends the run.
+
+        ONNX has no assertion. ONNX Runtime would divide by zero where a pooling leaves nothing.
+        """
+        least = self.config.least_size
+        constants = {"least_size": [least], "sides_start": [2], "sides_end": [4]}
+        constants.update(one=[1], same=[0, 0])
+        for name, value in constants.items():
+            self.initializers[name] = np.array(value, np.int64)
+        shape = self.add("Shape", [x], "data_shape")
+        sides = self.add("Slice", [shape, "sides_start", "sides_end"], "sides")
+        small = self.add("Less", [sides, "least_size"], "too_small")
+        index = self.cast(small, self.onnx.TensorProto.INT64, "too_small_index")
+        message = f"input_must_be_at_least_{least}x{least}"
+        ones = self.add("Gather", ["one", index], message)
+        whole = self.add(
+            "Concat",
+            ["same", self.add("Mul", [sides, ones], "checked_sides")],
+            "checked_shape",
+            axis=0,
+        )
+        return self.add("Reshape", [x, whole], "checked_data")
 
     def output_shape(self) -> List[Any]:
         top = self.config.layers[-1]
@@ -122,7 +160,7 @@ class _Emitter:
     def batch_norm(self, spec: layers.Normalisation, x: str) -> str:
         if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
             operands = [self.parameter(name) for name in spec.parameters()]
-            x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=BN_EPSILON)
+            x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=spec.epsilon)
         return x
 
     def residual_unit(self, unit: layers.ResidualUnit, x: str) -> str:

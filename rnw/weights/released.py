@@ -6,6 +6,7 @@ from typing import Dict, Optional, Tuple
 
 from rnw.errors import InputError
 from rnw.files import PathLike, md5
+from rnw.weights.labels import plain_name
 from rnw.weights.ndarray_file import read_arrays
 
 
@@ -91,12 +92,17 @@ RELEASED: Dict[str, ReleasedFile] = {
 }
 
 
+def released_row(path: PathLike) -> Optional[ReleasedFile]:
+    """The row of the released file by the name of `path`, of whatever kind; None for another."""
+    return RELEASED.get(f"{Path(plain_name(path)).stem}.params")
+
+
 def published_of(path: PathLike) -> Optional[str]:
     """Protocol and scores of the released file at `path`, None when name or content are others'.
 
     Raises InputError when it cannot be read.
     """
-    row = RELEASED.get(Path(path).name)
+    row = released_row(path)
     return row.published if row is not None and md5(path) == row.md5 else None
 
 

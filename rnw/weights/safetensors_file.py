@@ -15,8 +15,9 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write, parse_json
-from rnw.weights.ndarray_file import windows
+from rnw.weights.ndarray_file import BFLOAT16, as_float32, windows
 
+_SHOWN = 100  # characters of an unusable entry
 MAX_HEADER = 100_000_000  # as the reference implementation has it
 ELEMENT_TYPES = {
     "F64": "<f8",
@@ -29,6 +30,7 @@ ELEMENT_TYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+_BFLOAT16 = "BF16"
 _TYPE_NAMES = {np.dtype(dtype): name for name, dtype in ELEMENT_TYPES.items()}
 
 
@@ -73,6 +75,8 @@ def release_pages(array: np.ndarray) -> None:
 def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
     """All arrays of the file by name, in the header's order, as read-only memory maps.
 
+    Those of type BF16 become float32, in memory.
+
     Raises InputError for a file that is truncated, foreign or inconsistent.
     """
     try:
@@ -100,7 +104,8 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
                 f"{path}: truncated file: {name} ends at byte {stop} of {values.size} (interrupted "
                 "download?)"
             )
-        arrays[name] = values[begin:stop].view(entry.dtype).reshape(entry.shape)
+        array = values[begin:stop].view(entry.dtype).reshape(entry.shape)
+        arrays[name] = as_float32(array) if entry.dtype == BFLOAT16 else array
         end = stop
     if end != values.size:
         raise InputError(f"{path}: {values.size - end} bytes too many after the last array")
@@ -111,7 +116,7 @@ class _Entry:
     """Type, shape and place of one array, as far as they make sense by themselves."""
 
     def __init__(self, dtype: str, shape: List[int], data_offsets: Tuple[int, int]):
-        self.dtype = np.dtype(ELEMENT_TYPES[dtype])
+        self.dtype = BFLOAT16 if dtype == _BFLOAT16 else np.dtype(ELEMENT_TYPES[dtype])
         self.shape = tuple(shape)
         self.offsets = begin, end = tuple(data_offsets)
         if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)) or begin > end:
@@ -132,10 +137,16 @@ def _parse(path: PathLike, header: bytes) -> Dict[str, _Entry]:
         try:
             parsed[name] = _Entry(**entry)
         except (TypeError, ValueError, KeyError):
-            raise InputError(
-                f"{path}: the header's entry for {name!r} cannot be used: {entry}"
-            ) from None
+            raise InputError(f"{path}: {_why_unusable(name, entry)}") from None
     return parsed
+
+
+def _why_unusable(name: str, entry: Any) -> str:
+    found = entry.get("dtype") if isinstance(entry, dict) else None
+    known = (*ELEMENT_TYPES, _BFLOAT16)
+    if isinstance(found, str) and found not in known:
+        return f"{name!r} has type {found}, expected one of {', '.join(known)}"
+    return f"the header's entry for {name!r} cannot be used: {str(entry)[:_SHOWN]}"
 
 
 def _without_repetition(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:

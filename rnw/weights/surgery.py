@@ -11,12 +11,13 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.networks.initial_values import initial_value
-from rnw.networks.layers import BN_EPSILON, is_classifier
+from rnw.networks.layers import is_classifier
 from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 
 Parameters = Mapping[str, np.ndarray]
 
 ONE_CONV = "1 conv"
+LISTED = 12  # so many names are shown one by one
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ UNCHANGED = Surgery()
 
 
 def listed(what: str, names: Iterable[str]) -> List[str]:
-    """A line that lists `names`, or none."""
-    listing = ", ".join(names)
-    return [f"{what}: {listing}"] * bool(listing)
+    """A line that lists `names`, the first of them where they are many, or none."""
+    names = list(names)
+    if len(names) > LISTED:
+        return [f"{what}: {len(names)} entries, first {', '.join(names[:3])}"]
+    return [f"{what}: {', '.join(names)}"] * bool(names)
 
 
 def features_only(parameters: Parameters) -> Dict[str, np.ndarray]:
@@ -137,7 +140,7 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
     """
     folded = dict(parameters)
     for convolution, bn in foldable(config).items():
-        scale, shift = _scale_and_shift(folded, bn)
+        scale, shift = _scale_and_shift(folded, bn, config.epsilon)
         weight = parameters[f"{convolution}_weight"]
         scaled = weight * scale[:, None, None, None]
         folded[f"{convolution}_weight"] = scaled.astype(weight.dtype)
@@ -145,11 +148,13 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
     return folded
 
 
-def _scale_and_shift(parameters: Dict[str, np.ndarray], bn: str) -> Tuple[np.ndarray, np.ndarray]:
+def _scale_and_shift(
+    parameters: Dict[str, np.ndarray], bn: str, epsilon: float
+) -> Tuple[np.ndarray, np.ndarray]:
     """What normalisation `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
     gamma, beta, mean, variance = (
         parameters.pop(f"{bn}_{suffix}").astype(np.float64)
         for suffix in ("gamma", "beta", "moving_mean", "moving_var")
     )
-    scale = gamma / np.sqrt(variance + BN_EPSILON)
+    scale = gamma / np.sqrt(variance + epsilon)
     return scale, beta - mean * scale

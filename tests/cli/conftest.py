@@ -35,7 +35,7 @@ def narrow_network(name):
     net = fill_network(get_network(name, width=1 / 32))
     bias = net.collect_params()["linear1000_bias"]
     favoured = np.zeros(1000, np.float32)
-    favoured[:6] = 5
+    favoured[[0, 1, 2, 212, 278, 489]] = 5
     bias.set_data(bias.data() + mx.nd.array(favoured))
     return net
 

@@ -148,11 +148,12 @@ def test_a_mistake_is_one_line(refused, arguments, wording):
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
-        (["weights", "verify", "two\n  lines"], "two lines: cannot be read"),
-        (["convert", "\r\ntwo\nlines\n", "new", "--to", "gluon"], "two lines : no such file"),
+        (["weights", "verify", "two\n  lines"], r"two\n  lines: cannot be read"),
+        (["convert", "\r\ntwo\n", "new", "--to", "gluon"], r"\r\ntwo\n: no such file"),
+        (["convert", "\x1b[2Jx\u202e", "new", "--to", "gluon"], r"\x1b[2Jx\u202e: no such file"),
     ],
 )
-def test_a_message_of_several_lines_is_folded(refused, arguments, wording):
+def test_names_of_files_are_escaped(refused, arguments, wording):
     assert refused(*arguments).startswith(f"Error: {wording}")
 
 

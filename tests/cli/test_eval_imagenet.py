@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.data.catalog import DATASETS
+from rnw.data.lists import write_classes
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification import load_model, make_validator, predict
@@ -49,7 +51,8 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert (code, err) == (0, "")
     result = json.loads(out)
     lines = [line.split("\t") for line in Path("data/ilsvrc12/val.lst").read_text().splitlines()]
-    labels = np.array([int(label) for _, label, _ in lines])
+    official = [0, 212, 278, 489]  # of the four classes of 1000
+    labels = np.array([official[int(label)] for _, label, _ in lines])
     net = narrow_network("model_a1")
     expected = np.mean(
         [
@@ -70,12 +73,14 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert result["top5"] > 0
     submitted = [list(map(int, line.split())) for line in Path("p.txt").read_text().splitlines()]
     assert submitted == (best + 1).tolist()
-    classes = Path("data/ilsvrc12/classes.txt").read_text().split()
-    assert [(row["name"], row["images"]) for row in result["per_class"]] == [
-        (name, 3) for name in classes
+    names = DATASETS["ilsvrc-cls"].class_names()
+    assert [(row["label"], row["name"], row["images"]) for row in result["per_class"]] == [
+        (label, names[label], 3) for label in official
     ]
     assert np.mean([row["top5"] for row in result["per_class"]]) == pytest.approx(result["top5"])
-    assert (result["subset"], result["published"]) == (4, None)
+    assert (result["subset"], result["by_name"], result["published"]) == (4, True, None)
+    _, shown, _ = rnw(*command[:-1])
+    assert "labels of a subset of 4 classes, taken by name as those of all\n" in shown
     rnw("prepare", "ilsvrc-cls", archives, "--subset", "--pack")
     shutil.rmtree("data/ilsvrc12/ILSVRC2012_val")
     of_pack = json.loads(rnw(*command, "--overwrite")[1])
@@ -154,7 +159,7 @@ def test_networks_of_a_subset_are_tested_on_it(prepared, archives, rnw, kit):
         best = np.argsort(-arrays["probabilities"], axis=1)
     assert best.shape == (12, 4)
     assert result["top1"] == pytest.approx(100 * np.mean(best[:, 0] == labels))
-    assert (result["top5"], result["subset"]) == (100, 4)
+    assert (result["top5"], result["subset"], result["by_name"]) == (100, 4, False)
     assert [row["name"] for row in result["per_class"]] == sorted(wnid for wnid, _ in SYNSETS)
     numbers = {wnid: number for number, (wnid, _) in enumerate(SYNSETS, 1)}
     ids = [numbers[wnid] for wnid in Path("data/ilsvrc12/classes.txt").read_text().split()]
@@ -209,7 +214,17 @@ def test_labels_beyond_the_classes_are_named(prepared, refused):
     lines[6] = "6\t1000\tILSVRC2012_val/x.JPEG"
     listing.write_text("\n".join(lines))
     message = refused("eval-cls", "--weights", f"weights/{F}")
+    assert "data/ilsvrc12/val.lst: line 7 has label 1000, expected 0 to 3, the 4 classes" in message
+    Path("data/ilsvrc12/classes.txt").unlink()  # so that labels are those of the network
+    message = refused("eval-cls", "--weights", f"weights/{F}")
     assert "data/ilsvrc12/val.lst: line 7 has label 1000, expected 0 to 999" in message
+
+
+def test_classes_that_are_none_of_all_are_named(prepared, refused):
+    """As folders that are numbered in the order of text, 10 before 2, make them."""
+    write_classes("data/ilsvrc12/classes.txt", sorted(map(str, range(1000))))
+    wording = "data/ilsvrc12/classes.txt: line 1 is '0', none of the 1000 classes of ILSVRC 2012"
+    assert wording in refused("eval-cls", "--weights", f"weights/{F}")
 
 
 def test_a_bad_picture_is_named(prepared, refused):

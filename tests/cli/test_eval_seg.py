@@ -67,18 +67,22 @@ def test_text_says_the_same(rnw, weights):
     code, out, err = rnw("eval-seg", "--weights", weights, "--flip")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[:2] == ["shapes val, 2 images", "longer side 128, flip"]
+    assert lines[:3] == [
+        "shapes val, 2 images",
+        "longer side 128, flip",
+        "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name",
+    ]
     assert {row["true_pixels"] == 0 for row in scores["per_class"]} == {True, False}
-    for line, row in zip(lines[3:8], scores["per_class"]):
+    for line, row in zip(lines[4:9], scores["per_class"]):
         mark = "" if row["true_pixels"] else " (no true pixel)"
         numbers = f"{row['iou']:6.2f} {row['accuracy']:8.2f}"
         assert line == f"{numbers}  {row['name']}{mark}"
-    assert lines[8].endswith(
+    assert lines[9].endswith(
         f", mean IoU {scores['mean_iou']:.2f} % of all 5 classes, "
         f"{scores['mean_iou_of_occurring_classes']:.2f} % of the {scores['occurring_classes']} "
         "that occur"
     )
-    assert lines[9] == f"pixels judged: {scores['pixels_judged']:,}"
+    assert lines[10] == f"pixels judged: {scores['pixels_judged']:,}"
 
 
 def test_options_are_the_protocol(rnw, weights):
@@ -225,7 +229,7 @@ def test_numbers_that_are_hardly_those_of_the_data_set_are_warned_of(rnw, fill):
     code, _, err = rnw(*_prepare(fill, STREETS, SQUARES))
     assert (code, err.count("\n")) == (0, 1)
     assert err.startswith("data: ")
-    assert "classes such as 19 and 33 hardly occur in the label maps" in err
+    assert " such as 19 and 33 hardly occur in the label maps" in err
 
 
 def test_classes_without_a_true_pixel_are_marked(rnw, fill):

@@ -1,6 +1,8 @@
 """Launching by the command line: output, hosts, ends and refusals."""
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rnw.runtime import cpu_cores
-from tests.jobs import TRAIN, job_processes, read_until, run_job, start_job
+from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 
 RNW_TRAIN = ("train-cls", "--dataset", "digits")
 FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")
@@ -79,6 +81,128 @@ def test_those_that_do_not_heed_a_signal_are_killed_by_the_second(tmp_path):
     job.send_signal(signal.SIGINT)
     assert job.wait(20) == 130
     assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+
+
+def _run_with_limit(*arguments, **more):
+    return run_job(*arguments, options=("--workers", "2", "--stall-seconds", "2"), **more)
+
+
+@pytest.mark.parametrize("stop", ["kill -STOP $$", "sleep 100 & kill -STOP $!; wait"])
+def test_a_stopped_worker_ends_the_job_and_is_named(tmp_path, stop):
+    script = f'[ "$DMLC_RANK" = 0 ] && exec sleep 100; {stop}'
+    status, output = _run_with_limit("sh", "-c", script, RNW_TEST_JOB=str(tmp_path))
+    assert status == 1
+    last = output.splitlines()[-1]
+    assert re.match(
+        r"worker 1 made no progress for \d+ s: its process \d+ is stopped; all were", last
+    )
+    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+
+
+def test_a_stopped_server_ends_the_job_and_is_named(ssh, tmp_path):
+    Path("machines").write_text("localhost\n")
+    options = ("--workers", "1", "--hosts", "machines")
+    marker = f"RNW_TEST_JOB={tmp_path}"
+    variables = {"RNW_TEST_JOB": str(tmp_path), "RNW_STALL_SECONDS": "2"}
+    job = start_job("sleep", "100", options=options, **variables)
+    _stop_one(marker, "DMLC_ROLE=server")
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert output.splitlines()[-1].startswith("server 0 on localhost made no progress for ")
+    assert job_processes(marker) == {}
+
+
+@pytest.mark.slow
+def test_a_guard_that_does_not_answer_ends_the_job(tmp_path):
+    variables = {"RNW_TEST_JOB": str(tmp_path), "RNW_STALL_SECONDS": "2"}
+    job = start_job("sh", "-c", "echo ready; exec sleep 100", **variables)
+    read_until(job, "worker 1 | ready")
+    time.sleep(1)  # until it has been heard
+    _stop_one(f"RNW_TEST_JOB={tmp_path}", "DMLC_RANK=1", guard=True)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 1
+    last = output.splitlines()[-1]
+    assert re.match(r"worker 1 made no progress for \d+ s: its guard, or the machine that", last)
+    _wait_until_gone(f"RNW_TEST_JOB={tmp_path}")
+
+
+def _stop_one(*variables, guard=False):
+    """Stop the process of a job that has these variables, as soon as it is there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for number, command in job_processes(*variables).items():
+            if ("rnw.training.guard" in command) == guard:
+                os.kill(number, signal.SIGSTOP)
+                return
+    raise AssertionError(f"no process with {variables}")
+
+
+STEP_THEN = "import time; from rnw.training.heartbeat import report_step; report_step(); "
+
+
+def test_workers_that_make_no_more_steps_end_the_job():
+    status, output = _run_with_limit(*PYTHON[:1], "-c", STEP_THEN + "time.sleep(100)")
+    assert status == 1
+    last = output.splitlines()[-1]
+    assert re.match(r"worker [01] made no step for \d+ s, and no process computes; all were", last)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        STEP_THEN + "[0 for _ in iter(lambda: time.thread_time() < 2.5, False)]",
+        "import time; time.sleep(3)",
+    ],
+    ids=["computes", "has made no step"],
+)
+def test_workers_that_may_take_their_time_are_left_alone(script):
+    status, output = _run_with_limit(*PYTHON[:1], "-c", script)
+    assert status == 0, output
+
+
+def test_one_signal_ends_a_job_with_a_stopped_worker(tmp_path):
+    script = '[ "$DMLC_RANK" = 0 ] && trap "" INT; echo ready; exec sleep 100'
+    job = start_job("sh", "-c", script, RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "worker 1 | ready")
+    _stop_one(f"RNW_TEST_JOB={tmp_path}", "DMLC_RANK=1")
+    job.send_signal(signal.SIGINT)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert re.search(r"launcher \| worker 1 made no progress for \d+ s: .* stopped: kills", output)
+    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+
+
+def test_a_limit_that_is_no_number_is_refused(rnw, monkeypatch):
+    monkeypatch.setenv("RNW_STALL_SECONDS", "soon")
+    code, out, err = rnw("launch", "--workers", 1, "--", "true")
+    assert (code, out) == (2, "")
+    assert "'soon' is not a valid integer" in err
+
+
+def _listening(processes):
+    """The addresses, as /proc writes them, at which processes take connections."""
+    sockets = set()
+    for number in processes:
+        with contextlib.suppress(OSError):
+            sockets |= {os.readlink(file) for file in Path(f"/proc/{number}/fd").iterdir()}
+    rows = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    fields = (row.split() for row in rows.splitlines())
+    listening = "0A"
+    return [
+        row[1].split(":")[0]
+        for row in fields
+        if row[3] == listening and f"socket:[{row[9]}]" in sockets
+    ]
+
+
+def test_a_job_without_hosts_cannot_be_reached_from_outside(tmp_path):
+    job = start_job("sleep", "100", RNW_TEST_JOB=str(tmp_path))
+    addresses, deadline = [], time.monotonic() + 60
+    while len(addresses) < 2 and time.monotonic() < deadline:  # the scheduler's and the server's
+        addresses = _listening(job_processes(f"RNW_TEST_JOB={tmp_path}"))
+    job.send_signal(signal.SIGTERM)
+    job.communicate(timeout=60)
+    assert addresses == ["0100007F"] * 2  # 127.0.0.1
 
 
 def test_nothing_outlives_a_killed_launcher(tmp_path):

@@ -11,9 +11,10 @@ from rnw.data.catalog import (
     DATASETS,
     SEGMENTATION,
     check_classes,
-    count_training_images,
     find_dataset,
     find_segmentation_dataset,
+    published_images,
+    published_pictures,
     read_examples,
     read_pictures,
 )
@@ -83,13 +84,21 @@ def test_missing_data_is_named(root, split):
         read_examples(find_dataset("ilsvrc-cls"), split, root)
 
 
-def test_training_images_are_counted_where_there_is_a_list(tmp_path):
+def test_published_numbers_count_where_there_is_no_list(tmp_path):
     ilsvrc, places = find_dataset("ilsvrc-cls"), find_dataset("places365-cls")
-    assert count_training_images(ilsvrc) == 1_281_167
-    assert count_training_images(places, tmp_path) == 1_803_460
-    write_list(tmp_path / "train.lst", [(0, f"{number}.JPEG") for number in range(25)])
-    assert count_training_images(ilsvrc, tmp_path) == 25
-    assert count_training_images(find_dataset("digits")) == 1438
+    assert published_images(ilsvrc) == 1_281_167
+    assert published_images(places, tmp_path) == 1_803_460
+    write_list(tmp_path / "train.lst", [(0, "0.JPEG")])
+    assert published_images(ilsvrc, tmp_path) is None
+    assert published_images(find_dataset("digits")) is None
+
+
+def test_published_numbers_of_a_split_count_where_there_is_no_data(tmp_path):
+    voc = find_segmentation_dataset("voc")
+    assert published_pictures(voc, "train_aug", tmp_path / "absent") == 10_582
+    assert published_pictures(voc, "mine", tmp_path / "absent") is None
+    assert published_pictures(voc, "train_aug", tmp_path) is None
+    assert published_pictures(find_segmentation_dataset("shapes"), "train") is None
 
 
 @pytest.mark.parametrize("name", SEGMENTATION)

@@ -544,9 +544,9 @@ def test_names_that_are_not_utf8(extracted):
     ):
         name = os.fsencode(f"other/{split}/") + category + b"/p\xe9.JPEG"
         _write(Path(os.fsdecode(name)), miniature.jpeg(1, 0))
-    _prepare(Path("other"))
+    _prepare(Path("other"), PLACES365)
     assert (OUTPUT / "classes.txt").read_bytes() == b"n1\nn\xe9\n"
-    images = read_ilsvrc12(OUTPUT, "val")
+    images = read_places365(OUTPUT, "val")
     assert images.labels.tolist() == [0, 1]
     assert images.read(1) == miniature.jpeg(1, 0)
     assert len(fingerprint(images)) == 32
@@ -655,6 +655,27 @@ def test_strange_files_are_named(extracted, name, content, wording):
     with pytest.raises(InputError, match=wording):
         _prepare(extracted)
     assert not (OUTPUT / "train.lst").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [("0", "1", "10", "2"), ("n01440764", "dog"), ("n1",), ("n01440764 ",)]
+)
+def test_folders_that_are_not_named_by_class_are_refused(names):
+    """Numbers above all, which as text have another order, and other meanings in each data set."""
+    for name in names:
+        _write(Path("other/val", name, "x.JPEG"), miniature.jpeg(1, 0))
+    wording = (
+        r"^data/ILSVRC2012_val/\w+ ?/: '\w+ ?' names no class, expected a WordNet id such as n"
+    )
+    with pytest.raises(InputError, match=wording):
+        _prepare(Path("other"), splits=("val",))
+    assert not (OUTPUT / "val.lst").exists()
+
+
+def test_numbered_folders_are_no_categories():
+    _write(Path("other/val/10/x.jpg"), miniature.jpeg(1, 0))
+    with pytest.raises(InputError, match="/10/: '10' names no class, expected the name of a categ"):
+        _prepare(Path("other"), PLACES365, splits=("val",))
 
 
 def test_a_missing_picture_is_counted(ilsvrc, extracted):

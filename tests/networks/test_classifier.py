@@ -4,6 +4,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_symbol
 from rnw.networks.zoo import network_names
@@ -120,3 +121,32 @@ def test_width_is_a_factor_on_channels():
     assert parameters["conv1a_weight"].shape == (1, 3, 3, 3)
     assert parameters["conv6a_weight"].shape == (4, 32, 3, 3)
     assert parameters["linear3_weight"].shape == (3, 4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "least"),
+    [
+        ("model_a", {}, 1),
+        ("model_a", {"pooling": "caffe"}, 63),
+        ("model_a", {"pooling": "full"}, 48),
+        ("model_a1", {"pooling": "caffe"}, 1),
+        ("model_a2", {"pooling": "caffe"}, 7),
+        ("model_f", {"pooling": "caffe"}, 15),
+        ("fcn_a", {"pooling": "caffe"}, 15),
+        ("resnet50", {"pooling": "caffe"}, 5),
+        ("resnet50", {"pooling": "full"}, 5),
+    ],
+)
+def test_the_smallest_input(name, options, least, fill):
+    """MXNet refuses what is smaller by a pixel."""
+    net = fill(get_network(name, 5, width=1 / 32, **options))
+    assert net.config.least_size == least
+    assert np.isfinite(net(mx.nd.ones((1, 3, least, least))).asnumpy()).all()
+    net.config.check_size(least, least + 1)
+    if least > 1:
+        with pytest.raises(mx.MXNetError):
+            net(mx.nd.ones((1, 3, least, least - 1))).asnumpy()
+        with pytest.raises(
+            InputError, match=rf"at least {least}x{least} pixels, found {least - 1}x"
+        ):
+            net.config.check_size(least, least - 1)

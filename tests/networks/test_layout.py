@@ -83,3 +83,9 @@ def test_segmentation_defaults():
     assert (config.classes, config.stride, config.classifier) == (21, 8, "2 conv")
     assert (config.dropout, config.frozen_statistics) == ((0.3, 0.5), True)
     assert configure("model_a1", classifier="1 conv").name == "fcn_a1"
+
+
+@pytest.mark.parametrize("epsilon", [0, -1e-5, 1, float("nan")])
+def test_an_epsilon_that_is_none_is_refused(epsilon):
+    with pytest.raises(InputError, match="epsilon is"):
+        configure("model_a1", epsilon=epsilon)

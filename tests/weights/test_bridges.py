@@ -16,7 +16,10 @@ from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import load_network
 from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.names import WIDER_RESNET, WRN38
+from rnw.weights.npz_file import read_npz, write_npz
 from rnw.weights.surgery import Surgery, features_only
+from rnw.weights.torch_file import read_torch, write_torch
 from tests.golden_cases import deterministic_weight
 
 NARROW = 1 / 32
@@ -44,7 +47,8 @@ def test_there_and_back_is_the_same_file(network, to):
     between = f"between.{ENDING.get(to, 'safetensors')}"
     convert(source, between, to)
     notes = convert(between, "back.params", "module").notes
-    assert notes == []
+    inplace_abn = FORMATS[to].naming in (WIDER_RESNET, WRN38)
+    assert ["InPlaceABN" in note for note in notes] == [True] * inplace_abn
     expected = read_parameters(source)
     if to == "resnet38d" or (FORMATS[to].naming and network == "fcn_a1"):
         expected = features_only(expected)
@@ -112,7 +116,7 @@ def test_other_structures_than_that_of_the_class_are_refused():
 @pytest.mark.parametrize("to", ["resnet38d", "wider_resnet"])
 @pytest.mark.parametrize("name", ["x", "x.bin", "x.params", "x.onnx"])
 def test_the_file_name_tells_the_container(a1, name, to):
-    ending = r"ends in one of \.safetensors, \.pth, \.pt, \.npz$"
+    ending = r"ends in one of \.safetensors, \.pth, \.pt, \.pth\.tar, \.npz$"
     with pytest.raises(InputError, match=rf"^{name}: expected a file name that {ending}"):
         convert(a1, name, to)
 
@@ -183,12 +187,92 @@ def test_a_classifier_becomes_one_for_maps(a1):
 
 def test_what_is_no_network_of_ours_is_refused(a1):
     convert(a1, "folded.onnx", "onnx", graph=GraphOptions(fold_bn=True))
-    with pytest.raises(InputError, match=r"^folded\.onnx: .*missing .*bn2a_branch2b1_gamma \(4,\)"):
+    with pytest.raises(InputError, match=r"^folded\.onnx: .*missing 80 of 193 arrays, first bn2"):
         convert("folded.onnx", "x.params", "module")
     safetensors.numpy.save_file({"encoder.weight": np.ones((2, 2))}, "other.safetensors")
     with pytest.raises(InputError, match=r"^other\.safetensors: does not fit .*surplus weight"):
         convert("other.safetensors", "x.params", "module")
     assert not Path("x.params").exists()
+
+
+@pytest.mark.parametrize("prefix", ["backbone.", "module.backbone.", "enc.", "my/"])
+@pytest.mark.parametrize("to", ["resnet38d", "wider_resnet", "npz"])
+def test_names_below_others_are_read(a1, to, prefix):
+    convert(a1, "x.npz", to)
+    arrays = {prefix + key: array for key, array in read_npz("x.npz").items()}
+    write_npz("below.npz", arrays)
+    done = convert("below.npz", "y.params", "module")
+    assert f"all entries lie below `{prefix}`" in done.notes
+    expected = read_parameters(a1)
+    if to == "resnet38d":
+        expected = features_only(expected)
+    for name, array in read_parameters("y.params").items():
+        np.testing.assert_array_equal(array, expected[name], name)
+    write_npz("beside.npz", {**arrays, "head.conv.weight": np.ones((2, 2))})
+    if to != "npz":
+        assert "left out: head.conv.weight" in convert("beside.npz", "z.params", "module").notes
+        assert Path("z.params").read_bytes() == Path("y.params").read_bytes()
+
+
+def test_unknown_names_have_one_cause():
+    write_npz("x.npz", {f"my/net.{n}.w": np.ones((2, 2)) for n in range(50)})
+    with pytest.raises(InputError) as caught:
+        convert("x.npz", "y.params", "module")
+    message = str(caught.value)
+    assert "(all entries lie below `my/net.`): most of the arrays are missing (" in message
+    assert message.endswith("; most of the arrays are surplus (50 of 50, first my/net.0.w (2, 2))")
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("width", [NARROW, 1 / 16])
+def test_a_backbone_of_a_segmentation_network_is_recognised(width):
+    convert(_write("x_rna-a2_cls7", "model_a2", width=width), "x.pth", "wrn38")
+    state = {f"module.{key}": a for key, a in read_torch("x.pth").items() if "bn_out" not in key}
+    state = {key: array for key, array in state.items() if "classifier" not in key}
+    state["module.module.aspp.features.0.0.weight"] = np.zeros((16, 4, 1, 1), np.float32)
+    write_torch("best.pth", state, "state_dict")
+    with pytest.raises(InputError) as caught:
+        convert("best.pth", "y.params", "module")
+    message = str(caught.value)
+    assert (
+        f"(features only, width {width:g}) (a backbone without its last normalization, bn7"
+        in message
+    )
+    channels = int(4096 * width)
+    names = ("gamma", "beta", "moving_mean", "moving_var")
+    assert message.endswith(": missing " + ", ".join(f"bn7_{name} ({channels},)" for name in names))
+
+
+def test_parts_of_a_segmentation_network(a1):
+    """As inplace_abn keeps them: body, head and cls in one state_dict."""
+    convert(a1, "x.npz", "wider_resnet")
+    body = {f"body.{key}": array for key, array in read_npz("x.npz").items()}
+    write_npz("x.npz", {**body, "head.conv.weight": np.ones((2, 2)), "cls.bias": np.ones(3)})
+    done = convert("x.npz", "y.params", "module", network="a")
+    assert "left out: head.conv.weight, cls.bias" in done.notes
+    assert Path("y.params").read_bytes() == Path(a1).read_bytes()
+
+
+def test_pytorch_files_may_be_called_tar(a1):
+    convert(a1, "wider_resnet38.pth.tar", "wrn38", network="a2")
+    name = "x_rna-a2_cls7_ep-0001.pth.tar"
+    Path("wider_resnet38.pth.tar").rename(name)
+    convert(name, "back.params", "module")
+    assert Path("back.params").read_bytes() == Path(a1).read_bytes()
+    assert load_network(name).config.name == "model_a2"
+
+
+def test_what_a_download_leaves_of_a_name_is_no_part_of_it(a1):
+    Path(f"{a1}?dl=0").write_bytes(Path(a1).read_bytes())
+    assert load_network(f"{a1}?dl=0").config.name == "model_a1"
+
+
+def test_many_entries_that_are_left_out_are_counted(a1):
+    convert(a1, "x.npz", "resnet38d")
+    others = {f"ema.{n}": np.ones(2) for n in range(100)}
+    write_npz("x.npz", {**read_npz("x.npz"), **others})
+    notes = convert("x.npz", "y.params", "module").notes
+    assert notes == ["left out: 100 entries, first ema.0, ema.1, ema.2"]
 
 
 def test_impossible_shapes_are_refused_by_the_files_name(a1):

@@ -12,7 +12,8 @@ from rnw.networks.layout import configure
 from rnw.weights import save_params
 from rnw.weights.containers import SAFETENSORS
 from rnw.weights.convert import GraphOptions, convert, read_parameters, write_parameters
-from rnw.weights.fit import check_parameters, network_of
+from rnw.weights.fit import check_parameters
+from rnw.weights.meaning import meaning_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from rnw.weights.surgery import Surgery
 
@@ -223,7 +224,7 @@ def test_probable_cause(case):
 def test_the_network_is_recognised(name, classifier, label, width):
     shapes = _shapes(name, classifier=classifier, width=width)
     arrays = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
-    config = network_of(f"folder/{label}", arrays)
+    config = meaning_of(f"folder/{label}", arrays).config
     assert {p.name: p.shape for p in config.parameters()} == shapes
     assert (config.name, config.classifier, config.classes) == (name, classifier, 5)
     assert config.stride == {"fcn_a1": 8, "fcn_a2": 16, "model_c": 16}.get(name, 32)

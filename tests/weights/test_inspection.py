@@ -92,7 +92,7 @@ def test_reference_files(path):
     assert (found.size, found.versions, found.devices) == (path.stat().st_size, ["0.8"], ["cpu(0)"])
     assert found.values == sum(array.size for array in arrays.values())
     assert [entry.name for entry in found.entries] == list(arrays)
-    assert found.network.name in [config.name for config in found.fits]
+    assert found.meaning.config.name in [config.name for config in found.fits]
     assert not found.problem
 
 
@@ -106,7 +106,7 @@ def test_a_renamed_file_is_recognised():
     _write("renamed.params", "a1", 5, width=1 / 32, to="gluon")
     found = inspect("renamed.params")
     assert [config.name for config in found.fits] == FAMILY
-    assert found.network is None
+    assert found.meaning is None
     assert found.problem.startswith("renamed.params: the file name does not tell the network")
 
 
@@ -114,7 +114,7 @@ def test_a_wrong_name_is_told():
     _write("x_rna-b_cls5_ep-0001.params", "a1", 5, width=1 / 32)
     found = inspect("x_rna-b_cls5_ep-0001.params")
     assert [config.name for config in found.fits] == FAMILY
-    assert (found.network, "does not fit model_b" in found.problem) == (None, True)
+    assert (found.meaning, "does not fit model_b" in found.problem) == (None, True)
 
 
 @pytest.mark.parametrize("window", [3, 1 << 20])

@@ -12,7 +12,9 @@ from rnw.weights.names import (
     RESNET38D,
     WIDER_RESNET,
     WRN38,
+    common_prefix,
     find_naming,
+    find_prefix,
     rename_to_ours,
     rename_to_theirs,
 )
@@ -150,6 +152,51 @@ def test_one_parameter_twice_is_refused():
     twice = dict.fromkeys(["conv1a.weight", "module.conv1a.weight"], np.empty((1, 3, 3, 3)))
     with pytest.raises(InputError, match="two entries stand for conv1a_weight"):
         rename_to_ours(twice, RESNET38D)
+
+
+PREFIXES = ["", "module.", "backbone.", "module.backbone.", "enc.", "body/", "a.b/c."]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("naming", [RESNET38D, WIDER_RESNET])
+def test_the_place_of_a_network_is_found(naming, prefix):
+    keys = [prefix + key for key in rename_to_theirs(_parameters("model_a1"), naming).entries]
+    assert find_prefix(keys) == prefix
+    assert find_prefix([*keys, "head.conv1.weight", "head.0.weight"]) == prefix
+
+
+def test_a_resnet_is_found_by_its_stem():
+    keys = ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer2.0.conv1.weight"]
+    assert find_prefix([f"net.{key}" for key in keys]) == "net."
+    assert find_prefix(keys) == ""
+
+
+def test_two_networks_in_one_file_are_refused():
+    keys = rename_to_theirs(_parameters("model_a1"), RESNET38D).entries
+    with pytest.raises(
+        InputError, match=r"holds two networks, below `student\.` and `teacher\.`: save"
+    ):
+        find_prefix([f"{which}.{key}" for which in ("student", "teacher") for key in keys])
+
+
+def test_names_of_our_own_have_no_place():
+    assert find_prefix([f"conv1a.{name}" for name in _parameters("model_a1")]) == ""
+    assert find_prefix([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefix"),
+    [
+        (["my/a", "my/b"], "my/"),
+        (["a.b.c", "a.b.d.e"], "a.b."),
+        (["ab.c", "ac.d"], ""),
+        (["a"], ""),
+        (["a.x", "b"], ""),
+        ([], ""),
+    ],
+)
+def test_what_all_names_begin_with(keys, prefix):
+    assert common_prefix(keys) == prefix
 
 
 def test_nvidias_names_are_told_from_inplace_abns():

@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
@@ -108,6 +109,22 @@ def test_nodes_and_initializers_have_the_originals_names():
         "pool7",
     } < {*nodes}
     assert nodes["linear7"].output == ["logits"]
+
+
+@pytest.mark.parametrize(("pooling", "least"), [("caffe", 63), ("full", 48), ("pad", 1)])
+@pytest.mark.parametrize("half", [False, True])
+def test_inputs_that_poolings_leave_nothing_of_are_refused(pooling, least, half):
+    config = configure("model_a", 7, width=NARROW, pooling=pooling)
+    parameters = halve(_parameters(config)) if half else _parameters(config)
+    assert _run(config, parameters, [np.ones((2, 3, least, least + 1), np.float32)])
+    model = onnx.load("x.onnx")
+    assert {prop.key: prop.value for prop in model.metadata_props} == {
+        "least_input_size": str(least)
+    }
+    assert f"pooling '{pooling}'; inputs of at least {least}x{least}" in model.doc_string
+    for height, width in ((least, least - 1), (least - 1, least), (32, 32)) * (least > 1):
+        with pytest.raises(InvalidArgument, match=f"input_must_be_at_least_{least}x{least}"):
+            _run(config, parameters, [np.ones((1, 3, height, width), np.float32)])
 
 
 def test_what_is_folded_is_gone():

@@ -75,7 +75,9 @@ REFUSED = {
     "no entry": (_file({"a": 1}), "entry for 'a' cannot be used"),
     "surplus key": (_file({"a": {**_entry(), "b": 1}}), "cannot be used"),
     "missing key": (_file({"a": {"dtype": "F32", "shape": [2]}}), "cannot be used"),
-    "other type": (_file({"a": _entry("BF16")}), "cannot be used"),
+    "other type": (_file({"a": _entry("U16")}), "'a' has type U16, expected one of F64, F32, F16"),
+    "BF16 of other size": (_file({"a": _entry("BF16")}), "expected 0 to 4"),
+    "BF16, negative": (_file({"a": _entry("BF16", shape=[-1])}), "entry for 'a' cannot be used"),
     "type no text": (_file({"a": _entry(["F32"])}), "cannot be used"),
     "negative": (_file({"a": _entry(shape=[-2])}), "cannot be used"),
     "fraction": (_file({"a": _entry(shape=[2.0])}), "cannot be used"),
@@ -98,6 +100,14 @@ def test_damaged_files_are_refused(case):
     with pytest.raises(InputError, match=r"^x\.safetensors: ") as caught:
         read_safetensors("x.safetensors")
     assert wording in str(caught.value)
+
+
+def test_bfloat16_becomes_float32():
+    halves = np.array([0x3F80, 0xC000, 0x7F80], "<u2")
+    header = {"b": _entry("BF16", shape=[3, 1], data_offsets=[0, 6])}
+    Path("x").write_bytes(_file(header, halves.tobytes()))
+    (array,) = read_safetensors("x").values()
+    assert (array.dtype, array.tolist()) == (np.float32, [[1], [-2], [np.inf]])
 
 
 def test_every_shorter_file_is_refused():

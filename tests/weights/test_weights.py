@@ -344,6 +344,6 @@ def test_a_warm_start_takes_layers_of_a_segmentation_classifier_whole(
 
 def test_a_warm_start_from_another_family_changes_nothing(fill):
     net, _ = _family(fill, "model_b", 5)
-    with pytest.raises(InputError, match=r"surplus res2b1_branch2a_weight|surplus bn2b1_branch2a"):
+    with pytest.raises(InputError, match="surplus 90 of 191 arrays, first bn2b1_branch2a"):
         warm_start(net, "family.params")
     assert all((value == 1).all() for value in _values(net).values())

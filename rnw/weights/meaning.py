@@ -1,0 +1,218 @@
+"""Which network a weights file is for, and what tells it.
+
+What the caller asks for comes first; then the graph beside the file, which must agree with the
+file's name; then the table of released files; then the name alone. The shapes of the parameters
+tell width and classifier, and must fit.
+"""
+
+import contextlib
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
+
+import numpy as np
+
+from rnw.errors import InputError, naming
+from rnw.files import PathLike
+from rnw.networks.layers import BN_EPSILON, is_classifier
+from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.zoo import NetworkSpec, find_network
+from rnw.weights.fit import (
+    check_parameters,
+    classes_of,
+    describe,
+    kind_of_classifier,
+    label_of,
+    width_of,
+)
+from rnw.weights.labels import ModelLabel
+from rnw.weights.released import released_row
+from rnw.weights.symbol_file import graph_beside, network_of_graph
+
+BY_NAME, BY_TABLE = "the file name", "the table of released files"
+
+
+class Meaning(NamedTuple):
+    """The network that a weights file is for, and what told how it computes.
+
+    `dataset` is the one in the file's name, known here or not; empty without a label.
+    """
+
+    config: NetworkConfig
+    told_by: str
+    dataset: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.network}, told by {self.told_by}"
+
+    @property
+    def network(self) -> str:
+        """All that the network computes by, in a few words."""
+        config = self.config
+        pooling = f", pooling {config.pooling!r}" if config.pooled else ""
+        epsilon = f", epsilon {config.epsilon:g}" if config.epsilon != BN_EPSILON else ""
+        return f"{describe(config)}, stride {config.stride}{pooling}{epsilon}"
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        names = ("name", "classes", "width", "classifier", "stride", "pooling", "epsilon")
+        fields = {name: getattr(self.config, name) for name in names}
+        return {**fields, "told_by": self.told_by}
+
+
+class _Told(NamedTuple):
+    """A network, options of `configure` for it, and what tells both."""
+
+    spec: NetworkSpec
+    options: Dict[str, Any]
+    by: str
+
+
+def meaning_of(
+    path: PathLike,
+    parameters: Mapping[str, np.ndarray],
+    *,
+    network: Optional[str] = None,
+    **options: Any,
+) -> Meaning:
+    """The network that a weights file is for, of which these are the parameters.
+
+    network: take them for this network's, whatever the name or a graph says. `options` are of
+    `configure`, and win over what is told.
+
+    Raises InputError when nothing tells the network, when the graph contradicts the file's name,
+    and when the parameters do not fit.
+    """
+    label = find_label(path)
+    graph = graph_beside(path)
+    if graph is None:
+        told = _told_by_name(path, label, network)
+    else:
+        told = _told_by_graph(path, graph, label if network is None else None)
+    spec = told.spec if network is None else find_network(network)
+    shapes = {name: tuple(array.shape) for name, array in parameters.items()}
+    usual = {
+        "classes": classes_of(shapes),
+        "width": width_of(shapes),
+        "classifier": kind_of_classifier(shapes),
+    }
+    with naming(path):
+        config = configure(spec, **{**usual, **told.options, **options})
+    if config.head == "features":
+        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
+    with _saying(f" (the network is told by {told.by})" if graph else ""):
+        check_parameters(config, config.parameters(), shapes, path)
+    overruled = [f"network {network}"] * (network is not None and spec != told.spec)
+    overruled += [
+        f"{name} {value!r}"
+        for name, value in options.items()
+        if told.options.get(name, value) != value
+    ]
+    by = told.by + (f" but for {', '.join(overruled)}" if overruled else "")
+    return Meaning(config, by, label.dataset if label else "")
+
+
+def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Optional[Meaning]:
+    """What a graph beside a weights file, or the table of released files, tells of its features.
+
+    None where neither does. Raises InputError as `meaning_of`.
+    """
+    if graph_beside(path) is None and released_row(path) is None:
+        return None
+    return meaning_of(path, parameters, head="features")
+
+
+def find_label(path: PathLike) -> Optional[ModelLabel]:
+    """The label in the name of a weights file, None without one."""
+    with contextlib.suppress(InputError):
+        return label_of(path)
+    return None
+
+
+def _told_by_name(path: PathLike, label: Optional[ModelLabel], network: Optional[str]) -> _Told:
+    if label is None and network is not None:
+        return _Told(find_network(network), {}, "the network asked for")
+    label = label or label_of(path)  # raises
+    with naming(path):
+        spec = find_network(label.network)
+    row = released_row(path)
+    options = {
+        "classes": label.classes,
+        "stride": spec.stride if label.stride is None else label.stride,
+        "pooling": row.pooling if row else "pad",
+    }
+    return _Told(spec, options, BY_TABLE if row else BY_NAME)
+
+
+def _told_by_graph(path: PathLike, graph: Path, label: Optional[ModelLabel]) -> _Told:
+    with _saying(f"; move it away to go by the name of {Path(path).name}"):
+        config = network_of_graph(graph)
+    names = ["width", "stride", "dropout", "frozen_statistics", "epsilon"]
+    names += ["pooling"] * config.pooled
+    options = {name: getattr(config, name) for name in names}
+    if config.head != "features":
+        options.update(classes=config.classes, classifier=config.classifier)
+    named = _named_network(label)
+    if label is not None:
+        _check_label(path, graph, label, named, config)
+    return _Told(named or config.spec, options, graph.name)
+
+
+def _named_network(label: Optional[ModelLabel]) -> Optional[NetworkSpec]:
+    """The network in a label, None for a label of others."""
+    with contextlib.suppress(InputError):
+        return find_network(label.network) if label else None
+    return None
+
+
+def _check_label(
+    path: PathLike,
+    graph: Path,
+    label: ModelLabel,
+    named: Optional[NetworkSpec],
+    config: NetworkConfig,
+) -> None:
+    """Raise InputError where name and graph contradict each other."""
+    problems = []
+    spec = config.spec
+    if named and (named.units, named.downsampling) != (spec.units, spec.downsampling):
+        problems.append(f"network {label.network} and {spec.name}{_entered(spec, named)}")
+    if config.head != "features" and label.classes != config.classes:
+        problems.append(f"{label.classes} and {config.classes} classes")
+    if label.stride not in (None, config.stride):
+        problems.append(f"stride {label.stride} and {config.stride}")
+    if problems:
+        raise InputError(
+            f"{path}: its name and the graph beside it, {graph.name}, contradict each other: "
+            f"{', '.join(problems)}; rename the file, or move the graph away"
+        )
+
+
+def _entered(spec: NetworkSpec, other: NetworkSpec) -> str:
+    """How levels 2 to 6 are entered, where only that tells two networks apart."""
+    if spec.units != other.units:
+        return ""
+    return f" (levels 2 to 6 entered by {', '.join(str(how) for how in spec.downsampling)})"
+
+
+@contextlib.contextmanager
+def _saying(more: str) -> Iterator[None]:
+    """Let an InputError end with `more`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{error}{more}") from None
+
+
+def differences(meaning: Meaning, config: NetworkConfig) -> List[str]:
+    """In how far `config` computes otherwise than the network that a file's weights are of.
+
+    What a network of the same family may choose does not count: down-sampling, stride, dropout,
+    classifier.
+    """
+    there = meaning.config
+    options = ("epsilon", "pooling") if there.pooled and config.pooled else ("epsilon",)
+    return [
+        f"{name} is {getattr(config, name)!r} here, {getattr(there, name)!r} by {meaning.told_by}"
+        for name in options
+        if getattr(there, name) != getattr(config, name)
+    ]

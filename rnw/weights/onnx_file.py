@@ -1,0 +1,58 @@
+"""The initializers of ONNX graphs, read with the onnx package."""
+
+import importlib
+from types import ModuleType
+from typing import Any, Dict
+
+import numpy as np
+
+from rnw.errors import InputError, naming
+from rnw.files import PathLike
+from rnw.weights.ndarray_file import BFLOAT16, as_float32
+
+_FLOATS = ("FLOAT", "DOUBLE", "FLOAT16")
+_INTEGERS = ("UINT8", "INT8", "UINT16", "INT16", "INT32", "UINT32", "INT64", "UINT64", "BOOL")
+_TYPES = (*_FLOATS, *_INTEGERS)
+_BFLOAT16 = "BFLOAT16"
+
+
+def read_onnx(path: PathLike) -> Dict[str, np.ndarray]:
+    """The initializers of an ONNX graph, by name; bfloat16 becomes float32.
+
+    Raises InputError without the onnx package and for what is no array of numbers in the file
+    itself, and what onnx and protobuf raise for a damaged one.
+    """
+    onnx = require("onnx", f"to read {path}")
+    arrays: Dict[str, np.ndarray] = {}
+    with naming(path):
+        for tensor in onnx.load(str(path), load_external_data=False).graph.initializer:
+            if tensor.name in arrays:
+                raise InputError(f"two initializers are called {tensor.name!r}")
+            arrays[tensor.name] = _array(onnx, tensor)
+    return arrays
+
+
+def _array(onnx: Any, tensor: Any) -> np.ndarray:
+    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    kind = names.get(tensor.data_type, f"number {tensor.data_type}")
+    if tensor.data_location != onnx.TensorProto.DEFAULT:
+        raise InputError(
+            f"the values of {tensor.name!r} lie in another file: make one of both with "
+            "onnx.save(onnx.load(FILE), NEW_FILE)"
+        )
+    if kind == _BFLOAT16 and tensor.raw_data:
+        return as_float32(np.frombuffer(tensor.raw_data, BFLOAT16)).reshape(tensor.dims)
+    if kind not in _TYPES:
+        raise InputError(f"{tensor.name!r} has type {kind}, expected one of {', '.join(_TYPES)}")
+    return onnx.numpy_helper.to_array(tensor)
+
+
+def require(module: str, purpose: str) -> ModuleType:
+    """An optional module.
+
+    Raises InputError that says what to install when it is not there.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError(f"{module} is needed {purpose}: pip install {module}") from None
