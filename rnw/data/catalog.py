@@ -275,6 +275,21 @@ def check_labels(
     )
 
 
+def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
+    """Raise InputError for more `classes` than data under `root` has: none could be tested there.
+
+    Data prepared for a subset is also for a network of all classes of the data set.
+    """
+    prepared = len(prepared_classes(dataset, root))
+    if classes <= (prepared or dataset.classes) or classes == dataset.classes:
+        return
+    subset = f", and is prepared for {prepared}" if prepared else ""
+    raise InputError(
+        f"{dataset.title} has {dataset.classes} classes{subset}, the recipe {classes}: a network "
+        f"of so many could not be tested; --set classes={prepared or dataset.classes}"
+    )
+
+
 def check_label_maps(dataset: SegmentationDataset, pictures: Any) -> None:
     """Look at a few label maps of a split, evenly spread, before all of them are used.
 

@@ -8,7 +8,7 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -60,6 +60,10 @@ class LabelledImages:
     def has_labels(self) -> bool:
         """Whether label maps are published."""
         return all(pair.label is not None for pair in self.pairs)
+
+    def names(self) -> Iterator[str]:
+        """What the list names, in its order: each picture, and its label map where there is one."""
+        return (name for pair in self.pairs for name in pair if name is not None)
 
     def name(self, index: int) -> str:
         """Path of a picture, for messages and for the names of predictions."""

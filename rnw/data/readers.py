@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Sequence, Union
 
 import numpy as np
 from PIL import Image
@@ -127,6 +127,10 @@ class ImageList:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def names(self) -> Iterable[Union[str, bytes]]:
+        """What the list names, in its order."""
+        return self._paths
 
     def name(self, index: int) -> str:
         """Path of a picture, for messages."""

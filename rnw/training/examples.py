@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from rnw.data.catalog import (
+    check_classes,
     check_label_maps,
     find_dataset,
     find_segmentation_dataset,
@@ -27,6 +28,7 @@ def read_training_examples(recipe: Recipe, data_root: Optional[Path] = None) -> 
     split = dataset.train_split
     examples = read_examples(dataset, split, data_root)
     labels = match_labels(dataset, split, data_root, examples.labels, recipe.classes, "the recipe")
+    check_classes(dataset, data_root, recipe.classes)
     return with_labels(examples, labels)
 
 
@@ -39,7 +41,7 @@ def _read_pictures(recipe: SegmentationRecipe, data_root: Optional[Path]) -> Any
             f"{dataset.title}, split {split!r}: its list names no label maps, so that nothing can "
             "be learnt from it; choose another with --set split=NAME"
         )
-    if dataset.classes > recipe.classes:
+    if dataset.classes != recipe.classes:
         raise InputError(
             f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
         )

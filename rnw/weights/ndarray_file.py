@@ -23,7 +23,7 @@ from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.files import PathLike, atomic_write, open_regular
 from rnw.weights.recognition import START, explain
 
@@ -127,23 +127,33 @@ def write_arrays(
 
     Raises InputError for an element type that the format does not have.
     """
+    with atomic_write(path) as file, naming(path):
+        write_arrays_to(file, arrays, np_shape=np_shape)
+
+
+def write_arrays_to(
+    file: BinaryIO,
+    arrays: Union[Mapping[str, np.ndarray], Sequence[np.ndarray]],
+    *,
+    np_shape: Optional[bool] = None,
+) -> None:
+    """Write arrays as `write_arrays` does to an open file, of which `write` alone is used."""
     named = isinstance(arrays, Mapping)
     entries = dict(arrays if named else enumerate(arrays))
     if np_shape is None:  # for all or none: a file of both kinds MXNet does not read
         np_shape = not all(array.size and array.ndim for array in entries.values())
     for name, array in entries.items():
         if array.dtype.newbyteorder("<") not in _TYPE_FLAGS:
-            raise InputError(f"{path}: {name} has type {array.dtype}, which MXNet cannot store")
+            raise InputError(f"{name} has type {array.dtype}, which MXNet cannot store")
         if not np_shape and not array.ndim:
-            raise InputError(f"{path}: {name} is a scalar, which needs np_shape")
-    with atomic_write(path) as file:
-        file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(entries)))
-        for array in entries.values():
-            _write_array(file, array, MAGIC_V3 if np_shape else MAGIC_V2)
-        file.write(struct.pack("<Q", len(entries) if named else 0))
-        for name in entries if named else ():
-            encoded = name.encode()
-            file.write(struct.pack("<Q", len(encoded)) + encoded)
+            raise InputError(f"{name} is a scalar, which needs np_shape")
+    file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(entries)))
+    for array in entries.values():
+        _write_array(file, array, MAGIC_V3 if np_shape else MAGIC_V2)
+    file.write(struct.pack("<Q", len(entries) if named else 0))
+    for name in entries if named else ():
+        encoded = name.encode()
+        file.write(struct.pack("<Q", len(encoded)) + encoded)
 
 
 def _write_array(file: BinaryIO, array: np.ndarray, magic: int) -> None:

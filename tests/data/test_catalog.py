@@ -10,6 +10,7 @@ from rnw.data import ade20k, cityscapes, pascal_context, voc
 from rnw.data.catalog import (
     DATASETS,
     SEGMENTATION,
+    check_classes,
     find_dataset,
     find_segmentation_dataset,
     published_images,
@@ -17,7 +18,7 @@ from rnw.data.catalog import (
     read_examples,
     read_pictures,
 )
-from rnw.data.lists import write_list
+from rnw.data.lists import CLASSES_FILE, write_classes, write_list
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
 
@@ -50,6 +51,29 @@ def test_digits_need_no_folder():
         assert labels.max() == dataset.classes - 1
     assert dataset.class_names()[7] == "seven"
     np.testing.assert_array_equal(read_examples(dataset, "test", Path("x")).labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("prepared", "classes", "wording"),
+    [
+        (0, 4, None),  # a list of one's own may have fewer
+        (0, 1000, None),
+        (0, 1001, "classification has 1000 classes, the recipe 1001: .*--set classes=1000$"),
+        (3, 2, None),
+        (3, 3, None),
+        (3, 1000, None),
+        (3, 4, "1000 classes, and is prepared for 3, the recipe 4: .*--set classes=3$"),
+    ],
+)
+def test_a_network_of_more_classes_than_the_data_is_refused(tmp_path, prepared, classes, wording):
+    dataset = find_dataset("ilsvrc-cls")
+    if prepared:
+        write_classes(tmp_path / CLASSES_FILE, [f"n{label:08d}" for label in range(prepared)])
+    if wording is None:
+        check_classes(dataset, tmp_path, classes)
+        return
+    with pytest.raises(InputError, match=wording):
+        check_classes(dataset, tmp_path, classes)
 
 
 @pytest.mark.parametrize("root", [None, Path("elsewhere")])

@@ -154,6 +154,18 @@ def test_other_settings_are_refused(finished, options, wording):
     assert _results(folder) == before
 
 
+def test_weights_without_a_state_are_told_from_a_run(finished):
+    folder, last, before = finished
+    (folder / f"{LABEL}.state").unlink()
+    wording = rf"{folder}: holds weights of {LABEL}, but no state to resume from: {LABEL}.state is "
+    with pytest.raises(InputError, match=rf"{wording}not there; .*--weights {folder / last} --out"):
+        _train(folder, resume=True)
+    assert _results(folder).items() <= before.items()
+    assert (folder / last).exists()
+    _train(folder, resume=True, overwrite=True)
+    assert _results(folder) == before
+
+
 def test_damaged_state_is_refused(finished):
     folder = finished[0]
     path = folder / f"{LABEL}.state"
