@@ -10,7 +10,7 @@ import pytest
 
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from rnw.weights.released import RELEASED
-from tests.golden_cases import golden_folder
+from tests.golden_cases import each_checkpoint
 
 A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 FILES = {  # name: (MD5, published scores), from the original's README
@@ -82,10 +82,7 @@ def _folder(name):
     return name
 
 
-CHECKPOINTS = sorted(golden_folder().glob("*.params"))
-
-
-@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+@each_checkpoint()
 def test_show(path, rnw):
     code, out, err = rnw("weights", "show", path)
     assert (code, err) == (0, "")
