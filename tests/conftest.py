@@ -8,14 +8,33 @@ import os
 os.environ["DNNL_MAX_CPU_ISA"] = "AVX2"
 os.environ["OMP_NUM_THREADS"] = "2"
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from rnw.cli import main
-from tests.golden_cases import fill_network, golden_folder
+from rnw.networks.layout import configure
+from tests.golden_cases import (
+    case_params,
+    deterministic_weights,
+    fill_network,
+    golden_arrays,
+    golden_folder,
+    golden_json,
+    network_of_case,
+)
 
 
 def pytest_report_header():
     return f"reference data: {golden_folder()}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Fail a test of reference data that found no case of its kind."""
+    for mark in item.iter_markers("no_case"):
+        pytest.fail(mark.args[0], pytrace=False)
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +47,26 @@ def _in_empty_folder(tmp_path, monkeypatch):
 def fill():
     """Give a network the deterministic parameters of the reference data."""
     return fill_network
+
+
+FORWARD = case_params("forward_cases.json", golden_json("forward_cases", []))
+
+
+@pytest.fixture(scope="session", params=FORWARD)
+def forward_case(request):
+    """A full-size network, its parameters, which take longest to make, its input and its output."""
+    case = request.param
+    if case is None:
+        return None
+    name, options = network_of_case(case["graph"])
+    config = configure(name, **options)
+    stream = np.random.RandomState(case["input_seed"])
+    return SimpleNamespace(
+        config=config,
+        parameters=deterministic_weights(config),
+        data=stream.standard_normal(case["input_shape"]).astype(np.float32),
+        expected=golden_arrays(f"forward_{case['case']}"),
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
-"""Reading the reference data: `tests/golden/`, or the folder that RNW_GOLDEN names."""
+"""Reading the reference data: `tests/golden/`, or the folder that RNW_GOLDEN names.
+
+Tests name kinds of cases, never a case, and take all cases that there are. `each_case` lets a test
+that finds none fail.
+"""
 
 import csv
+import functools
 import importlib.util
 import json
 import os
@@ -8,35 +13,78 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rnw.networks.zoo import POOL, STRIDE, NetworkSpec
 
+HERE = Path(__file__).parent / "golden"
 _STEPS = {"p": POOL, "c": STRIDE}
 _OPTION = re.compile(r"(?P<key>cls|s|w)(?P<value>[\d.]+)|(?P<word>[a-z0-9]+)")
 
 
 def golden_folder():
-    return Path(os.environ.get("RNW_GOLDEN") or Path(__file__).parent / "golden")
+    return Path(os.environ.get("RNW_GOLDEN") or HERE)
 
 
-def golden_names(prefix):
-    """What follows `prefix` in the names of the .tsv files there."""
-    return sorted(path.stem[len(prefix) :] for path in golden_folder().glob(f"{prefix}*.tsv"))
+def each_case(argument, kind, cases):
+    """Run a test for each of `cases`, found in the files called `kind`; without any it fails."""
+    return pytest.mark.parametrize(argument, case_params(kind, cases))
+
+
+def case_params(kind, cases):
+    """The `params` of a test or a fixture for `each_case`."""
+    missing = pytest.mark.no_case(f"{golden_folder()}: no case in {kind}, which this test needs")
+    found = [pytest.param(case, id=_identifier(case)) for case in cases]
+    return found or [pytest.param(None, id="no case", marks=missing)]
+
+
+def _identifier(case):
+    if isinstance(case, Path):
+        return case.stem
+    return str(case["case"] if isinstance(case, dict) else case)
+
+
+def each_json_case(name):
+    """Run a test for each `case` that a .json file lists."""
+    return each_case("case", f"{name}.json", golden_json(name, []))
+
+
+def each_tsv_case(prefix):
+    """Run a test for each `case` that a .tsv file is of: what follows `prefix` in its name."""
+    names = sorted(path.stem[len(prefix) :] for path in golden_folder().glob(f"{prefix}*.tsv"))
+    return each_case("case", f"{prefix}*.tsv", names)
+
+
+def each_checkpoint():
+    """Run a test for the `path` of each weights file."""
+    return each_case("path", "*_ep-*.params", sorted(golden_folder().glob("*_ep-*.params")))
+
+
+def golden_files(pattern):
+    """The files whose names match, in order. Raises FileNotFoundError where there are none."""
+    found = sorted(golden_folder().glob(pattern))
+    if not found:
+        raise FileNotFoundError(f"{golden_folder()} holds no {pattern}")
+    return found
 
 
 def golden_rows(name):
     """The rows of a .tsv file below its header."""
-    with (golden_folder() / f"{name}.tsv").open(newline="") as file:
+    (path,) = golden_files(f"{name}.tsv")
+    with path.open(newline="") as file:
         return [tuple(row) for row in csv.reader(file, delimiter="\t")][1:]
 
 
-def golden_json(name, default=()):
+def golden_json(name, default):
+    """What a .json file holds, or `default` where there is no such file."""
     path = golden_folder() / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else default
 
 
 def golden_arrays(name):
-    with np.load(golden_folder() / f"{name}.npz") as arrays:
+    """What a .npz file holds, by name."""
+    (path,) = golden_files(f"{name}.npz")
+    with np.load(path) as arrays:
         return dict(arrays)
 
 
@@ -44,16 +92,24 @@ def deterministic_weight(name, shape):
     return _weights_module().weight(name, tuple(shape))
 
 
-def fill_network(net, contexts=None):
-    """The network with the deterministic parameters of the reference data."""
+def deterministic_weights(config):
+    """The parameters of a network, by name."""
+    return {p.name: deterministic_weight(p.name, p.shape) for p in config.parameters()}
+
+
+def fill_network(net, contexts=None, values=None):
+    """The network with `values` by name; else with the deterministic ones of the reference data."""
     net.initialize(init="zeros", ctx=contexts, force_reinit=True)
-    for name, parameter in net.collect_params().items():
-        parameter.set_data(deterministic_weight(name, parameter.shape))
+    for name, value in (values or deterministic_weights(net.config)).items():
+        net.collect_params()[name].set_data(value)
     return net
 
 
+@functools.lru_cache(maxsize=None)
 def _weights_module():
-    spec = importlib.util.spec_from_file_location("weights", golden_folder() / "weights.py")
+    """The rule of the values; a folder without one is taken to follow the one that is kept here."""
+    paths = (folder / "weights.py" for folder in (golden_folder(), HERE))
+    spec = importlib.util.spec_from_file_location("weights", next(filter(Path.exists, paths)))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

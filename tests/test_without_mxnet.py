@@ -13,10 +13,9 @@ import pytest
 
 import rnw
 from rnw.weights.ndarray_file import read_arrays
-from tests.golden_cases import golden_folder
+from tests.golden_cases import each_checkpoint
 
 PACKAGES = ("numpy", "click")
-CHECKPOINTS = sorted(golden_folder().glob("*.params"))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_mxnet_is_not_there(bare):
     assert "MXNet is not installed" in bare("-m", "rnw", "predict", "--weights", "x", "x", status=2)
 
 
-@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+@each_checkpoint()
 def test_a_legacy_checkpoint_is_listed_verified_and_converted(path, bare):
     arrays = read_arrays(path)
     shown = json.loads(bare("-m", "rnw", "weights", "show", "--stats", "--json", path))

@@ -22,8 +22,8 @@ from rnw.networks.layout import configure
 from rnw.networks.symbols import to_symbol
 from rnw.networks.zoo import STRIDE, NetworkSpec, network_names
 from tests.golden_cases import (
+    each_tsv_case,
     fill_network,
-    golden_names,
     golden_rows,
     network_of_case,
 )
@@ -125,7 +125,7 @@ def test_moving_averages_are_not_learnt():
     assert count_parameters(net.config) == every - 2 * gammas
 
 
-@pytest.mark.parametrize("case", golden_names("params_"))
+@each_tsv_case("params_")
 def test_parameters_by_level_add_up_to_the_originals(case):
     name, options = network_of_case(case)
     shapes = [shape.split("x") for _, kind, shape in golden_rows(f"params_{case}") if kind == "arg"]

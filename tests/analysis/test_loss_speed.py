@@ -6,11 +6,11 @@ import pytest
 
 from rnw.analysis.loss_speed import bench_loss, plain_bootstrapped_softmax
 from rnw.errors import InputError
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_json_case, golden_arrays
 from tests.networks.test_heads import bootstrapping_inputs
 
 
-@pytest.mark.parametrize("case", golden_json("ohem_cases"), ids=lambda case: case["case"])
+@each_json_case("ohem_cases")
 def test_yardstick_is_the_originals(case):
     expected = golden_arrays("ohem")
     scores, label = bootstrapping_inputs(case)

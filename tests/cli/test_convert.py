@@ -10,12 +10,20 @@ import numpy as np
 import onnx
 import pytest
 
-from rnw.networks.classifier import get_network
-from tests.golden_cases import golden_folder
+from rnw.networks.classifier import Network, get_network
+from rnw.weights import save_params
+from rnw.weights.inspection import inspect
+from tests.golden_cases import each_checkpoint, fill_network, golden_files
 
-NAME = "ilsvrc-cls_rna-a1_cls8_ep-0001"
-RELEASED = golden_folder() / f"{NAME}.params"
-PROBABILITIES = golden_folder() / f"{NAME.replace('_ep-0001', '')}_expected.npz"
+CLASSES = 8
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A narrow file under the name of a released one."""
+    path = tmp_path_factory.mktemp("released") / f"ilsvrc-cls_rna-a1_cls{CLASSES}_ep-0001.params"
+    save_params(fill_network(get_network("model_a1", CLASSES, width=1 / 32)), path)
+    return path
 
 
 def _convert(rnw, source, target, to, *options):
@@ -29,67 +37,68 @@ def _same(found, expected):
         np.testing.assert_array_equal(found[name].asnumpy(), array.asnumpy(), name)
 
 
-def test_there_and_back(rnw):
-    released = mx.nd.load(str(RELEASED))
-    gluon = _convert(rnw, RELEASED, "gluon.params", "gluon")
-    _same({name.split(".")[-1]: array for name, array in gluon.items()}, _plain(released))
-    back = _convert(rnw, "gluon.params", "back/module.params", "module")
-    _same(back, released)
-    _convert(rnw, RELEASED, "direct.params", "module")
-    _same(mx.nd.load("direct.params"), released)
-
-
 def _plain(arrays):
     return {name.split(":")[-1]: array for name, array in arrays.items()}
 
 
-def test_gluon_loads_what_was_converted(rnw):
-    released = _plain(mx.nd.load(str(RELEASED)))
-    _convert(rnw, RELEASED, "gluon.params", "gluon")
-    net = get_network("model_a1", 8, width=released["bn7_gamma"].size / 4096)
+@each_checkpoint()
+def test_there_and_back(path, rnw):
+    expected = mx.nd.load(str(path))
+    gluon = _convert(rnw, path, "gluon.params", "gluon")
+    _same({name.split(".")[-1]: array for name, array in gluon.items()}, _plain(expected))
+    _same(_convert(rnw, "gluon.params", "back/module.params", "module"), expected)
+    _same(_convert(rnw, path, "direct.params", "module"), expected)
+
+
+@each_checkpoint()
+def test_gluon_loads_what_was_converted(path, rnw):
+    _convert(rnw, path, "gluon.params", "gluon")
+    net = Network(inspect(path).meaning.config)
     net.load_parameters("gluon.params")
-    _same({name: p.data() for name, p in net.collect_params().items()}, released)
+    expected = _plain(mx.nd.load(str(path)))
+    _same({name: p.data() for name, p in net.collect_params().items()}, expected)
 
 
-def test_module_loads_what_was_converted_back(rnw):
-    _convert(rnw, RELEASED, "gluon.params", "gluon")
+@each_checkpoint()
+def test_module_loads_what_was_converted_back(path, rnw):
+    label = path.stem.partition("_ep-")[0]
+    (graph,) = golden_files(f"{label}_ep-symbol.json")
+    _convert(rnw, path, "gluon.params", "gluon")
     _convert(rnw, "gluon.params", "model-0001.params", "module")
-    Path("model-symbol.json").write_bytes(
-        (golden_folder() / f"{NAME[:-5]}-symbol.json").read_bytes()
-    )
+    Path("model-symbol.json").write_bytes(graph.read_bytes())
     symbol, args, auxs = mx.model.load_checkpoint("model", 1)
     assert set(args) == set(symbol.list_arguments()) - {"data", "softmax_label"}
     assert set(auxs) == set(symbol.list_auxiliary_states())
 
 
-def test_target_that_exists_is_kept_unless_told_otherwise(rnw, refused):
+def test_target_that_exists_is_kept_unless_told_otherwise(rnw, released, refused):
     Path("target").write_text("kept")
-    message = refused("convert", RELEASED, "target", "--to", "gluon")
+    message = refused("convert", released, "target", "--to", "gluon")
     assert "target: exists already; choose another name, or pass --overwrite" in message
     assert Path("target").read_text() == "kept"
-    assert len(_convert(rnw, RELEASED, "target", "gluon", "--overwrite")) == 193
+    assert len(_convert(rnw, released, "target", "gluon", "--overwrite")) == 193
 
 
-def test_a_file_can_be_converted_in_place(rnw):
-    Path("file").write_bytes(RELEASED.read_bytes())
-    _same(_convert(rnw, "file", "file", "module", "--overwrite"), mx.nd.load(str(RELEASED)))
+def test_a_file_can_be_converted_in_place(rnw, released):
+    Path("file").write_bytes(released.read_bytes())
+    _same(_convert(rnw, "file", "file", "module", "--overwrite"), mx.nd.load(str(released)))
 
 
 @pytest.mark.parametrize(
-    ("content", "wording"),
+    ("kept", "added", "wording"),
     [
-        (b"<!DOCTYPE html>\n", "not a .params file of MXNet"),
-        (b"\x12", "not a .params file"),
-        (b"", "the file is empty"),
-        (RELEASED.read_bytes()[:40], "more than the file can hold, at byte 16 of 40"),
-        (RELEASED.read_bytes()[:200_000], "truncated file"),
-        (RELEASED.read_bytes()[:-1], "truncated file: a name needs "),
-        (RELEASED.read_bytes() + b"\0", "1 bytes too many after the last name"),
+        (0, b"<!DOCTYPE html>\n", "not a .params file of MXNet"),
+        (0, b"\x12", "not a .params file"),
+        (0, b"", "the file is empty"),
+        (40, b"", "more than the file can hold, at byte 16 of 40"),
+        (200_000, b"", "truncated file"),
+        (-1, b"", "truncated file: a name needs "),
+        (None, b"\0", "1 bytes too many after the last name"),
     ],
     ids=["web page", "one byte", "empty", "header", "half", "last byte", "surplus"],
 )
-def test_refused_sources_write_nothing(refused, content, wording):
-    Path("source").write_bytes(content)
+def test_refused_sources_write_nothing(refused, released, kept, added, wording):
+    Path("source").write_bytes(released.read_bytes()[:kept] + added)
     message = refused("convert", "source", "target", "--to", "gluon")
     assert message.startswith("Error: source: ")
     assert wording in message
@@ -110,37 +119,37 @@ def test_refuses_what_is_no_file(refused, source, wording):
 
 
 @pytest.mark.parametrize("options", [(), ("--to", "torch")])
-def test_format_must_be_named(rnw, options):
-    code, out, err = rnw("convert", RELEASED, "target", *options)
+def test_format_must_be_named(rnw, released, options):
+    code, out, err = rnw("convert", released, "target", *options)
     assert (code, out) == (2, "")
     assert "'--to'" in err
     assert not Path("target").exists()
 
 
 @pytest.mark.parametrize("target", ["taken/target", "folder"])
-def test_refuses_a_target_that_cannot_be_written(refused, target):
+def test_refuses_a_target_that_cannot_be_written(refused, released, target):
     Path("taken").write_text("kept")
     Path("folder").mkdir()
-    message = refused("convert", RELEASED, target, "--to", "gluon", "--overwrite")
+    message = refused("convert", released, target, "--to", "gluon", "--overwrite")
     assert "taken" in message or "folder" in message
     assert {path.name for path in Path().rglob("*")} == {"taken", "folder"}
 
 
-def test_refuses_the_folder_it_is_in_as_a_target(refused):
-    found = refused("convert", RELEASED, ".", "--to", "npz", "--overwrite")
+def test_refuses_the_folder_it_is_in_as_a_target(refused, released):
+    found = refused("convert", released, ".", "--to", "npz", "--overwrite")
     assert found == "Error: .: cannot be written: Is a directory\n"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_that_numpy_does_not_take_is_refused(rnw, seed):
+def test_a_seed_that_numpy_does_not_take_is_refused(rnw, released, seed):
     options = ("--to", "module", "--classes", 3, "--seed", seed)
-    code, out, err = rnw("convert", RELEASED, "target.params", *options)
+    code, out, err = rnw("convert", released, "target.params", *options)
     assert (code, out) == (2, "")
     assert f"Invalid value for '--seed': {seed} is not in the range" in err
 
 
-def test_notes_go_to_the_error_stream(rnw):
-    code, out, err = rnw("convert", RELEASED, "x.npz", "--to", "wider_resnet_a2", "--classes", 5)
+def test_notes_go_to_the_error_stream(rnw, released):
+    code, out, err = rnw("convert", released, "x.npz", "--to", "wider_resnet_a2", "--classes", 5)
     assert (code, out) == (0, "x.npz\n")
     assert err.splitlines() == [
         "initialised with seed 0: linear5_weight, linear5_bias",
@@ -149,14 +158,13 @@ def test_notes_go_to_the_error_stream(rnw):
     ]
 
 
-def test_options_reach_the_graph(rnw):
+def test_options_reach_the_graph(rnw, released):
     options = ("--fcn", "1 conv", "--stride", 16, "--softmax", "--half", "--fold-bn", "--seed", 3)
-    code, out, err = rnw("convert", RELEASED, "x.onnx", "--to", "onnx", "--classes", 4, *options)
+    code, out, err = rnw("convert", released, "x.onnx", "--to", "onnx", "--classes", 4, *options)
     assert (code, out) == (0, "x.onnx\n")
     assert err.splitlines() == [
         "initialised with seed 3: linear4_weight, linear4_bias",
-        "fcn_a1 (4 classes, width 0.03125), stride 16, told by "
-        "ilsvrc-cls_rna-a1_cls8_ep-symbol.json but for stride 16",
+        "fcn_a1 (4 classes, width 0.03125), stride 16, told by the file name but for stride 16",
     ]
     nodes = {node.name: node.op_type for node in onnx.load("x.onnx").graph.node}
     assert nodes["softmax"] == "Softmax"
@@ -165,14 +173,14 @@ def test_options_reach_the_graph(rnw):
     assert "bn2a_branch2b1" not in nodes
 
 
-def test_features_of_a_named_network(rnw):
+def test_features_of_a_named_network(rnw, released):
     options = ("--features", "--network", "a", "--pooling", "full", "--overwrite")
-    code, _, err = rnw("convert", RELEASED, "x.onnx", "--to", "onnx", *options)
+    code, _, err = rnw("convert", released, "x.onnx", "--to", "onnx", *options)
     assert code == 0
     assert err.splitlines() == [
-        "left out: linear8_bias, linear8_weight",
-        "model_a (features only, width 0.03125), stride 32, pooling 'full', told by "
-        "ilsvrc-cls_rna-a1_cls8_ep-symbol.json but for network a",
+        "left out: linear8_weight, linear8_bias",
+        "model_a (features only, width 0.03125), stride 32, pooling 'full', told by the file name "
+        "but for network a, pooling 'full'",
         "takes pictures of at least 48x48 pixels",
     ]
     graph = onnx.load("x.onnx").graph
@@ -180,20 +188,20 @@ def test_features_of_a_named_network(rnw):
     assert {node.name for node in graph.node} > {"pool1", "pool5"}
 
 
-def test_the_readme_as_written(rnw):
+def test_the_readme_as_written(rnw, released):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     section = readme.split("## Without MXNet", 1)[1].split("\n## ", 1)[0]
     commands = re.findall(r"^rnw (convert .+)$", section, re.MULTILINE)
     assert len(commands) == 2
-    released = Path(commands[0].split()[1])
-    released.parent.mkdir()
-    released.write_bytes(RELEASED.read_bytes())
+    source = Path(commands[0].split()[1])
+    source.parent.mkdir()
+    source.write_bytes(released.read_bytes())
     for command in commands:
         assert rnw(*command.split())[0] == 0
     (code,) = (c for c in re.findall(r"```python\n(.+?)```", section, re.DOTALL) if "onnx" in c)
     names = {}
     exec(code, names)
-    assert names["scores"].shape == (1, 8)  # of the narrow file that stands for the released one
+    assert names["scores"].shape == (1, CLASSES)  # of the file that stands for the released one
 
 
 ALONE = """
@@ -217,9 +225,9 @@ main(sys.argv[1:])
         ("x.onnx", "onnx", "onnx"),
     ],
 )
-def test_numpy_and_click_are_enough(target, to, missing):
+def test_numpy_and_click_are_enough(target, released, to, missing):
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, "convert", RELEASED, target, "--to", to],
+        [sys.executable, "-c", ALONE, "convert", released, target, "--to", to],
         capture_output=True,
         text=True,
         timeout=60,

@@ -14,7 +14,7 @@ from rnw.errors import InputError
 from tests.data.pictures import colours
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import Pictures
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_case, golden_arrays, golden_json
 
 CASE = golden_json("segmentation_reader", {"seeds": []})
 COUNT, BATCH, SEED = 10, 3, 5
@@ -38,7 +38,7 @@ def _sample(images, cropping, random, index=0, decoder="pillow"):
     return data, label
 
 
-@pytest.mark.parametrize("seed", CASE["seeds"])
+@each_case("seed", "segmentation_reader.json", CASE["seeds"])
 def test_crops_are_the_originals(seed):
     expected = golden_arrays("segmentation_reader")
     data, labels = expected[f"seed{seed}_data"], expected[f"seed{seed}_label"]

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from rnw.data import transforms
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_case, golden_arrays, golden_folder, golden_json
 
 GOLDEN = golden_json("transforms", {"pictures": []})
-CASES = golden_arrays("transforms") if GOLDEN["pictures"] else {}
+CASES = golden_arrays("transforms") if (golden_folder() / "transforms.npz").exists() else {}
 CASE = re.compile(
     r"(?P<choice>adaptive|cubic)_(?P<index>\d+)_(?P<kind>[a-z_]+?)(_seed(?P<seed>\d+))?"
 )
@@ -54,14 +54,14 @@ def picture(height, width, seed):
     return np.clip(np.round(image), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("index", range(len(GOLDEN["pictures"])))
+@each_case("index", "transforms.json", range(len(GOLDEN["pictures"])))
 def test_pictures_are_those_of_the_reference_data(index):
     image = picture(**GOLDEN["pictures"][index])
     expected = CASES[f"picture{index}_sum"]
     assert [image.sum(), *image[0, ::5].ravel()[:20]] == expected.tolist()
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if not name.endswith("_sum")])
+@each_case("case", "transforms.npz", [name for name in CASES if not name.endswith("_sum")])
 def test_transforms_are_the_originals(case):
     match = CASE.fullmatch(case)
     image = picture(**GOLDEN["pictures"][int(match["index"])])

@@ -36,7 +36,7 @@ class Pictures:
 
 def make_dataset(pictures, classes, **fields):
     names = tuple(f"class {number}" for number in range(classes))
-    palette = tuple((10 * k, 200 - k, 3 * k) for k in range(classes))
+    palette = tuple((10 * k % 256, 255 - k, 3 * k % 256) for k in range(classes))
     defaults = {
         "name": "pictures",
         "title": "Pictures",

@@ -5,29 +5,30 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.evaluation.confusion import Confusion
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_case, golden_arrays, golden_json
 
-CASES = list(enumerate(golden_json("scores")))
+CASES = golden_json("scores", [])
 
 
-def _label_maps(seed, classes, images, height, width):
+def _label_maps(case):
     """Truth and prediction of each picture, as the reference data was made with."""
-    stream = np.random.RandomState(seed)
-    for _ in range(images):
-        truth = stream.randint(0, classes, (height, width)).astype(np.uint8)
+    classes, shape = case["classes"], (case["height"], case["width"])
+    stream = np.random.RandomState(case["seed"])
+    for _ in range(case["images"]):
+        truth = stream.randint(0, classes, shape).astype(np.uint8)
         truth[stream.uniform(size=truth.shape) < 0.1] = 255
         right = stream.uniform(size=truth.shape) < 0.6
-        other = stream.randint(0, classes, (height, width))
+        other = stream.randint(0, classes, shape)
         prediction = np.where(right, truth, other).astype(np.uint8)
         prediction[prediction == 255] = 0
         yield truth, prediction
 
 
-@pytest.mark.parametrize(("number", "case"), CASES)
-def test_scores_are_the_originals(number, case):
-    expected = golden_arrays("scores")
+@each_case("number", "scores.json", range(len(CASES)))
+def test_scores_are_the_originals(number):
+    case, expected = CASES[number], golden_arrays("scores")
     confusion = Confusion(case["classes"])
-    for truth, prediction in _label_maps(**case):
+    for truth, prediction in _label_maps(case):
         confusion.add(truth, prediction)
     assert confusion.counts.tolist() == expected[f"{number}_confusion"].tolist()
     assert confusion.pixel_accuracy == expected[f"{number}_pixel_accuracy"]

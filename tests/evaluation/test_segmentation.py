@@ -19,7 +19,7 @@ from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
 from tests.evaluation.segments import Pictures, label_map, make_dataset, make_segmenter
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_json_case, golden_arrays
 
 IMAGES = [picture(60 + k, 80, k) for k in range(5)]
 LABELS = [label_map(60 + k, 80, 4, k) for k in range(5)]
@@ -31,7 +31,7 @@ def _model(images=IMAGES, labels=LABELS, seeds=(1,), protocol=None, **fields):
     )
 
 
-@pytest.mark.parametrize("case", golden_json("segmentation_eval"), ids=lambda case: case["case"])
+@each_json_case("segmentation_eval")
 def test_evaluation_is_the_originals(case):
     expected = golden_arrays(f"segmentation_eval_{case['case']}")
     sizes = [(p["height"], p["width"]) for p in case["pictures"]]

@@ -6,9 +6,9 @@ from PIL import Image
 
 from rnw.evaluation.score_maps import ScoreMap
 from rnw.evaluation.upsampling import label, resize_matrix, upsample
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_case, golden_arrays, golden_json
 
-CASES = list(enumerate(golden_json("upsampled_scores")))
+CASES = golden_json("upsampled_scores", [])
 FILTERS = (Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
 
 
@@ -24,8 +24,9 @@ def assert_labels_of(scores, labels):
     assert len(np.unique(labels)) == len(scores)
 
 
-@pytest.mark.parametrize(("number", "case"), CASES)
-def test_scores_are_the_originals(number, case):
+@each_case("number", "upsampled_scores.json", range(len(CASES)))
+def test_scores_are_the_originals(number):
+    case = CASES[number]
     found = _map(case["seed"], case["classes"], case["map"], case["stride"], case["scaled"])
     size = tuple(case["image"])
     scores = upsample(found, size)

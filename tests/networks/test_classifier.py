@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.networks.classifier import get_network
+from rnw.networks.classifier import Network, get_network
 from rnw.networks.symbols import to_symbol
 from rnw.networks.zoo import network_names
-from tests.golden_cases import golden_arrays, golden_json, network_of_case
 
 NARROW = 1 / 32
 SEGMENTATION = ("fcn_a", "fcn_a1", "fcn_a2", "fcn_c", "fcn_f")
@@ -24,19 +23,17 @@ def _probe(outputs, level):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", golden_json("forward_cases"), ids=lambda case: case["case"])
-def test_forward_is_the_originals(case, fill):
-    expected = golden_arrays(f"forward_{case['case']}")
-    name, options = network_of_case(case["graph"])
-    net = fill(get_network(name, **options))
+def test_forward_is_the_originals(forward_case, fill):
+    expected = forward_case.expected
+    net = Network(forward_case.config)
+    net.collect_params().setattr("grad_req", "null")  # gradients would take as much memory again
+    fill(net, values=forward_case.parameters)
     outputs = to_symbol(net).get_internals()
     probes = sorted({key.split("_")[1] for key in expected if key.startswith("probe_")})
     nodes = [_probe(outputs.list_outputs(), probe) for probe in probes]
     whole = mx.sym.Group([to_symbol(net), *(outputs[node] for node in nodes)])
     block = mx.gluon.SymbolBlock(whole, mx.sym.var("data"), params=net.collect_params())
-    stream = np.random.RandomState(case["input_seed"])
-    data = mx.nd.array(stream.standard_normal(case["input_shape"]).astype(np.float32))
-    scores, *maps = block(data)
+    scores, *maps = block(mx.nd.array(forward_case.data))
     scale = np.abs(expected["scores"]).max()
     np.testing.assert_allclose(scores.asnumpy(), expected["scores"], rtol=0, atol=1e-4 * scale)
     probabilities = mx.nd.softmax(scores, axis=1).asnumpy()

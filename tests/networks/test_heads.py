@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rnw.networks.heads import OHEM_KEPT, bootstrapped_softmax
-from tests.golden_cases import golden_arrays, golden_json
+from tests.golden_cases import each_json_case, golden_arrays
 
 
 class _Bootstrapped(mx.gluon.HybridBlock):
@@ -43,7 +43,7 @@ def bootstrapping_inputs(case):
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
-@pytest.mark.parametrize("case", golden_json("ohem_cases"), ids=lambda case: case["case"])
+@each_json_case("ohem_cases")
 def test_is_the_originals(case, hybrid):
     expected = golden_arrays("ohem")
     scores, label = bootstrapping_inputs(case)

@@ -5,10 +5,10 @@ import pytest
 from rnw.errors import InputError
 from rnw.networks.layers import Pooling, ResidualUnit
 from rnw.networks.layout import configure
-from tests.golden_cases import golden_names, golden_rows, network_of_case
+from tests.golden_cases import each_tsv_case, golden_rows, network_of_case
 
 
-@pytest.mark.parametrize("case", golden_names("params_"))
+@each_tsv_case("params_")
 def test_parameters_are_the_originals(case):
     name, options = network_of_case(case)
     expected = golden_rows(f"params_{case}")

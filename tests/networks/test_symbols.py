@@ -9,7 +9,7 @@ import pytest
 
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import export_symbol, to_json, to_symbol
-from tests.golden_cases import golden_names, golden_rows, network_of_case
+from tests.golden_cases import each_tsv_case, golden_rows, network_of_case
 
 SYMBOLS = Path(__file__).parents[2] / "symbols"
 CHECKED_IN = ("model_a", "model_a1", "model_a2", "fcn_a1", "fcn_a2")
@@ -37,7 +37,7 @@ def _with_names_of(expected, found):
         yield operator, names[name], text, ",".join(names[source] for source in inputs)
 
 
-@pytest.mark.parametrize("case", golden_names("graph_"))
+@each_tsv_case("graph_")
 def test_graph_is_the_originals(case):
     name, options = network_of_case(case)
     expected = golden_rows(f"graph_{case}")

@@ -4,12 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.golden_cases import golden_folder
+from rnw.weights.ndarray_file import write_arrays
+from tests.golden_cases import each_checkpoint
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "convert_params.py"
-RELEASED = golden_folder() / "ilsvrc-cls_rna-a1_cls8_ep-0001.params"
 
 
 def _script(*arguments):
@@ -20,9 +21,10 @@ def _script(*arguments):
 
 
 @pytest.mark.parametrize("to", ["module", "gluon"])
-def test_writes_the_same_file(rnw, to):
-    assert _script(RELEASED, "by_script", "--to", to) == (0, "by_script\n", "")
-    rnw("convert", RELEASED, "by_command", "--to", to)
+@each_checkpoint()
+def test_writes_the_same_file(rnw, path, to):
+    assert _script(path, "by_script", "--to", to) == (0, "by_script\n", "")
+    rnw("convert", path, "by_command", "--to", to)
     content = Path("by_script").read_bytes()
     assert content == Path("by_command").read_bytes()
     assert (b"arg:conv1a_weight" in content) == (to == "module")
@@ -35,14 +37,15 @@ def test_writes_the_same_file(rnw, to):
         ("absent", "new", "--to", "gluon"),
         ("foreign", "new", "--to", "gluon"),
         ("truncated", "new", "--to", "module"),
-        (RELEASED, "foreign", "--to", "module"),
-        (RELEASED, "new", "--to", "torch"),
-        (RELEASED, "new"),
+        ("whole", "foreign", "--to", "module"),
+        ("whole", "new", "--to", "torch"),
+        ("whole", "new"),
     ],
 )
 def test_refuses_the_same(rnw, arguments):
     Path("foreign").write_text("kept")
-    Path("truncated").write_bytes(RELEASED.read_bytes()[:1000])
+    write_arrays("whole", {"arg:conv1a_weight": np.ones((4, 3, 3, 3), np.float32)})
+    Path("truncated").write_bytes(Path("whole").read_bytes()[:100])
     found = _script(*arguments)
     assert found == rnw("convert", *arguments)
     assert found[:2] == (2, "")

@@ -7,11 +7,10 @@ import sys
 
 import numpy as np
 
-from tests.golden_cases import fill_network
-from tests.training.test_trainer import CASES, Run
+from tests.golden_cases import golden_json
+from tests.training.golden_runs import Run
 
 if __name__ == "__main__":
-    case = next(case for case in CASES if case["case"] == sys.argv[1])
-    run = Run(case, fill_network, devices=int(sys.argv[2]), kvstore="dist_sync")
-    values = {name: run.value(name) for name in run.net.collect_params()}
-    np.savez(f"{run.rank}.npz", losses=run.losses, counts=run.counts, **values)
+    case = next(case for case in golden_json("train_cases", []) if case["case"] == sys.argv[1])
+    run = Run(case, devices=int(sys.argv[2]), kvstore="dist_sync")
+    np.savez(f"{run.rank}.npz", losses=run.losses, counts=run.counts, **run.values())

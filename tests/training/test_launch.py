@@ -8,13 +8,12 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.networks.layers import parameter_kind
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.weights.convert import read_parameters
-from tests.golden_cases import golden_arrays
+from tests.golden_cases import each_json_case
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
-from tests.training.test_trainer import CASES
+from tests.training.golden_runs import assert_original
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small
@@ -58,21 +57,20 @@ def whole(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
-def test_two_workers_give_the_originals_numbers(case):
-    command = (*PYTHON, "tests.training.golden_worker", case["case"], 2)
-    status, output = run_job(*command, OMP_NUM_THREADS=os.environ["OMP_NUM_THREADS"])
+@each_json_case("train_cases")
+def test_workers_that_share_the_devices_give_the_originals_numbers(case):
+    count = 2 if case["devices"] % 2 == 0 else 1
+    command = (*PYTHON, "tests.training.golden_worker", case["case"], case["devices"] // count)
+    threads = os.environ["OMP_NUM_THREADS"]
+    status, output = run_job(*command, options=("--workers", str(count)), OMP_NUM_THREADS=threads)
     assert status == 0, output
-    workers = [np.load(f"{rank}.npz") for rank in (0, 1)]
-    expected = golden_arrays(f"train_{case['case']}")
-    counts = sum(w["counts"] for w in workers)
-    losses = sum(w["losses"] * w["counts"] for w in workers) / counts
-    np.testing.assert_allclose(losses, expected["losses"], rtol=0, atol=5e-4)
-    for name in set(workers[0]) - {"losses", "counts"}:
-        np.testing.assert_array_equal(workers[0][name], workers[1][name], err_msg=name)
-        value = expected[f"{parameter_kind(name)}:{name}"]
-        close = {"rtol": 0, "atol": 2e-3 * np.abs(value).max(), "err_msg": name}
-        np.testing.assert_allclose(workers[0][name], value, **close)
+    workers = [dict(np.load(f"{rank}.npz")) for rank in range(count)]
+    pixels = [worker.pop("counts") for worker in workers]
+    losses = np.average([w.pop("losses") for w in workers], axis=0, weights=pixels)
+    for worker in workers:
+        for name, value in worker.items():
+            np.testing.assert_array_equal(value, workers[0][name], err_msg=name)
+    assert_original(case, losses, workers[0], workers=count)
 
 
 def test_a_job_is_the_run_of_one_process(whole, tmp_path):

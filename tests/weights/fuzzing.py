@@ -20,7 +20,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.weights.ndarray_file import MAGIC_V1, MAGIC_V2, MAGIC_V3, list_arrays
-from tests.golden_cases import golden_folder
+from tests.golden_cases import golden_files
 
 LIMIT_MB = 64
 EXTREMES = (0, 1, 2, 31, 32, 33, 0xFF, 0x112, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
@@ -86,7 +86,7 @@ def originals():
     }
     files = [Original(magic, arrays) for magic in (None, MAGIC_V1, MAGIC_V2)]
     files.append(Original(MAGIC_V3, {**arrays, "scalar": np.array(7, "<f4")}))
-    for path in golden_folder().glob("*.params"):
+    for path in golden_files("*_ep-*.params"):
         stored = list_arrays(path)
         if {entry.version for entry in stored} == {"0.8"}:
             files.append(Original(None, {entry.name: entry.array for entry in stored}))

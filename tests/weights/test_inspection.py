@@ -13,7 +13,7 @@ from rnw.weights import ndarray_file
 from rnw.weights.convert import write_parameters
 from rnw.weights.inspection import compare, fitting_networks, inspect, statistics
 from rnw.weights.ndarray_file import BFLOAT16, read_arrays, write_arrays
-from tests.golden_cases import golden_folder
+from tests.golden_cases import each_checkpoint
 
 FAMILY = ["model_a", "model_a1", "model_a2"]
 ALIKE = (FAMILY, ["model_d", "model_f"])  # cannot be told apart by their parameters
@@ -85,7 +85,7 @@ def test_more_units_than_any_network_may_have_fit_nothing():
     assert fitting_networks(shapes) == []
 
 
-@pytest.mark.parametrize("path", sorted(golden_folder().glob("*.params")), ids=lambda p: p.stem)
+@each_checkpoint()
 def test_reference_files(path):
     found = inspect(path)
     arrays = read_arrays(path)

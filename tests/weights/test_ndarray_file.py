@@ -18,7 +18,7 @@ from rnw.weights.ndarray_file import (
     windows,
     write_arrays,
 )
-from tests.golden_cases import golden_folder
+from tests.golden_cases import each_checkpoint
 
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool"]
 SHAPES = [(1,), (3,), (2, 3), (4, 3, 2, 2), (1, 1, 1, 1, 5)]
@@ -170,7 +170,7 @@ def test_listing_tells_how_arrays_are_stored():
     ]
 
 
-@pytest.mark.parametrize("path", sorted(golden_folder().glob("*.params")), ids=lambda p: p.stem)
+@each_checkpoint()
 def test_reference_files(path):
     _assert_same(read_arrays(path), _numpy(mx.nd.load(str(path))))
 

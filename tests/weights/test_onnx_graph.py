@@ -12,7 +12,7 @@ from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
 from rnw.weights.onnx_graph import onnx_graph, write_onnx
 from rnw.weights.surgery import fold_batch_norms, halve
-from tests.golden_cases import deterministic_weight, golden_arrays, golden_json, network_of_case
+from tests.golden_cases import deterministic_weights
 
 NARROW = 1 / 32
 NETWORKS = {
@@ -31,10 +31,6 @@ NETWORKS = {
     "features of a ResNet rounded up": ("resnet50", {"head": "features", "pooling": "full"}),
 }
 SIZES = ((2, 64, 64), (1, 96, 64), (1, 71, 85))
-
-
-def _parameters(config):
-    return {p.name: deterministic_weight(p.name, p.shape) for p in config.parameters()}
 
 
 def _run(config, parameters, data):
@@ -63,7 +59,7 @@ def test_every_network_gives_what_mxnet_gives(case, fill):
     name, options = NETWORKS[case]
     net = fill(get_network(name, 7, width=NARROW, **options))
     net.hybridize()
-    config, parameters, data = net.config, _parameters(net.config), _data()
+    config, parameters, data = net.config, deterministic_weights(net.config), _data()
     expected = [net(mx.nd.array(array)).asnumpy() for array in data]
     for values in (parameters, fold_batch_norms(config, parameters)):
         for found, score in zip(_run(config, values, data), expected):
@@ -75,14 +71,14 @@ def test_probabilities(fill):
         net = fill(get_network(name, 7, width=NARROW))
         config = configure(name, 7, width=NARROW, head="softmax")
         (data,) = _data(SIZES[:1])
-        (found,) = _run(config, _parameters(config), [data])
+        (found,) = _run(config, deterministic_weights(config), [data])
         _check(found, mx.nd.softmax(net(mx.nd.array(data)), axis=axis).asnumpy())
 
 
 @pytest.mark.parametrize("fold", [False, True])
 def test_half_precision(fold, fill):
     net = fill(get_network("model_a1", 7, width=NARROW))
-    parameters = _parameters(net.config)
+    parameters = deterministic_weights(net.config)
     if fold:
         parameters = fold_batch_norms(net.config, parameters)
     graph = onnx_graph(net.config, halve(parameters))
@@ -95,7 +91,7 @@ def test_half_precision(fold, fill):
 
 def test_nodes_and_initializers_have_the_originals_names():
     config = configure("model_a", 7, width=NARROW)
-    graph = onnx_graph(config, _parameters(config)).graph
+    graph = onnx_graph(config, deterministic_weights(config)).graph
     assert {t.name for t in graph.initializer} == {p.name for p in config.parameters()}
     nodes = {node.name: node for node in graph.node}
     assert len(nodes) == len(graph.node)
@@ -115,7 +111,7 @@ def test_nodes_and_initializers_have_the_originals_names():
 @pytest.mark.parametrize("half", [False, True])
 def test_inputs_that_poolings_leave_nothing_of_are_refused(pooling, least, half):
     config = configure("model_a", 7, width=NARROW, pooling=pooling)
-    parameters = halve(_parameters(config)) if half else _parameters(config)
+    parameters = halve(deterministic_weights(config)) if half else deterministic_weights(config)
     assert _run(config, parameters, [np.ones((2, 3, least, least + 1), np.float32)])
     model = onnx.load("x.onnx")
     assert {prop.key: prop.value for prop in model.metadata_props} == {
@@ -129,8 +125,8 @@ def test_inputs_that_poolings_leave_nothing_of_are_refused(pooling, least, half)
 
 def test_what_is_folded_is_gone():
     config = configure("model_a1", 7, width=NARROW)
-    plain = onnx_graph(config, _parameters(config)).graph
-    folded = onnx_graph(config, fold_batch_norms(config, _parameters(config))).graph
+    plain = onnx_graph(config, deterministic_weights(config)).graph
+    folded = onnx_graph(config, fold_batch_norms(config, deterministic_weights(config))).graph
     counts = [
         sum(node.op_type == "BatchNormalization" for node in graph.node)
         for graph in (plain, folded)
@@ -139,19 +135,14 @@ def test_what_is_folded_is_gone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", golden_json("forward_cases"), ids=lambda case: case["case"])
-def test_scores_are_the_originals(case):
-    name, options = network_of_case(case["graph"])
-    config = configure(name, **options)
-    expected = golden_arrays(f"forward_{case['case']}")["scores"]
-    stream = np.random.RandomState(case["input_seed"])
-    data = stream.standard_normal(case["input_shape"]).astype(np.float32)
-    _check(_run(config, _parameters(config), [data])[0], expected)
+def test_scores_are_the_originals(forward_case):
+    (found,) = _run(forward_case.config, forward_case.parameters, [forward_case.data])
+    _check(found, forward_case.expected["scores"])
 
 
 @pytest.mark.slow
 def test_full_width_a2_gives_what_mxnet_gives(fill):
     (data,) = _data([(1, 96, 96)])
     config = configure("model_a2")
-    (found,) = _run(config, fold_batch_norms(config, _parameters(config)), [data])
+    (found,) = _run(config, fold_batch_norms(config, deterministic_weights(config)), [data])
     _check(found, fill(get_network("model_a2"))(mx.nd.array(data)).asnumpy())

@@ -14,7 +14,13 @@ from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
 from rnw.weights import load_network, save_params
 from rnw.weights.symbol_file import graph_beside, network_of_graph
-from tests.golden_cases import golden_folder, golden_names, golden_rows, network_of_case
+from tests.golden_cases import (
+    each_case,
+    each_tsv_case,
+    golden_folder,
+    golden_rows,
+    network_of_case,
+)
 
 NARROW = 1 / 32
 GRAPH = "x-symbol.json"
@@ -129,7 +135,7 @@ def test_the_loss_of_a_graph_does_not_matter(head):
     assert (found.spec, found.stride, found.dropout) == (net.config.spec, 8, (0.3, 0.5))
 
 
-@pytest.mark.parametrize("case", golden_names("graph_"))
+@each_tsv_case("graph_")
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_graphs_of_the_original(case, dialect):
     """Those of the reference data, which were written down node by node."""
@@ -148,7 +154,7 @@ def test_graphs_of_the_original(case, dialect):
     assert [getattr(found, f) for f in fields] == [getattr(expected, f) for f in fields]
 
 
-@pytest.mark.parametrize("path", sorted(golden_folder().glob("*-symbol.json")), ids=str)
+@each_case("path", "*-symbol.json", sorted(golden_folder().glob("*-symbol.json")))
 def test_every_graph_of_the_reference_data_is_read(path):
     (weights,) = path.parent.glob(f"{path.name[: -len('-symbol.json')]}-*.params")
     assert load_network(weights).config == network_of_graph(path)

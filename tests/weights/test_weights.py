@@ -13,7 +13,7 @@ from rnw.weights import load_network, load_params, save_params, warm_start
 from rnw.weights.convert import MODULE, write_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
-from tests.golden_cases import golden_arrays, golden_folder
+from tests.golden_cases import each_checkpoint, golden_arrays, golden_files
 
 NARROW = 1 / 32
 TINY = "28-1-1-1-1-1-1-1"
@@ -156,18 +156,28 @@ def test_unknown_formats_are_not_written(tiny, tmp_path):
     assert not (tmp_path / "new.params").exists()
 
 
-@pytest.mark.parametrize(
-    "path", sorted(golden_folder().glob("*_expected.npz")), ids=lambda path: path.stem
-)
+@each_checkpoint()
 def test_original_checkpoints(path):
-    label = path.stem[: -len("_expected")]
-    expected = golden_arrays(path.stem)
-    net = load_network(path.with_name(f"{label}_ep-0001.params"))
-    shape = expected.get("input_shape", (2, 3, 64, 64))
+    expected = golden_arrays(f"{path.stem.partition('_ep-')[0]}_expected")
+    net = load_network(path)
     stream = np.random.RandomState(int(expected["input_seed"]))
-    data = stream.standard_normal(shape).astype(np.float32)
+    data = stream.standard_normal(_input_shape(expected, net.config.stride)).astype(np.float32)
     found = mx.nd.softmax(net(mx.nd.array(data)), axis=1).asnumpy()
     np.testing.assert_allclose(found, expected["probabilities"], rtol=0, atol=1e-5)
+
+
+def _input_shape(expected, stride):
+    """What the reference says of its input, or as its maps tell; else 64 pixels in square."""
+    count, _, *cells = expected["probabilities"].shape
+    sides = [stride * side for side in cells] or [64, 64]
+    if "input_size" in expected:
+        sides = [int(expected["input_size"])] * 2
+    return expected.get("input_shape", (count, 3, *sides))
+
+
+def test_every_reference_is_of_a_checkpoint():
+    labels = {path.name[: -len("_expected.npz")] for path in golden_files("*_expected.npz")}
+    assert {path.stem.partition("_ep-")[0] for path in golden_files("*_ep-*.params")} == labels
 
 
 @pytest.mark.parametrize(
