@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Set, Union
 
 from rnw.errors import InputError
 
@@ -25,6 +25,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_open_parts: Set[Path] = set()
 
 
 def open_regular(path: PathLike) -> BinaryIO:
@@ -90,6 +91,7 @@ def atomic_write(
     with writing(path):
         if path.is_dir():
             raise InputError(f"{path}: cannot be written: Is a directory")
+        _open_parts.add(part)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("xb") as file:
@@ -101,6 +103,13 @@ def atomic_write(
         except BaseException:
             _remove(part)
             raise
+        finally:
+            _open_parts.discard(part)
+
+
+def open_parts() -> List[Path]:
+    """The unfinished files that this process is writing, for one that ends without unwinding."""
+    return list(_open_parts)
 
 
 @contextlib.contextmanager
@@ -191,12 +200,23 @@ def write_json(path: PathLike, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def parse_json(text: Union[str, bytes], **options: Any) -> Any:
+    """What JSON text stands for; `options` are those of `json.loads`.
+
+    Raises ValueError for what is no JSON, or is nested more deeply than Python can follow.
+    """
+    try:
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_json(path: PathLike) -> Dict[str, Any]:
     """The object in a JSON file; raises InputError for one that cannot be read or holds another."""
     content = read_bytes(path)
     try:
-        found = json.loads(content.decode())
-    except (ValueError, RecursionError) as error:
+        found = parse_json(content.decode())
+    except ValueError as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object")
@@ -214,8 +234,8 @@ def read_json_lines(path: PathLike) -> List[Dict[str, Any]]:
 
 
 def _parse_line(path: PathLike, number: int, line: bytes) -> Dict[str, Any]:
-    with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(line)
+    with contextlib.suppress(ValueError):
+        value = parse_json(line)
         if isinstance(value, dict):
             return value
     raise InputError(f"{path}, line {number}: expected a JSON object; remove the line to go on")

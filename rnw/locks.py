@@ -5,7 +5,7 @@ import fcntl
 import logging
 import os
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 from rnw.errors import InputError
 from rnw.files import make_folder, writing
@@ -13,6 +13,20 @@ from rnw.files import make_folder, writing
 LOCK_FILE = ".lock"
 
 logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Optional[Path]) -> Iterator[None]:
+    """Make a folder where it is missing, and let no other process write there meanwhile.
+
+    None: nothing is written. Raises InputError as `FolderLock`.
+    """
+    if folder is None:
+        yield
+        return
+    with FolderLock(folder) as lock:
+        lock.acquire()
+        yield
 
 
 class FolderLock:
@@ -37,9 +51,10 @@ class FolderLock:
     def __exit__(self, *exception: object) -> None:
         if self._file is not None:
             self._path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty
-                for folder in self._made:
-                    folder.rmdir()
+        with contextlib.suppress(OSError):  # not empty
+            for folder in self._made:
+                folder.rmdir()
+        if self._file is not None:
             os.close(self._file)
             self._file = None
 

@@ -12,6 +12,7 @@ from rnw.files import (
     atomic_write,
     check_free,
     md5,
+    open_parts,
     open_regular,
     read_bytes,
     read_json,
@@ -54,6 +55,14 @@ def test_an_exception_leaves_what_was_there(old, error, tmp_path):
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
+def test_parts_are_known_while_they_are_written(tmp_path):
+    with atomic_write(tmp_path / "file"):
+        assert open_parts() == list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="no"), atomic_write(tmp_path / "file"):
+        raise ValueError("no")
+    assert open_parts() == []
+
+
 def test_a_folder_in_the_way_leaves_no_part(tmp_path):
     (tmp_path / "file").mkdir()
     with pytest.raises(InputError, match="file: cannot be written: Is a directory"), atomic_write(
@@ -88,7 +97,12 @@ def test_text_is_utf8():
 
 @pytest.mark.parametrize(
     ("content", "wording"),
-    [("[1]", "expected a JSON object"), ('{"a"', "cannot be read"), (None, "cannot be read")],
+    [
+        ("[1]", "expected a JSON object"),
+        ('{"a"', "cannot be read"),
+        ('{"a":' * 100_000, "cannot be read: it is nested too deeply"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_json_object_or_nothing(tmp_path, content, wording):
     path = tmp_path / "settings.json"
@@ -107,7 +121,7 @@ def test_json_lines_without_a_torn_last_one(tmp_path):
     assert read_json_lines(path) == []
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"3", b"[{}]", b"\xff", b"\0\0"])
+@pytest.mark.parametrize("line", [b"", b"{", b"3", b"[{}]", b"\xff", b"\0\0", b"[" * 100_000])
 def test_other_lines_are_named(tmp_path, line):
     path = tmp_path / "lines"
     path.write_bytes(b"{}\n{}\n" + line + b"\n{}\n")

@@ -18,6 +18,7 @@ from rnw.data.catalog import find_dataset, read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification import make_validator
 from rnw.files import read_json, read_json_lines, write_json
+from rnw.locks import LOCK_FILE
 from rnw.training.checkpoints import Checkpointing
 from rnw.training.metrics import METRICS_FILE
 from rnw.training.progress import Progress, ignore
@@ -204,7 +205,8 @@ def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) ->
 def _claim(folder: Path, settings: Dict[str, Any]) -> None:
     """Make sure that no run of other settings, and nothing else, is in the folder."""
     path = folder / SETTINGS
-    begun = folder.is_dir() and any(found != path for found in folder.iterdir())
+    own = (SETTINGS, LOCK_FILE)
+    begun = folder.is_dir() and any(found.name not in own for found in folder.iterdir())
     if begun and not path.exists():
         raise InputError(
             f"{folder}: is not empty, and there is no study to go on with: choose another --output"

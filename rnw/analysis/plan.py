@@ -7,13 +7,15 @@ from rnw.analysis.memory import free_memory
 from rnw.analysis.training_memory import TrainingMemory, recipe_memory, training_memory
 from rnw.analysis.training_speed import WARM_UP, measure_step
 from rnw.data.catalog import (
-    count_training_images,
-    count_training_pictures,
     find_dataset,
     find_segmentation_dataset,
+    published_images,
+    published_pictures,
 )
+from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig
+from rnw.training.examples import read_training_examples
 from rnw.training.recipes import (
     OUTPUT,
     Recipe,
@@ -119,7 +121,8 @@ def plan_training(
     batch of the recipe, or with a smaller one where that would take more than a minute, or more
     memory than is free.
 
-    Raises InputError for a recipe that cannot be trained on these devices.
+    Raises InputError for a recipe that cannot be trained on these devices, and as training will for
+    data that is there and cannot be trained on.
     """
     if recipe.kvstore not in ONE_PROCESS:
         raise InputError(
@@ -143,10 +146,17 @@ def plan_training(
 
 
 def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
-    if not isinstance(recipe, SegmentationRecipe):
-        return count_training_images(find_dataset(recipe.dataset), data_root)
-    dataset = find_segmentation_dataset(recipe.dataset)
-    return count_training_pictures(dataset, recipe.split or dataset.train_split, data_root)
+    """As many as training will read, or where there is no data as are published."""
+    if isinstance(recipe, SegmentationRecipe):
+        dataset = find_segmentation_dataset(recipe.dataset)
+        split = recipe.split or dataset.train_split
+        published = published_pictures(dataset, split, data_root)
+    else:
+        published = published_images(find_dataset(recipe.dataset), data_root)
+    if published is not None:
+        return published
+    examples = read_training_examples(recipe, data_root)
+    return len(examples.labels if isinstance(examples, Examples) else examples)
 
 
 def _measure(

@@ -8,6 +8,7 @@ from typing import List, Optional, Sequence
 import click
 
 from rnw import __version__
+from rnw.cli.common import INTERRUPTED
 from rnw.errors import InputError, printable
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU
 
@@ -58,6 +59,8 @@ class _Commands(click.Group):
                 raise
             click.echo(f"Error: {message}", err=True)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
 
 def _explain(error: Exception) -> Optional[str]:
@@ -86,4 +89,5 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     given = sys.argv[1:] if arguments is None else list(arguments)
     end = given.index("--") if "--" in given else len(given)
     ours = sorted(given[:end], key=lambda argument: argument != "--debug")
-    _rnw(ours + given[end:], prog_name="rnw")
+    process_ends = arguments is None
+    _rnw(ours + given[end:], prog_name="rnw", obj=process_ends)

@@ -16,6 +16,7 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.files import check_free
+from rnw.locks import alone_in
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def paths(
     from rnw.analysis.subjects import find_subject, load_subject
 
     check_free(*report_files(output), overwrite=overwrite)
-    with Display() as display, exit_when_interrupted():
+    with Display() as display, exit_when_interrupted(), alone_in(output):
         if demo:
             files = (*files, *_train_demo(output / "runs", contexts, seed, display))
         subjects = [load_subject(path, contexts[0]) for path in files]

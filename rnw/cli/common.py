@@ -1,6 +1,7 @@
 """Options and output that several commands share."""
 
 import contextlib
+import functools
 import json
 import logging
 import sys
@@ -10,7 +11,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 import click
 
 from rnw.errors import InputError, printable
-from rnw.training.signals import RunStoppedError
+from rnw.training.signals import EndAtOnce, RunStoppedError
 
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 
@@ -116,6 +117,17 @@ def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
 def print_line(line: str, err: bool = False) -> None:
     """Print one line, whatever the names in it hold."""
     click.echo(printable(line), err=err)
+
+
+def ending_at_once(command: Callable) -> Callable:
+    """A command that trains, whose process signals end at once while no run takes them."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        with EndAtOnce(to_the_end=bool(click.get_current_context().find_root().obj)):
+            command(**options)
+
+    return run
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -1,18 +1,37 @@
 """`rnw predict`: what a network sees in pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import click
 
-from rnw.cli.common import FILE, device_options, json_option, print_json, protocol_options
+from rnw.cli.common import (
+    FILE,
+    device_options,
+    json_option,
+    print_json,
+    print_line,
+    protocol_options,
+)
+from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.weights.convert import read_parameters
 from rnw.weights.meaning import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from rnw.evaluation.inference import Model
-    from rnw.evaluation.segmenter import Segmenter
+    from rnw.evaluation.classification import Prediction
+    from rnw.evaluation.segmentation_pictures import SegmentedPicture
 
 
 @click.command()
@@ -39,11 +58,11 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Print the most probable classes of each of IMAGES.
+    """Print the most probable classes of each of IMAGES, files or folders of them.
 
-    With a segmentation network, IMAGES may be folders too: write a label map, an overlay with a
-    legend and the area of each class to DIR, and print the areas; the protocol is that of
-    `rnw eval-seg`.
+    With a segmentation network, write a label map, an overlay with a legend and the area of each
+    class to DIR, and print the areas; the protocol is that of `rnw eval-seg`. Pictures are taken
+    upright, one at a time; those that cannot be read are named at the end, with status 1.
     """
     contexts = make_contexts(gpus, cpus)
     segmentation = _is_segmentation(weights)
@@ -53,15 +72,27 @@ def command(
         raise click.UsageError("'-o' is for the pictures of a segmentation network")
     if not segmentation and any(given not in (None, ()) for given in protocol.values()):
         raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
+    bad: List[InputError] = []
     if segmentation:
-        from rnw.evaluation.segmenter import load_segmenter  # starts MXNet
+        from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
+        from rnw.evaluation.segmenter import load_segmenter
 
         model = load_segmenter([weights], contexts, dataset=dataset).tested_by(**protocol)
-        _segment(model, images, output, overwrite, as_json)
+        origin = _origin(model.meanings[0], model.dataset)
+        found = predict_pictures(model, images, output, overwrite=overwrite, on_bad=bad.append)
+        done = _show(found, _area_lines, origin, as_json)
+        if done and not as_json:
+            print_line(f"pictures in {output}")
     else:
-        from rnw.evaluation.classification import load_model
+        from rnw.evaluation.classification import load_model, predict  # starts MXNet
 
-        _classify(load_model(weights, contexts, dataset=dataset), images, top, as_json)
+        classifier = load_model(weights, contexts, dataset=dataset)
+        origin = _origin(classifier.meaning, classifier.dataset)
+        found = predict(classifier, images, top=top, on_bad=bad.append)
+        done = _show(found, _class_lines, origin, as_json)
+    if done and not as_json:
+        _say_origin(origin)
+    _name_bad(bad, done)
 
 
 def _is_segmentation(weights: Path) -> bool:
@@ -74,58 +105,53 @@ def _is_segmentation(weights: Path) -> bool:
     )
 
 
-def _classify(model: "Model", images: Tuple[Path, ...], top: int, as_json: bool) -> None:
-    from rnw.evaluation.classification import predict  # starts MXNet
-
-    predictions = predict(model, images, top=top)
-    if as_json:
-        rows = [_as_dict(prediction) for prediction in predictions]
-        print_json({"predictions": rows, **_origin(model.meaning, model.dataset)})
-        return
-    for prediction in predictions:
-        click.echo(prediction.image)
-        for number, name, probability in prediction.classes:
-            click.echo(f"  {probability:7.4f}  {number:4}  {name}")
-    _say_origin(model.meaning, model.dataset)
-
-
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
     """What told the network, and what is not known of its data set."""
     from rnw.data.numbered import numbering_note
 
-    return {"model": meaning and meaning.as_dict(), "note": numbering_note(dataset) or None}
+    return {"model": meaning, "note": numbering_note(dataset) or None}
 
 
-def _say_origin(meaning: Optional[Meaning], dataset: Any) -> None:
-    from rnw.data.numbered import numbering_note
-
-    for line in (str(meaning or ""), numbering_note(dataset)):
-        if line:
-            click.echo(line, err=True)
+def _say_origin(origin: Dict[str, Any]) -> None:
+    for line in origin.values():
+        if line is not None:
+            print_line(str(line), err=True)
 
 
-def _as_dict(prediction) -> dict:
-    keys = ("class", "name", "probability")
-    return {
-        "image": prediction.image,
-        "classes": [dict(zip(keys, entry)) for entry in prediction.classes],
-    }
-
-
-def _segment(
-    model: "Segmenter", images: Tuple[Path, ...], output: Path, overwrite: bool, as_json: bool
-) -> None:
-    from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
-
-    predictions = predict_pictures(model, images, output, overwrite=overwrite)
-    (meaning,) = model.meanings
-    if as_json:
-        rows = [prediction.as_dict() for prediction in predictions]
-        print_json({"predictions": rows, **_origin(meaning, model.dataset)})
-        return
+def _show(
+    predictions: Iterable[Any],
+    lines: Callable[[Any], Iterator[str]],
+    origin: Dict[str, Any],
+    as_json: bool,
+) -> int:
+    """Print each prediction as it comes, or all as one object; how many there were."""
+    done, kept = 0, []
     for prediction in predictions:
-        click.echo(prediction.image)
-        for area in prediction.areas:
-            click.echo(f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}")
-    click.echo(f"pictures in {output}")
-    _say_origin(meaning, model.dataset)
+        done += 1
+        if as_json:
+            kept.append(prediction.as_dict())
+        else:
+            for line in (prediction.image, *lines(prediction)):
+                print_line(line)
+    if kept:
+        model = origin["model"] and origin["model"].as_dict()
+        print_json({"predictions": kept, **origin, "model": model})
+    return done
+
+
+def _class_lines(prediction: "Prediction") -> Iterator[str]:
+    for number, name, probability in prediction.classes:
+        yield f"  {probability:7.4f}  {number:4}  {name}"
+
+
+def _area_lines(prediction: "SegmentedPicture") -> Iterator[str]:
+    for area in prediction.areas:
+        yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
+
+
+def _name_bad(bad: Sequence[InputError], done: int) -> None:
+    """End with status 1 if some pictures could not be read, 2 if none could."""
+    for error in bad:
+        print_line(f"Error: {error}", err=True)
+    if bad:
+        raise SystemExit(1 if done else 2)

@@ -9,6 +9,7 @@ from rnw.cli.common import (
     FILE,
     data_root_option,
     device_options,
+    ending_at_once,
     exit_when_interrupted,
     json_option,
     print_json,
@@ -16,6 +17,7 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.cli.train_cls import CLASSIFICATION
+from rnw.locks import alone_in
 from rnw.runtime import make_contexts
 
 STUDY = CLASSIFICATION._replace(default_dataset="digits")
@@ -54,6 +56,7 @@ def command() -> None:
 @data_root_option
 @device_options
 @json_option
+@ending_at_once
 def depth_width(
     budget_text: str,
     units: Tuple[str, ...],
@@ -80,7 +83,8 @@ def depth_width(
     from rnw.analysis.depth_width_report import PICTURE, as_record, as_text, save_report
 
     budget = parse_budget(budget_text, resolved)
-    with exit_when_interrupted(), Display(err=as_json) as display, show_warnings():
+    display = Display(err=as_json)
+    with exit_when_interrupted(), display, show_warnings(), alone_in(output):
         study = run_study(
             resolved,
             budget,
@@ -92,7 +96,7 @@ def depth_width(
             on_step=display.on_step,
             on_run=lambda member, run: display.on_row(f"{member}, {run}"),
         )
-    save_report(study, output)
+        save_report(study, output)
     if as_json:
         print_json(as_record(study))
         return

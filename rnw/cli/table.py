@@ -12,6 +12,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     json_option,
     print_json,
+    show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.evaluation.table_files import check_table_files
@@ -58,7 +59,7 @@ def command(
     )
 
     check_table_files(output, number, overwrite=overwrite)
-    with exit_when_interrupted(), Display(err=True) as display:
+    with exit_when_interrupted(), Display(err=True) as display, show_warnings():
         rows = fill_segmentation_table(
             number,
             weights_dir,

@@ -6,7 +6,14 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, SEED, data_root_option, device_options, show_warnings
+from rnw.cli.common import (
+    FILE,
+    SEED,
+    data_root_option,
+    device_options,
+    ending_at_once,
+    show_warnings,
+)
 from rnw.cli.display import Display
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
@@ -64,7 +71,8 @@ _OPTIONS = (
 
 
 def training_options(command: Callable) -> Callable:
-    """Add all that `run_training` takes."""
+    """Add all that `run_training` takes, and what signals do before and after the run."""
+    command = ending_at_once(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -135,14 +143,15 @@ def run_training(
     if dry_run:
         from rnw.analysis.plan import plan_training
 
-        plan = plan_training(
-            resolved,
-            contexts,
-            data_root=data_root,
-            weights=weights,
-            folder=output,
-            recompute=recompute,
-        )
+        with show_warnings():
+            plan = plan_training(
+                resolved,
+                contexts,
+                data_root=data_root,
+                weights=weights,
+                folder=output,
+                recompute=recompute,
+            )
         click.echo(f"{plan}")
         return
     from rnw.data.loader import Loading  # needs an extra

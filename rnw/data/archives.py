@@ -104,9 +104,9 @@ def extract(
 
 def _check_room(archive: Path, inside: str, part: Path) -> None:
     """Raises InputError unless what is not extracted yet fits on the disk."""
-    needed = unpacked_size(archive, inside)
     there = next(folder for folder in (part, *part.parents) if folder.exists())
     free = shutil.disk_usage(there).free
+    needed = unpacked_size(archive, inside, free)
     if needed > free:
         needed -= sum(path.lstat().st_size for path in part.rglob("*"))
     if needed > free:

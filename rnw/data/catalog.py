@@ -251,7 +251,7 @@ def read_pictures(dataset: SegmentationDataset, split: str, root: Optional[Path]
     """
     root = root or dataset.root
     listing = root / f"{split}.lst" if root else None
-    if split not in dataset.counts and not (listing and listing.is_file()):
+    if split not in dataset.counts and not (listing and listing.exists()):
         lists = f", or a list, {listing} (see README.md)" if listing else ""
         raise InputError(
             f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
@@ -272,6 +272,21 @@ def check_labels(
     raise InputError(
         f"{(root or dataset.root) / f'{split}.lst'}: line {beyond[0] + 1} has label "
         f"{labels[beyond[0]]}, expected 0 to {classes - 1}, the {classes} classes of {whose}"
+    )
+
+
+def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
+    """Raise InputError for more `classes` than data under `root` has: none could be tested there.
+
+    Data prepared for a subset is also for a network of all classes of the data set.
+    """
+    prepared = len(prepared_classes(dataset, root))
+    if classes <= (prepared or dataset.classes) or classes == dataset.classes:
+        return
+    subset = f", and is prepared for {prepared}" if prepared else ""
+    raise InputError(
+        f"{dataset.title} has {dataset.classes} classes{subset}, the recipe {classes}: a network "
+        f"of so many could not be tested; --set classes={prepared or dataset.classes}"
     )
 
 
@@ -304,26 +319,15 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
     return names if len(names) < dataset.classes else ()
 
 
-def count_training_images(dataset: Dataset, root: Optional[Path] = None) -> int:
-    """As many as the list under `root` has, or where there is none as are published.
-
-    Raises InputError for a list that cannot be read.
-    """
+def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
+    """The published number of training images, None where a list under `root` tells the number."""
     listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
-    if dataset.published is not None and not listing.is_file():
-        return dataset.published
-    return len(read_examples(dataset, dataset.train_split, root).labels)
+    return None if listing.exists() else dataset.published
 
 
-def count_training_pictures(
+def published_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
-) -> int:
-    """As many as a split has where the data set lies, or where it does not as are published.
-
-    Raises InputError when neither is to be had.
-    """
+) -> Optional[int]:
+    """The published number of pictures of a split, None where the data set is there to be read."""
     root = root or dataset.root
-    published = dataset.counts.get(split)
-    if published is not None and root is not None and not root.exists():
-        return published
-    return len(read_pictures(dataset, split, root))
+    return None if root is None or root.exists() else dataset.counts.get(split)

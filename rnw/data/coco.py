@@ -3,7 +3,6 @@
 Either year will do: 2014, which the original used, and 2017 have the same pictures.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from rnw.data.labelled import IGNORED, Pair
 from rnw.data.publication import Form, Rendering
 from rnw.errors import InputError, naming
-from rnw.files import read_regular
+from rnw.files import parse_json, read_regular
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -70,7 +69,7 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
             continue
         path = root / FOLDER / "annotations" / f"instances_{folder}.json"
         try:
-            found = _read_scenes(json.loads(read_regular(path)), classes, path)
+            found = _read_scenes(parse_json(read_regular(path)), classes, path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
         except InputError:

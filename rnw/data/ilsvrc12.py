@@ -1,12 +1,10 @@
 """ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
 
-import io
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
-
-import numpy as np
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from rnw.data.archives import read_member
+from rnw.data.matlab import read_variables
 from rnw.data.publication import AnnotationFiles, Annotations, Form, Publication
 from rnw.errors import InputError
 
@@ -62,20 +60,24 @@ class _Synset(NamedTuple):
 
 def _read_synsets(source: Path) -> List[_Synset]:
     """The low-level synsets of meta.mat: those that pictures are labelled with."""
-    from scipy.io import loadmat  # of an extra, and slow to import
-
     content = read_member(source, META)
     try:
-        rows = np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return [
-            _Synset(int(row["ILSVRC2012_ID"]), str(row["WNID"]), int(row["num_train_images"]))
-            for row in rows
-            if row["num_children"] == 0
+            _Synset(
+                row["ILSVRC2012_ID"].number(), row["WNID"].text(), row["num_train_images"].number()
+            )
+            for row in read_variables(content)["synsets"].rows()
+            if not row["num_children"].number()
         ]
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(
             f"{source}: {META} cannot be read ({error}); expected that of ILSVRC 2012"
         ) from error
+
+
+def _of_kaggle(split: str) -> Tuple[str, ...]:
+    """Where the pictures of a split lie in what Kaggle offers."""
+    return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
 
 
 ILSVRC12 = Publication(
@@ -87,7 +89,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_train.tar",
                 "1d675b47d978889d74fa0da5fadfb00e",
                 "ILSVRC2012_train",
-                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train"),
+                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train", *_of_kaggle("train")),
             ),
         ),
         "val": (
@@ -95,7 +97,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_img_val.tar",
                 "29b22e2961454d5413ddabcf34fc5622",
                 "ILSVRC2012_val",
-                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val"),
+                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val", *_of_kaggle("val")),
                 flat=True,
             ),
         ),

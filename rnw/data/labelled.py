@@ -4,10 +4,11 @@ A list has a line for each picture: its path and that of its label map, with a t
 the original's; in a list without labels, as of a test split, the path alone.
 """
 
+import io
 import os
 import re
 from pathlib import Path
-from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -60,6 +61,10 @@ class LabelledImages:
         """Whether label maps are published."""
         return all(pair.label is not None for pair in self.pairs)
 
+    def names(self) -> Iterator[str]:
+        """What the list names, in its order: each picture, and its label map where there is one."""
+        return (name for pair in self.pairs for name in pair if name is not None)
+
     def name(self, index: int) -> str:
         """Path of a picture, for messages and for the names of predictions."""
         return str(self.root / self.pairs[index].image)
@@ -102,18 +107,17 @@ def read_label(
     Raises InputError for a file that is missing or another kind of picture, as one whose format
     does not keep every value, and where its numbers have another `meaning`.
     """
+    expected = " or ".join(MODES[mode] for mode in modes)
     content = read_file(path, "a label map")
-    with open_picture(content, str(path), "a label map", LABEL_FORMATS) as image:
-        image.load()
-    if image.mode not in modes:
-        expected = " or ".join(MODES[mode] for mode in modes)
-        raise InputError(
-            f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
-            f"{image.mode}"
-        )
-    if meaning is not None:
-        meaning.check(image, path)
-    return np.array(image)
+    with open_picture(io.BytesIO(content), str(path), "a label map", LABEL_FORMATS) as image:
+        if image.mode not in modes:
+            raise InputError(
+                f"{path}: expected a label map of 8 bits, {expected}, found a picture of mode "
+                f"{image.mode}"
+            )
+        if meaning is not None:
+            meaning.check(image, path)
+        return np.array(image)
 
 
 def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:

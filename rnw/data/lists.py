@@ -149,7 +149,7 @@ def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
     data set that needs none.
     """
     path = root / f"{split}.lst"
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"{path}: no such list; {tool} makes it of the official files (see README.md); "
             f"`--dataset {embedded}` needs no data"

@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+from functools import cached_property
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabelledCrops
+from rnw.data.identity import identity
 from rnw.data.prefetch import Bad, Batch, Pictures, prepare
 from rnw.data.readers import Examples
 from rnw.data.transforms import normalize
@@ -83,6 +85,11 @@ class Loader:
         self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
         self.batches_per_epoch = self.examples // batch
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of the names and labels of the examples, in their order."""
+        return identity(self._in_memory or self._pictures.maker.images)
 
     def epoch(
         self, number: int, start: int = 0, stopped: Callable[[], bool] = never

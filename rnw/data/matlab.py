@@ -1,26 +1,169 @@
-"""Label maps in MATLAB files."""
+"""MATLAB files (versions 5 to 7), as far as data sets have them: numbers, text and structures.
 
-import io
+A file is a header and elements, each a type, a length and data. Variables are elements of type
+MATRIX, or such ones compressed; they hold elements in turn: class, shape, name, and the values.
+Everything is checked against the bytes that are there: SciPy's reader crashes at damaged files.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Callable, Container, Dict, Iterator, List, Mapping, Tuple
 
 import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import read_bytes
 
+LARGEST = 1 << 28  # bytes of a variable that is compressed
+_HEADER = 128  # bytes; the last four are the version and the order of bytes
+_ORDERS = {b"IM": "<", b"MI": ">"}
+_MATRIX, _COMPRESSED = 14, 15
+_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",  # text in UTF-8 and UTF-16
+}
+_STRUCT, _CHAR, _NUMBERS = (2,), (4,), range(6, 16)  # classes of values
 
-def read_matlab(path: Path, find: Callable[[Mapping[str, Any]], Any], largest: int) -> np.ndarray:
-    """The labels (H, W), whole numbers, that `find` takes out of a file's variables.
+Element = Tuple[int, memoryview]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value in a file, which is read when it is asked for.
+
+    All methods raise ValueError, or what `struct` and look-ups raise, for a damaged value and for
+    one of another kind.
+    """
+
+    kind: int
+    data: memoryview
+    order: str
+
+    def name(self) -> str:
+        """Of a variable; fields have none."""
+        return _text(self._parts()[2])
+
+    def numbers(self) -> np.ndarray:
+        """Numbers of the value's shape, of the type in which they are stored."""
+        return self._content(_NUMBERS).reshape(self._shape(), order="F")
+
+    def number(self) -> int:
+        """The one whole number of a value."""
+        return int(self.numbers().reshape(()))
+
+    def text(self) -> str:
+        """The text of a value, letter by letter."""
+        return "".join(map(chr, self._content(_CHAR).tolist()))
+
+    def rows(self) -> List[Dict[str, "Value"]]:
+        """The values of each structure in an array of them, by field."""
+        length, names, *elements = self._elements(_STRUCT)
+        width = int(self._array(length)[0])
+        starts = range(0, len(names[1]), width)
+        fields = [_text((0, names[1][start : start + width])) for start in starts]
+        if len(elements) != len(fields) * int(np.prod(self._shape())):
+            raise ValueError(f"{len(elements)} values in structures of {len(fields)} fields")
+        values = [Value(*element, self.order) for element in elements]
+        return [
+            dict(zip(fields, values[start : start + len(fields)]))
+            for start in range(0, len(values), len(fields))
+        ]
+
+    def _parts(self) -> List[Element]:
+        """Class, shape, name and content."""
+        if self.kind != _MATRIX:
+            raise ValueError(f"expected a value, found an element of type {self.kind}")
+        return list(_elements(self.data, self.order))
+
+    def _shape(self) -> Tuple[int, ...]:
+        shape = tuple(self._array(self._parts()[1]).tolist())
+        if min(shape) < 0:
+            raise ValueError(f"a value of shape {shape}")
+        return shape
+
+    def _elements(self, classes: Container[int]) -> List[Element]:
+        flags, _, _, *elements = self._parts()
+        found = int(self._array(flags)[0]) & 0xFF
+        if found not in classes:
+            raise ValueError(f"a value of class {found}")
+        return elements
+
+    def _content(self, classes: Container[int]) -> np.ndarray:
+        return self._array(self._elements(classes)[0])
+
+    def _array(self, element: Element) -> np.ndarray:
+        kind, data = element
+        return np.frombuffer(data, self.order + _TYPES[kind]).astype(_TYPES[kind])
+
+
+def read_variables(content: bytes) -> Dict[str, Value]:
+    """The variables of a file, by name.
+
+    Raises ValueError, or what `struct`, `zlib` and look-ups raise, for a file that is damaged or of
+    another form.
+    """
+    order = _ORDERS.get(content[126:_HEADER], "<")
+    if content[124:_HEADER] not in (b"\0\1IM", b"\1\0MI"):
+        raise ValueError("it is no MATLAB file of versions 5 to 7")
+    found = {}
+    for kind, data in _elements(memoryview(content)[_HEADER:], order):
+        if kind == _COMPRESSED:
+            ((kind, data),) = _elements(_decompress(data), order)
+        value = Value(kind, data, order)
+        found[value.name()] = value
+    return found
+
+
+def _decompress(data: memoryview) -> memoryview:
+    stream = zlib.decompressobj()
+    content = stream.decompress(data, LARGEST)
+    if not stream.eof:
+        raise ValueError(f"a variable is cut off, or has more than {LARGEST:,} bytes")
+    return memoryview(content)
+
+
+def _elements(data: memoryview, order: str) -> Iterator[Element]:
+    """Type and data of each element; those of up to four bytes are within the first eight."""
+    place = 0
+    while place < len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, place)
+        start, end = place + 8, place + 8 + size + -size % 8
+        if kind >> 16:
+            kind, size = kind & 0xFFFF, kind >> 16
+            start, end = place + 4, place + 8
+        if start + size > min(end, len(data)):
+            raise ValueError("a value is cut off")
+        yield kind, data[start : start + size]
+        place = start + size if kind == _COMPRESSED else end
+
+
+def _text(element: Element) -> str:
+    return bytes(element[1]).partition(b"\0")[0].decode()
+
+
+def read_matlab(
+    path: Path, find: Callable[[Mapping[str, Value]], Value], largest: int
+) -> np.ndarray:
+    """The labels (H, W), whole numbers, in what `find` takes out of a file's variables.
 
     Raises InputError for a file that cannot be read, for one of another form, and for labels that
     are not between 0 and `largest`.
     """
-    from scipy.io import loadmat  # of an extra, and slow to import
-
     content = read_bytes(path)
     try:
-        labels = np.asarray(find(loadmat(io.BytesIO(content))))
+        labels = find(read_variables(content)).numbers()
     except Exception as error:  # of many kinds when the file is damaged
         raise InputError(f"{path}: cannot be read as a label map: {error!r}") from error
     if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "iu":

@@ -83,16 +83,19 @@ def read_chunks(archive: Path, member: Member) -> Iterator[bytes]:
             yield chunk
 
 
-def unpacked_size(archive: Path, inside: str = "") -> int:
-    """How many bytes the files under `inside` take, or for a plain tar file hardly more than that.
+def unpacked_size(archive: Path, inside: str = "", enough: int = 0) -> int:
+    """How many bytes the files under `inside` take.
 
-    Raises InputError as `read_members`.
+    Of a plain tar file that has no more than `enough` bytes, its own size, which is no less: there
+    may be millions of files in it. Raises InputError as `read_members`.
     """
     with reading(archive), open_regular(archive) as file:
         start = file.read(_BLOCK)
-    if start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS))):
-        return sum(member.size for member in read_members(archive, inside))
-    return archive.stat().st_size
+    packed = start.startswith((_ZIP, *(signature for signature, _ in _COMPRESSED_TARS)))
+    size = archive.stat().st_size
+    if size <= enough and not packed:
+        return size
+    return sum(member.size for member in read_members(archive, inside))
 
 
 @contextlib.contextmanager

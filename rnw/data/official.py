@@ -8,6 +8,7 @@ from typing import (
     ContextManager,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
     Protocol,
@@ -23,9 +24,10 @@ from rnw.data.archives import (
     extract,
     is_checked,
 )
+from rnw.data.other_releases import find_hints
 from rnw.data.publication import Form
 from rnw.errors import InputError
-from rnw.locks import FolderLock
+from rnw.locks import alone_in
 
 Found = Optional[Tuple[Form, Path]]
 
@@ -54,8 +56,7 @@ def take_steps(preparation: Planned, on_step: Callable[[Step], ContextManager[On
 
     Raises InputError for what is missing or not as it should be, and where another process writes.
     """
-    with FolderLock(preparation.output) as lock:
-        lock.acquire()
+    with alone_in(preparation.output):
         for step in preparation.plan():  # what another process has just done is no longer to do
             with on_step(step) as on_progress:
                 step.run(on_progress)
@@ -74,6 +75,8 @@ class OfficialFiles:
 
     def __post_init__(self):
         for folder in self.folders:
+            if folder.is_file():
+                raise InputError(f"{folder}: is a file; give the folder that it is in")
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such directory; expected archives or folders in it")
 
@@ -81,7 +84,12 @@ class OfficialFiles:
         """The form in which something is there: in place, else as archive, else as folder."""
         places = [
             *((form, self.output / form.folder) for form in forms),
-            *((form, folder / form.archive) for folder in self.folders for form in forms),
+            *(
+                (form, folder / form.archive)
+                for folder in self.folders
+                for form in forms
+                if (folder / form.archive).is_file()
+            ),
             *(
                 (form, folder / name)
                 for folder in self.folders
@@ -92,11 +100,16 @@ class OfficialFiles:
         ]
         return next(((form, place) for form, place in places if place.exists()), None)
 
-    def refuse(self, missing: Sequence[str]) -> None:
-        """Raises InputError that names all that is missing, if anything is."""
+    def refuse(self, missing: Mapping[str, Sequence[str]]) -> None:
+        """Raises InputError that names all that is missing, if anything is.
+
+        missing: the archives that any of would do, by what is missing.
+        """
         if missing:
             folders = ", ".join(map(str, dict.fromkeys([*self.folders, self.output])))
-            raise InputError(f"missing in {folders}: {'; '.join(missing)}")
+            archives = dict.fromkeys(name for names in missing.values() for name in names)
+            hints = [hint for folder in self.folders for hint in find_hints(folder, archives)]
+            raise InputError(f"missing in {folders}: {'; '.join([*missing, *hints])}")
 
     def check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
         """Check the MD5 of an archive, where it is published and asked for."""

@@ -53,7 +53,7 @@ def _files(root: Path) -> Dict[str, Path]:
 
 
 def _draw(path: Path) -> np.ndarray:
-    numbers = read_matlab(path, lambda content: content["LabelMap"], ALL_NUMBERS)
+    numbers = read_matlab(path, lambda found: found["LabelMap"], ALL_NUMBERS)
     table = np.zeros(ALL_NUMBERS + 1, np.uint8)
     table[list(NUMBERS)] = np.arange(1, len(CLASSES))
     return table[numbers]

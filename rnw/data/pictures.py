@@ -4,15 +4,14 @@ What is no row of the table is never handed to Pillow, which would start other p
 """
 
 import contextlib
-import io
 import re
 import warnings
-from typing import Iterator, Sequence
+from typing import BinaryIO, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageFile
 
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 
 MAX_BYTES = (1 << 29) - 1  # of a file; that of a record in a pack, too
 MAX_PIXELS = 178_956_970  # where Pillow, as it is set by default, takes a picture for an attack
@@ -45,48 +44,50 @@ _HEAD = 1024  # bytes that tell a format
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _find_format(content: bytes, table: dict) -> str:
-    """The name in `table` of what `content` starts as, or nothing."""
-    head = content[:_HEAD]
+def _find_format(head: bytes, table: Mapping[str, bytes]) -> str:
+    """The name in `table` of what starts so, or nothing."""
     return next((name for name, start in table.items() if re.match(start, head, re.DOTALL)), "")
 
 
-def _check_format(content: bytes, formats: Sequence[str]) -> str:
-    """The format of a picture's file; raises InputError for one that is not among `formats`."""
-    found = _find_format(content, FORMATS)
+def _check_format(head: bytes, formats: Sequence[str]) -> str:
+    """The format of a file that starts so; raises InputError for one not among `formats`."""
+    found = _find_format(head, FORMATS)
     if found in formats:
         return found
     if found:
-        raise InputError(f"{found} does not keep every value; expected {', '.join(formats)}")
-    other = _find_format(content, _NOT_READ)
+        raise InputError(f"it is of format {found}, expected one of {', '.join(formats)}")
+    other = _find_format(head, _NOT_READ)
     if other:
         raise InputError(f"it is of format {other}; {REMEDY}")
-    raise InputError(f"it starts with {content[:16]!r}" if content else "it is empty")
+    raise InputError(f"it starts with {head[:16]!r}" if head else "it is empty")
 
 
 @contextlib.contextmanager
 def open_picture(
-    content: bytes, name: str, what: str = "an image", formats: Sequence[str] = tuple(FORMATS)
+    file: BinaryIO, name: str, what: str = "an image", formats: Sequence[str] = tuple(FORMATS)
 ) -> Iterator[Image.Image]:
-    """A picture's file as Pillow opens it: its header is read, its pixels are not yet.
+    """A picture as Pillow opens its file: the head is read, the pixels are not yet.
 
     Raises InputError, naming it, where it cannot be read as `what`: for another format than
     `formats`, for more than MAX_PIXELS, and for whatever Pillow raises in the block.
     """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey or class 0
+    with naming(f"{name}: cannot be read as {what}"):
+        found = _check_format(file.read(_HEAD), formats)
+        file.seek(0)
     try:
-        found = _check_format(content, formats)
-        with Image.open(io.BytesIO(content), formats=(found,)) as image:
+        with Image.open(file, formats=(found,)) as image:
             _check_pixels(image)
             yield image
+            return
+    except InputError:
+        raise
     except Image.UnidentifiedImageError:
         problem = f"a {found} file that is damaged or of an uncommon kind"
     except Image.DecompressionBombError:
         problem = f"it has more than {MAX_PIXELS:,} pixels; scale it down"
     except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
         problem = str(error) or type(error).__name__
-    else:
-        return
     raise InputError(f"{name}: cannot be read as {what}: {problem}")
 
 
@@ -99,13 +100,13 @@ def _check_pixels(image: Image.Image) -> None:
 def to_rgb(image: Image.Image) -> np.ndarray:
     """The pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
 
-    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same colour;
+    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same color;
     floating-point numbers are from 0 to 1, or to 255. Raises InputError for numbers beyond, and for
     16 bits or floating point that would become all but black: they have another range.
     """
     if not _is_deep(image):
-        return _colours(image)
-    pixels = _numbers_to_rgb(np.array(image)) if _is_numbers(image) else _colours(image)
+        return _colors(image)
+    pixels = _numbers_to_rgb(np.array(image)) if _is_numbers(image) else _colors(image)
     if pixels.max() < DIMMEST:
         raise InputError(
             f"it would be black, its brightest pixel {pixels.max()} of 255, expected at least "
@@ -115,7 +116,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def _colours(image: Image.Image) -> np.ndarray:
+def _colors(image: Image.Image) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -90,15 +90,19 @@ class Preparation:
                     return folder
         return None
 
-    def _missing(self, forms: Mapping[str, Found], annotations: Optional[Path]) -> List[str]:
-        missing = []
+    def _missing(
+        self, forms: Mapping[str, Found], annotations: Optional[Path]
+    ) -> Dict[str, List[str]]:
+        """What is missing, each with the archives that it is in."""
+        missing = {}
         for split, found in forms.items():
             if found is None:
-                known = names_of(self.publication.forms[split])
-                missing.append(f"the pictures of {split} ({known})")
+                known = self.publication.forms[split]
+                pictures = f"the pictures of {split} ({names_of(known)})"
+                missing[pictures] = [form.archive for form in known]
             elif annotations is None and _is_flat(*found):
                 archive = self.publication.annotations.archive
-                missing.append(f"{archive}, which tells the classes of {found[1]}")
+                missing[f"{archive}, which tells the classes of {found[1]}"] = [archive]
         return missing
 
     def _annotations(self, source: Path) -> Annotations:

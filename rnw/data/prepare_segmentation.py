@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from rnw.data import ade20k, cityscapes, pascal_context, voc
 from rnw.data.archives import OnProgress
@@ -28,9 +27,10 @@ from rnw.data.labelled import (
 )
 from rnw.data.listing import ADVICE
 from rnw.data.official import OfficialFiles, Step, names_of
+from rnw.data.pictures import open_picture
 from rnw.data.publication import LabelledSplit, Rendering
 from rnw.errors import InputError
-from rnw.files import remove_parts
+from rnw.files import open_regular, remove_parts
 
 Result = TypeVar("Result")
 
@@ -67,8 +67,8 @@ class SegmentationPreparation:
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         splits = [s for s in self._wanted(files) if self.overwrite or not self._list(s).exists()]
         parts = {forms: None for split in splits for forms in self.publication[split].parts}
-        missing = [names_of(forms) for forms in parts if files.find(forms) is None]
-        files.refuse(missing)
+        missing = [forms for forms in parts if files.find(forms) is None]
+        files.refuse({names_of(forms): [form.archive for form in forms] for forms in missing})
         steps = [step for forms in parts for step in files.obtain(*files.find(forms))]
         for split in splits:
             for rendering in self.publication[split].renderings:
@@ -179,7 +179,7 @@ def _for_each(
 def _picture_size(path: Path) -> Tuple[int, int]:
     """Width and height, from its first bytes; raises InputError for what is no picture."""
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, open_picture(file, str(path)) as image:
             return image.size
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        raise InputError(f"{path}: cannot be read as an image: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error

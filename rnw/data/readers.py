@@ -1,8 +1,9 @@
 """Decoding: image files, lists and packs of them, and data sets that fit into memory."""
 
+import io
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, NamedTuple, Sequence, Union
 
 import numpy as np
 from PIL import Image
@@ -11,20 +12,12 @@ from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
 from rnw.data.pictures import MAX_BYTES, grey_to_rgb, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
-from rnw.errors import InputError
+from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_regular
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 HELD_OUT_EVERY = 5  # every fifth digit is a test digit
-
-
-class Examples(NamedTuple):
-    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
 
 # What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
 _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
@@ -36,6 +29,13 @@ _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
+
+
+class Examples(NamedTuple):
+    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
 
 
 def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
@@ -63,8 +63,9 @@ def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
     naming it, for what is no image, is too large, or has numbers of another range than `to_rgb`
     takes.
     """
-    with open_picture(content, name) as image:
-        pixels = to_rgb(image)
+    with open_picture(io.BytesIO(content), name) as image:
+        with naming(f"{name}: cannot be read as an image"):
+            pixels = to_rgb(image)
         turn = _UPRIGHT.get(_orientation(image)) if upright else None
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
@@ -127,6 +128,10 @@ class ImageList:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def names(self) -> Iterable[Union[str, bytes]]:
+        """What the list names, in its order."""
+        return self._paths
+
     def name(self, index: int) -> str:
         """Path of a picture, for messages."""
         return str(self.root / os.fsdecode(self._paths[index]))
@@ -145,7 +150,7 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
     path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)
     pack = pack_file(path)
-    if index_file(pack).is_file():
+    if index_file(pack).exists():
         check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)

@@ -9,7 +9,7 @@ file for `md5sum -c` tells of which list it was packed.
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Iterator, List, Optional
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, Iterator, List, Optional
 
 import numpy as np
 
@@ -99,6 +99,10 @@ class PackedImages:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def names(self) -> Iterable[bytes]:
+        """What the list names, in its order."""
+        return self._listing.paths
 
     def name(self, index: int) -> str:
         """Pack and path of a picture, for messages."""

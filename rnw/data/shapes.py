@@ -6,7 +6,7 @@ segment them.
 
 import io
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, Iterator, Tuple
 
 import numpy as np
 from PIL import Image
@@ -37,6 +37,9 @@ class Shapes:
 
     def __len__(self) -> int:
         return self._count
+
+    def names(self) -> Iterator[str]:
+        return map(self.name, range(self._count))
 
     def name(self, index: int) -> str:
         return f"shapes/{self._seed}-{index:04d}.png"

@@ -99,7 +99,7 @@ def _sbd_files(root: Path) -> Dict[str, Path]:
 
 def _draw_sbd(path: Path) -> np.ndarray:
     largest = len(CLASSES) - 1
-    labels = read_matlab(path, lambda content: content["GTcls"][0, 0]["Segmentation"], largest)
+    labels = read_matlab(path, lambda found: found["GTcls"].rows()[0]["Segmentation"], largest)
     return labels.astype(np.uint8)
 
 

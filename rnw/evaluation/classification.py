@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -14,7 +14,6 @@ from rnw.data.catalog import (
     read_examples,
 )
 from rnw.data.numbered import dataset_or_numbered, numbering_note
-from rnw.data.readers import check_aspect, read_image
 from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.baselines import (
@@ -25,7 +24,8 @@ from rnw.evaluation.baselines import (
     load_baseline,
 )
 from rnw.evaluation.inference import Model, picture_reader, predict_batches
-from rnw.evaluation.predictions import Kept, fingerprint
+from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
+from rnw.evaluation.predictions import Kept, fingerprint, make_folder_to_keep
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.scores import (
     Accuracy,
@@ -38,6 +38,7 @@ from rnw.evaluation.scores import (
 )
 from rnw.evaluation.submission import check_predictions_file, find_numbering, write_predictions
 from rnw.files import PathLike, md5
+from rnw.locks import alone_in
 from rnw.networks.classifier import Network
 from rnw.weights import load_with_meaning
 from rnw.weights.inference import optimize
@@ -115,6 +116,11 @@ class Prediction(NamedTuple):
 
     image: str
     classes: List[Tuple[int, str, float]]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        keys = ("class", "name", "probability")
+        return {"image": self.image, "classes": [dict(zip(keys, entry)) for entry in self.classes]}
 
 
 def load_model(
@@ -203,7 +209,8 @@ def evaluate(
     overwrite: compute kept predictions anew and replace saved ones.
 
     Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, and predictions kept of another evaluation or damaged ones.
+    labels that it does not know, for predictions kept of another evaluation or damaged ones, and
+    where another process keeps them.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -218,8 +225,11 @@ def evaluate(
     if save is not None:
         root = data_root or dataset.root or Path()
         numbering = find_numbering(dataset, root, devkit, own or None)
-    kept = _open_kept(model, examples, predictions, overwrite)
-    _fill(model, examples, kept, batch, on_batch)
+    if predictions is not None:
+        make_folder_to_keep(predictions)
+    with alone_in(predictions):
+        kept = _open_kept(model, examples, predictions, overwrite)
+        _fill(model, examples, kept, batch, on_batch)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
@@ -349,20 +359,19 @@ def make_validator(
     return validate
 
 
-def predict(model: Model, paths: Sequence[PathLike], *, top: int = 5) -> List[Prediction]:
-    """The `top` most probable classes of each image file.
+def predict(
+    model: Model, paths: Sequence[PathLike], *, top: int = 5, on_bad: OnBad = stop_at
+) -> Iterator[Prediction]:
+    """The `top` most probable classes of each image file, and of those in folders, one by one.
 
-    Raises InputError for a file that is missing, no image, or too long and thin a one, before any
-    is classified.
+    `on_bad` as for `read_photographs`. Raises InputError for a folder without images.
     """
-    images = [check_aspect(read_image(path), str(path)) for path in paths]
     names = _names(model)
-    probabilities = _average_scales(model, images.__getitem__, len(images), batch=1)
-    predictions = []
-    for path, row, best in zip(paths, probabilities, top_classes(probabilities, top)):
+    for path, image in read_photographs(find_images(paths), on_bad):
+        probabilities = _average_scales(model, [image].__getitem__, images=1, batch=1)
+        (row,), (best,) = probabilities, top_classes(probabilities, top)
         classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
-        predictions.append(Prediction(str(path), classes))
-    return predictions
+        yield Prediction(str(path), classes)
 
 
 def _names(model: Model) -> Sequence[str]:

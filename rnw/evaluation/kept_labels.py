@@ -10,6 +10,7 @@ from PIL import Image
 from rnw.data.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labelled import IGNORED, read_label
+from rnw.data.pictures import open_picture
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.score_maps import Size
@@ -131,11 +132,8 @@ def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
 
 def picture_size(examples: Any, index: int) -> Size:
     """(height, width) of a picture, from its header; raises InputError when it cannot be read."""
-    try:
-        with Image.open(io.BytesIO(examples.read(index))) as image:
-            return image.size[::-1]
-    except Image.UnidentifiedImageError:
-        raise InputError(f"{examples.name(index)}: cannot be read as an image") from None
+    with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
+        return image.size[::-1]
 
 
 def read_origin(folder: Path) -> Dict[str, Any]:

@@ -16,13 +16,12 @@ from rnw.data.members import DAMAGED
 from rnw.data.readers import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
-from rnw.files import open_regular
+from rnw.files import open_regular, parse_json
 from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
-DAMAGED_ARRAYS = (  # what NumPy and JSON raise of files that are none of theirs
-    *(OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError),
-)
+# what NumPy and JSON raise of files that are none of theirs
+DAMAGED_ARRAYS = (OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError)
 ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
@@ -47,8 +46,6 @@ class Kept:
         self._origin = {key: str(value) for key, value in origin.items()}
         self._parts: List[np.ndarray] = []
         self._saved_at = time.monotonic()
-        if path is not None:
-            _make_folder(path.parent)
         if path is not None and path.exists() and not overwrite:
             self._parts.append(_read(path, self._origin, shape))
         self.done = self._saved = sum(map(len, self._parts))
@@ -78,8 +75,11 @@ class Kept:
         self._saved_at = time.monotonic()
 
 
-def _make_folder(folder: Path) -> None:
-    """Find out before anything is computed whether predictions can be kept there."""
+def make_folder_to_keep(folder: Path) -> None:
+    """Find out before anything is computed whether predictions can be kept there.
+
+    Raises InputError when they cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -93,7 +93,7 @@ def _make_folder(folder: Path) -> None:
 
 def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndarray:
     with _reading(path), open_regular(path) as file, np.load(file) as arrays:
-        probabilities, found = arrays["probabilities"], dict(json.loads(str(arrays["origin"])))
+        probabilities, found = arrays["probabilities"], dict(parse_json(str(arrays["origin"])))
     check_origin(path, found, origin, "choose another folder with --predictions")
     with _reading(path):
         _check_probabilities(probabilities, *shape)

@@ -22,6 +22,7 @@ from rnw.evaluation.segmenter import (
     released_protocol,
 )
 from rnw.files import md5
+from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
 from rnw.weights.released import published_of
 
@@ -106,7 +107,7 @@ def evaluate(
 
     Raises InputError when data is missing, naming it, for labels that do not fit or of which no
     pixel is judged, for predictions kept of another evaluation or damaged, and before any is kept
-    for pictures of one name.
+    for pictures of one name or where another process keeps them.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -122,10 +123,12 @@ def evaluate(
     if predictions is not None:
         _check_apart(predictions, examples)
     names = picture_names(examples) if predictions else [""] * len(examples)
-    kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
-    confusion = _label_all(model, examples, names, kept, on_picture)
-    if confusion:
-        confusion.check_judged(examples.label_name(0))
+    with alone_in(predictions):
+        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        confusion = _label_all(model, examples, names, kept, on_picture)
+        if confusion:
+            confusion.check_judged(examples.label_name(0))
+        official_found = _score_officially(kept, names, examples) if official else None
     return SegmentationEvaluation(
         dataset.name,
         split,
@@ -134,7 +137,7 @@ def evaluate(
         dataset.class_names,
         confusion,
         _published(model),
-        _score_officially(kept, names, examples) if official else None,
+        official_found,
         model.meanings,
         numbering_note(dataset),
     )

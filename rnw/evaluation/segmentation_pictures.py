@@ -7,13 +7,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rnw.data.catalog import SegmentationDataset
-from rnw.data.readers import read_image
+from rnw.data.pictures import open_picture
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import palette_image
+from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.segmenter import Segmenter
-from rnw.files import PathLike, atomic_write, check_free, write_json
+from rnw.files import PathLike, atomic_write, check_free, open_regular, write_json
+from rnw.locks import alone_in
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
 OPACITY = 0.55  # of the colours over the photograph
 LINES = 32  # of the legend, in the height of a picture
@@ -44,42 +45,29 @@ class SegmentedPicture(NamedTuple):
         return {**self._asdict(), "areas": classes}
 
 
-def find_images(paths: Sequence[PathLike]) -> List[Path]:
-    """Image files, and in the place of a folder those in it, in the order of their names.
-
-    Raises InputError for a folder without any.
-    """
-    found: List[Path] = []
-    for path in map(Path, paths):
-        inside = sorted(p for p in path.glob("*") if _is_image(p))
-        if path.is_dir() and not inside:
-            raise InputError(f"{path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})")
-        found += inside if path.is_dir() else [path]
-    return found
-
-
-def _is_image(path: Path) -> bool:
-    """By its name; a link to nothing counts, so that it is named."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
-
-
 def predict_pictures(
-    model: Segmenter, paths: Sequence[PathLike], output: Path, *, overwrite: bool = False
+    model: Segmenter,
+    paths: Sequence[PathLike],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    on_bad: OnBad = stop_at,
 ) -> Iterator[SegmentedPicture]:
-    """Segment image files and write for each what is seen, into the folder `output`.
+    """Segment image files, and those in folders, and write for each what is seen, into `output`.
 
     `NAME.png` are the labels in the numbers and colours of the data set, `NAME_overlay.png` shows
-    them over the photograph with a legend, `NAME.json` holds the area of each class.
+    them over the photograph with a legend, `NAME.json` holds the area of each class. They have the
+    size of the photograph as it is seen, upright.
 
-    Raises InputError before any is segmented for a file that is no image, for two of one name, for
-    what was written before, unless `overwrite` replaces it, and for a photograph in its place.
+    `on_bad` as for `read_photographs`. Raises InputError before any is segmented for two of one
+    name, for what was written before, unless `overwrite` replaces it, for a photograph in its
+    place, and where another process writes.
     """
     images = find_images(paths)
-    _check_outputs(images, output, overwrite)
-    for path in images:
-        read_image(path)
-    for path in images:
-        yield _predict(model, path, output)
+    with alone_in(output):
+        _check_outputs(images, output, overwrite)
+        for path, image in read_photographs(images, on_bad):
+            yield _predict(model, path, image, output)
 
 
 def _outputs(path: Path, output: Path) -> List[Path]:
@@ -122,14 +110,13 @@ def _inode(path: Path) -> Tuple[int, int]:
 
 def _has_palette(path: Path) -> bool:
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, open_picture(file, str(path)) as image:
             return image.mode == "P"
-    except OSError:
+    except (OSError, InputError):
         return False
 
 
-def _predict(model: Segmenter, path: Path, output: Path) -> SegmentedPicture:
-    image = read_image(path)
+def _predict(model: Segmenter, path: Path, image: np.ndarray, output: Path) -> SegmentedPicture:
     labels = model.segment(image)
     found = SegmentedPicture(str(path), *labels.shape, measure_areas(labels, model.dataset))
     pictures = {

@@ -16,6 +16,7 @@ from PIL import Image
 
 from rnw.data.catalog import SegmentationDataset, read_pictures
 from rnw.data.members import DAMAGED
+from rnw.data.pictures import open_picture
 from rnw.errors import InputError
 from rnw.evaluation.kept_labels import (
     LABELS,
@@ -27,7 +28,7 @@ from rnw.evaluation.kept_labels import (
     read_kept,
 )
 from rnw.evaluation.score_maps import Size
-from rnw.files import atomic_write, check_free
+from rnw.files import atomic_write, check_free, read_bytes
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
@@ -111,7 +112,7 @@ def _content(
 ) -> bytes:
     classes = read_kept(predictions, name, dataset)
     if form.palette:
-        return labels_file(predictions, name).read_bytes()
+        return read_bytes(labels_file(predictions, name))
     buffer = io.BytesIO()
     Image.fromarray(label_numbers(dataset)[classes]).save(buffer, "png")
     return buffer.getvalue()
@@ -196,7 +197,7 @@ def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
 def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            yield file.relative_to(path).as_posix(), file.read_bytes()
+            yield file.relative_to(path).as_posix(), read_bytes(file)
 
 
 def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
@@ -216,13 +217,10 @@ def _check_picture(
     name: str, content: bytes, size: Size, dataset: SegmentationDataset
 ) -> Iterator[str]:
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_picture(io.BytesIO(content), name, formats=("PNG",)) as image:
             image.load()
-    except Image.UnidentifiedImageError:
-        yield f"{name}: cannot be read as an image"
-        return
-    except Exception as error:  # Pillow raises whatever its parsers meet in damaged files
-        yield f"{name}: cannot be read as an image: {error}"
+    except InputError as error:
+        yield str(error)
         return
     if image.size != size[::-1]:
         yield f"{name}: {image.width}x{image.height} pixels, expected {size[1]}x{size[0]}"

@@ -6,7 +6,6 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from rnw.errors import InputError
 from rnw.files import make_folder, write_json, write_text, writing
 from rnw.networks.classifier import Network
-from rnw.networks.symbols import to_json
 from rnw.training.metrics import best_file, find_event_files
 from rnw.training.state import state_file
 from rnw.weights import save_params
@@ -28,12 +27,14 @@ class Checkpointing(NamedTuple):
 EACH_EPOCH = Checkpointing()
 
 
-def save_checkpoint(net: Network, label: ModelLabel, folder: Path, epoch: int) -> Path:
+def save_checkpoint(net: Network, graph: str, label: ModelLabel, folder: Path, epoch: int) -> Path:
     """Write `<label>_ep-NNNN.params` and `<label>_ep-symbol.json`; the path of the former.
+
+    graph: what `rnw.networks.symbols.to_json` gives for `net`.
 
     `mx.model.load_checkpoint(f"{folder}/{label}_ep", epoch)` reads them.
     """
-    write_text(folder / label.symbol_file, to_json(net))
+    write_text(folder / label.symbol_file, graph)
     path = folder / label.params_file(epoch)
     save_params(net, path)
     return path
@@ -66,6 +67,17 @@ def save_best(label: ModelLabel, folder: Path, best: Dict[str, Any]) -> None:
     """Write `<label>.best.json`: the best epoch, the name of its checkpoint, and its scores."""
     record = {"epoch": best["epoch"], "file": label.params_file(best["epoch"]), **best}
     write_json(best_file(label, folder), record)
+
+
+def check_nothing_to_resume(label: ModelLabel, folder: Path) -> None:
+    """Raise InputError for checkpoints without the state from which their run could go on."""
+    kept = find_checkpoints(label, folder)
+    if kept:
+        raise InputError(
+            f"{folder}: holds weights of {label}, but no state to resume from: "
+            f"{state_file(label, folder).name} is not there; put it back, or start a new run from "
+            f"the last weights (--weights {kept[-1]} --output DIR, without --resume)"
+        )
 
 
 def claim_folder(label: ModelLabel, folder: Path, overwrite: bool) -> None:

@@ -59,7 +59,7 @@ class Pulse:
     """
 
     def __init__(self):
-        self._steps = os.memfd_create("steps") if _PROC.exists() else None
+        self._steps = os.memfd_create("steps") if hasattr(os, "memfd_create") else None
         self.variables = {} if self._steps is None else {STEPS: _path(self._steps)}
         self._first = self._told = self._last_told()
         self._computed = self._looked = self._stepped = time.monotonic()

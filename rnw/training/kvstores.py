@@ -6,7 +6,7 @@ lives with the workers and any optimizer can be resumed exactly. Asynchronous se
 
 import os
 import time
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -22,6 +22,31 @@ POLL_SECONDS = 0.05
 # Keys beyond the place of any parameter. Those from STATISTICS on are sums over the workers.
 FIRST_WORKERS, STATISTICS, SCORES = range(1_000_000, 1_000_003)
 SLOTS = 16  # numbers under SCORES: those of a step, and what is agreed on
+
+
+class _Updater:
+    """Passes calls on to `update`, from where exceptions are lost: MXNet's call into Python.
+
+    `check` raises what was lost since the last `expect`.
+    """
+
+    def __init__(self, update: Callable[..., None]):
+        self._update = update
+        self._cause: Optional[BaseException] = None
+
+    def __call__(self, *arguments: Any) -> None:
+        try:
+            self._update(*arguments)
+            self._cause = None
+        except BaseException as error:
+            self._cause = error
+
+    def expect(self) -> None:
+        self._cause = RuntimeError("an exception cut the update of a parameter and was lost")
+
+    def check(self) -> None:
+        if self._cause is not None:
+            raise self._cause
 
 
 class Local:
@@ -43,16 +68,22 @@ class Local:
 
     def start(self, parameters: Sequence[mx.gluon.Parameter], updater: Any) -> None:
         """Take over the values of `parameters`, whose keys are their places."""
-        self._kvstore._set_updater(updater)
+        self._updater = _Updater(updater)
+        self._kvstore._set_updater(self._updater)
         for key, parameter in enumerate(parameters):
             self._kvstore.init(key, parameter.list_data()[0])
 
     def update(self, key: int, parameter: mx.gluon.Parameter) -> None:
-        """Change the parameter on all devices by its gradients on all devices."""
+        """Change the parameter on all devices by its gradients on all devices.
+
+        Raises what the updater raises; nothing of such a step may be kept.
+        """
         self._apply(key, parameter, parameter.list_grad())
 
     def _apply(self, key: int, parameter: mx.gluon.Parameter, gradients: Sequence[Any]) -> None:
+        self._updater.expect()
         self._kvstore.push(key, gradients, priority=-key)
+        self._updater.check()
         self._kvstore.pull(key, parameter.list_data(), priority=-key)
 
     def agrees(self, values: Sequence[float]) -> bool:

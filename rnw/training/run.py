@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -12,29 +13,24 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.catalog import (
-    check_label_maps,
-    find_dataset,
-    find_segmentation_dataset,
-    read_examples,
-    read_pictures,
-)
 from rnw.data.crops import Cropping
 from rnw.data.loader import BY_PROCESSES, Loader, Loading
-from rnw.data.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.files import GrowingFile, remove_parts, write_text
 from rnw.locks import FolderLock
 from rnw.networks.classifier import Network
+from rnw.networks.symbols import to_json
 from rnw.training.checkpoints import (
     EACH_EPOCH,
     Checkpointing,
+    check_nothing_to_resume,
     claim_folder,
     find_checkpoints,
     prune_checkpoints,
     save_best,
     save_checkpoint,
 )
+from rnw.training.examples import read_training_examples
 from rnw.training.heartbeat import report_step
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local, open_kvstore
@@ -50,9 +46,9 @@ from rnw.training.recipes import (
     starting_weights,
 )
 from rnw.training.schedules import make_schedule
-from rnw.training.scoring import picture_scores, pixel_scores
+from rnw.training.scoring import PICTURE_SCORES, PIXEL_SCORES, picture_scores, pixel_scores
 from rnw.training.signals import RunStoppedError, StopRequest
-from rnw.training.state import Position, State, find_state, save_state, state_file
+from rnw.training.state import Bounds, Position, State, find_state, save_state, state_file
 from rnw.training.trainer import (
     DeviceOutput,
     Trainer,
@@ -110,10 +106,12 @@ def train(
     validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
-    batch, a folder that holds an earlier run or is another's at the time, a state of other
-    settings, weights of another network, a loss that is not finite, metrics that cannot be read, a
-    disk that is full, and a package that is missing, and see `open_kvstore`.
-    Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives.
+    batch, a number of classes that is not the data set's, a folder that holds an earlier run or is
+    another's at the time, a state that is missing beside weights, damaged, or of other settings or
+    another list of pictures, weights of another network, a loss that is not finite, metrics that
+    cannot be read, a disk that is full, and a package that is missing, and see `open_kvstore`.
+    Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives. A second one does what it
+    does elsewhere (see `rnw.training.signals`); nothing of a step that it cuts is saved.
     """
     kvstore = open_kvstore(recipe.kvstore)
     first = kvstore.rank == 0
@@ -123,6 +121,8 @@ def train(
     with lock if first else contextlib.nullcontext():
         metrics = open_metrics(folder, label, tensorboard=tensorboard) if first else Metrics([])
         state = find_state(label, folder) if resume else None
+        if resume and state is None and not overwrite:
+            check_nothing_to_resume(label, folder)
         weights = starting_weights(recipe, weights, folder) if state is None else None
         loader = _loader(recipe, seed, data_root, (kvstore.rank, kvstore.workers), loading)
         run = _Run(
@@ -131,7 +131,7 @@ def train(
         if first:
             run.validation = validation
             run.on_step, run.on_epoch, run.on_validation = on_step, on_epoch, on_validation
-        _check_all_alike(kvstore, state, folder, len(contexts), seed)
+        _check_all_alike(kvstore, state, folder, len(contexts), seed, loader.identity)
         if state is not None:
             state.check_settings(run.settings)
         run.initialize()
@@ -185,6 +185,7 @@ class _Run:
             "seed": self.seed,
             "decoder": self.loader.decoder,
             "images": self.loader.examples,
+            "digest of the list": self.loader.identity,
         }
         del self.settings["kvstore"]  # how the devices are spread over machines may change
         self.epoch = 0
@@ -199,6 +200,7 @@ class _Run:
     def prepare(self, state: Optional[State], recompute: bool) -> None:
         """Make the trainer, at its beginning or where `state` stands."""
         if state is not None:
+            state.check_content(self.net, self.settings["devices"], self._bounds())
             state.restore_network(self.net, self.kvstore.rank)
             position = state.position
             self.epoch, self.history, self.best = position.epoch, position.history, position.best
@@ -212,6 +214,14 @@ class _Run:
         )
         if state is not None:
             state.restore_momentum(self.net, self.trainer)
+
+    def _bounds(self) -> Bounds:
+        return Bounds(
+            self.recipe.epochs,
+            self.loader.batches_per_epoch,
+            PIXEL_SCORES if self.net.config.segmentation else PICTURE_SCORES,
+            self.validation and self.validation.best_by,
+        )
 
     @property
     def step(self) -> int:
@@ -279,8 +289,16 @@ class _Run:
         """Where it is; it is written again if a run that had ended is resumed without it."""
         path = self.folder / self.label.params_file(self.epoch)
         if self.kvstore.rank == 0 and not path.exists():
-            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+            self._save_checkpoint()
         return path
+
+    @cached_property
+    def _graph(self) -> str:
+        """Made once, since MXNet loses the memory of the text: twice 94 KB for a small network."""
+        return to_json(self.net)
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(self.net, self._graph, self.label, self.folder, self.epoch)
 
     def _train_epoch(self) -> None:
         """Scores of a step are read after the next one is under way, unless it saves."""
@@ -363,7 +381,7 @@ class _Run:
         self.trainer.average_statistics()
         self.epoch, self.history = self.epoch + 1, []
         if self.kvstore.rank == 0:
-            save_checkpoint(self.net, self.label, self.folder, self.epoch)
+            self._save_checkpoint()
         self.metrics.epoch(progress)
         validated = self._validate()
         self._save_state()
@@ -408,39 +426,24 @@ class _Run:
 
 
 def _check_all_alike(
-    kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int
+    kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int, pictures: str
 ) -> None:
     position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
-    if not kvstore.agrees([*position, devices, seed]):
+    if not kvstore.agrees([*position, devices, seed, float(int(pictures, 16))]):
         raise InputError(
-            f"{folder}: worker {kvstore.rank} has another --seed or number of devices than the "
-            "others, or finds another state there: give all of them the same command and an "
-            "--output that all machines see"
+            f"{folder}: worker {kvstore.rank} has another --seed, number of devices or list "
+            "of pictures than the others, or finds another state there: give all of them the same "
+            "command and data, and an --output that all machines see"
         )
 
 
 def _loader(
     recipe: Recipe, seed: int, data_root: Optional[Path], part: Tuple[int, int], loading: Loading
 ) -> Loader:
-    size = input_size(recipe)
+    examples, size = read_training_examples(recipe, data_root), input_size(recipe)
     cropping: Optional[Cropping] = None
     if isinstance(recipe, SegmentationRecipe):
-        dataset = find_segmentation_dataset(recipe.dataset)
-        examples = read_pictures(dataset, recipe.split or dataset.train_split, data_root)
-        if dataset.classes > recipe.classes:
-            raise InputError(
-                f"{dataset.title} has {dataset.classes} classes, the recipe {recipe.classes}"
-            )
-        check_label_maps(dataset, examples)
         cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
-    else:
-        dataset = find_dataset(recipe.dataset)
-        split = dataset.train_split
-        examples = read_examples(dataset, split, data_root)
-        labels = match_labels(
-            dataset, split, data_root, examples.labels, recipe.classes, "the recipe"
-        )
-        examples = with_labels(examples, labels)
     return Loader(examples, recipe.batch, seed, part, size=size, cropping=cropping, loading=loading)
 
 

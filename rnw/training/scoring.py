@@ -12,25 +12,30 @@ from rnw.data.labelled import IGNORED
 from rnw.training.progress import Scores
 from rnw.training.trainer import DeviceOutput
 
+PICTURE_SCORES = ("loss", "top-1", "top-5")
+PIXEL_SCORES = ("loss", "accuracy")
+
 
 def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
     """Cross-entropy, top-1 and top-5 accuracy of classified pictures."""
     classes = outputs[0].probabilities.shape[1]
-    metrics = {
-        "loss": (mx.metric.CrossEntropy(), 1),
-        "top-1": (mx.metric.Accuracy(), 100),
-        "top-5": (mx.metric.TopKAccuracy(top_k=min(5, classes)), 100),
-    }
-    for metric, _ in metrics.values():
+    metrics = (
+        (mx.metric.CrossEntropy(), 1),
+        (mx.metric.Accuracy(), 100),
+        (mx.metric.TopKAccuracy(top_k=min(5, classes)), 100),
+    )
+    for metric, _ in metrics:
         metric.update([o.labels for o in outputs], [o.probabilities for o in outputs])
-    return {name: unit * float(metric.get()[1]) for name, (metric, unit) in metrics.items()}
+    values = (unit * float(metric.get()[1]) for metric, unit in metrics)
+    return dict(zip(PICTURE_SCORES, values))
 
 
 def pixel_scores(outputs: Sequence[DeviceOutput]) -> Scores:
     """Cross-entropy and accuracy over the labels that are not ignored; 0 when all are."""
     sums = [_pixel_sums(output) for output in outputs]  # of all devices, before waiting for one
     count, loss, hits = np.sum([total.asnumpy() for total in sums], axis=0, dtype=np.float64)
-    return {"loss": float(loss / max(count, 1)), "accuracy": float(100 * hits / max(count, 1))}
+    values = (loss / max(count, 1), 100 * hits / max(count, 1))
+    return dict(zip(PIXEL_SCORES, map(float, values)))
 
 
 def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:

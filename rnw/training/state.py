@@ -1,24 +1,28 @@
 """All that the next step of a run depends on, in one file: `<label>.state`.
 
 The file is replaced as a whole, so that a run which is killed at any moment, also while it saves,
-goes on from the last complete one.
+goes on from the last complete one. A checksum tells a damaged one, and nothing of that is used.
 """
 
+import contextlib
 import json
+import math
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
 
 from rnw.errors import InputError
+from rnw.files import parse_json
 from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
+from rnw.training.sealed import read_sealed, write_sealed
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights.labels import ModelLabel
-from rnw.weights.ndarray_file import read_arrays, write_arrays
 
 _POSITION = "position"
+_MOMENTUM = "momentum:"
 
 
 class Position(NamedTuple):
@@ -35,6 +39,19 @@ class Position(NamedTuple):
     best: Optional[Dict[str, Any]] = None
 
 
+class Bounds(NamedTuple):
+    """What a position of a run is within.
+
+    `scores` are the names of those of a step; `best_by` is the one by which epochs are compared, if
+    they are validated.
+    """
+
+    epochs: int
+    steps: int
+    scores: Sequence[str]
+    best_by: Optional[str] = None
+
+
 def state_file(label: ModelLabel, folder: Path) -> Path:
     """Where the state of the run `label` in `folder` is kept."""
     return folder / f"{label}.state"
@@ -49,8 +66,7 @@ def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -
     statistics = trainer.statistics()
     if trainer.kvstore.rank:
         return
-    text = np.frombuffer(json.dumps(position).encode(), np.uint8)
-    arrays = {_POSITION: text}
+    arrays = {_POSITION: np.frombuffer(json.dumps(position).encode(), np.uint8)}
     for name, parameter in net.collect_params().items():
         aux = parameter_kind(name) == "aux"
         copies = statistics[name] if aux else [parameter.list_data()[0].asnumpy()]
@@ -59,27 +75,43 @@ def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -
     for key, parameter in enumerate(trained_parameters(net)):
         momentum = trainer.updater.states.get(key)
         if momentum is not None:
-            arrays[f"momentum:{parameter.name}"] = momentum.asnumpy()
-    write_arrays(path, arrays)
+            arrays[f"{_MOMENTUM}{parameter.name}"] = momentum.asnumpy()
+    write_sealed(path, arrays)
 
 
 class State:
-    """A state file that was read; `position` is where it stands."""
+    """A state file that was read; `position` is where it stands.
+
+    Raises InputError for a file that is damaged or something else.
+    """
 
     def __init__(self, path: Path):
         self._path = path
+        with self._refusing():
+            self._arrays = read_sealed(path)
+            if _POSITION not in self._arrays:
+                raise InputError("it says nothing of a position")
+            self.position = _read_position(self._arrays.pop(_POSITION))
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
         try:
-            self._arrays = read_arrays(path)
-            self.position = Position(*json.loads(self._arrays[_POSITION].tobytes()))
-        except (InputError, KeyError, TypeError, ValueError) as error:
+            yield
+        except InputError as error:
             raise InputError(
-                f"{path}: is damaged, or no state of a run ({error}): start another run from the "
-                "last weights beside it (--weights FILE --output DIR)"
+                f"{self._path}: is damaged, or no state of a run ({error}): start another run from "
+                "the last weights beside it (--weights FILE --output DIR)"
             ) from error
 
     def check_settings(self, settings: Dict[str, Any]) -> None:
         """Raise InputError that names what differs from the run that is to be resumed."""
         check_same_settings(self._path, self.position.settings, settings)
+
+    def check_content(self, net: Network, devices: int, bounds: Bounds) -> None:
+        """Raise InputError for what no run of `net` on so many devices, of all workers, left."""
+        with self._refusing():
+            _check_bounds(self.position, bounds)
+            _check_arrays(self._arrays, net, devices)
 
     def restore_network(self, net: Network, rank: int = 0) -> None:
         """Set weights and the moving averages of each device of the worker `rank`."""
@@ -92,10 +124,78 @@ class State:
     def restore_momentum(self, net: Network, trainer: Trainer) -> None:
         """Give the optimizer back what it had accumulated."""
         for key, parameter in enumerate(trained_parameters(net)):
-            momentum = self._arrays.get(f"momentum:{parameter.name}")
+            momentum = self._arrays.get(f"{_MOMENTUM}{parameter.name}")
             if momentum is not None:
                 trainer.updater.states[key] = mx.nd.array(momentum)
                 trainer.updater.states_synced[key] = False
+
+
+def _read_position(text: np.ndarray) -> Position:
+    """The position in JSON; raises InputError for anything else, by the types of its fields."""
+    try:
+        fields = parse_json(text.tobytes())
+        position = Position(*fields)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"its position cannot be read: {error}") from error
+    epoch, step, settings, history, best = position
+    wrong = {
+        "epoch": not _is_count(epoch),
+        "step": not _is_count(step),
+        "settings": not isinstance(settings, dict),
+        "history": not isinstance(history, list) or not all(map(_are_scores, history)),
+        "best": best is not None and not (isinstance(best, dict) and _is_count(best.get("epoch"))),
+    }
+    for field in filter(wrong.get, wrong):
+        raise InputError(f"its position has the {field} {repr(getattr(position, field))[:80]}")
+    if step != len(history):
+        raise InputError(f"it has the scores of {len(history)} steps, but is at step {step}")
+    return position
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _are_scores(value: Any) -> bool:
+    numbers = value.values() if isinstance(value, dict) else [None]
+    return all(type(number) is float and math.isfinite(number) for number in numbers)
+
+
+def _check_bounds(position: Position, bounds: Bounds) -> None:
+    epoch, step, _, history, best = position
+    if epoch > bounds.epochs or step > (bounds.steps if epoch < bounds.epochs else 0):
+        raise InputError(
+            f"it is after epoch {epoch}, step {step} of {bounds.epochs} epochs of {bounds.steps}"
+        )
+    if any(scores.keys() != set(bounds.scores) for scores in history):
+        raise InputError(f"it has scores of steps other than {', '.join(bounds.scores)}")
+    if best is None:
+        return
+    score = 0.0 if bounds.best_by is None else best.get(bounds.best_by)
+    if not 1 <= best["epoch"] <= epoch or type(score) is not float:
+        raise InputError(f"it has the best epoch {repr(best)[:80]}")
+
+
+def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> None:
+    expected = {
+        f"{device}:{name}": parameter
+        for name, parameter in net.collect_params().items()
+        for device in range(devices if parameter_kind(name) == "aux" else 1)
+    }
+    if any(name.startswith(_MOMENTUM) for name in arrays):  # which asynchronous servers keep
+        expected.update((f"{_MOMENTUM}{p.name}", p) for p in trained_parameters(net))
+    if arrays.keys() != expected.keys():
+        name = min(arrays.keys() ^ expected.keys())
+        raise InputError(f"{'it has' if name in arrays else 'it lacks'} the array {name!r}")
+    for name, parameter in expected.items():
+        array = arrays[name]
+        if (array.shape, array.dtype) != (parameter.shape, np.dtype(parameter.dtype)):
+            raise InputError(
+                f"{name!r} is {array.dtype} {array.shape}, expected {np.dtype(parameter.dtype)} "
+                f"{parameter.shape}"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"{name!r} is not finite")
 
 
 def find_state(label: ModelLabel, folder: Path) -> Optional[State]:

@@ -9,7 +9,6 @@ import re
 import struct
 import zipfile
 from functools import partial
-from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.weights.labels import plain_name
-from rnw.weights.ndarray_file import FILE_MAGIC, check_is_file, read_arrays, write_arrays
+from rnw.weights.ndarray_file import FILE_MAGIC, open_weights, read_arrays, write_arrays
 from rnw.weights.npz_file import SUFFIX, read_npz, write_npz
 from rnw.weights.onnx_file import read_onnx
 from rnw.weights.recognition import START, explain
@@ -93,12 +92,8 @@ def container_of(path: PathLike) -> Container:
 
     Raises InputError where there is no file, and for a known kind that holds no weights.
     """
-    check_is_file(path)
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(START)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with open_weights(path) as file:
+        start = file.read(START)
     found = _by_content(path, start)
     if found is not None or not start:
         return found or PARAMS

@@ -23,8 +23,8 @@ from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write
+from rnw.errors import InputError, naming
+from rnw.files import PathLike, atomic_write, open_regular
 from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
@@ -79,11 +79,16 @@ class Entry(NamedTuple):
     offset: int
 
 
-def check_is_file(path: PathLike) -> None:
-    """Raise InputError where there is no file, or something that is none."""
-    if not Path(path).is_file():
-        there = "is a folder, expected a file" if Path(path).is_dir() else "no such file"
-        raise InputError(f"{path}: {there}")
+def open_weights(path: PathLike) -> BinaryIO:
+    """Open a file for reading bytes. Raises InputError where there is none, or something else."""
+    try:
+        return open_regular(path)
+    except InputError:
+        raise
+    except (FileNotFoundError, ValueError):  # of NUL in a name
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -122,23 +127,33 @@ def write_arrays(
 
     Raises InputError for an element type that the format does not have.
     """
+    with atomic_write(path) as file, naming(path):
+        write_arrays_to(file, arrays, np_shape=np_shape)
+
+
+def write_arrays_to(
+    file: BinaryIO,
+    arrays: Union[Mapping[str, np.ndarray], Sequence[np.ndarray]],
+    *,
+    np_shape: Optional[bool] = None,
+) -> None:
+    """Write arrays as `write_arrays` does to an open file, of which `write` alone is used."""
     named = isinstance(arrays, Mapping)
     entries = dict(arrays if named else enumerate(arrays))
     if np_shape is None:  # for all or none: a file of both kinds MXNet does not read
         np_shape = not all(array.size and array.ndim for array in entries.values())
     for name, array in entries.items():
         if array.dtype.newbyteorder("<") not in _TYPE_FLAGS:
-            raise InputError(f"{path}: {name} has type {array.dtype}, which MXNet cannot store")
+            raise InputError(f"{name} has type {array.dtype}, which MXNet cannot store")
         if not np_shape and not array.ndim:
-            raise InputError(f"{path}: {name} is a scalar, which needs np_shape")
-    with atomic_write(path) as file:
-        file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(entries)))
-        for array in entries.values():
-            _write_array(file, array, MAGIC_V3 if np_shape else MAGIC_V2)
-        file.write(struct.pack("<Q", len(entries) if named else 0))
-        for name in entries if named else ():
-            encoded = name.encode()
-            file.write(struct.pack("<Q", len(encoded)) + encoded)
+            raise InputError(f"{name} is a scalar, which needs np_shape")
+    file.write(struct.pack("<QQQ", FILE_MAGIC, 0, len(entries)))
+    for array in entries.values():
+        _write_array(file, array, MAGIC_V3 if np_shape else MAGIC_V2)
+    file.write(struct.pack("<Q", len(entries) if named else 0))
+    for name in entries if named else ():
+        encoded = name.encode()
+        file.write(struct.pack("<Q", len(encoded)) + encoded)
 
 
 def _write_array(file: BinaryIO, array: np.ndarray, magic: int) -> None:
@@ -185,13 +200,10 @@ class _Reader:
         self.path = Path(path)
         self.scalars = scalars
         self.ambiguous = False
-        check_is_file(path)
-        if self.path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; download or copy it again")
-        try:
-            self.buffer = np.memmap(self.path, np.uint8, mode="r")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        with open_weights(path) as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty; download or copy it again")
+            self.buffer = np.memmap(file, np.uint8, mode="r")
         self.start = self.offset = 0  # of the field that was read last, and behind it
 
     def fail(self, problem: str) -> InputError:

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write
+from rnw.files import PathLike, atomic_write, parse_json
 from rnw.weights.ndarray_file import BFLOAT16, as_float32, windows
 
 _SHOWN = 100  # characters of an unusable entry
@@ -126,9 +126,9 @@ class _Entry:
 
 def _parse(path: PathLike, header: bytes) -> Dict[str, _Entry]:
     try:
-        entries = json.loads(header, object_pairs_hook=_without_repetition)
+        entries = parse_json(header, object_pairs_hook=_without_repetition)
         entries.pop("__metadata__", None)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a safetensors file: its header is unusable: {error}"
         ) from None

@@ -9,6 +9,7 @@ each storage are members of a zip archive; before, five pickles are followed by 
 
 import io
 import math
+import mmap
 import struct
 import zipfile
 from functools import lru_cache, partial
@@ -27,7 +28,7 @@ from rnw.weights.zip_file import ZIP_STARTS, new_member, reading_zip
 
 STATE_DICT = "state_dict"
 WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # what projects call the weights among others
-MAGIC = 0x1950A86A20F9469CFC6C
+MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DESCRIPTION = "/data.pkl"
 _SHOWN = 8  # keys of a dictionary without tensors
 _FOLDER = "archive"  # in the zip archives that are written
@@ -71,25 +72,36 @@ def _member(archive: zipfile.ZipFile, folder: str, storage: Storage) -> np.ndarr
 
 def _read_legacy(path: PathLike) -> Dict[str, np.ndarray]:
     storages: Dict[str, Storage] = {}
-    with Path(path).open("rb") as file:
-        if _unpickler().load(file) != MAGIC:
+    with Path(path).open("rb") as opened:
+        # unlike a file it gives no more room to a text than it has bytes
+        file = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+    with file:
+        if _unpickler().load(file) != MAGIC or _unpickler().load(file) != VERSION:
             raise InputError("a Python pickle, but not one of torch.save: it is not read")
-        _version, machine = _unpickler().load(file), _unpickler().load(file)
+        machine = _unpickler().load(file)
         if machine.get("little_endian") is not True:
             raise InputError("saved on a big-endian machine, which is not supported")
         content = _unpickler(storages).load(file)
         keys, start = _unpickler().load(file), file.tell()
     buffer = np.memmap(path, np.uint8, mode="r")
-    places = {}
-    for storage in map(storages.__getitem__, keys):
-        (size,) = struct.unpack("<q", buffer[start : start + 8].tobytes())
-        if size != storage.size:
-            raise InputError(f"damaged: a storage of {size} values, expected {storage.size}")
-        places[storage.key] = start = start + 8
-        start += size * storage.dtype.itemsize
-    if start != buffer.size:
-        raise InputError(f"expected {start} bytes, found {buffer.size}: download it again")
+    places = _find_places(buffer, start, [storages[key] for key in keys])
     return _arrays(content, lambda storage: _lying(buffer, places[storage.key], storage))
+
+
+def _find_places(buffer: np.ndarray, start: int, storages: Iterable[Storage]) -> Dict[str, int]:
+    """Where the values of each storage begin; the counts before them must be right."""
+    places = {}
+    for storage in storages:
+        count = buffer[start : start + 8].tobytes()
+        if len(count) == 8 and count != struct.pack("<q", storage.size):
+            raise InputError(f"damaged: the count at byte {start} is not {storage.size}")
+        places[storage.key] = start + 8
+        start += 8 + storage.size * storage.dtype.itemsize
+    if start > buffer.size:
+        raise InputError(f"truncated file: {buffer.size} bytes of {start}; download it again")
+    if start < buffer.size:
+        raise InputError(f"{buffer.size - start} bytes too many after the last tensor")
+    return places
 
 
 def _lying(buffer: np.ndarray, place: int, storage: Storage) -> np.ndarray:

@@ -20,14 +20,17 @@ _HEADER = 30 + 20  # bytes before a member's content, without its name: fixed on
 def reading_zip(path: PathLike) -> Iterator[zipfile.ZipFile]:
     """A zip archive whose members may be read into memory, if they are all that it announces.
 
-    Raises InputError for a truncated one and for one that announces so much that it can only be
-    meant to harm, and what `zipfile` raises for a damaged one.
+    Raises InputError for a truncated one and for one that announces more than it can hold, or so
+    much that it can only be meant to harm, and what `zipfile` raises for a damaged one.
     """
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: truncated file: its end is missing; download or copy it again")
+    there = Path(path).stat().st_size
     with zipfile.ZipFile(path) as archive:
+        if sum(member.compress_size for member in archive.infolist()) > there:
+            raise InputError(f"{path}: damaged: its members are larger than the {there:,} bytes")
         size = sum(member.file_size for member in archive.infolist())
-        if size > max(MOST_UNPACKED, MOST_EXPANSION * Path(path).stat().st_size):
+        if size > max(MOST_UNPACKED, MOST_EXPANSION * there):
             raise InputError(f"{path}: would unpack to {size:,} bytes, which no weights do")
         names = archive.namelist()
         if len(set(names)) != len(names):

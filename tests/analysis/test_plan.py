@@ -11,7 +11,9 @@ from rnw.analysis import plan
 from rnw.analysis.memory import free_memory
 from rnw.analysis.plan import plan_training
 from rnw.analysis.training_memory import recipe_memory
+from rnw.data.lists import write_list
 from rnw.errors import InputError
+from rnw.training.examples import read_training_examples
 from rnw.training.recipes import find_recipe
 
 TINY = ("network=28-1-1-1-1-1-1-1", "width=0.0625", "batch=8")
@@ -44,6 +46,21 @@ def test_segmentation_counts_crops():
     assert (planned.size, planned.images, planned.steps) == (32, 1000, 250)
     assert planned.memory == recipe_memory(recipe, 2)
     assert planned.measured.batch == 4
+
+
+@pytest.mark.parametrize("listing", ["0\t1000\ta.JPEG\n", "0 3 a.JPEG\n", ""])
+def test_a_list_is_read_as_training_reads_it(listing):
+    Path("train.lst").write_text(listing)
+    with pytest.raises(InputError) as planned:
+        _plan(data_root=Path())
+    with pytest.raises(InputError) as read:
+        read_training_examples(find_recipe("model_a", TINY), Path())
+    assert str(planned.value) == str(read.value)
+
+
+def test_the_lines_of_a_list_are_counted():
+    write_list("train.lst", [(0, "a.JPEG")] * 20)
+    assert _plan(data_root=Path()).images == 20
 
 
 def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):

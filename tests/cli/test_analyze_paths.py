@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -21,6 +22,7 @@ from rnw.analysis.path_report import (
 from rnw.analysis.paths import PathLength
 from rnw.analysis.subjects import load_subject
 from rnw.evaluation.classification import evaluate, load_model
+from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts
 from rnw.weights import save_params
@@ -98,6 +100,13 @@ def test_report_of_a_network_of_one_unit(tmp_path):
     assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
     lines = (tmp_path / TABLE).read_text().splitlines()
     assert lines[1:] == ["tiny,0,1,1" + ",2.0" * 6, "tiny,1,1,1" + ",1.0" * 6]
+
+
+def test_two_reports_are_not_written_into_one_folder(refused, checkpoint):
+    with alone_in(Path("paths")):
+        err = refused("analyze", "paths", "--weights", checkpoint)
+    assert err.startswith("Error: paths: another run is writing there")
+    assert not Path("paths").exists()
 
 
 def test_report_is_not_overwritten(rnw, refused, checkpoint):

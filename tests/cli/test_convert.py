@@ -100,7 +100,7 @@ def test_refused_sources_write_nothing(refused, content, wording):
     ("source", "wording"),
     [
         ("absent", "absent: no such file"),
-        (".", ".: is a folder, expected a file"),
+        (".", ".: is a folder, expected a regular file"),
         ("", "'' is the name of no file"),
         ("a\0b", r"'a\x00b' is the name of no file"),
     ],

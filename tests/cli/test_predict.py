@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from rnw.data.readers import read_digits
+from rnw.data.readers import ORIENTATION, read_digits
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -102,12 +102,18 @@ def test_test_split_is_every_fifth_digit():
     ],
     ids=["missing", "empty", "text", "damaged"],
 )
-def test_refuses_an_unreadable_image_before_any_output(
-    refused, checkpoint, pictures, content, wording
+def test_an_unreadable_image_is_named_at_the_end(
+    rnw, refused, checkpoint, pictures, content, wording
 ):
     if content is not None:
         Path("bad.png").write_bytes(content)
-    assert wording in refused("predict", "--weights", checkpoint, pictures[0], "bad.png")
+    code, out, err = rnw("predict", "--weights", checkpoint, "bad.png", *pictures[:2])
+    assert code == 1
+    origin, error = err.splitlines()
+    assert origin.endswith("told by digits_rna-28-1-1-1-1-1-1-1_cls10_ep-symbol.json")
+    assert error.startswith(f"Error: {wording}")
+    assert out == rnw("predict", "--weights", checkpoint, *pictures[:2])[1]
+    assert wording in refused("predict", "--weights", checkpoint, "bad.png")
 
 
 def test_refuses_a_truncated_image(refused, checkpoint):
@@ -116,9 +122,36 @@ def test_refuses_a_truncated_image(refused, checkpoint):
     assert "cut.jpg: cannot be read" in refused("predict", "--weights", checkpoint, "cut.jpg")
 
 
-def test_refuses_a_folder_as_image(refused, checkpoint):
+def test_json_is_whole_although_images_are_not(rnw, checkpoint, pictures):
+    Path("bad.png").write_text("no picture")
+    code, out, err = rnw(
+        "predict", "--weights", checkpoint, "--json", pictures[0], "bad.png", "absent.png"
+    )
+    assert (code, out.count("\n"), err.count("\n")) == (1, 1, 2)
+    assert [row["image"] for row in json.loads(out)["predictions"]] == [pictures[0]]
+
+
+def test_folders_are_taken_with_all_images_in_them(rnw, checkpoint, pictures, refused):
     Path("folder").mkdir()
-    assert "folder: cannot be read" in refused("predict", "--weights", checkpoint, "folder")
+    assert "folder: no images in this folder" in refused(
+        "predict", "--weights", checkpoint, "folder"
+    )
+    for name in pictures[:2]:
+        Path(name).rename(f"folder/{name}")
+    Path("folder/notes.txt").write_text("no picture")
+    found = _predictions(rnw, checkpoint, "folder", pictures[2])
+    expected = [f"folder/{pictures[0]}", f"folder/{pictures[1]}", pictures[2]]
+    assert [prediction["image"] for prediction in found] == expected
+
+
+def test_images_of_one_scene_are_alike_however_the_camera_was_held(rnw, checkpoint):
+    image = read_digits(Path(), "test").images[4]
+    for turn, stored in {1: image, 3: image[::-1, ::-1], 6: np.rot90(image)}.items():
+        exif = Image.Exif()
+        exif[ORIENTATION] = turn
+        Image.fromarray(stored).save(f"{turn}.png", exif=exif)
+    found = _predictions(rnw, checkpoint, "1.png", "3.png", "6.png")
+    assert found[0]["classes"] == found[1]["classes"] == found[2]["classes"]
 
 
 @pytest.mark.parametrize(

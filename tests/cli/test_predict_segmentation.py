@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from rnw.data.catalog import SEGMENTATION
-from rnw.data.readers import read_image
+from rnw.data.readers import ORIENTATION, read_image
 from rnw.evaluation.segmenter import load_segmenter
+from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -70,6 +71,12 @@ def test_the_protocol_is_that_of_the_library(rnw, pictures):
     assert (labels != plain.segment(image)).any()
 
 
+def test_two_at_once_do_not_write_into_one_folder(refused, pictures):
+    with alone_in(Path("out")):
+        assert "out: another run is writing there: wait for its end" in refused(*COMMAND, pictures)
+    assert not Path("out").exists()
+
+
 def test_nothing_is_replaced_unasked(rnw, refused, pictures):
     Path("out").mkdir()
     Path("out/b.json").write_text("precious")
@@ -108,27 +115,46 @@ def test_two_pictures_of_one_output_are_refused(refused, pictures):
     assert not Path("out").exists()
 
 
-def _damaged():
-    Path("mine/c.png").write_bytes(Path("mine/b.png").read_bytes()[:60])
-
-
 @pytest.mark.parametrize(
-    ("spoil", "images", "wording"),
+    ("images", "wording"),
     [
-        (_damaged, ("mine",), "mine/c.png: cannot be read as an image"),
-        (lambda: Path("empty").mkdir(), ("empty",), "empty: no images in this folder"),
-        (lambda: None, ("mine", "missing.jpg"), "missing.jpg: no such image"),
-        (
-            lambda: None,
-            ("mine", "x/a.png"),
-            "mine/a.jpg and x/a.png: would both be written to a.png",
-        ),
+        (("empty",), "empty: no images in this folder"),
+        (("missing.jpg",), "missing.jpg: no such image"),
+        (("mine", "x/a.png"), "mine/a.jpg and x/a.png: would both be written to a.png"),
     ],
 )
-def test_refuses_before_any_is_segmented(refused, pictures, spoil, images, wording):
-    spoil()
+def test_refuses_before_any_is_segmented(refused, pictures, images, wording):
+    Path("empty").mkdir()
     assert wording in refused(*COMMAND, *images)
     assert not Path("out").exists()
+
+
+def test_images_that_cannot_be_read_are_named_at_the_end(rnw, pictures):
+    Path("mine/0.png").write_bytes(Path("mine/b.png").read_bytes()[:60])
+    Path("mine/c.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    code, out, err = rnw(*COMMAND, "--json", pictures, "missing.jpg")
+    assert code == 1
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == [
+        "mine/0.png",
+        "mine/c.heic",
+        "missing.jpg",
+    ]
+    found = [prediction["image"] for prediction in json.loads(out)["predictions"]]
+    assert found == ["mine/a.jpg", "mine/b.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(FILES)
+
+
+def test_label_maps_have_the_size_of_the_picture_upright(rnw, pictures):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(picture(50, 70, 1)).save("held.jpg", exif=exif)
+    assert rnw(*COMMAND, "held.jpg")[0] == 0
+    with Image.open("out/held.png") as labels, Image.open("out/held_overlay.png") as overlay:
+        assert labels.size == (50, 70)
+        assert overlay.height == 70
+    assert {"height": 70, "width": 50}.items() <= json.loads(
+        Path("out/held.json").read_text()
+    ).items()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rnw.locks import alone_in
+
 SETTINGS = ("--set", "epochs=1", "--set", "batch=512", "--budget", "parameters=12000")
 UNITS = ("--units", "0-1-1-1-1-1-1", "--units", "0-2-2-2-2-2-2")
 COMMAND = ("study", "depth-width", *SETTINGS, *UNITS)
@@ -39,6 +41,13 @@ def test_stopped_it_goes_on_with_the_same_command(rnw):
 
     code, out, _ = rnw(*COMMAND, "--seeds", 1, "--json")
     assert (code, json.loads(out)) == (0, json.loads(Path("output/study/study.json").read_text()))
+
+
+def test_two_studies_are_not_written_into_one_folder(refused):
+    with alone_in(Path("output/study")):
+        err = refused(*COMMAND)
+    assert err.startswith("Error: output/study: another run is writing there")
+    assert not Path("output").exists()
 
 
 @pytest.mark.parametrize(

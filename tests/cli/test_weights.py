@@ -10,6 +10,7 @@ import pytest
 
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from rnw.weights.released import RELEASED
+from rnw.weights.safetensors_file import read_safetensors, write_safetensors
 from tests.golden_cases import golden_folder
 
 A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
@@ -74,7 +75,7 @@ def test_verify_refuses_other_content(refused, name, wording):
 
 def test_verify_refuses_what_is_no_file(refused):
     assert "absent: cannot be read" in refused("weights", "verify", "absent")
-    assert "here: cannot be read" in refused("weights", "verify", _folder("here"))
+    assert "here: is a folder, expected a regular" in refused("weights", "verify", _folder("here"))
 
 
 def _folder(name):
@@ -176,3 +177,35 @@ def test_files_that_cannot_be_read_are_refused(refused, files):
     assert "web page" in refused("weights", "diff", "a.params", "page.params")
     assert "absent: no such file" in refused("weights", "diff", "absent", "a.params")
     assert "at least 0" in refused("weights", "diff", "a.params", "b.params", "--tolerance", "-1")
+
+
+HOSTILE = "\x1b[2Jevil\nfits model_a"
+SHOWN = r"\x1b[2Jevil\nfits model_a"
+
+
+def test_names_are_shown_escaped(rnw, refused):
+    write_arrays(f"{HOSTILE}.params", {HOSTILE: np.ones(2, np.float32), "a": np.ones(3)})
+    write_arrays("b.params", {"a": np.zeros(3), f"b{HOSTILE}": np.ones(1)})
+    code, out, err = rnw("weights", "show", f"{HOSTILE}.params")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{SHOWN}.params: ")
+    assert [line.split("  ")[0] for line in out.splitlines()[-2:]] == [SHOWN, "a"]
+    code, out, err = rnw("weights", "diff", f"{HOSTILE}.params", "b.params")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[:2] == [
+        f"{SHOWN}: only in {SHOWN}.params",
+        f"b{SHOWN}: only in b.params",
+    ]
+    assert SHOWN in refused("weights", "verify", f"{HOSTILE}.params")
+    refusal = refused("convert", f"{HOSTILE}.params", "x.npz", "--to", "npz", "--features")
+    assert f"surplus {SHOWN} (2,)" in refusal
+    assert "\x1b" not in refusal
+
+
+def test_notes_and_names_of_targets_are_shown_escaped(rnw):
+    path = golden_folder() / "ilsvrc-cls_rna-a1_cls8_ep-0001.params"
+    assert rnw("convert", path, "x.safetensors", "--to", "resnet38d")[0] == 0
+    arrays = {**read_safetensors("x.safetensors"), HOSTILE: np.ones(2, np.float32)}
+    write_safetensors("x.safetensors", arrays)
+    code, out, err = rnw("convert", "x.safetensors", f"{HOSTILE}.npz", "--to", "npz")
+    assert (code, out, err) == (0, f"{SHOWN}.npz\n", f"left out: {SHOWN}\n")

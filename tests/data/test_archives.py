@@ -60,15 +60,13 @@ def test_what_is_larger_than_the_disk_is_refused_before_it_is_written(monkeypatc
                 archive.writestr(name, FILES[name])
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(20_000, 3_000, 17_000))
-    wording = r"^archive: [\d,]+ bytes are to be extracted, \. has room for 17,000: make room"
+    wording = r"^archive: 18,100 bytes are to be extracted, \. has room for 17,000: make room"
     with pytest.raises(InputError, match=wording):
         _extract("archive")
     assert not FOLDER.parent.exists()
     part = partial_folder(FOLDER) / "a/2.jpg"
     part.parent.mkdir(parents=True)
     part.write_bytes(FILES["a/2.jpg"])  # which need not be extracted again
-    if kind == "tar":
-        monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(40_000, 0, 27_000))
     _extract("archive")
     assert _found() == FILES
 

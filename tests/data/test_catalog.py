@@ -10,13 +10,15 @@ from rnw.data import ade20k, cityscapes, pascal_context, voc
 from rnw.data.catalog import (
     DATASETS,
     SEGMENTATION,
-    count_training_images,
+    check_classes,
     find_dataset,
     find_segmentation_dataset,
+    published_images,
+    published_pictures,
     read_examples,
     read_pictures,
 )
-from rnw.data.lists import write_list
+from rnw.data.lists import CLASSES_FILE, write_classes, write_list
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
 
@@ -51,6 +53,29 @@ def test_digits_need_no_folder():
     np.testing.assert_array_equal(read_examples(dataset, "test", Path("x")).labels, labels)
 
 
+@pytest.mark.parametrize(
+    ("prepared", "classes", "wording"),
+    [
+        (0, 4, None),  # a list of one's own may have fewer
+        (0, 1000, None),
+        (0, 1001, "classification has 1000 classes, the recipe 1001: .*--set classes=1000$"),
+        (3, 2, None),
+        (3, 3, None),
+        (3, 1000, None),
+        (3, 4, "1000 classes, and is prepared for 3, the recipe 4: .*--set classes=3$"),
+    ],
+)
+def test_a_network_of_more_classes_than_the_data_is_refused(tmp_path, prepared, classes, wording):
+    dataset = find_dataset("ilsvrc-cls")
+    if prepared:
+        write_classes(tmp_path / CLASSES_FILE, [f"n{label:08d}" for label in range(prepared)])
+    if wording is None:
+        check_classes(dataset, tmp_path, classes)
+        return
+    with pytest.raises(InputError, match=wording):
+        check_classes(dataset, tmp_path, classes)
+
+
 @pytest.mark.parametrize("root", [None, Path("elsewhere")])
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_missing_data_is_named(root, split):
@@ -59,13 +84,21 @@ def test_missing_data_is_named(root, split):
         read_examples(find_dataset("ilsvrc-cls"), split, root)
 
 
-def test_training_images_are_counted_where_there_is_a_list(tmp_path):
+def test_published_numbers_count_where_there_is_no_list(tmp_path):
     ilsvrc, places = find_dataset("ilsvrc-cls"), find_dataset("places365-cls")
-    assert count_training_images(ilsvrc) == 1_281_167
-    assert count_training_images(places, tmp_path) == 1_803_460
-    write_list(tmp_path / "train.lst", [(0, f"{number}.JPEG") for number in range(25)])
-    assert count_training_images(ilsvrc, tmp_path) == 25
-    assert count_training_images(find_dataset("digits")) == 1438
+    assert published_images(ilsvrc) == 1_281_167
+    assert published_images(places, tmp_path) == 1_803_460
+    write_list(tmp_path / "train.lst", [(0, "0.JPEG")])
+    assert published_images(ilsvrc, tmp_path) is None
+    assert published_images(find_dataset("digits")) is None
+
+
+def test_published_numbers_of_a_split_count_where_there_is_no_data(tmp_path):
+    voc = find_segmentation_dataset("voc")
+    assert published_pictures(voc, "train_aug", tmp_path / "absent") == 10_582
+    assert published_pictures(voc, "mine", tmp_path / "absent") is None
+    assert published_pictures(voc, "train_aug", tmp_path) is None
+    assert published_pictures(find_segmentation_dataset("shapes"), "train") is None
 
 
 @pytest.mark.parametrize("name", SEGMENTATION)

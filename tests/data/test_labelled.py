@@ -132,5 +132,5 @@ def test_label_maps_of_formats_that_keep_them_are_read(kind):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_label_maps_of_formats_that_change_them_are_refused(kind):
     Image.new("L", (12, 10), 5).save("map", kind)
-    with pytest.raises(InputError, match=f"^map: cannot be read as a label map: {kind} does not"):
+    with pytest.raises(InputError, match=f"^map: cannot be .* is of format {kind}, expected"):
         read_label("map")

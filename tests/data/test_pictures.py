@@ -247,6 +247,7 @@ def test_pictures_of_data_sets_are_as_they_are_stored(decode):
     np.testing.assert_array_equal(decode(_held(6, "PNG"), "a"), RGB)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_leaves_a_picture_as_it_is():
     content = _held(6, "JPEG")
     place = content.index(b"Exif\0\0") + 6

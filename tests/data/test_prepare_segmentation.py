@@ -179,13 +179,13 @@ def annotated(archives):
     """Prepare VOC and COCO with fields of an annotation of the first picture changed."""
     pytest.importorskip("pycocotools", reason="label maps of COCO are drawn by pycocotools")
 
-    def prepare(number, **fields):
+    def prepare(number, key="annotations", **fields):
         folder = archives("voc")
         files = miniature.coco_files()[0]
         annotations = files["annotations_trainval2014.zip"]
         name = "annotations/instances_train2014.json"
         content = json.loads(annotations[name])
-        content["annotations"][number].update(fields)
+        content[key][number].update(fields)
         annotations[name] = json.dumps(content).encode()
         miniature.write_archives(folder, files)
         _prepare("voc", folder)
@@ -266,6 +266,38 @@ def test_annotations_of_another_form_are_named(annotated, fields, wording):
     )
     with pytest.raises(InputError, match=f"{where}: {wording}"):
         annotated(1, **fields)
+
+
+SIZES = r"has height and width .*, expected 1 to 10000 pixels$"
+
+
+@pytest.mark.parametrize(
+    ("fields", "wording"),
+    [
+        ({"height": 10**7, "width": 10**7}, SIZES),
+        ({"height": 0}, SIZES),
+        ({"width": "32"}, SIZES),
+        (
+            {"file_name": "../../../x.jpg"},
+            "picture '../../../x.jpg' is expected to be a name witho",
+        ),
+        ({"file_name": None}, "cannot be read as COCO's annotations: TypeError"),
+    ],
+)
+def test_pictures_that_cannot_be_drawn_are_named(annotated, fields, wording):
+    where = r"^data/COCO/annotations/instances_train2014\.json: "
+    with pytest.raises(InputError, match=f"{where}.*{wording}"):
+        annotated(0, "images", **fields)
+
+
+def test_annotations_nested_without_end_are_named(archives):
+    folder = archives("voc")
+    files = miniature.coco_files()[0]
+    nested = b"[" * 100_000
+    files["annotations_trainval2014.zip"]["annotations/instances_train2014.json"] = nested
+    miniature.write_archives(folder, files)
+    with pytest.raises(InputError, match=r"COCO's annotations: .*nested too deeply"):
+        _prepare("voc", folder, splits=["train_coco"])
 
 
 def test_context_can_be_had_as_pictures(archives):
@@ -614,6 +646,17 @@ def test_lists_with_a_byte_order_mark_and_other_line_ends(folders):
     _prepare("voc", folder, splits=["val"])
     pairs = SEGMENTATION["voc"].read(OUTPUT, "val").pairs
     assert [Path(pair.image).stem for pair in pairs] == list(miniature.VOC_NAMES["val"])
+
+
+def test_a_path_in_the_place_of_a_name_is_refused(folders):
+    """By which the label map drawn of it would lie elsewhere."""
+    folder = folders("voc")
+    (folder / "benchmark_RELEASE/dataset/train.txt").write_text("../../../outside\n")
+    (folder / "outside.mat").write_bytes(b"")
+    wording = r"SBD/train\.txt: '\.\./\.\./\.\./outside' is expected to be a name without folders"
+    with pytest.raises(InputError, match=wording):
+        _prepare("voc", folder, splits=["train_aug"])
+    assert not list(Path().rglob("outside.png"))
 
 
 def test_a_name_twice_in_a_list_is_one_picture(folders):

@@ -98,7 +98,7 @@ def _save(name, image):
 @pytest.mark.parametrize("contexts", [1, 2])
 def test_predictions_are_a_forward_pass_over_the_picture(contexts, tiny):
     paths = [_save(f"{index}.png", TEST.images[index]) for index in range(3)]
-    predictions = predict(_load(contexts), paths, top=3)
+    predictions = list(predict(_load(contexts), paths, top=3))
     assert [prediction.image for prediction in predictions] == paths
     for prediction, row in zip(predictions, _probabilities(tiny, TEST.images[:3])):
         numbers, names, values = zip(*prediction.classes)
@@ -116,16 +116,38 @@ def test_pictures_are_scaled_and_cropped(height, width, tiny):
     resized = np.array(Image.fromarray(image).resize(scaled, how))
     top, left = (int(np.ceil((length - 28) / 2)) for length in resized.shape[:2])
     crop = resized[top : top + 28, left : left + 28]
-    found = predict(_load(), [_save("a.png", image)], top=10)[0].classes
+    found = next(predict(_load(), [_save("a.png", image)], top=10)).classes
     row = _probabilities(tiny, crop[None])[0]
     np.testing.assert_allclose([p for _, _, p in sorted(found)], row, rtol=1e-4)
 
 
-@pytest.mark.parametrize("path", ["text.png", "missing.png"])
-def test_unreadable_pictures_are_refused(path, tiny):
-    Path("text.png").write_text("no picture")
-    with pytest.raises(InputError, match=f"^{path}: "):
-        predict(_load(), [_save("good.png", TEST.images[0]), path])
+def _thin():
+    Image.new("RGB", (1, 300)).save("bad.png")
+
+
+@pytest.mark.parametrize("spoil", [lambda: Path("bad.png").write_text("x"), lambda: None, _thin])
+def test_unreadable_pictures_are_told_and_passed_over(spoil, tiny):
+    spoil()
+    good = [_save(f"{index}.png", TEST.images[index]) for index in range(2)]
+    bad = []
+    found = predict(_load(), [good[0], "bad.png", good[1]], on_bad=bad.append)
+    assert [prediction.image for prediction in found] == good
+    assert [str(error).partition(": ")[0] for error in bad] == ["bad.png"]
+    found = predict(_load(), [good[0], "bad.png", good[1]])
+    assert next(found).image == good[0]
+    with pytest.raises(InputError, match=r"^bad\.png: "):
+        next(found)
+
+
+def test_several_scales_are_averaged(tiny):
+    path = _save("a.png", picture(60, 80, 1))
+    model = _load()
+    alone = [next(predict(model.tested_by([scale]), [path], top=10)) for scale in (28, 40)]
+    both = next(predict(model.tested_by([28, 40]), [path], top=10))
+    expected = {k: p / 2 for k, _, p in alone[0].classes}
+    for k, _, p in alone[1].classes:
+        expected[k] += p / 2
+    assert {k: p for k, _, p in both.classes} == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +173,7 @@ def test_the_released_protocol_is_what_a_picture_goes_through(fill):
     image = picture(400, 400, 1)
     scaled = np.array(Image.fromarray(image).resize((320, 320), Image.BICUBIC))
     row = _probabilities(net, scaled[None])[0]
-    found = predict(load_model(RELEASED_A, [mx.cpu()]), [_save("a.png", image)])[0].classes
+    found = next(predict(load_model(RELEASED_A, [mx.cpu()]), [_save("a.png", image)])).classes
     assert [number for number, _, _ in found] == np.argsort(-row)[:5].tolist()
     np.testing.assert_allclose([p for _, _, p in found], np.sort(row)[:-6:-1], rtol=1e-4)
 

@@ -15,6 +15,7 @@ from rnw.evaluation.classification import evaluate
 from rnw.evaluation.inference import Model
 from rnw.evaluation.protocols import Protocol
 from rnw.evaluation.submission import find_numbering
+from rnw.locks import LOCK_FILE, alone_in
 from tests.data.miniature import SYNSETS, make_ilsvrc12
 from tests.data.test_transforms import picture
 
@@ -213,6 +214,16 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once():
     with pytest.raises(InputError, match=r"^kept: predictions cannot be kept there"):
         _evaluate(model)
     assert model.net.crops == 0
+
+
+def test_two_evaluations_do_not_keep_predictions_in_one_folder():
+    model = _model()
+    with alone_in(Path("kept")), pytest.raises(InputError, match=r"^kept: another run is writ"):
+        _evaluate(model)
+    assert model.net.crops == 0
+    _evaluate(model)
+    assert model.net.crops == len(IMAGES)
+    assert not Path("kept", LOCK_FILE).exists()
 
 
 def test_saved_predictions():

@@ -14,6 +14,7 @@ from rnw.evaluation.kept_labels import correctness
 from rnw.evaluation.segmentation import evaluate
 from rnw.evaluation.segmenter import SegmentationProtocol, load_segmenter
 from rnw.evaluation.upsampling import upsample
+from rnw.locks import LOCK_FILE, alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -193,6 +194,15 @@ def test_an_evaluation_that_kept_nothing_is_no_obstacle():
         evaluate(_model(labels=[LABELS[1]] * 5), predictions=Path("kept"))
     assert Path("kept/evaluation.json").exists()
     evaluate(_model(protocol=SegmentationProtocol((80,))), predictions=Path("kept"))
+
+
+def test_two_evaluations_do_not_keep_labels_in_one_folder():
+    with alone_in(Path("kept")):
+        with pytest.raises(InputError, match=r"^kept: another run is writing there: wait"):
+            evaluate(_model(seeds=(2,)), predictions=Path("kept"))
+        assert [path.name for path in Path("kept").iterdir()] == [LOCK_FILE]
+    evaluate(_model(), predictions=Path("kept"))
+    assert not Path("kept", LOCK_FILE).exists()
 
 
 def test_kept_labels_have_the_published_numbers_and_the_palette():

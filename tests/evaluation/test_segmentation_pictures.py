@@ -1,16 +1,11 @@
 """Label maps, overlays and areas of photographs."""
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 
 from rnw.data.catalog import SEGMENTATION
-from rnw.errors import InputError
 from rnw.evaluation.segmentation_pictures import (
     OPACITY,
     draw_overlay,
-    find_images,
     measure_areas,
 )
 from tests.data.test_transforms import picture
@@ -43,15 +38,3 @@ def test_legends_may_be_higher_than_the_picture():
     labels = np.arange(5, dtype=np.uint8)[None]
     drawn = draw_overlay(picture(1, 5, 1), labels, SHAPES)
     assert drawn.height > 50
-
-
-def test_images_of_folders_are_found_in_order():
-    Path("mine").mkdir()
-    for name in ("b.PNG", "a.jpg", "notes.txt"):
-        Path("mine", name).write_text("")
-    Path("mine/folder.png").mkdir()
-    found = find_images(["x.jpg", "mine"])
-    assert list(map(str, found)) == ["x.jpg", "mine/a.jpg", "mine/b.PNG"]
-    Path("empty/folder.png").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"^empty: no images in this folder \(\.jpg, "):
-        find_images(["x.jpg", "empty"])

@@ -127,7 +127,7 @@ def test_all_problems_are_named():
     Path("mine", SECOND).write_bytes(b"no picture")
     found = check_submission(Path("mine"), _dataset("ade20k"))
     assert [problem.partition(": ")[0] for problem in found] == [FIRST, FIRST, SECOND]
-    assert found[2] == f"{SECOND}: cannot be read as an image"
+    assert found[2] == f"{SECOND}: cannot be read as an image: it starts with b'no picture'"
     assert found[1].endswith(
         "values 100, 101, 102, 103, 104, ..., expected those of classes, 7 to 11"
     )

@@ -67,6 +67,19 @@ def test_a_stopped_run_is_resumed(tmp_path, pictures):
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("change", ["order", "another"])
+def test_another_list_is_refused(tmp_path, pictures, change):
+    with pytest.raises(RunStoppedError):
+        _train(tmp_path, on_step=stop_after(1))
+    before = _results(tmp_path)
+    first = next(iter(pictures))
+    content = pictures.pop(first)
+    pictures[first if change == "order" else f"other_{first}"] = content
+    with pytest.raises(InputError, match=r"digest of the list was '\w{16}', now '\w{16}'; use the"):
+        _train(tmp_path, resume=True)
+    assert _results(tmp_path) == before
+
+
 class _SignalAtWarnings(logging.Handler):
     """Sends this process SIGTERM for each warning, and keeps what they say."""
 

@@ -1,12 +1,14 @@
 """A run that is stopped or killed ends as one that never was."""
 
 import json
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mxnet as mx
 import numpy as np
@@ -23,6 +25,7 @@ from tests.training.stopping import stop_after
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
 KILLS, EPOCHS = 10, 12
+ROOT = Path(__file__).parents[2]
 
 
 def _train(folder, devices=2, overrides=SHORT, **options):
@@ -151,6 +154,18 @@ def test_other_settings_are_refused(finished, options, wording):
     assert _results(folder) == before
 
 
+def test_weights_without_a_state_are_told_from_a_run(finished):
+    folder, last, before = finished
+    (folder / f"{LABEL}.state").unlink()
+    wording = rf"{folder}: holds weights of {LABEL}, but no state to resume from: {LABEL}.state is "
+    with pytest.raises(InputError, match=rf"{wording}not there; .*--weights {folder / last} --out"):
+        _train(folder, resume=True)
+    assert _results(folder).items() <= before.items()
+    assert (folder / last).exists()
+    _train(folder, resume=True, overwrite=True)
+    assert _results(folder) == before
+
+
 def test_damaged_state_is_refused(finished):
     folder = finished[0]
     path = folder / f"{LABEL}.state"
@@ -243,6 +258,37 @@ def _kill(run, folder, delay):
         assert run.poll() is None
     run.kill()
     assert run.wait() == -signal.SIGKILL
+
+
+def _interrupt(folder, place, *numbers):
+    """Have a run send itself signals (see `interrupting`); its status."""
+    settings = [part for override in SHORT for part in ("--set", override)]
+    options = ("--cpus", "2", "--output", str(folder), "--checkpoint-every", "1")
+    module = ("-m", "tests.training.interrupting", str(place), *(str(int(n)) for n in numbers))
+    command = [sys.executable, *module, "--", "train-cls", "--dataset", "digits", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([*command, *settings], env=environment, capture_output=True).returncode
+
+
+@pytest.mark.parametrize(
+    ("place", "numbers", "status"),
+    [
+        (3, [signal.SIGINT, signal.SIGTERM], 143),
+        (7, [signal.SIGTERM, signal.SIGINT], 130),
+        (7, [signal.SIGINT], 130),
+    ],
+)
+def test_signals_in_an_update_cut_nothing_that_is_saved(tmp_path, finished, place, numbers, status):
+    assert _interrupt(tmp_path / "cut", place, *numbers) == status
+    assert not list((tmp_path / "cut").glob(".*.part"))
+    _train(tmp_path / "cut", resume=True)
+    assert _results(tmp_path / "cut") == finished[2]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_first_step_leaves_nothing(tmp_path, number, status):
+    assert _interrupt(tmp_path / "cut", 0, number) == status
+    assert not (tmp_path / "cut").exists()
 
 
 @pytest.mark.slow

@@ -242,6 +242,7 @@ def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, whole, monkey
         (("batch=63",), "a batch of 63 cannot be cut into 2"),
         (("batch=2000",), "a batch of 2000 cannot be drawn from 1438"),
         (("classes=9",), "has 10 classes, the recipe 9"),
+        (("classes=11",), "has 10 classes, the recipe 11: .* --set classes=10"),
         (("schedule=cosine",), "unknown schedule"),
         (("optimizer=adam",), "unknown optimizer"),
         (("kvstore=redis",), "unknown kvstore"),

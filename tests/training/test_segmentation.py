@@ -220,6 +220,7 @@ def test_a_second_phase_goes_on_from_the_first(tmp_path, monkeypatch):
     ("override", "wording"),
     [
         ("classes=4", "drawn shapes has 5 classes, the recipe 4"),
+        ("classes=6", "drawn shapes has 5 classes, the recipe 6"),
         ("batch=41", "cannot be drawn from 40 examples"),
         ("stride=5", "stride is 5, expected one of"),
         ("loss=focal", "loss is .focal., expected one of softmax, ohem"),

@@ -174,8 +174,8 @@ def run(count, seed):
     weights = [100 if len(file.content) < 10_000 else 5 for file in files]
     dice = random.Random(seed)
     counts = collections.Counter()
-    _limit_memory()
-    start_memory, start = _peak_mb(), time.perf_counter()
+    limit_memory()
+    start_memory, start = peak_mb(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for index in range(count):
             (original,) = dice.choices(files, weights)
@@ -191,18 +191,18 @@ def run(count, seed):
     return {
         "files": count,
         "seconds": round(time.perf_counter() - start, 1),
-        "extra_memory_mb": round(_peak_mb() - start_memory, 1),
+        "extra_memory_mb": round(peak_mb() - start_memory, 1),
         "outcomes": dict(sorted(counts.items())),
     }
 
 
-def _limit_memory():
+def limit_memory():
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = used + LIMIT_MB * (1 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _peak_mb():
+def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

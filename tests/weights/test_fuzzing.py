@@ -28,3 +28,34 @@ def test_three_thousand_damaged_files():
     for mutation in MUTATIONS:
         assert report["outcomes"][f"{mutation.__name__} refused"] > FILES / 20
     assert report["outcomes"]["flip_bits read"] > FILES / 50
+
+
+DAMAGED = 1000
+STRUCTURED = {  # by the kind of file: what its own mutations must lead to
+    "npz": ("set_record refused", "set_record read", "set_array_header refused"),
+    "onnx": ("set_field refused", "set_field read"),
+    "pth": ("set_record refused", "set_record read", "set_pickle refused", "set_pickle read"),
+    "old_pth": ("set_old_pickle refused", "set_old_pickle read"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by means of Linux")
+@pytest.mark.parametrize("kind", STRUCTURED)
+def test_a_thousand_damaged_files_of_a_kind(kind):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.weights.fuzzing_kinds", kind, str(DAMAGED)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    outcomes = report["outcomes"]
+    assert sum(outcomes.values()) == report["files"] == DAMAGED
+    assert report["extra_memory_mb"] < LIMIT_MB
+    for mutation in ("truncate", "flip_bits", "move_bytes"):
+        assert outcomes[f"{mutation} refused"] > DAMAGED / 20
+    assert outcomes["flip_bits read"] > DAMAGED / 100
+    for end in STRUCTURED[kind]:
+        assert outcomes[end] > DAMAGED / 200, end

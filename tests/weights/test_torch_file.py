@@ -29,6 +29,7 @@ ARRAYS = {
     "bn.num_batches_tracked": np.array(7),
     "empty": np.zeros((0, 4), np.float16),
 }
+VALUES = list(ARRAYS.values())
 WRITERS = {"zip": zipped, "legacy": legacy}
 
 
@@ -256,7 +257,12 @@ DAMAGED = {
     "other opcodes": (b"\x80\x02\x8c\x01a.", "holds more than weights: SHORT_BINUNICODE"),
     "an empty stack": (b"\x80\x02Q.", "damaged: its pickle takes a value that it did not make"),
     "cut in a pickle": (legacy(STATE, ARRAYS.values())[:200], "not a PyTorch file, or damaged"),
-    "surplus": (legacy(STATE, ARRAYS.values()) + b"\0", "download it again"),
+    "surplus": (legacy(STATE, ARRAYS.values()) + b"\0", "1 bytes too many after the last tensor"),
+    "truncated": (legacy(STATE, ARRAYS.values())[:-90], "truncated file: "),
+    "another count": (
+        legacy(STATE, [ARRAYS["conv.weight"][:1], *VALUES[1:]]),
+        "damaged: the count at byte",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import zipfile
+from functools import partial
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
@@ -53,23 +54,24 @@ def tensors(arrays):
     }
 
 
-def opcodes(value):
+def opcodes(value, old=False):
     """A value in the pickle language, without beginning and end."""
+    inner = partial(opcodes, old=old)
     if isinstance(value, Name):
         return f"c{value.module}\n{value.name}\n".encode()
     if isinstance(value, Call):
-        return opcodes(value.function) + opcodes(value.arguments) + b"R"
+        return inner(value.function) + inner(value.arguments) + b"R"
     if isinstance(value, Persistent):
-        return opcodes(value.identity) + b"Q"
+        return inner((*value.identity, *[None] * old)) + b"Q"
     if isinstance(value, dict):
-        return b"}(" + b"".join(opcodes(k) + opcodes(v) for k, v in value.items()) + b"u"
+        return b"}(" + b"".join(inner(k) + inner(v) for k, v in value.items()) + b"u"
     if isinstance(value, tuple):
-        return b"(" + b"".join(map(opcodes, value)) + b"t"
+        return b"(" + b"".join(map(inner, value)) + b"t"
     return pickle.dumps(value, 2)[2:-1]
 
 
-def pickled(value, protocol=2):
-    return b"\x80" + bytes([protocol]) + opcodes(value) + b"."
+def pickled(value, protocol=2, old=False):
+    return b"\x80" + bytes([protocol]) + opcodes(value, old) + b"."
 
 
 def zipped(value, arrays=(), folder="any", members=(), method=zipfile.ZIP_STORED):
@@ -77,6 +79,7 @@ def zipped(value, arrays=(), folder="any", members=(), method=zipfile.ZIP_STORED
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", method) as archive:
         archive.writestr(f"{folder}/data.pkl", pickled(value))
+        archive.writestr(f"{folder}/version", b"3\n")
         for key, array in enumerate(arrays):
             archive.writestr(f"{folder}/data/{key}", array.tobytes())
         for name, data in members:
@@ -87,7 +90,7 @@ def zipped(value, arrays=(), folder="any", members=(), method=zipfile.ZIP_STORED
 def legacy(value, arrays=(), protocol=2, little_endian=True):
     """The bytes of a file of PyTorch before 1.6."""
     machine = {"protocol_version": 1001, "little_endian": little_endian, "type_sizes": {"int": 4}}
-    parts = [pickled(part, protocol) for part in (MAGIC, 1001, machine, value)]
+    parts = [pickled(part, protocol, old=True) for part in (MAGIC, 1001, machine, value)]
     parts.append(pickled([str(key) for key in range(len(arrays))], protocol))
     parts += [struct.pack("<q", array.size) + array.tobytes() for array in arrays]
     return b"".join(parts)

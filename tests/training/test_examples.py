@@ -1,0 +1,43 @@
+"""What recipes train on, and what is said where it does not fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnw.data.labelled import Pair, write_label, write_pairs
+from rnw.data.lists import write_list
+from rnw.errors import InputError
+from rnw.training.examples import read_training_examples
+from rnw.training.recipes import find_recipe
+
+
+def test_the_training_split_is_read():
+    write_list("data/train.lst", [(0, "a.JPEG"), (999, "b.JPEG")])
+    examples = read_training_examples(find_recipe("model_a"), Path("data"))
+    assert (examples.labels.tolist(), examples.name(1)) == ([0, 999], "data/b.JPEG")
+
+
+def test_a_recipe_may_have_a_split_of_its_own():
+    write_label("data/a.png", np.zeros((4, 4), np.uint8))
+    write_pairs("data/mine.lst", [Pair("a.jpg", "a.png")])
+    pictures = read_training_examples(find_recipe("voc", ["split=mine"]), Path("data"))
+    assert pictures.pairs == [Pair("a.jpg", "a.png")]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "content", "wording"),
+    [
+        ("model_a", [], "0\t1000\ta.JPEG\n", r"train\.lst: line 1 has label 1000, expected 0 to"),
+        ("model_a", [], "0 3 a.JPEG\n", r"train\.lst: line 1 has no tab"),
+        ("voc", [], "a.jpg\n", r"PASCAL VOC 2012, split 'train': its list names no label maps"),
+        ("voc", [], "a.jpg a.png\n", r"train\.lst: line 1 has no tab"),
+        ("voc", ["classes=20"], "a.jpg\ta.png\n", "has 21 classes, the recipe 20"),
+        ("voc", [], "a.jpg\tabsent.png\n", r"absent\.png: no such label map"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(recipe, overrides, content, wording):
+    Path("train.lst").write_text(content)
+    split = ["split=train"] if recipe == "voc" else []
+    with pytest.raises(InputError, match=wording):
+        read_training_examples(find_recipe(recipe, [*overrides, *split]), Path())
