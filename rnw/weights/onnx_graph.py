@@ -98,23 +98,19 @@ class _Emitter:
         ONNX has no assertion. ONNX Runtime would divide by zero where a pooling leaves nothing.
         """
         least = self.config.least_size
-        constants = {"least_size": [least], "sides_start": [2], "sides_end": [4]}
-        constants.update(one=[1], same=[0, 0])
-        for name, value in constants.items():
-            self.initializers[name] = np.array(value, np.int64)
-        shape = self.add("Shape", [x], "data_shape")
-        sides = self.add("Slice", [shape, "sides_start", "sides_end"], "sides")
-        small = self.add("Less", [sides, "least_size"], "too_small")
-        index = self.cast(small, self.onnx.TensorProto.INT64, "too_small_index")
+        sides = self.add("Shape", [x], "sides", start=2)
+        small = self.add("Less", [sides, self.constant("least_size", [least])], "too_small")
+        index = self.cast(small, self.onnx.TensorProto.INT64, "index_if_too_small")
         message = f"input_must_be_at_least_{least}x{least}"
-        ones = self.add("Gather", ["one", index], message)
-        whole = self.add(
-            "Concat",
-            ["same", self.add("Mul", [sides, ones], "checked_sides")],
-            "checked_shape",
-            axis=0,
-        )
-        return self.add("Reshape", [x, whole], "checked_data")
+        ones = self.add("Gather", [self.constant("one", [1]), index], message)
+        checked = self.add("Mul", [sides, ones], "checked_sides")
+        same = self.constant("batch_and_channels", [0, 0])  # of Reshape: as they are
+        shape = self.add("Concat", [same, checked], "checked_shape", axis=0)
+        return self.add("Reshape", [x, shape], "checked_data")
+
+    def constant(self, name: str, numbers: List[int]) -> str:
+        value = self.onnx.numpy_helper.from_array(np.array(numbers, np.int64), name)
+        return self.add("Constant", [], name, value=value)
 
     def output_shape(self) -> List[Any]:
         top = self.config.layers[-1]

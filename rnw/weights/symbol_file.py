@@ -15,8 +15,10 @@ from rnw.networks.layout import LINEAR, NetworkConfig, configure
 from rnw.networks.operators import NORMALISATION_PARAMETERS, Operator, operators
 from rnw.networks.zoo import (
     DOWNSAMPLED_LEVELS,
+    LEVEL_SHAPES,
     LEVELS,
     POOL,
+    RESNET_CHANNELS,
     STRIDE,
     NetworkSpec,
     ResNetSpec,
@@ -187,9 +189,9 @@ def _classifier(found: Operators) -> Tuple[str, Optional[int]]:
 
 def _width(spec: NetworkSpec, found: Operators) -> float:
     """From the widest layer, as that of a set of parameters."""
-    name, full = ("res7a_branch2b2", 4096)
+    name, full = ("res7a_branch2b2", LEVEL_SHAPES[LEVELS].channels[-1])
     if isinstance(spec, ResNetSpec):
-        name, full = ("res5a_branch2c", 2048)
+        name, full = ("res5a_branch2c", 4 * RESNET_CHANNELS[5])
     return _operator(found, name).attributes.get("num_filter", 0) / full
 
 

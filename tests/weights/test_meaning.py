@@ -219,6 +219,12 @@ def test_an_onnx_graph_is_of_the_network_that_the_graph_tells(caffe, fill):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+def test_what_a_graph_refuses_by_is_no_parameter(caffe):
+    convert(caffe, "y.onnx", "onnx")
+    convert("y.onnx", "z.params", "module", network="a")
+    assert Path("z.params").read_bytes() == Path(caffe).read_bytes()
+
+
 def test_an_onnx_graph_as_asked_for(caffe):
     done = convert(caffe, "y.onnx", "onnx", graph=GraphOptions(pooling="pad", stride=16))
     asked = f"stride 16, pooling 'pad', told by {GRAPH} but for pooling 'pad', stride 16"
