@@ -13,7 +13,7 @@ __all__ = ["get_network", "load_params", "optimize", "save_params"]
 _PUBLIC = {
     "get_network": "rnw.networks.classifier",
     "load_params": "rnw.weights",
-    "optimize": "rnw.weights.inference",
+    "optimize": "rnw.weights.optimize",
     "save_params": "rnw.weights",
 }
 

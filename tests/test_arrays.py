@@ -3,15 +3,20 @@
 import numpy as np
 import pytest
 
-from rnw.analysis.loss_speed import plain_bootstrapped_softmax
 from rnw.analysis.paths import effective_depth
 from rnw.arrays import check_finite
+from rnw.bench.loss import plain_bootstrapped_softmax
 from rnw.data.transforms import MEAN, color_jitter, lighting, normalize
 from rnw.errors import InputError
-from rnw.evaluation.crf import DEEPLAB, mean_field, permutohedral_lattice, refine
-from rnw.evaluation.score_maps import ScoreMap
-from rnw.evaluation.scores import binomial_error, cross_entropy, top_accuracy, top_classes
-from rnw.evaluation.upsampling import label, upsample
+from rnw.evaluation.classification.scores import (
+    binomial_error,
+    cross_entropy,
+    top_accuracy,
+    top_classes,
+)
+from rnw.evaluation.segmentation.crf import DEEPLAB, mean_field, permutohedral_lattice, refine
+from rnw.evaluation.segmentation.score_maps import ScoreMap
+from rnw.evaluation.segmentation.upsampling import label, upsample
 
 IMAGE = np.random.RandomState(0).randint(0, 255, (12, 14, 3)).astype(np.uint8)
 LARGE = np.random.RandomState(0).randint(0, 255, (60, 70, 3)).astype(np.uint8)

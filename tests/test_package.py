@@ -30,9 +30,9 @@ def _seconds(*arguments):
     "modules",
     [
         "rnw",
-        "rnw.runtime, rnw.cli, rnw.analysis.cost",
+        "rnw.runtime, rnw.cli, rnw.networks.cost",
         "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released",
-        "rnw.networks.zoo, rnw.data.catalog, rnw.data.prepare, rnw.training.recipes",
+        "rnw.networks.zoo, rnw.data.sets.catalog, rnw.data.prepare.classification, rnw.training.recipes",
     ],
 )
 def test_importing_does_not_start_mxnet(modules):
@@ -71,7 +71,7 @@ def test_version_is_that_of_the_distribution():
 def test_public_names_are_those_of_their_modules():
     from rnw.networks.classifier import get_network
     from rnw.weights import load_params, save_params
-    from rnw.weights.inference import optimize
+    from rnw.weights.optimize import optimize
 
     found = (rnw.get_network, rnw.load_params, rnw.optimize, rnw.save_params)
     assert found == (get_network, load_params, optimize, save_params)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Callable, Dict, NamedTuple
 
-from rnw.analysis.cost import count_parameters
-from rnw.analysis.liveness import liveness
 from rnw.errors import InputError, look_up
+from rnw.networks.cost import count_parameters
 from rnw.networks.layout import MAX_WIDTH, NetworkConfig
+from rnw.networks.liveness import liveness
 from rnw.networks.zoo import LEVEL_SHAPES
 from rnw.training.recipes import Recipe, input_size, recipe_network
 

@@ -12,14 +12,14 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import mxnet as mx
 
 from rnw.analysis.budget import Budget, count_activations, fit_width
-from rnw.analysis.cost import count_multiply_adds, count_parameters
-from rnw.analysis.training_memory import recipe_memory
-from rnw.data.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset, read_examples
 from rnw.errors import InputError
-from rnw.evaluation.classification import make_validator
+from rnw.evaluation.classification.evaluate import make_validator
 from rnw.files import read_json, read_json_lines, write_json
 from rnw.locks import LOCK_FILE
+from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.training.checkpoints import Checkpointing
+from rnw.training.memory import recipe_memory
 from rnw.training.metrics import METRICS_FILE
 from rnw.training.progress import Progress, ignore
 from rnw.training.recipes import Recipe, input_size, recipe_network

@@ -8,15 +8,15 @@ import mxnet as mx
 import numpy as np
 
 from rnw.analysis.chains import Link, chain_of
-from rnw.data import cifar10
-from rnw.data.catalog import Dataset, find_dataset, read_examples
-from rnw.data.subsets import match_labels
+from rnw.data.sets import cifar10
+from rnw.data.sets.catalog import Dataset, find_dataset, read_examples
+from rnw.data.sets.subsets import match_labels
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
-from rnw.evaluation.baselines import Baseline, download_weights, load_baseline
-from rnw.evaluation.classification import BASELINE_DATASET, load_model
-from rnw.evaluation.inference import picture_reader
-from rnw.evaluation.protocols import Protocol
+from rnw.evaluation.classification.baselines import Baseline, download_weights, load_baseline
+from rnw.evaluation.classification.evaluate import BASELINE_DATASET, load_model
+from rnw.evaluation.classification.model import picture_reader
+from rnw.evaluation.classification.protocol import Protocol
 from rnw.files import PathLike
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
@@ -45,7 +45,7 @@ class Subject(NamedTuple):
 def load_subject(path: PathLike, context: mx.Context) -> Subject:
     """The network in a weights file, of this package or of a ResNet of gluoncv's.
 
-    The name of the file tells which, as for `rnw.evaluation.classification.load_model`, or as
+    The name of the file tells which, as for `rnw.evaluation.classification.evaluate.load_model`, or as
     `cifar_resnet110_v1-<anything>.params`.
 
     Raises InputError for a file that cannot be read or is for another kind of network.

@@ -9,7 +9,7 @@ from rnw.cli import analyze_paths
 from rnw.cli.common import json_option, print_json
 
 if TYPE_CHECKING:
-    from rnw.analysis.cost import DetailedCost
+    from rnw.networks.cost import DetailedCost
 
 
 @click.group()
@@ -36,9 +36,9 @@ def cost(
 
     NAME is as `rnw networks` lists it, any <size>-<n1>-...-<n7>, or fcn_ before a letter.
     """
-    from rnw.analysis.cost import detailed_cost
-    from rnw.analysis.training_memory import training_memory
+    from rnw.networks.cost import detailed_cost
     from rnw.networks.layout import configure
+    from rnw.training.memory import training_memory
 
     rows = []
     for name in names:
@@ -91,7 +91,7 @@ def recipes(devices: int, as_json: bool) -> None:
     It is that of parameters, gradients and maps, without and with `--recompute`; what CUDA and
     cuDNN take comes on top.
     """
-    from rnw.analysis.training_memory import recipe_memory
+    from rnw.training.memory import recipe_memory
     from rnw.training.recipes import RECIPES, named_weights
 
     memory = {

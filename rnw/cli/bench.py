@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
-from rnw.analysis.conversion import bench_conversion
+from rnw.bench.convert import bench_conversion
 from rnw.cli.common import FILE, device_options, json_option, print_json
 from rnw.runtime import make_contexts
 from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
-    from rnw.analysis.training_speed import TrainingSpeed
-    from rnw.evaluation.cost_tables import SpeedRow
+    from rnw.bench.train import TrainingSpeed
+    from rnw.reports.cost_tables import SpeedRow
 
 
 @click.group()
@@ -49,7 +49,7 @@ def inference(
     MXNet.
     """
     context = _one_device(gpus, cpus)
-    from rnw.analysis.speed import bench_inference  # starts MXNet
+    from rnw.bench.inference import bench_inference  # starts MXNet
 
     result = bench_inference(network, batch, size, context, repetitions=repetitions)
     if as_json:
@@ -104,7 +104,7 @@ def train(
     as_json: bool,
 ) -> None:
     """Compare training steps of NETWORK with those of MXNet's Module, and of one device."""
-    from rnw.analysis.training_speed import bench_training
+    from rnw.bench.train import bench_training
 
     rows = bench_training(
         network, batch, size, gpus=gpus, cpus=cpus, recompute=recompute, repetitions=repetitions
@@ -154,7 +154,7 @@ def loss(
 ) -> None:
     """Compare the bootstrapped loss and its gradient with plain NumPy, on one device."""
     context = _one_device(gpus, cpus)
-    from rnw.analysis.loss_speed import bench_loss  # starts MXNet
+    from rnw.bench.loss import bench_loss  # starts MXNet
 
     result = bench_loss(images, classes, size, context, repetitions=repetitions)
     if as_json:
@@ -176,7 +176,7 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
 
     The yardstick is a plain transcription of the original's transform.
     """
-    from rnw.analysis.throughput import bench_data  # needs an extra
+    from rnw.bench.data import bench_data  # needs an extra
 
     result = bench_data(images, size, repetitions=repetitions)
     if as_json:
@@ -229,7 +229,7 @@ def table(
     convolutional network takes in a process of its own. The paper's memory is not known here.
     """
     context = _one_device(gpus, cpus)
-    from rnw.evaluation.cost_tables import (  # starts MXNet
+    from rnw.reports.cost_tables import (  # starts MXNet
         compare_memory,
         compare_speeds,
         split_names,
@@ -269,7 +269,7 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
 
     All that is counted is processor time, as on one core.
     """
-    from rnw.analysis.scoring import bench_scoring  # needs an extra
+    from rnw.bench.seg_eval import bench_scoring  # needs an extra
 
     rows = bench_scoring(repetitions=repetitions)
     if as_json:

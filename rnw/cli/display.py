@@ -10,11 +10,11 @@ import click
 from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification import Tested
-    from rnw.evaluation.cost_tables import MemoryRow
-    from rnw.evaluation.report_segmentation import Compared
-    from rnw.evaluation.segmentation import Segmented
-    from rnw.evaluation.table1 import Row
+    from rnw.evaluation.classification.evaluate import Tested
+    from rnw.evaluation.segmentation.evaluate import Segmented
+    from rnw.reports.cost_tables import MemoryRow
+    from rnw.reports.segmentation import Compared
+    from rnw.reports.table1 import Row
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 BAR = "%(label)s [%(bar)s]%(info)s"

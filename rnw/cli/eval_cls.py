@@ -18,7 +18,7 @@ from rnw.cli.display import Display
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification import Evaluation
+    from rnw.evaluation.classification.evaluate import Evaluation
 
 
 @click.command()
@@ -81,7 +81,7 @@ def command(
     if three_crops and ten_crops:
         raise click.UsageError("--three-crops and --ten-crops cannot be used together")
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.classification import evaluate, load_model  # starts MXNet
+    from rnw.evaluation.classification.evaluate import evaluate, load_model  # starts MXNet
 
     crops = "three" if three_crops else "ten" if ten_crops else None
     with exit_when_interrupted(overwrite=overwrite), Display(err=as_json) as display:

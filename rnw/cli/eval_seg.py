@@ -21,7 +21,7 @@ from rnw.cli.display import Display
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
-    from rnw.evaluation.segmentation import SegmentationEvaluation
+    from rnw.evaluation.segmentation.evaluate import SegmentationEvaluation
 
 
 @click.command()
@@ -74,8 +74,8 @@ def command(
     if official and save_predictions is None:
         raise click.UsageError("--official scores files: give '--save-predictions'")
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.segmentation import evaluate  # start MXNet
-    from rnw.evaluation.segmenter import load_segmenter
+    from rnw.evaluation.segmentation.evaluate import evaluate  # start MXNet
+    from rnw.evaluation.segmentation.model import load_segmenter
 
     ending = (
         exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()

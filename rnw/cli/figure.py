@@ -36,8 +36,8 @@ def command(
     """Draw what `rnw eval-seg --save-predictions PREDICTIONS` kept, a row for each picture."""
     if not (images or worst or random):
         raise click.UsageError("give '--image', '--worst' or '--random'")
-    from rnw.evaluation.kept_labels import kept_dataset  # need an extra
-    from rnw.evaluation.panels import COLUMNS, ROWS, choose, draw_panels, read_results
+    from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra
+    from rnw.reports.panels import COLUMNS, ROWS, choose, draw_panels, read_results
 
     found = kept_dataset(predictions, dataset)
     results = read_results(predictions, found, data_root=data_root, split=split)

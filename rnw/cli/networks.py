@@ -2,8 +2,8 @@
 
 import click
 
-from rnw.analysis import cost
 from rnw.cli.common import json_option, print_json
+from rnw.networks import cost
 
 
 @click.command()

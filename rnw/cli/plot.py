@@ -16,7 +16,7 @@ from rnw.cli.common import FILE
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 def command(runs: Tuple[Path, ...], output: Path, overwrite: bool) -> None:
     """Draw loss, error and learning rate of each RUN, a folder or its metrics.jsonl."""
-    from rnw.analysis.curves import plot  # starts Matplotlib
+    from rnw.reports.curves import plot  # starts Matplotlib
 
     plot(runs, output, overwrite=overwrite)
     click.echo(output)

@@ -30,8 +30,8 @@ from rnw.weights.convert import read_parameters
 from rnw.weights.meaning import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification import Prediction
-    from rnw.evaluation.segmentation_pictures import SegmentedPicture
+    from rnw.evaluation.classification.evaluate import Prediction
+    from rnw.evaluation.segmentation.pictures import SegmentedPicture
 
 
 @click.command()
@@ -74,8 +74,8 @@ def command(
         raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
     bad: List[InputError] = []
     if segmentation:
-        from rnw.evaluation.segmentation_pictures import predict_pictures  # starts MXNet
-        from rnw.evaluation.segmenter import load_segmenter
+        from rnw.evaluation.segmentation.model import load_segmenter
+        from rnw.evaluation.segmentation.pictures import predict_pictures  # starts MXNet
 
         model = load_segmenter([weights], contexts, dataset=dataset).tested_by(**protocol)
         origin = _origin(model.meanings[0], model.dataset)
@@ -84,7 +84,7 @@ def command(
         if done and not as_json:
             print_line(f"pictures in {output}")
     else:
-        from rnw.evaluation.classification import load_model, predict  # starts MXNet
+        from rnw.evaluation.classification.evaluate import load_model, predict  # starts MXNet
 
         classifier = load_model(weights, contexts, dataset=dataset)
         origin = _origin(classifier.meaning, classifier.dataset)
@@ -97,7 +97,7 @@ def command(
 
 def _is_segmentation(weights: Path) -> bool:
     """By what the file holds, whatever data set its name tells."""
-    from rnw.evaluation.baselines import baseline_of  # needs an extra
+    from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
 
     return (
         baseline_of(weights) is None
@@ -107,7 +107,7 @@ def _is_segmentation(weights: Path) -> bool:
 
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
     """What told the network, and what is not known of its data set."""
-    from rnw.data.numbered import numbering_note
+    from rnw.data.sets.numbered import numbering_note
 
     return {"model": meaning, "note": numbering_note(dataset) or None}
 

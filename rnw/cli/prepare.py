@@ -10,9 +10,9 @@ import click
 from rnw.cli.common import FILE, exit_when_interrupted, show_warnings
 
 if TYPE_CHECKING:
-    from rnw.data.official import Step
-    from rnw.data.prepare import Preparation
-    from rnw.data.prepare_segmentation import SegmentationPreparation
+    from rnw.data.prepare.classification import Preparation
+    from rnw.data.prepare.official import Step
+    from rnw.data.prepare.segmentation import SegmentationPreparation
 
 CLASSIFICATION = ("ilsvrc-cls", "places365-cls")
 SEGMENTATION = ("voc", "cityscapes", "ade20k", "pascal-context")
@@ -58,7 +58,7 @@ def command(
         click.echo("this would be done" if steps else "nothing to do")
         return
     if steps:
-        from rnw.data.official import take_steps
+        from rnw.data.prepare.official import take_steps
 
         with exit_when_interrupted(overwrite=overwrite), show_warnings():
             take_steps(preparation, _Progress)
@@ -69,8 +69,9 @@ def command(
 def _preparation(
     dataset: str, output: Optional[Path], splits: Tuple[str, ...], pack: bool, **options: Any
 ) -> "Union[Preparation, SegmentationPreparation]":
-    from rnw.data import catalog, prepare  # of an extra, which `--help` must not need
-    from rnw.data import prepare_segmentation as segmentation
+    from rnw.data.prepare.classification import classification as prepare
+    from rnw.data.prepare.classification import segmentation
+    from rnw.data.sets import catalog
 
     if dataset in CLASSIFICATION:
         publication, root = prepare.PUBLICATIONS[dataset], catalog.find_dataset(dataset).root

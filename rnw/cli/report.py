@@ -34,7 +34,7 @@ def command(
 
     RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` made.
     """
-    from rnw.evaluation.report import write_report  # starts Matplotlib
+    from rnw.reports.report import write_report  # starts Matplotlib
 
     with Display(err=True) as display:
         path = write_report(

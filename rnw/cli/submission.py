@@ -26,8 +26,8 @@ def command() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
 def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
     """Pack what `rnw eval-seg --save-predictions PREDICTIONS` kept."""
-    from rnw.evaluation.kept_labels import kept_dataset  # need an extra
-    from rnw.evaluation.segmentation_submission import write_submission
+    from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra
+    from rnw.evaluation.segmentation.submission import write_submission
 
     count = write_submission(predictions, kept_dataset(predictions, dataset), output, overwrite)
     click.echo(f"{output}: {count} pictures")
@@ -43,8 +43,8 @@ def check(
     submission: Path, dataset: str, split: Optional[str], data_root: Optional[Path], as_json: bool
 ) -> None:
     """Name all that is wrong with SUBMISSION, a folder or an archive; status 2 if something is."""
-    from rnw.data.catalog import find_segmentation_dataset  # need an extra
-    from rnw.evaluation.segmentation_submission import check_submission
+    from rnw.data.sets.catalog import find_segmentation_dataset  # need an extra
+    from rnw.evaluation.segmentation.submission import check_submission
 
     problems = check_submission(submission, find_segmentation_dataset(dataset), data_root, split)
     if as_json:

@@ -15,7 +15,7 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
-from rnw.evaluation.table_files import check_table_files
+from rnw.reports.table_files import check_table_files
 from rnw.runtime import make_contexts
 
 
@@ -52,7 +52,7 @@ def command(
     table<NUMBER>.md and .json, in place of those of an earlier run.
     """
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.segmentation_tables import (  # starts MXNet
+    from rnw.reports.segmentation_tables import (  # starts MXNet
         as_markdown,
         fill_segmentation_table,
         write_segmentation_table,

@@ -15,7 +15,7 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
-from rnw.evaluation.table_files import check_table_files
+from rnw.reports.table_files import check_table_files
 from rnw.runtime import make_contexts
 
 
@@ -49,7 +49,7 @@ def command(
     computed are not computed again.
     """
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.table1 import as_markdown, fill_table, write_table  # starts MXNet
+    from rnw.reports.table1 import as_markdown, fill_table, write_table  # starts MXNet
 
     check_table_files(output, 1, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display, show_warnings():

@@ -8,13 +8,13 @@ from rnw.cli.training import Task, run_training, training_options
 
 
 def _find_dataset(name: str) -> Any:
-    from rnw.data.catalog import find_dataset  # needs an extra, which `--help` must not
+    from rnw.data.sets.catalog import find_dataset  # needs an extra, which `--help` must not
 
     return find_dataset(name)
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
-    from rnw.evaluation.classification import make_validator  # starts MXNet
+    from rnw.evaluation.classification.evaluate import make_validator  # starts MXNet
 
     return make_validator(*arguments, **options)
 

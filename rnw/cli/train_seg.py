@@ -8,13 +8,13 @@ from rnw.cli.training import Task, run_training, training_options
 
 
 def _find_dataset(name: str) -> Any:
-    from rnw.data.catalog import find_segmentation_dataset  # needs an extra
+    from rnw.data.sets.catalog import find_segmentation_dataset  # needs an extra
 
     return find_segmentation_dataset(name)
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
-    from rnw.evaluation.validation import make_validator  # starts MXNet
+    from rnw.evaluation.segmentation.validate import make_validator  # starts MXNet
 
     return make_validator(*arguments, **options)
 

@@ -82,7 +82,7 @@ class Task(NamedTuple):
     """What a command trains for; its functions import what starts MXNet or is of an extra.
 
     command: the name of the one for this task. find_dataset: in the table of the task, by name.
-    make_validator: as that of `rnw.evaluation.classification`; `best_by` is the score that counts.
+    make_validator: as that of `rnw.evaluation.classification.evaluate`; `best_by` is the score that counts.
     """
 
     command: str
@@ -141,7 +141,7 @@ def run_training(
     resolved = task.resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)
     if dry_run:
-        from rnw.analysis.plan import plan_training
+        from rnw.bench.plan import plan_training
 
         with show_warnings():
             plan = plan_training(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Optional
 
-from rnw.data.catalog import (
+from rnw.data.sets.catalog import (
     check_classes,
     check_label_maps,
     find_dataset,
@@ -11,13 +11,13 @@ from rnw.data.catalog import (
     read_examples,
     read_pictures,
 )
-from rnw.data.subsets import match_labels, with_labels
+from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.training.recipes import Recipe, SegmentationRecipe
 
 
 def read_training_examples(recipe: Recipe, data_root: Optional[Path] = None) -> Any:
-    """The examples of a recipe, as `rnw.data.catalog` reads them.
+    """The examples of a recipe, as `rnw.data.sets.catalog` reads them.
 
     Raises InputError for data that is missing or has no labels, and for other classes than those of
     the recipe.

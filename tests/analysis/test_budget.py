@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rnw.analysis.budget import Budget, count_activations, fit_width, parse_budget
-from rnw.analysis.cost import count_parameters
 from rnw.errors import InputError
+from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
 from rnw.training.recipes import find_recipe, recipe_network
 

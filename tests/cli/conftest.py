@@ -12,7 +12,7 @@ import pytest
 from rnw.cli import main
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
-from tests.data.miniature import make_ilsvrc12
+from tests.data.prepare.miniature import make_ilsvrc12
 from tests.golden_cases import fill_network
 
 A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from rnw.analysis.cost import detailed_cost
-from rnw.analysis.training_memory import recipe_memory, training_memory
+from rnw.networks.cost import detailed_cost
 from rnw.networks.layout import configure
+from rnw.training.memory import recipe_memory, training_memory
 from rnw.training.recipes import RECIPES
 
 

@@ -13,9 +13,10 @@ import mxnet as mx
 import pytest
 
 import rnw as rnw_package
-from rnw.analysis import speed, throughput
-from rnw.analysis.cost import count_multiply_adds, count_parameters
+from rnw.bench import data as throughput
+from rnw.bench import inference as speed
 from rnw.cli import main
+from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.networks.layout import configure
 from rnw.runtime import cpu_cores
 

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.catalog import DATASETS
 from rnw.data.lists import write_classes
+from rnw.data.sets.catalog import DATASETS
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
-from rnw.evaluation.classification import load_model, make_validator, predict
+from rnw.evaluation.classification.evaluate import load_model, make_validator, predict
 from rnw.files import md5
 from rnw.networks.classifier import get_network
 from rnw.weights import load_params, save_params
 from rnw.weights.released import RELEASED
 from tests.cli.conftest import A1, F, narrow_network
-from tests.data.miniature import SYNSETS
+from tests.data.prepare.miniature import SYNSETS
 from tests.golden_cases import fill_network
 
 

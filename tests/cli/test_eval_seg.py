@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.catalog import SEGMENTATION
 from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.files import md5
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from rnw.weights.released import RELEASED
 from tests.data.test_transforms import picture
-from tests.evaluation.segments import make_dataset
+from tests.evaluation.segmentation.segments import make_dataset
 
 SHAPES = "shapes_rna-a1_cls5_s8_ep-0001.params"
 ADE20K = "ade20k_rna-a1_cls150_s8_ep-0001.params"

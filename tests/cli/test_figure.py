@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.catalog import SEGMENTATION
-from rnw.evaluation.kept_labels import KeptLabels
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.evaluation.segmentation.kept import KeptLabels
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.catalog import SEGMENTATION
 from rnw.data.readers import ORIENTATION, read_image
-from rnw.evaluation.segmenter import load_segmenter
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.evaluation.segmentation.model import load_segmenter
 from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params

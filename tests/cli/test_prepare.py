@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rnw.locks import LOCK_FILE, FolderLock
-from tests.data import miniature_segmentation
-from tests.data.miniature import jpeg, make_ilsvrc12, make_places365
+from tests.data.prepare import miniature_segmentation
+from tests.data.prepare.miniature import jpeg, make_ilsvrc12, make_places365
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

@@ -14,7 +14,7 @@ from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
 from rnw.weights import save_params
 from tests.cli.conftest import A1
-from tests.data import miniature_segmentation as miniature
+from tests.data.prepare import miniature_segmentation as miniature
 
 SMALL = ("--scales", "48", "--cpus", "2")
 BENCHMARKS = {  # recipe: pictures of its training split, label, numbers of classes in label maps

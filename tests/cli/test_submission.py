@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.catalog import SEGMENTATION
 from rnw.data.labelled import LabelledImages, Pair
-from rnw.evaluation.kept_labels import KeptLabels
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.evaluation.segmentation.kept import KeptLabels
 from tests.data.test_transforms import picture
-from tests.evaluation.segments import make_dataset
+from tests.evaluation.segmentation.segments import make_dataset
 
 
 @pytest.fixture

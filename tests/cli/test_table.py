@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.analysis.cost import count_parameters
 from rnw.networks.classifier import get_network
+from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
 from rnw.weights import save_params
 from tests.data.test_transforms import picture

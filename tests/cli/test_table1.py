@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rnw.evaluation import table1
-from rnw.evaluation.published import TABLE_1
 from rnw.networks.classifier import get_network
+from rnw.reports import table1
+from rnw.reports.published import TABLE_1
 from rnw.weights import save_params
 from tests.cli.conftest import A1, F
 from tests.golden_cases import fill_network

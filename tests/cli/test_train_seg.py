@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.shapes import SPLITS
+from rnw.data.sets.shapes import SPLITS
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
 from rnw.training.recipes import RECIPES

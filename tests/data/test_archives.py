@@ -10,7 +10,7 @@ import pytest
 
 from rnw.data.archives import extract, partial_folder, read_member
 from rnw.errors import InputError
-from tests.data.miniature import tar_bytes, write_tar
+from tests.data.prepare.miniature import tar_bytes, write_tar
 from tests.limits import file_size_limit
 
 FOLDER = Path("data/folder")

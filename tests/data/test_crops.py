@@ -8,12 +8,12 @@ from rnw.data.augmentation import DECODERS
 from rnw.data.crops import PADDING, Cropping, LabelledCrops
 from rnw.data.labelled import LabelledImages, Pair
 from rnw.data.loader import Loader, Loading
-from rnw.data.shapes import Shapes
+from rnw.data.sets.shapes import Shapes
 from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError
 from tests.data.pictures import colours
 from tests.data.test_transforms import picture
-from tests.evaluation.segments import Pictures
+from tests.evaluation.segmentation.segments import Pictures
 from tests.golden_cases import each_case, golden_arrays, golden_json
 
 CASE = golden_json("segmentation_reader", {"seeds": []})

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from rnw.data.catalog import find_dataset, read_examples
 from rnw.data.identity import identity
 from rnw.data.labelled import LabelledImages, Pair
 from rnw.data.lists import read_list
 from rnw.data.readers import Examples, ImageList
 from rnw.data.recordio import PackedImages, write_pack
-from rnw.data.shapes import Shapes
+from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.shapes import Shapes
 from tests.data.pictures import JPEG
 
 LINES = ["0\t1\ta/x.jpg", "1\t0\ta/y.jpg", "2\t1\tb/x.jpg"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data import ade20k, cityscapes, voc
-from rnw.data.catalog import SEGMENTATION, check_label_maps, read_pictures
 from rnw.data.labelled import Pair, read_label, write_label, write_pairs
+from rnw.data.sets import ade20k, cityscapes, voc
+from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
 from rnw.errors import InputError
 
 VOC_COLORS = np.array(voc.palette(256))

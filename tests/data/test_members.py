@@ -14,8 +14,8 @@ import pytest
 
 from rnw.data.members import read_chunks, read_members, unpacked_size
 from rnw.errors import InputError
-from tests.data.miniature import tar_bytes, write_tar
-from tests.data.miniature_segmentation import write_zip
+from tests.data.prepare.miniature import tar_bytes, write_tar
+from tests.data.prepare.miniature_segmentation import write_zip
 
 FILES = {"top.txt": b"top", "a/one.jpg": b"1" * 3000, "a/b/two.jpg": b"", "c/three.jpg": b"3"}
 COMPRESSED = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "tar": bytes}

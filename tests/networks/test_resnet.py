@@ -4,8 +4,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.analysis.cost import count_multiply_adds, count_parameters
 from rnw.networks.classifier import get_network
+from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.networks.layers import Bottleneck
 from rnw.networks.layout import configure
 from rnw.networks.symbols import to_json
@@ -15,7 +15,7 @@ from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights import load_network, load_params, save_params, warm_start
-from rnw.weights.inference import optimize
+from rnw.weights.optimize import optimize
 
 NARROW = 1 / 32
 CLASSIFIER = ["conv6a_weight", "conv6a_bias", "linear21_weight", "linear21_bias"]

@@ -7,8 +7,8 @@ import signal
 import mxnet as mx
 import pytest
 
-from rnw.data.catalog import DATASETS, Dataset
 from rnw.data.loader import BY_PROCESSES, Loading
+from rnw.data.sets.catalog import DATASETS, Dataset
 from rnw.errors import InputError
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnw.data.catalog import DATASETS
 from rnw.data.crops import Cropping
+from rnw.data.sets.catalog import DATASETS
 from rnw.errors import InputError
 from rnw.networks.zoo import network_names
 from rnw.training.recipes import (

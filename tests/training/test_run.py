@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.classification import evaluate, load_model, make_validator
+from rnw.evaluation.classification.evaluate import evaluate, load_model, make_validator
 from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Validation, train

@@ -7,12 +7,12 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.data.catalog import SEGMENTATION
 from rnw.data.crops import Cropping
 from rnw.data.loader import Loader, Loading
-from rnw.data.shapes import Shapes
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.data.sets.shapes import Shapes
 from rnw.errors import InputError
-from rnw.evaluation.validation import make_validator
+from rnw.evaluation.segmentation.validate import make_validator
 from rnw.networks.classifier import Network, get_network
 from rnw.training.dropout import draw_masks
 from rnw.training.initializers import initialize

@@ -1,0 +1,138 @@
+"""Converting and listing a full-size weights file, beside a plain copy of it in the same run."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from rnw.bench.memory import peak_memory_mb
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.zoo import CLASSIFICATION_PREFIX
+from rnw.weights.convert import find_format
+from rnw.weights.labels import ModelLabel
+from rnw.weights.ndarray_file import write_arrays
+
+_TARGET = "converted.safetensors"  # a name that every format with a choice of containers takes
+_CONVERT = """
+import sys, time
+from rnw.weights.convert import convert
+start = time.perf_counter()
+convert(*sys.argv[1:])
+print(time.perf_counter() - start)
+"""
+
+
+class ConversionSpeed(NamedTuple):
+    """Medians over the rounds, seconds and units of 10^6 bytes.
+
+    `copy` and `convert` end when the file is on the disk; `ratio` is convert over copy, round by
+    round. `show` is a whole process, from the start of Python to the end.
+    `peak_memory_mb` is the largest resident memory of a conversion, mapped parts of the file and
+    Python itself included; where the system counts for a new process what its parent had, it is at
+    least the peak of the process that calls.
+    """
+
+    network: str
+    classes: int
+    to: str
+    file_mb: float
+    copy: float
+    convert: float
+    ratio: float
+    show: float
+    peak_memory_mb: float
+
+
+def bench_conversion(
+    name: str, to: str, *, repetitions: int = 5, folder: Optional[PathLike] = None, **options: Any
+) -> ConversionSpeed:
+    """Convert a file of network `name` to format `to`, in turn with copying and listing it.
+
+    folder: where the files are made for the time being; default the system's temporary folder.
+    options: of the network, as `rnw.get_network` takes them.
+
+    Raises InputError for an unknown network or format, a folder that cannot be written, and when a
+    conversion fails.
+    """
+    if repetitions < 1:
+        raise InputError("repetitions must be at least 1")
+    find_format(to)
+    config = configure(name, **options)
+    try:
+        with TemporaryDirectory(dir=folder) as made:
+            short = config.spec.name.replace(CLASSIFICATION_PREFIX, "")
+            source = Path(made, ModelLabel("bench", short, config.classes).params_file(1))
+            _write_source(source, config)
+            rounds = [_Round.measure(source, Path(made), to) for _ in range(1 + repetitions)]
+            size = source.stat().st_size
+    except OSError as error:
+        where = folder or "the temporary folder"
+        raise InputError(f"{where}: cannot be written: {error.strerror}") from error
+    del rounds[0]  # warm-up
+    return ConversionSpeed(
+        network=name,
+        classes=config.classes,
+        to=to,
+        file_mb=size / 1e6,
+        copy=statistics.median(r.copy for r in rounds),
+        convert=statistics.median(r.convert for r in rounds),
+        ratio=statistics.median(r.convert / r.copy for r in rounds),
+        show=statistics.median(r.show for r in rounds),
+        peak_memory_mb=max(r.peak_memory_mb for r in rounds),
+    )
+
+
+def _write_source(path: Path, config: NetworkConfig) -> None:
+    """A Module file of random values, one filter repeated, so that no large array is ever held."""
+    stream = np.random.RandomState(0)
+    arrays = {}
+    for parameter in config.parameters():
+        values = stream.standard_normal(parameter.shape[1:]).astype(np.float32)
+        arrays[f"{parameter.kind}:{parameter.name}"] = np.broadcast_to(values, parameter.shape)
+    write_arrays(path, arrays)
+
+
+class _Round(NamedTuple):
+    copy: float
+    convert: float
+    show: float
+    peak_memory_mb: float
+
+    @classmethod
+    def measure(cls, source: Path, folder: Path, to: str) -> "_Round":
+        copied, converted = folder / "copy", folder / _TARGET
+        start = time.perf_counter()
+        _copy(source, copied)
+        copy = time.perf_counter() - start
+        seconds, peak = _run("-c", _CONVERT, str(source), str(converted), to)
+        start = time.perf_counter()
+        _run("-m", "rnw", "weights", "show", str(source))
+        show = time.perf_counter() - start
+        copied.unlink()
+        converted.unlink()
+        return cls(copy, float(seconds), show, peak)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _run(*arguments: str) -> Tuple[bytes, float]:
+    """What a Python process of its own prints, and its peak memory."""
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
+        printed = process.stdout.read()
+        _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
+        raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")
+    return printed, peak_memory_mb(usage)

@@ -1,0 +1,138 @@
+"""Inference speed beside what a plain matrix product reaches on the same device in the same run."""
+
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+
+from rnw.bench.memory import used_memory_mb
+from rnw.errors import InputError
+from rnw.networks.classifier import Network, get_network
+from rnw.networks.cost import count_multiply_adds
+from rnw.networks.layout import NetworkConfig
+from rnw.runtime import leave_threads_to_mxnet
+from rnw.weights.optimize import optimize
+
+REFERENCE_SIZE = 4096  # of the square float32 matrices
+WARM_UP = 2
+
+
+class InferenceSpeed(NamedTuple):
+    """Medians over the repetitions; GFLOP/s count a multiply-add as two operations.
+
+    `ratio` is the network's multiply-add rate over the matrix product's, repetition by repetition.
+    `optimized_gain` is the speed of `rnw.optimize`'s copy over the network's, likewise.
+    `thread_gain` is the speed over that of a process with MXNet's own number of threads.
+    """
+
+    network: str
+    batch: int
+    size: int
+    images_per_second: float
+    gflops: float
+    reference_gflops: float
+    ratio: float
+    peak_memory_mb: float
+    optimized_gain: float
+    thread_gain: Optional[float] = None
+
+
+def bench_inference(
+    name: str, batch: int, size: int, context: Any, *, repetitions: int = 5, **options: Any
+) -> InferenceSpeed:
+    """Time network `name` on (batch, 3, size, size) float32, in turn with the reference product.
+
+    So is its copy for inference, `rnw.optimize`. Peak memory is that of the process before both
+    take their share, in units of 10^6 bytes. options: of the network, as `rnw.get_network` takes
+    them.
+    """
+    if min(batch, size, repetitions) < 1:
+        raise InputError("batch, size and repetitions must be at least 1")
+    net = _hybridized(get_network(name, **options), context)
+    data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
+    _warm_up(lambda: net(data))
+    peak = used_memory_mb([context])
+    fast = optimize(net)
+    runs = [lambda: net(data), lambda: fast(data), _matrix_product(context)]
+    for run in runs[1:]:
+        _warm_up(run)
+    plain, optimized, multiply = in_turn(runs, repetitions)
+    work = batch * count_multiply_adds(net.config, size)
+    rates = [work / seconds for seconds in plain]
+    references = [REFERENCE_SIZE**3 / seconds for seconds in multiply]
+    speed = batch / statistics.median(plain)
+    on_cpu = context.device_type == "cpu"
+    return InferenceSpeed(
+        network=name,
+        batch=batch,
+        size=size,
+        images_per_second=speed,
+        gflops=2e-9 * statistics.median(rates),
+        reference_gflops=2e-9 * statistics.median(references),
+        ratio=median_ratio(rates, references),
+        peak_memory_mb=peak,
+        optimized_gain=median_ratio(plain, optimized),
+        thread_gain=speed / _speed_with_own_threads(net.config, batch, size) if on_cpu else None,
+    )
+
+
+def _hybridized(net: Any, context: Any) -> Any:
+    net.initialize(ctx=context)
+    net.hybridize(static_alloc=True, static_shape=True)
+    return net
+
+
+def _warm_up(run: Callable[[], Any]) -> None:
+    for _ in range(WARM_UP):
+        _seconds(run)
+
+
+def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """Of measurements that were taken in turn."""
+    return statistics.median(n / d for n, d in zip(numerators, denominators))
+
+
+def _matrix_product(context: Any) -> Callable[[], Any]:
+    shape = (REFERENCE_SIZE, REFERENCE_SIZE)
+    left, right = (mx.nd.random.uniform(shape=shape, ctx=context) for _ in range(2))
+    return lambda: mx.nd.dot(left, right)
+
+
+def _speed_with_own_threads(config: NetworkConfig, batch: int, size: int) -> float:
+    """Images/s in a new process where MXNet chooses its number of threads itself."""
+    with ProcessPoolExecutor(
+        1, mp_context=get_context("spawn"), initializer=leave_threads_to_mxnet
+    ) as pool:
+        return pool.submit(_plain_speed, config, batch, size).result()
+
+
+def _plain_speed(config: NetworkConfig, batch: int, size: int) -> float:
+    return measure_speed(Network(config), batch, size, mx.cpu())
+
+
+def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
+    """Images/s of a network, which it initialises, on (batch, 3, size, size) float32; a median."""
+    (seconds,) = in_turn([forward(net, batch, size, context)], repetitions)
+    return batch / statistics.median(seconds)
+
+
+def forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
+    """A pass of a network, which it initialises, on (batch, 3, size, size) float32; warmed up."""
+    _hybridized(net, context)
+    data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
+    _warm_up(lambda: net(data))
+    return lambda: net(data)
+
+
+def in_turn(runs: Sequence[Callable[[], Any]], repetitions: int) -> List[Tuple[float, ...]]:
+    """The seconds of each run, which are called one after the other, `repetitions` times."""
+    return list(zip(*([_seconds(run) for run in runs] for _ in range(repetitions))))
+
+
+def _seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run().wait_to_read()
+    return time.perf_counter() - start

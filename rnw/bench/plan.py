@@ -1,0 +1,206 @@
+"""What a run will take, told before it starts: steps, memory, and days from a measured step."""
+
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional, Sequence
+
+from rnw.bench.memory import free_memory
+from rnw.bench.train import WARM_UP, measure_step
+from rnw.data.readers import Examples
+from rnw.data.sets.catalog import (
+    find_dataset,
+    find_segmentation_dataset,
+    published_images,
+    published_pictures,
+)
+from rnw.errors import InputError
+from rnw.networks.layout import NetworkConfig
+from rnw.training.examples import read_training_examples
+from rnw.training.memory import TrainingMemory, recipe_memory, training_memory
+from rnw.training.recipes import (
+    OUTPUT,
+    Recipe,
+    SegmentationRecipe,
+    input_size,
+    named_weights,
+    recipe_network,
+)
+from rnw.training.trainer import check_devices
+
+REPETITIONS = 3
+SECONDS = 60  # that measuring may take, beside building the network
+USABLE = 0.8  # of the free memory
+SECONDS_PER_DAY = 86_400
+ONE_PROCESS = ("local", "device")
+
+
+class Measured(NamedTuple):
+    """A step of `batch` images a device took `seconds`; that of the recipe takes `scale` times.
+
+    That is an upper bound unless `scale` is 1: what a step of any batch needs, as the update of the
+    weights, is counted `scale` times.
+    """
+
+    batch: int
+    seconds: float
+    scale: float
+
+    @property
+    def seconds_per_step(self) -> float:
+        return self.seconds * self.scale
+
+    def __str__(self) -> str:
+        text = f"{_figure(self.seconds_per_step)} s a step, measured"
+        if self.scale == 1:
+            return text
+        return (
+            f"{text} with a batch of {self.batch} on each device ({_figure(self.seconds)} s), "
+            f"times {self.scale:g} by multiply-adds, and so the update of the weights, too"
+        )
+
+
+class Plan(NamedTuple):
+    """What a run of `recipe` will take on `devices`; `memory` without and with recomputing.
+
+    `weights` is the file it starts from, if any. Reading images is not in the measured step.
+    """
+
+    recipe: Recipe
+    devices: int
+    size: int
+    weights: Optional[Path]
+    images: int
+    steps_per_epoch: int
+    memory: Dict[bool, TrainingMemory]
+    recompute: bool
+    measured: Measured
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.epochs * self.steps_per_epoch
+
+    @property
+    def days(self) -> float:
+        return self.steps * self.measured.seconds_per_step / SECONDS_PER_DAY
+
+    def __str__(self) -> str:
+        lines = [
+            self.recipe.to_json().rstrip(),
+            f"{self.recipe.batch // self.devices} images of {self.size}x{self.size} on each of "
+            f"{self.devices} devices",
+            f"{self.images:,} images: {self.steps_per_epoch:,} steps an epoch, {self.steps:,} in "
+            "all",
+        ]
+        if self.weights is not None:
+            missing = "" if self.weights.is_file() else ", which is not there"
+            lines.append(f"starts from {self.weights}{missing}")
+        for recompute, memory in self.memory.items():
+            lines.append(f"{'with' if recompute else 'without'} --recompute: {memory}")
+        how = "with" if self.recompute else "without"
+        lines.append(f"{self.measured}, {how} --recompute")
+        bound = "" if self.measured.scale == 1 else "at most "
+        lines.append(f"{bound}{_figure(self.days)} days, if images are read as fast")
+        return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def plan_training(
+    recipe: Recipe,
+    contexts: Sequence[Any],
+    *,
+    data_root: Optional[Path] = None,
+    weights: Optional[Path] = None,
+    folder: Path = OUTPUT,
+    recompute: bool = False,
+) -> Plan:
+    """Plan `rnw.training.run.train` with the same arguments; takes a few steps, writes nothing.
+
+    Where there is no data, the published number of images counts. The step is measured with the
+    batch of the recipe, or with a smaller one where that would take more than a minute, or more
+    memory than is free.
+
+    Raises InputError for a recipe that cannot be trained on these devices, and as training will for
+    data that is there and cannot be trained on.
+    """
+    if recipe.kvstore not in ONE_PROCESS:
+        raise InputError(
+            f"a dry run is that of one process, expected kvstore {' or '.join(ONE_PROCESS)}, found "
+            f"{recipe.kvstore!r} (--kvstore local)"
+        )
+    check_devices(recipe.batch, len(contexts))
+    config, size = recipe_network(recipe), input_size(recipe)
+    images = _count_images(recipe, data_root)
+    return Plan(
+        recipe,
+        len(contexts),
+        size,
+        weights or named_weights(recipe, folder),
+        images,
+        images // recipe.batch,
+        recipe_memory(recipe, len(contexts)),
+        recompute,
+        _measure(config, size, recipe.batch // len(contexts), contexts, recompute),
+    )
+
+
+def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
+    """As many as training will read, or where there is no data as are published."""
+    if isinstance(recipe, SegmentationRecipe):
+        dataset = find_segmentation_dataset(recipe.dataset)
+        split = recipe.split or dataset.train_split
+        published = published_pictures(dataset, split, data_root)
+    else:
+        published = published_images(find_dataset(recipe.dataset), data_root)
+    if published is not None:
+        return published
+    examples = read_training_examples(recipe, data_root)
+    return len(examples.labels if isinstance(examples, Examples) else examples)
+
+
+def _measure(
+    config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: bool
+) -> Measured:
+    """Time the largest batch that can be had: `wanted` images a device, a half, a quarter..."""
+
+    def seconds(batch: int) -> float:
+        images = batch * len(contexts)
+        measured = measure_step(
+            config,
+            images,
+            size,
+            contexts,
+            recompute=recompute,
+            repetitions=REPETITIONS,
+        )
+        return measured.seconds_per_step
+
+    fitting = [b for b in _halves(wanted) if _fits(config, size, b, contexts, recompute)]
+    if not fitting:
+        raise InputError(
+            f"{config.name}: not even one image a device fits into the "
+            f"{free_memory(contexts) / 1e9:.1f} GB that are free"
+        )
+    batch, time = 1, seconds(1)
+    steps = WARM_UP + REPETITIONS
+    affordable = [b for b in fitting if b * time * steps <= SECONDS]
+    if affordable and affordable[0] > 1:
+        batch, time = affordable[0], seconds(affordable[0])
+    return Measured(batch, time, wanted / batch)
+
+
+def _halves(number: int) -> Sequence[int]:
+    halves = [number]
+    while halves[-1] > 1:
+        halves.append(halves[-1] // 2)
+    return halves
+
+
+def _fits(
+    config: NetworkConfig, size: int, batch: int, contexts: Sequence[Any], recompute: bool
+) -> bool:
+    memory = training_memory(config, batch, size, len(contexts), recompute=recompute)
+    on_gpus = contexts[0].device_type == "gpu"
+    needed = memory.per_device if on_gpus else memory.on_cpus(len(contexts))
+    return needed <= USABLE * free_memory(contexts)

@@ -1,0 +1,220 @@
+"""Time and memory of a training step: ours, recomputing, and `mx.mod.Module` on the same graph.
+
+Every variant runs in a process of its own, since the number of threads and the peak memory belong
+to a process; the steps are taken in turn, so that all see the same machine.
+"""
+
+import multiprocessing
+import os
+import statistics
+import time
+from multiprocessing.connection import Connection
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from rnw.bench.memory import used_memory_mb
+from rnw.errors import InputError
+from rnw.networks.cost import count_parameters
+from rnw.networks.layout import NetworkConfig, configure
+from rnw.runtime import make_contexts
+from rnw.training.memory import kvstore_copies
+
+OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
+WARM_UP = 1
+
+
+class Variant(NamedTuple):
+    """A way to take the step, on `gpus` ('0,1') or on `cpus` CPU devices."""
+
+    name: str
+    gpus: Optional[str]
+    cpus: Optional[int]
+
+
+class TrainingSpeed(NamedTuple):
+    """What one variant takes: medians over the repetitions, peak memory in units of 10^6 bytes.
+
+    `parts` divides the peak of our own steps: what the process holds before the network, and from
+    the shapes parameters, gradients, momentum and the copies of the KVStore; activations are the
+    rest. `ratio` is the median over the turns of the time over that of our step with all kept.
+    """
+
+    variant: str
+    devices: int
+    seconds_per_step: float
+    images_per_second: float
+    ratio: float
+    peak_memory_mb: float
+    parts: Dict[str, float]
+
+
+def bench_training(
+    network: str,
+    batch: int,
+    size: int,
+    *,
+    gpus: Optional[str] = None,
+    cpus: Optional[int] = None,
+    recompute: bool = False,
+    repetitions: int = 5,
+    **options: Any,
+) -> List[TrainingSpeed]:
+    """Time training steps of `network` on (batch, 3, size, size) float32, batch over all devices.
+
+    Compared are the trainer's step, the same recomputing when `recompute` is set, that of
+    `mx.mod.Module`, and where there are several devices the whole batch on one of them.
+    options: of the network, as `rnw.get_network` takes them.
+
+    Raises InputError for numbers below 1, an unknown network and devices that are not there.
+    """
+    if min(batch, size, repetitions) < 1:
+        raise InputError("batch, size and repetitions must be at least 1")
+    config = configure(network, head="softmax", **options)
+    workers: List[_Worker] = []
+    try:
+        for variant in _variants(gpus, cpus, recompute):
+            workers.append(_Worker(config, batch, size, variant))
+        turns = [[worker.step() for worker in workers] for _ in range(repetitions)]
+        return [
+            _result(worker, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
+            for place, worker in enumerate(workers)
+        ]
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def measure_step(
+    config: NetworkConfig,
+    batch: int,
+    size: int,
+    contexts: Sequence[Any],
+    *,
+    recompute: bool = False,
+    repetitions: int = 3,
+) -> TrainingSpeed:
+    """Time and memory of the trainer's step on (batch, 3, size, size) float32, in a new process.
+
+    contexts: of MXNet, all of one kind. Raises InputError when the process dies, as for memory.
+    """
+    numbers = ",".join(str(context.device_id) for context in contexts)
+    on_gpus = contexts[0].device_type == "gpu"
+    devices = (numbers, None) if on_gpus else (None, len(contexts))
+    variant = Variant(RECOMPUTING if recompute else OURS, *devices)
+    worker = _Worker(config, batch, size, variant)
+    try:
+        seconds = [worker.step() for _ in range(repetitions)]
+        return _result(worker, batch, seconds, seconds)
+    finally:
+        worker.stop()
+
+
+def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
+    variants = [Variant(OURS, gpus, cpus)]
+    if recompute:
+        variants.append(Variant(RECOMPUTING, gpus, cpus))
+    variants.append(Variant(MODULE, gpus, cpus))
+    first_gpu, _, others = (gpus or "").partition(",")
+    if others or (cpus or 1) > 1:
+        variants.append(Variant(ONE_DEVICE, first_gpu or None, None))
+    return variants
+
+
+def _result(worker, batch: int, seconds: List[float], ours: List[float]) -> TrainingSpeed:
+    typical = statistics.median(seconds)
+    devices, peak, parts = worker.memory()
+    return TrainingSpeed(
+        worker.variant.name,
+        devices,
+        typical,
+        batch / typical,
+        statistics.median(own / other for own, other in zip(seconds, ours)),
+        peak,
+        parts,
+    )
+
+
+class _Worker:
+    """A process that takes steps when told to."""
+
+    def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
+        self.variant = variant
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, other = spawn.Pipe()
+        self._process = spawn.Process(
+            target=_serve, args=(other, config, batch, size, variant), daemon=True
+        )
+        self._process.start()
+        other.close()
+        self._answer()
+
+    def step(self) -> float:
+        """The seconds that a step took."""
+        self._connection.send("step")
+        return self._answer()
+
+    def memory(self):
+        """Number of devices, peak memory and its parts."""
+        self._connection.send("memory")
+        return self._answer()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise InputError(
+                f"the process of {self.variant.name!r} ended with status {self._process.exitcode} "
+                "(negative: a signal); is there memory enough? try a smaller batch or size"
+            ) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _serve(
+    connection: Connection, config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> None:
+    try:
+        if variant.name == MODULE and config.spec.units[0]:
+            os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
+        contexts = make_contexts(variant.gpus, variant.cpus)
+        from rnw.bench import training_steps
+
+        before = used_memory_mb(contexts)
+        if variant.name == MODULE:
+            step = training_steps.module_step(config, batch, size, contexts)
+        else:
+            recompute = variant.name == RECOMPUTING
+            step = training_steps.trainer_step(config, batch, size, contexts, recompute=recompute)
+        for _ in range(WARM_UP):
+            step()
+    except Exception as error:  # whatever it is, the other side is to raise it
+        connection.send(error)
+        return
+    connection.send("ready")
+    while True:
+        if connection.recv() == "step":
+            start = time.perf_counter()
+            step()
+            connection.send(time.perf_counter() - start)
+        else:
+            peak = used_memory_mb(contexts)
+            own = variant.name != MODULE
+            parts = _parts(config, len(contexts), peak, before) if own else {}
+            connection.send((len(contexts), peak, parts))
+
+
+def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> Dict[str, float]:
+    weights = count_parameters(config) * 4 / 1e6
+    parts = {
+        "process": before,
+        "parameters": weights * devices,
+        "gradients": weights * devices,
+        "momentum": weights,
+        "kvstore": weights * kvstore_copies(devices),
+    }
+    return {**parts, "activations": peak - sum(parts.values())}

@@ -1,0 +1,204 @@
+"""From the official archives of a data set, or their folders, to what the trainer reads.
+
+That is a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
+stop at any moment and go on: a folder or a list stands there only when it is complete.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from rnw.data.archives import OnProgress, read_member
+from rnw.data.lists import CLASSES_FILE, read_classes, read_list, write_classes, write_list
+from rnw.data.prepare.listing import (
+    Picture,
+    check_annotations,
+    check_counts,
+    find_pictures,
+    label_order,
+)
+from rnw.data.prepare.official import Found, OfficialFiles, Step, names_of
+from rnw.data.readers import ImageList
+from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
+from rnw.data.sets.ilsvrc12 import ILSVRC12
+from rnw.data.sets.places365 import PLACES365
+from rnw.data.sets.publication import SPLITS, Annotations, Form, Publication
+from rnw.errors import InputError
+from rnw.files import atomic_write, remove
+
+PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is asked for: `splits` of a publication, found in the folders `sources`, in `output`.
+
+    `subset` takes other pictures than the official ones, without checks; `md5` checks archives;
+    `pack` writes a pack beside each list; `overwrite` does lists and packs anew.
+    """
+
+    publication: Publication
+    sources: Sequence[Path]
+    output: Path
+    splits: Sequence[str] = SPLITS
+    subset: bool = False
+    md5: bool = True
+    pack: bool = False
+    overwrite: bool = False
+
+    def plan(self) -> List[Step]:
+        """The steps still to do; raises InputError that names all that is missing."""
+        wanted = list(dict.fromkeys(self.splits))
+        unknown = [split for split in wanted if split not in SPLITS]
+        if unknown:
+            raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(SPLITS)}")
+        files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
+        splits = [s for s in wanted if self.overwrite or not self._list(s).exists()]
+        steps = self._make_lists(splits, files) if splits else []
+        for split in wanted:
+            if self.pack and (split in splits or not is_packed(self._list(split))):
+                text = f"pack the pictures of {split} in {pack_file(self._list(split))}"
+                steps.append(Step(text, partial(self._write_pack, split)))
+        return steps
+
+    def summary(self) -> List[str]:
+        """How many pictures and classes the lists asked for have, a line each."""
+        labels = {path: read_list(path).labels for path in map(self._list, self.splits)}
+        return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
+
+    def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[Step]:
+        forms = {split: files.find(self.publication.forms[split]) for split in splits}
+        annotations = self._find_annotations()
+        files.refuse(self._missing(forms, annotations))
+        steps = []
+        if annotations:
+            if annotations.is_file():
+                steps += files.check(annotations, self.publication.annotations.md5)
+            steps.append(Step(f"read {annotations}", lambda _: self._annotations(annotations)))
+        for form, source in forms.values():
+            steps += files.obtain(form, source)
+        folders = {split: form.folder for split, (form, _) in forms.items()}
+        text = "write " + " and ".join(str(self._list(split)) for split in splits)
+        return [*steps, Step(text, lambda _: self._write_lists(folders, annotations))]
+
+    def _list(self, split: str) -> Path:
+        return self.output / f"{split}.lst"
+
+    def _find_annotations(self) -> Optional[Path]:
+        files = self.publication.annotations
+        for source in (*self.sources, self.output):
+            if (source / files.archive).is_file():
+                return source / files.archive
+            for folder in (source / files.extracted, source):
+                if (folder / files.probe).is_file():
+                    return folder
+        return None
+
+    def _missing(
+        self, forms: Mapping[str, Found], annotations: Optional[Path]
+    ) -> Dict[str, List[str]]:
+        """What is missing, each with the archives that it is in."""
+        missing = {}
+        for split, found in forms.items():
+            if found is None:
+                known = self.publication.forms[split]
+                pictures = f"the pictures of {split} ({names_of(known)})"
+                missing[pictures] = [form.archive for form in known]
+            elif annotations is None and _is_flat(*found):
+                archive = self.publication.annotations.archive
+                missing[f"{archive}, which tells the classes of {found[1]}"] = [archive]
+        return missing
+
+    def _annotations(self, source: Path) -> Annotations:
+        known = self.publication.annotations.read(source)
+        if not self.subset:
+            for split in SPLITS:
+                check_annotations(source, split, known, self.publication)
+        return known
+
+    def _write_lists(self, folders: Mapping[str, str], annotations: Optional[Path]) -> None:
+        known = self._annotations(annotations) if annotations else None
+        pictures = {}
+        for split, name in folders.items():
+            folder = self.output / name
+            pictures[split] = find_pictures(folder, self.publication, known)
+            if not self.subset:
+                check_counts(folder, split, pictures[split], self.publication, known)
+        classes = self._classes(pictures, label_order(pictures, known, self.subset))
+        listed = {
+            split: self._labelled(split, self.output / name, pictures[split], classes)
+            for split, name in folders.items()
+        }
+        for split in folders:  # what is there of an earlier preparation is no longer true
+            remove(self._list(split))
+            remove(index_file(pack_file(self._list(split))))
+        if annotations:
+            self._keep(annotations)
+        write_classes(self.output / CLASSES_FILE, classes)
+        for split, name in folders.items():
+            write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
+
+    def _keep(self, annotations: Path) -> None:
+        """Copy the annotations that are still needed to the data set's folder."""
+        files = self.publication.annotations
+        folder = (self.output / files.extracted / files.probe).parent
+        for name in files.kept:
+            if self.overwrite or not (folder / name).is_file():
+                content = read_member(annotations, name)
+                with atomic_write(folder / name) as file:
+                    file.write(content)
+
+    def _classes(
+        self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]
+    ) -> Tuple[str, ...]:
+        """`classes`, or those of a list that was made before: both lists have the same labels."""
+        path = self.output / CLASSES_FILE
+        before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
+        if not before or (not self.subset and not path.exists()):
+            return classes
+        if not path.exists():
+            raise InputError(
+                f"{path}: is not there, which {self._list(before[0])} was made with; do both "
+                "splits anew with --overwrite"
+            )
+        earlier = read_classes(path)
+        if earlier != classes and not (self.subset and "train" in before):
+            raise InputError(
+                f"{self._list(before[0])}: made for {len(earlier)} classes, not for the "
+                f"{len(classes)} found now; do both splits anew with --overwrite"
+            )
+        return earlier
+
+    def _labelled(
+        self, split: str, folder: Path, pictures: Sequence[Picture], classes: Sequence[str]
+    ) -> List[Tuple[int, str]]:
+        """(label, path) of the pictures, in order, without those of classes outside a subset."""
+        labels = {name: label for label, name in enumerate(classes)}
+        other = next((p for p in pictures if p.category not in labels), None)
+        if other and not self.subset:
+            raise InputError(f"{folder}: class {other.category} is none of {CLASSES_FILE}")
+        chosen = [p for p in pictures if p.category in labels]
+        if not chosen:
+            raise InputError(f"{folder}: none of its pictures is of a class in {CLASSES_FILE}")
+        if split == "train":
+            chosen.sort(key=lambda p: (labels[p.category], p.folder, p.name))
+        else:
+            chosen.sort(key=lambda p: (p.name, p.folder))
+        return [(labels[p.category], p.folder + p.name) for p in chosen]
+
+    def _write_pack(self, split: str, on_progress: OnProgress) -> None:
+        listing = self._list(split)
+        images = ImageList(self.output, *read_list(listing))
+        write_pack(
+            images,
+            pack_file(listing),
+            lambda done: on_progress(done, len(images)),
+            listing=listing,
+        )
+
+
+def _is_flat(form: Form, place: Path) -> bool:
+    """Whether pictures lie in no class folders, so that annotations must tell their classes."""
+    return form.flat if place.is_file() else not any(entry.is_dir() for entry in os.scandir(place))

@@ -1,0 +1,124 @@
+"""What the lists of a data set name: pictures found in folders, checked against what is published.
+
+Labels follow the order of the classes: WordNet ids or category names, sorted. Training pictures are
+listed by label and name, validation pictures by name, as in the original's `val.lst`.
+"""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from rnw.data.sets.publication import Annotations, Publication
+from rnw.errors import InputError
+
+SUFFIXES = (".jpeg", ".jpg")
+ADVICE = "complete the folder, or take it as it is with --subset"
+
+
+class Picture(NamedTuple):
+    """A picture: its class, and the folder ('' or 'folder/') and name under that of the split."""
+
+    category: str
+    folder: str
+    name: str
+
+
+def find_pictures(
+    folder: Path, publication: Publication, known: Optional[Annotations]
+) -> List[Picture]:
+    """The pictures under `folder`, in class folders or with a class in the annotations.
+
+    Raises InputError for a picture whose class is not known, for files that are none, and where
+    there is no picture.
+    """
+    labelled = known.val if known else {}
+    pictures = []
+    for inside, name in _walk(folder):
+        stem = name.rpartition(".")[0]
+        of_folder = publication.class_of(inside.rstrip("/")) if inside else labelled.get(stem)
+        if inside and not re.fullmatch(publication.class_names, of_folder, re.DOTALL):
+            raise InputError(
+                f"{folder}/{inside}: {of_folder!r} names no class, expected "
+                f"{publication.class_kind}; rename the folders, or where they are labels write the "
+                "list yourself (see README.md)"
+            )
+        if of_folder is None or (known and of_folder not in known.train):
+            raise InputError(
+                f"{folder}/{inside}{name}: no class is known for it; expected a class folder of "
+                f"{publication.annotations.archive}, or a picture named there"
+            )
+        if labelled.get(stem, of_folder) != of_folder:
+            raise InputError(
+                f"{folder}/{inside}{name}: is in a wrong folder, its class is {labelled[stem]}"
+            )
+        pictures.append(Picture(of_folder, inside, name))
+    if not pictures:
+        raise InputError(f"{folder}: holds no pictures; complete or remove it")
+    return pictures
+
+
+def _walk(folder: Path, inside: str = "") -> Iterator[Tuple[str, str]]:
+    """Folder and name of each file; hidden ones are passed over, others must be pictures."""
+    try:
+        with os.scandir(folder / inside) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    yield from _walk(folder, f"{inside}{entry.name}/")
+                    continue
+                if not entry.name.lower().endswith(SUFFIXES) or not entry.stat().st_size:
+                    raise InputError(f"{entry.path}: empty or no JPEG file; remove or replace it")
+                yield inside, entry.name
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def label_order(
+    pictures: Mapping[str, Sequence[Picture]], known: Optional[Annotations], subset: bool
+) -> Tuple[str, ...]:
+    """The classes: those published, or of a subset those that have (training) pictures."""
+    if known and not subset:
+        return known.classes
+    found = {picture.category for picture in pictures.get("train", pictures.get("val", ()))}
+    return tuple(name for name in (known.classes if known else sorted(found)) if name in found)
+
+
+def check_annotations(
+    source: Path, split: str, known: Annotations, publication: Publication
+) -> None:
+    """Raises InputError when annotations tell of another number of pictures than published."""
+    expected = publication.images[split], publication.classes
+    found = sum(known.images(split).values()), len(known.classes)
+    if found != expected:
+        raise InputError(
+            f"{source}: tells of {found[0]} pictures of {found[1]} classes for {split}, expected "
+            f"{expected[0]} of {expected[1]}: not the official files (--subset takes them)"
+        )
+
+
+def check_counts(
+    where: Path,
+    split: str,
+    pictures: Sequence[Picture],
+    publication: Publication,
+    known: Optional[Annotations],
+) -> None:
+    """Raises InputError when there are not as many pictures as published, naming a class."""
+    images, classes = publication.images[split], publication.classes
+    found = Counter(picture.category for picture in pictures)
+    if known:
+        expected = known.images(split)
+        wrong = [name for name in known.classes if expected[name] != found[name]]
+        if wrong:
+            raise InputError(
+                f"{where}: {len(wrong)} classes are not complete, first {wrong[0]}: expected "
+                f"{expected[wrong[0]]} pictures, found {found[wrong[0]]}; {ADVICE}"
+            )
+    if (len(pictures), len(found)) != (images, classes):
+        raise InputError(
+            f"{where}: expected {images} pictures of {classes} classes, found {len(pictures)} of "
+            f"{len(found)}; {ADVICE}"
+        )

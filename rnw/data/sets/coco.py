@@ -1,0 +1,216 @@
+"""COCO's pictures of VOC's classes, with label maps drawn of the annotated instances.
+
+Either year will do: 2014, which the original used, and 2017 have the same pictures.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
+
+import numpy as np
+
+from rnw.data.labelled import IGNORED, Pair
+from rnw.data.sets.publication import Form, Rendering
+from rnw.errors import InputError, naming
+from rnw.files import parse_json, read_regular
+
+NAMES = {  # of VOC, where COCO has another
+    "airplane": "aeroplane",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+}
+FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
+YEARS = (2014, 2017)
+LARGEST_SIDE = 10_000  # pixels; COCO's own are 640 at most
+FAR = 100_000  # pixels: no point of a picture's outline is as far away
+INSTALL = "pip install '.[coco]' in the rnw checkout"
+
+
+class Instance(NamedTuple):
+    """An annotated object or crowd, of class `number`; `name` of it for messages.
+
+    Its outline is a list of polygons, or a mask in runs.
+    """
+
+    number: int
+    is_crowd: bool
+    area: float
+    outline: Any
+    name: str
+
+
+class Scene(NamedTuple):
+    """A picture: height and width, and its instances."""
+
+    height: int
+    width: int
+    instances: List[Instance]
+
+
+def find_pairs(root: Path, classes: Sequence[str]) -> List[Pair]:
+    """The pictures that have any of the classes but the first, by name; errors as `find_scenes`."""
+    return [
+        Pair(f"{FOLDER}/{name}.jpg", f"{LABELS}/{name}.png") for name in find_scenes(classes, root)
+    ]
+
+
+def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
+    """The pictures that have any of the classes but the first, by folder and name without suffix.
+
+    A picture that has crowds alone is none. Raises InputError for annotations that are missing or
+    of another form.
+    """
+    scenes = {}
+    for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
+        if not (root / FOLDER / folder).is_dir():
+            continue
+        path = root / FOLDER / "annotations" / f"instances_{folder}.json"
+        try:
+            found = _read_scenes(parse_json(read_regular(path)), classes, path)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
+        except InputError:
+            raise
+        except Exception as error:  # of many kinds where something has another form
+            raise InputError(f"{path}: cannot be read as COCO's annotations: {error!r}") from error
+        scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
+    return scenes
+
+
+def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) -> Dict[str, Scene]:
+    numbers = {name: number for number, name in enumerate(classes) if number}
+    of_category = {}
+    for category in content["categories"]:
+        name = NAMES.get(category["name"], category["name"])
+        if name in numbers:
+            of_category[category["id"]] = numbers[name]
+    scenes = {row["id"]: (_name(row, path), _empty_scene(row, path)) for row in content["images"]}
+    with_objects = set()
+    for row in content["annotations"]:
+        if row["category_id"] in of_category:
+            _, scene = scenes[row["image_id"]]
+            scene.instances.append(
+                Instance(
+                    of_category[row["category_id"]],
+                    bool(row["iscrowd"]),
+                    float(row["area"]),
+                    row["segmentation"],
+                    f"{path}: annotation {row['id']}",
+                )
+            )
+            if not row["iscrowd"]:
+                with_objects.add(row["image_id"])
+    return dict(sorted(scenes[number] for number in with_objects))
+
+
+def _name(row: Mapping[str, Any], path: Path) -> str:
+    """The name of a picture without suffix, by which its label map is written."""
+    name = row["file_name"]
+    if "/" in name or "\0" in name:
+        raise InputError(f"{path}: picture {name!r} is expected to be a name without folders")
+    return name.rpartition(".")[0]
+
+
+def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
+    size = row["height"], row["width"]
+    if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
+        raise InputError(
+            f"{path}: picture {row['file_name']!r} has height and width {size}, expected 1 to "
+            f"{LARGEST_SIDE} pixels"
+        )
+    return Scene(*size, [])
+
+
+def draw_scene(scene: Scene) -> np.ndarray:
+    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
+
+    Raises InputError when pycocotools is not installed, and for an outline that cannot be drawn,
+    naming the annotation.
+    """
+    try:
+        from pycocotools import mask  # of an extra
+    except ModuleNotFoundError:
+        raise InputError(f"COCO needs pycocotools, which is not installed: {INSTALL}") from None
+    labels = np.zeros((scene.height, scene.width), np.uint8)
+    for instance in sorted(scene.instances, key=lambda found: (not found.is_crowd, -found.area)):
+        with naming(instance.name):
+            outline = _checked(instance.outline, scene.height, scene.width)
+        if outline == []:
+            continue
+        runs = mask.frPyObjects(outline, scene.height, scene.width)
+        inside = mask.decode(mask.merge(runs) if isinstance(runs, list) else runs)
+        labels[inside == 1] = IGNORED if instance.is_crowd else instance.number
+    return labels
+
+
+def _checked(outline: Any, height: int, width: int) -> Any:
+    """Polygons or a mask in runs, as pycocotools takes them.
+
+    Raises InputError for what it would crash at, or draw as whatever lies in memory.
+    """
+    if isinstance(outline, list):
+        return [_checked_polygon(polygon) for polygon in outline]
+    if not isinstance(outline, dict) or outline.get("size") != [height, width]:
+        raise InputError(f"expected polygons, or a mask in runs of size {[height, width]}")
+    runs = outline.get("counts")
+    runs = _unpacked(runs) if isinstance(runs, str) else runs
+    whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
+    if not whole or sum(runs) != height * width:
+        raise InputError(f"expected a mask in runs of {height * width} pixels in all")
+    return {"size": [height, width], "counts": runs}
+
+
+def _checked_polygon(polygon: Any) -> List[float]:
+    try:
+        points = np.array(polygon, np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not (abs(points) < FAR).all():
+        raise InputError(
+            f"expected a polygon x1, y1, x2, y2, x3, y3... of pixels, found {str(polygon)[:100]}"
+        )
+    return points.tolist()
+
+
+def _unpacked(packed: str) -> List[int]:
+    """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
+    runs, run, shift = [], 0, 0
+    for letter in packed.encode():
+        run |= (letter - 48 & 31) << shift
+        shift += 5
+        if letter - 48 & 32:
+            continue
+        if letter - 48 & 16:
+            run -= 1 << shift
+        runs.append(run + (runs[-2] if len(runs) > 2 else 0))
+        run = shift = 0
+    return runs
+
+
+def render_labels(classes: Sequence[str]) -> Rendering:
+    """The label maps of all pictures that have any of the classes but the first."""
+    return Rendering(LABELS, f"{FOLDER}/annotations", partial(find_scenes, classes), draw_scene)
+
+
+def _form(archive: str, md5: str, folder: str) -> Form:
+    places = (folder, f"coco/{folder}", f"images/{folder}")
+    return Form(archive, md5, f"{FOLDER}/{folder}", places, inside=f"{folder}/")
+
+
+PARTS = (
+    (
+        _form("train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88", "train2014"),
+        _form("train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017"),
+    ),
+    (
+        _form("val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3", "val2014"),
+        _form("val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017"),
+    ),
+    (
+        _form("annotations_trainval2014.zip", "0a379cfc70b0e71301e0f377548639bd", "annotations"),
+        _form("annotations_trainval2017.zip", "f4bbac642086de4f52a3fdda2de5fa2c", "annotations"),
+    ),
+)

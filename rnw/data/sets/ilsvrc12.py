@@ -1,0 +1,115 @@
+"""ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
+
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from rnw.data.archives import read_member
+from rnw.data.matlab import read_variables
+from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.errors import InputError
+
+META = "meta.mat"
+GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+
+
+def read_devkit(source: Path) -> Annotations:
+    """The annotations in the development kit, an archive or a folder; classes are WordNet ids.
+
+    The ground truth has numbers of meta.mat (ILSVRC2012_ID), which do not follow the WordNet ids.
+    Raises InputError for files that are missing or of another form.
+    """
+    synsets = _read_synsets(source)
+    words = {synset.number: synset.wnid for synset in synsets}
+    images = {synset.wnid: synset.images for synset in synsets}
+    val = {}
+    for number, line in enumerate(read_member(source, GROUND_TRUTH).splitlines(), 1):
+        name = words.get(int(line)) if line.strip().isdigit() else None
+        if name is None:
+            raise InputError(
+                f"{source}: line {number} of {GROUND_TRUTH} is {line.decode(errors='replace')!r}, "
+                f"expected a class of {META}: 1 to {len(words)}"
+            )
+        val[f"ILSVRC2012_val_{number:08d}"] = name
+    return Annotations(tuple(sorted(images)), images, val)
+
+
+def read_class_numbers(source: Path) -> Dict[str, int]:
+    """ILSVRC2012_ID of each class, by WordNet id, from the development kit.
+
+    Raises InputError for files that are missing or of another form.
+    """
+    return {synset.wnid: synset.number for synset in _read_synsets(source)}
+
+
+def find_devkit(root: Path) -> Optional[Path]:
+    """The development kit in a folder, its archive or what it holds; None when there is none."""
+    files = ILSVRC12.annotations
+    if (root / files.archive).is_file():
+        return root / files.archive
+    folders = (root / files.extracted, root)
+    return next((folder for folder in folders if (folder / files.probe).is_file()), None)
+
+
+class _Synset(NamedTuple):
+    """A class: ILSVRC2012_ID, WordNet id and the number of its training pictures."""
+
+    number: int
+    wnid: str
+    images: int
+
+
+def _read_synsets(source: Path) -> List[_Synset]:
+    """The low-level synsets of meta.mat: those that pictures are labelled with."""
+    content = read_member(source, META)
+    try:
+        return [
+            _Synset(
+                row["ILSVRC2012_ID"].number(), row["WNID"].text(), row["num_train_images"].number()
+            )
+            for row in read_variables(content)["synsets"].rows()
+            if not row["num_children"].number()
+        ]
+    except Exception as error:  # of many kinds when the file is damaged
+        raise InputError(
+            f"{source}: {META} cannot be read ({error}); expected that of ILSVRC 2012"
+        ) from error
+
+
+def _of_kaggle(split: str) -> Tuple[str, ...]:
+    """Where the pictures of a split lie in what Kaggle offers."""
+    return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
+
+
+ILSVRC12 = Publication(
+    classes=1000,
+    images={"train": 1_281_167, "val": 50_000},
+    forms={
+        "train": (
+            Form(
+                "ILSVRC2012_img_train.tar",
+                "1d675b47d978889d74fa0da5fadfb00e",
+                "ILSVRC2012_train",
+                ("ILSVRC2012_train", "ILSVRC2012_img_train", "train", *_of_kaggle("train")),
+            ),
+        ),
+        "val": (
+            Form(
+                "ILSVRC2012_img_val.tar",
+                "29b22e2961454d5413ddabcf34fc5622",
+                "ILSVRC2012_val",
+                ("ILSVRC2012_val", "ILSVRC2012_img_val", "val", *_of_kaggle("val")),
+                flat=True,
+            ),
+        ),
+    },
+    annotations=AnnotationFiles(
+        "ILSVRC2012_devkit_t12.tar.gz",
+        "fa75699e90414af021442c21a62c3abf",
+        "ILSVRC2012_devkit_t12",
+        "data/meta.mat",
+        read_devkit,
+        kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
+    ),
+    class_kind="a WordNet id such as n01440764",
+    class_names=r"n\d{8}",
+)

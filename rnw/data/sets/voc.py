@@ -1,0 +1,150 @@
+"""PASCAL VOC 2012 as published, augmented with SBD and COCO (section 6.2).
+
+The augmented list is the original's: VOC's own training pictures with VOC's labels, then those of
+SBD that VOC neither trains nor validates on.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from rnw.data.label_meaning import LabelMeaning
+from rnw.data.labelled import LabelledImages, Pair, read_labelled
+from rnw.data.matlab import read_matlab
+from rnw.data.sets import coco
+from rnw.data.sets.publication import Form, LabelledSplit, Rendering
+from rnw.errors import InputError
+from rnw.files import read_regular
+
+CLASSES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
+    *("chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
+    *("sheep", "sofa", "train", "tvmonitor"),
+)
+TOOL = "tools/prepare_voc.py"
+
+
+def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
+    """The colours (R, G, B) of VOC's development kit: bits 0, 3, 6 of a class are red's highest."""
+    colours = []
+    for number in range(classes):
+        bits = [[number >> 3 * k + channel & 1 for k in range(3)] for channel in range(3)]
+        colours.append(tuple(sum(bit << 7 - k for k, bit in enumerate(row)) for row in bits))
+    return tuple(colours)
+
+
+MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLASSES)))
+
+
+def read_voc(root: Path, split: str) -> LabelledImages:
+    """VOC 2012 under `root`; raises InputError when the split is not prepared."""
+    return read_labelled(root, split, TOOL, MEANING)
+
+
+def read_names(path: Path) -> List[str]:
+    """The pictures that a list of VOC or SBD names, without suffix, each once.
+
+    Raises InputError for a list that cannot be read, and for names that are paths.
+    """
+    try:
+        names = list(dict.fromkeys(read_regular(path).decode("utf-8-sig").split()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a list of pictures: {error}") from error
+    odd = next((name for name in names if "/" in name or "\0" in name), None)
+    if odd is not None:
+        raise InputError(f"{path}: {odd!r} is expected to be a name without folders and suffix")
+    return names
+
+
+def _names(root: Path, split: str) -> List[str]:
+    return read_names(root / f"{VOC2012}/ImageSets/Segmentation/{split}.txt")
+
+
+def _pairs(split: str, root: Path) -> List[Pair]:
+    return [
+        Pair(f"{VOC2012}/JPEGImages/{name}.jpg", f"{VOC2012}/SegmentationClass/{name}.png")
+        for name in _names(root, split)
+    ]
+
+
+def _test_pairs(root: Path) -> List[Pair]:
+    names = read_names(root / f"{VOC2012_TEST}/ImageSets/Segmentation/test.txt")
+    return [Pair(f"{VOC2012_TEST}/JPEGImages/{name}.jpg", None) for name in names]
+
+
+def _of_sbd(root: Path) -> List[str]:
+    """SBD's pictures without VOC's own."""
+    names = {name for split in ("train", "val") for name in read_names(root / SBD / f"{split}.txt")}
+    return sorted(names.difference(_names(root, "train"), _names(root, "val")))
+
+
+def _augmented_pairs(root: Path) -> List[Pair]:
+    of_sbd = [
+        Pair(f"{VOC2012}/JPEGImages/{name}.jpg", f"{SBD_LABELS.folder}/{name}.png")
+        for name in _of_sbd(root)
+    ]
+    return _pairs("train", root) + of_sbd
+
+
+def _coco_pairs(root: Path) -> List[Pair]:
+    return _augmented_pairs(root) + coco.find_pairs(root, CLASSES)
+
+
+def _sbd_files(root: Path) -> Dict[str, Path]:
+    files = {name: root / SBD / "cls" / f"{name}.mat" for name in _of_sbd(root)}
+    return {name: path for name, path in files.items() if path.exists()}
+
+
+def _draw_sbd(path: Path) -> np.ndarray:
+    largest = len(CLASSES) - 1
+    labels = read_matlab(path, lambda found: found["GTcls"].rows()[0]["Segmentation"], largest)
+    return labels.astype(np.uint8)
+
+
+VOC2012, VOC2012_TEST, SBD = "VOC2012", "VOC2012_test", "SBD"  # in the data set's folder
+SBD_LABELS = Rendering("SBD_labels", f"{SBD}/cls", _sbd_files, _draw_sbd)
+_INSIDE = "VOCdevkit/VOC2012/"
+_TRAINVAL = (
+    Form(
+        "VOCtrainval_11-May-2012.tar",
+        "6cd6e144f989b92b3379bac3b3de84fd",
+        VOC2012,
+        ("VOCdevkit/VOC2012", "VOC2012"),
+        inside=_INSIDE,
+        probe="ImageSets/Segmentation/train.txt",
+    ),
+)
+_TEST = (
+    Form(
+        "VOC2012test.tar",
+        "9065beb292b6c291fad82b2725749fda",
+        VOC2012_TEST,
+        ("VOCdevkit/VOC2012", "VOC2012"),
+        inside=_INSIDE,
+        probe="ImageSets/Segmentation/test.txt",
+    ),
+)
+_BOUNDARIES = (
+    Form(
+        "benchmark.tgz",
+        "82b4d87ceb2ed10f6038a1cba92111cb",
+        SBD,
+        ("benchmark_RELEASE/dataset", "dataset"),
+        inside="benchmark_RELEASE/dataset/",
+        probe="cls",
+    ),
+)
+
+PUBLISHED = {
+    "train": LabelledSplit((_TRAINVAL,), partial(_pairs, "train")),
+    "val": LabelledSplit((_TRAINVAL,), partial(_pairs, "val")),
+    "test": LabelledSplit((_TEST,), _test_pairs),
+    "train_aug": LabelledSplit((_TRAINVAL, _BOUNDARIES), _augmented_pairs, (SBD_LABELS,)),
+    "train_coco": LabelledSplit(
+        (_TRAINVAL, _BOUNDARIES, *coco.PARTS),
+        _coco_pairs,
+        (SBD_LABELS, coco.render_labels(CLASSES)),
+    ),
+}

@@ -1,0 +1,84 @@
+"""Predictions as files: an .npz of all probabilities, and the text that ILSVRC's server takes."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from rnw.data.sets.catalog import Dataset
+from rnw.data.sets.ilsvrc12 import find_devkit, read_class_numbers
+from rnw.errors import InputError
+from rnw.evaluation.classification.kept import picture_name
+from rnw.evaluation.classification.scores import top_classes
+from rnw.files import check_free, write_text
+from rnw.weights.npz_file import write_npz
+
+
+class Numbering(NamedTuple):
+    """The number (classes,) that a submission gives to each class, and where it is from."""
+
+    numbers: np.ndarray
+    description: str
+
+
+def find_numbering(
+    dataset: Dataset,
+    root: Path,
+    devkit: Optional[Path] = None,
+    labels: Optional[Sequence[str]] = None,
+) -> Numbering:
+    """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
+
+    labels: WordNet ids of a network's classes; None: all of the data set's, sorted; none: unknown.
+
+    Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
+    classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.
+    """
+    source = find_devkit(root) if devkit is None else find_devkit(devkit) or devkit
+    if source is not None:
+        numbers = read_class_numbers(source)
+        names = labels
+        if labels is None:
+            names = sorted(numbers) if len(numbers) == dataset.classes else ()
+        if names and numbers.keys() >= set(names):
+            by_label = [numbers[wnid] for wnid in names]
+            return Numbering(np.array(by_label), f"ILSVRC2012_ID of {source}")
+        if devkit is not None:
+            whose = f"{dataset.title} has {dataset.classes}"
+            if labels is not None:
+                whose = "the network is for a subset whose classes are not known as such"
+            raise InputError(f"{devkit}: is for {len(numbers)} classes, {whose}")
+    count = len(labels or ()) or dataset.classes
+    return Numbering(np.arange(count) + 1, "labels from 1, not ILSVRC2012_ID")
+
+
+def submission_file(path: Path) -> Path:
+    """The submission beside an .npz file of predictions."""
+    return path.with_suffix(".txt")
+
+
+def check_predictions_file(path: Path, overwrite: bool) -> None:
+    """Raises InputError when predictions cannot be written to `path` and beside it."""
+    if path.suffix != ".npz":
+        raise InputError(f"{path}: expected a name that ends in .npz")
+    check_free(path, submission_file(path), overwrite=overwrite)
+
+
+def write_predictions(
+    path: Path,
+    probabilities: np.ndarray,
+    examples: Any,
+    numbering: Numbering,
+) -> None:
+    """Write `path` and the submission beside it.
+
+    The .npz has `probabilities` (N, classes) float32, `labels` (N,) and `images` (N,), file names.
+    The text has a line for each image, in order: the numbers of its five most probable classes,
+    best first.
+    """
+    images = np.array([picture_name(examples, index) for index in range(len(probabilities))])
+    labels = np.asarray(examples.labels)
+    write_npz(path, {"probabilities": probabilities, "labels": labels, "images": images})
+    best = numbering.numbers[top_classes(probabilities)]
+    lines = (" ".join(map(str, row)) for row in best.tolist())
+    write_text(submission_file(path), "".join(f"{line}\n" for line in lines))

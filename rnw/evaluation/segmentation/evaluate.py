@@ -1,0 +1,259 @@
+"""Pixel accuracy and IoU of segmentation networks on a data set (Tables 2 to 7)."""
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from rnw.data.readers import decode
+from rnw.data.sets.catalog import check_label_maps, read_pictures
+from rnw.data.sets.numbered import numbering_note
+from rnw.errors import InputError, naming
+from rnw.evaluation.classification.model import ahead
+from rnw.evaluation.segmentation.confusion import Confusion
+from rnw.evaluation.segmentation.kept import (
+    CORRECT,
+    LABELS,
+    KeptLabels,
+    picture_names,
+    picture_size,
+)
+from rnw.evaluation.segmentation.model import (
+    SegmentationProtocol,
+    Segmenter,
+    released_of,
+    released_protocol,
+)
+from rnw.evaluation.segmentation.official_scores import (
+    CITYSCAPES,
+    OfficialScores,
+    load_tool,
+    official_scores,
+)
+from rnw.files import md5
+from rnw.locks import alone_in
+from rnw.weights.meaning import Meaning
+from rnw.weights.released import published_of
+
+DECODED_AHEAD = 4  # pictures
+
+
+class SegmentationEvaluation(NamedTuple):
+    """Counts of pixels over all pictures of a split; None where no labels are published.
+
+    `published` is the published protocol and score of a released file tested as published,
+    `official` what the data set's own tool finds. `meanings` are what told the networks; `note`
+    says of which data set nothing is known.
+    """
+
+    dataset: str
+    split: str
+    images: int
+    protocol: SegmentationProtocol
+    class_names: Tuple[str, ...]
+    confusion: Optional[Confusion] = None
+    published: Optional[str] = None
+    official: Optional[OfficialScores] = None
+    meanings: Sequence[Meaning] = ()
+    note: str = ""
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types; all scores in per cent."""
+        fields = {
+            "dataset": self.dataset,
+            "split": self.split,
+            "images": self.images,
+            **self.protocol._asdict(),
+            "published": self.published,
+            "models": [meaning.as_dict() for meaning in self.meanings],
+            "note": self.note or None,
+        }
+        if self.confusion:
+            fields.update(self.confusion.as_dict(self.class_names))
+        if self.official:
+            fields["official"] = self.official.as_dict()
+        return fields
+
+
+class Segmented(NamedTuple):
+    """How far an evaluation is: `step` of `steps` pictures.
+
+    `mean_iou` in per cent is that of all classes on the pictures so far, None without labels;
+    `images_per_second` counts what was computed, not what was kept.
+    """
+
+    step: int
+    steps: int
+    mean_iou: Optional[float]
+    images_per_second: float
+
+    def __str__(self) -> str:
+        iou = "" if self.mean_iou is None else f" mean IoU {self.mean_iou:.2f} %,"
+        return f"{self.step}/{self.steps} images:{iou} {self.images_per_second:.2f} images/s"
+
+    def short(self) -> str:
+        """The same in so few words that a bar fits beside them."""
+        iou = "" if self.mean_iou is None else f"mIoU {self.mean_iou:.2f} "
+        return f"{iou}{self.images_per_second:.2f} img/s"
+
+
+def evaluate(
+    model: Segmenter,
+    *,
+    data_root: Optional[Path] = None,
+    split: Optional[str] = None,
+    predictions: Optional[Path] = None,
+    overwrite: bool = False,
+    official: bool = False,
+    on_picture: Callable[[Segmented], None] = lambda segmented: None,
+) -> SegmentationEvaluation:
+    """Test networks by their protocol on a split of their data set, by default its test split.
+
+    predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
+        are there are not computed again.
+    overwrite: compute kept labels anew.
+    official: also score the kept labels by Cityscapes' own tool.
+
+    Raises InputError when data is missing, naming it, for labels that do not fit or of which no
+    pixel is judged, for predictions kept of another evaluation or damaged, and before any is kept
+    for pictures of one name or where another process keeps them.
+    """
+    dataset = model.dataset
+    split = split or dataset.test_split
+    examples = read_pictures(dataset, split, data_root)
+    if not examples.has_labels and predictions is None:
+        raise InputError(
+            f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
+            "with --save-predictions"
+        )
+    check_label_maps(dataset, examples)
+    if official:
+        _check_official(dataset.name, examples.has_labels, predictions)
+    if predictions is not None:
+        _check_apart(predictions, examples)
+    names = picture_names(examples) if predictions else [""] * len(examples)
+    with alone_in(predictions):
+        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        confusion = _label_all(model, examples, names, kept, on_picture)
+        if confusion:
+            confusion.check_judged(examples.label_name(0))
+        official_found = _score_officially(kept, names, examples) if official else None
+    return SegmentationEvaluation(
+        dataset.name,
+        split,
+        len(examples),
+        model.protocol,
+        dataset.class_names,
+        confusion,
+        _published(model),
+        official_found,
+        model.meanings,
+        numbering_note(dataset),
+    )
+
+
+def _check_apart(folder: Path, examples: Any) -> None:
+    """Raises InputError where labels would be kept among the data set's own files."""
+    paths = [examples.name(index) for index in range(len(examples))]
+    if examples.has_labels:
+        paths += [examples.label_name(index) for index in range(len(examples))]
+    parents = {Path(path).parent.resolve() for path in paths if Path(path).exists()}
+    for part in (LABELS, CORRECT):
+        if (folder / part).resolve() in parents:
+            raise InputError(
+                f"{folder / part}: has files of the data set, which predictions could replace; "
+                "choose another folder"
+            )
+
+
+def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path]) -> None:
+    if dataset != CITYSCAPES or not has_labels or predictions is None:
+        raise InputError(
+            "official scores are those of Cityscapes, for pictures with labels whose predictions "
+            "are kept in a folder"
+        )
+    load_tool()  # or say now that it is missing
+
+
+def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+    truth = [Path(examples.label_name(index)) for index in range(len(examples))]
+    return official_scores([kept.path(name) for name in names], truth)
+
+
+def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
+    """All that predictions depend on."""
+    if folder is None:
+        return {}
+    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
+    return {
+        "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
+        "networks": [meaning.network for meaning in model.meanings],
+        "mix": [scorer.weight for scorer in model.scorers],
+        "protocol": str(model.protocol),
+        "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
+    }
+
+
+def _label_all(
+    model: Segmenter,
+    examples: Any,
+    names: List[str],
+    kept: KeptLabels,
+    on_picture: Callable[[Segmented], None],
+) -> Optional[Confusion]:
+    """Predict what is not kept yet, and count the pixels of all pictures where they have labels."""
+    confusion = Confusion(model.dataset.classes) if examples.has_labels else None
+    speedometer = _Speedometer(len(examples))
+    for index, labels in enumerate(_labelled(model, examples, names, kept)):
+        computed = labels is not None
+        truth = examples.label(index) if confusion else None
+        if not computed:
+            size = picture_size(examples, index) if truth is None else truth.shape
+            labels = kept.read(names[index], size)
+        if confusion:
+            with naming(examples.label_name(index)):
+                confusion.add(truth, labels)
+        if computed:
+            kept.write(names[index], labels, truth)
+        on_picture(speedometer.segmented(index + 1, computed, confusion))
+    return confusion
+
+
+def _labelled(
+    model: Segmenter, examples: Any, names: List[str], kept: KeptLabels
+) -> Iterator[Optional[np.ndarray]]:
+    """The predicted classes of each picture, None of one that is kept."""
+
+    def read(index: int) -> Optional[np.ndarray]:
+        if kept.has(names[index]):
+            return None
+        return decode(examples.read(index), examples.name(index))
+
+    for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
+        with naming(examples.name(index)):
+            labels = None if image is None else model.segment(image)
+        yield labels
+
+
+class _Speedometer:
+    def __init__(self, steps: int):
+        self._steps = steps
+        self._computed = 0
+        self._start = time.monotonic()
+
+    def segmented(self, step: int, computed: bool, confusion: Optional[Confusion]) -> Segmented:
+        self._computed += computed
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        iou = confusion and 100 * confusion.mean_iou
+        return Segmented(step, self._steps, iou, self._computed / seconds)
+
+
+def _published(model: Segmenter) -> Optional[str]:
+    """Protocol and score of a released file, if that is what the model is tested by."""
+    first, *others = model.scorers
+    released = None if others else released_of(first, model.dataset)
+    if released is None or model.protocol != released_protocol(released):
+        return None
+    return published_of(first.weights_file)

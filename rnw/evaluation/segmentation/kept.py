@@ -1,0 +1,207 @@
+"""Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
+
+import io
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+from PIL import Image
+
+from rnw.data.label_meaning import LabelMeaning
+from rnw.data.labelled import IGNORED, read_label
+from rnw.data.pictures import open_picture
+from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.errors import InputError
+from rnw.evaluation.origins import check_origin
+from rnw.evaluation.segmentation.score_maps import Size
+from rnw.files import atomic_write, read_json, write_json
+from rnw.weights.labels import parse_label
+
+LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
+REMEDY = "predictions have the colors of the data set, or are grey"
+RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # grey levels of the maps of correct pixels
+
+
+class KeptLabels:
+    """Labels of pictures by name in `folder`, under `origin`, all they depend on.
+
+    They are pictures with the palette of the data set in `labels/`, in the numbers of its published
+    label maps; in `correct/` are pictures of the pixels that are right (127), wrong (0) or not
+    judged (255). With no folder nothing is kept.
+
+    Raises InputError when the folder has labels of another data set or origin, unless `overwrite`
+    removes them, and when nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        folder: Optional[Path],
+        dataset: SegmentationDataset,
+        origin: Mapping[str, Any],
+        overwrite: bool = False,
+    ):
+        self._folder = folder
+        self._dataset = dataset
+        if folder is not None:
+            origin = {"dataset": dataset.name, **origin}
+            if overwrite:
+                _remove_kept(folder)
+            if any((folder / LABELS).glob("*.png")):
+                found = {"dataset": dataset.name, **read_origin(folder)}  # older ones do not say
+                check_origin(folder, found, origin, "choose another folder")
+            write_json(folder / ORIGIN, origin)
+
+    def has(self, name: str) -> bool:
+        """Whether the labels of a picture need not be computed."""
+        return self._folder is not None and self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Where the labels of a picture are, or will be."""
+        return labels_file(self._folder, name)
+
+    def read(self, name: str, size: Size) -> np.ndarray:
+        """The classes (H, W) uint8 of a picture of `size`; raises InputError as `read_kept`."""
+        return read_kept(self._folder, name, self._dataset, size)
+
+    def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
+        """Keep the predicted classes (H, W) uint8, and with the true ones where they are right."""
+        if self._folder is None:
+            return
+        if truth is not None:
+            path = self._folder / CORRECT / f"{name}.png"
+            _write_png(path, Image.fromarray(correctness(labels, truth)))
+        _write_png(self.path(name), palette_image(labels, self._dataset))
+
+
+def picture_names(examples: Any) -> List[str]:
+    """What the labels of each picture are called; raises InputError when two files share one."""
+    paths = [examples.name(index) for index in range(len(examples))]
+    by_name: Dict[str, str] = {}
+    for path in paths:
+        other = by_name.setdefault(Path(path).stem, path)
+        if other != path:
+            raise InputError(
+                f"{other} and {path}: labels of both would be kept as {Path(path).stem}.png; "
+                "rename one of the pictures"
+            )
+    return [Path(path).stem for path in paths]
+
+
+def labels_file(folder: Path, name: str) -> Path:
+    """Where the labels of a picture are kept."""
+    return folder / LABELS / f"{name}.png"
+
+
+def read_kept(
+    folder: Path, name: str, dataset: SegmentationDataset, size: Optional[Size] = None
+) -> np.ndarray:
+    """The kept classes (H, W) uint8 of a picture, of `size` where that is known.
+
+    Raises InputError for what is no file of `KeptLabels`: one that cannot be read, has another
+    size or kind of pixels, other numbers than the classes', or other colors for them.
+    """
+    path = labels_file(folder, name)
+    try:
+        numbers = read_label(path, prediction_meaning(dataset), modes=["P"])
+        _check_kept(numbers, path, dataset, size)
+    except InputError as error:
+        raise InputError(f"{error}; if the file is removed, it is predicted anew") from None
+    classes = np.zeros(256, np.uint8)
+    classes[label_numbers(dataset)] = np.arange(dataset.classes)
+    return classes[numbers]
+
+
+def _check_kept(
+    numbers: np.ndarray, path: Path, dataset: SegmentationDataset, size: Optional[Size]
+) -> None:
+    if size is not None and numbers.shape != tuple(size):
+        (height, width), found = size, numbers.shape
+        raise InputError(
+            f"{path}: kept labels of {found[1]}x{found[0]} pixels for a picture of {width}x{height}"
+        )
+    unknown = np.setdiff1d(numbers, label_numbers(dataset))
+    if len(unknown):
+        raise InputError(f"{path}: kept label {unknown[0]} is no class of {dataset.title}")
+
+
+def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
+    """What the numbers in predictions mean, which have the colors of the data set."""
+    numbers = tuple(label_numbers(dataset).tolist())
+    return LabelMeaning(dataset.title, numbers, dataset.palette, REMEDY)
+
+
+def picture_size(examples: Any, index: int) -> Size:
+    """(height, width) of a picture, from its header; raises InputError when it cannot be read."""
+    with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
+        return image.size[::-1]
+
+
+def read_origin(folder: Path) -> Dict[str, Any]:
+    """All that kept predictions depend on; raises InputError when that cannot be read."""
+    try:
+        return read_json(folder / ORIGIN)
+    except InputError as error:
+        raise InputError(f"{error}; --overwrite replaces the predictions beside it") from None
+
+
+def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:
+    """The data set whose predictions are kept, as `name` and what lies beside them say.
+
+    Raises InputError for an unknown one, where neither says it, and where they contradict.
+    """
+    known = _known_dataset(folder)
+    if name is None and known is None:
+        raise InputError(f"{folder}: no {ORIGIN} in it tells the data set; give --dataset")
+    dataset = find_segmentation_dataset(name or known)
+    if known not in (None, dataset.name):
+        raise InputError(
+            f"{folder}: has predictions for {known}, as {folder / ORIGIN} says, not for "
+            f"{dataset.name}; give --dataset {known}"
+        )
+    return dataset
+
+
+def _known_dataset(folder: Path) -> Optional[str]:
+    """The name that is recorded, or that of older records' weights."""
+    try:
+        origin = read_origin(folder)
+        if "dataset" in origin:
+            return str(origin["dataset"])
+        return parse_label(origin["weights"][0].partition(" (md5")[0]).dataset
+    except (InputError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
+    """The number (classes,) uint8 of each class in published label maps and predictions."""
+    if dataset.label_ids is None:
+        return np.arange(dataset.classes, dtype=np.uint8)
+    return np.array(dataset.label_ids, np.uint8)
+
+
+def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Image:
+    """Classes (H, W) uint8 as a picture of their published numbers, in the data set's colours."""
+    numbers = label_numbers(dataset)
+    image = Image.fromarray(numbers[labels])
+    colours = np.zeros((256, 3), np.uint8)
+    colours[numbers] = dataset.palette
+    image.putpalette(colours.tobytes())
+    return image
+
+
+def correctness(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Where predicted classes (H, W) are right (127), wrong (0) or not judged (255)."""
+    right = np.where(labels == truth, RIGHT, WRONG)
+    return np.where(truth == IGNORED, NOT_JUDGED, right).astype(np.uint8)
+
+
+def _write_png(path: Path, image: Image.Image) -> None:
+    with atomic_write(path) as file:
+        image.save(file, "png")
+
+
+def _remove_kept(folder: Path) -> None:
+    """Labels first: those alone say that a picture is done."""
+    for part in (LABELS, CORRECT):
+        for path in (folder / part).glob("*.png"):
+            path.unlink()

@@ -1,0 +1,229 @@
+"""Segmentation networks with the protocol they are tested by: from a picture to its labels."""
+
+import math
+from pathlib import Path
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.numbered import segmentation_dataset_or_numbered
+from rnw.errors import InputError, look_up
+from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.score_maps import (
+    Forward,
+    ScoreMap,
+    check_steps,
+    flipped,
+    score_map,
+    tiled,
+)
+from rnw.evaluation.segmentation.upsampling import label, upsample
+from rnw.files import PathLike
+from rnw.networks.classifier import Network
+from rnw.weights import load_with_meaning
+from rnw.weights.meaning import Meaning
+from rnw.weights.optimize import optimize
+from rnw.weights.released import ReleasedFile, released_row
+
+
+class SegmentationProtocol(NamedTuple):
+    """What is averaged for a picture: scales (its longer side in pixels) and mirror images.
+
+    `steps`: shifts by fractions of the stride. `tile`, `overlap`: squares that the network is
+    given rather than the whole, in pixels; None for the whole. `crf`: the row of `crf.CRFS` by
+    which the averaged scores are refined.
+    """
+
+    scales: Tuple[int, ...]
+    flip: bool = False
+    steps: int = 1
+    tile: Optional[int] = None
+    overlap: int = 0
+    crf: Optional[str] = None
+
+    def __str__(self) -> str:
+        parts = [f"longer side {', '.join(map(str, self.scales))}"]
+        parts += ["flip"] * self.flip
+        parts += [f"{self.steps} steps"] * (self.steps > 1)
+        parts += [f"tiles of {self.tile} overlapping by {self.overlap}"] * bool(self.tile)
+        parts += [f"CRF {self.crf}"] * bool(self.crf)
+        return ", ".join(parts)
+
+
+class Scorer(NamedTuple):
+    """A network as a function, its stride in pixels, its weight in the mean, and its file.
+
+    `meaning` is what the file tells of the network.
+    """
+
+    forward: Forward
+    stride: int
+    weight: float = 1.0
+    weights_file: Optional[Path] = None
+    meaning: Optional[Meaning] = None
+
+
+class Segmenter(NamedTuple):
+    """Networks for the classes of a data set, with the protocol they are tested by."""
+
+    scorers: List[Scorer]
+    dataset: SegmentationDataset
+    protocol: SegmentationProtocol
+
+    @property
+    def meanings(self) -> List[Meaning]:
+        """What is told of each network that comes from a file."""
+        return [scorer.meaning for scorer in self.scorers if scorer.meaning]
+
+    def tested_by(self, **changes: Any) -> "Segmenter":
+        """The same networks with another protocol where a change is given (is not None).
+
+        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
+        a CRF that the networks cannot be tested by.
+        """
+        given = {name: value for name, value in changes.items() if value not in (None, ())}
+        if "tile" in given:
+            stride = max(scorer.stride for scorer in self.scorers)
+            given.setdefault("overlap", given["tile"] // (4 * stride) * stride)
+        protocol = self.protocol._replace(**given)
+        if min(protocol.scales) < 1:
+            raise InputError(f"{protocol}: expected scales of at least 1")
+        if protocol.tile is None and "overlap" in given:
+            raise InputError(f"overlap {protocol.overlap}: is of tiles; give their size, --tile")
+        if protocol.crf is not None:
+            look_up(CRFS, protocol.crf, "CRF")
+        changed = self._replace(protocol=protocol)
+        for scorer in self.scorers:
+            check_steps(scorer.stride, protocol.steps)
+            changed._around(scorer)
+        return changed
+
+    def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
+        """What each network gives at each scale for a picture (H, W, 3) uint8."""
+        return [self._score(scorer, image, scale) for scorer, scale, _ in self._views()]
+
+    def segment(self, image: np.ndarray) -> np.ndarray:
+        """The class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
+        mix = [weight for _, _, weight in self._views()]
+        maps = self.score_maps(image)
+        if self.protocol.crf is None:
+            return label(maps, image.shape[:2], mix)
+        scores = sum(weight * upsample(found, image.shape[:2]) for weight, found in zip(mix, maps))
+        scores = np.maximum(scores, 0)  # cubic interpolation goes below
+        refined = refine(scores / scores.sum(axis=0), image, CRFS[self.protocol.crf])
+        return refined.argmax(axis=0).astype(np.uint8)
+
+    def _views(self) -> List[Tuple[Scorer, int, float]]:
+        return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]
+
+    def _score(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
+        return score_map(
+            self._around(scorer),
+            image,
+            scale,
+            scorer.stride,
+            steps=self.protocol.steps,
+            square=not self.dataset.identical_sizes,
+        )
+
+    def _around(self, scorer: Scorer) -> Forward:
+        """The network with the tiles and flips of the protocol."""
+        forward = scorer.forward
+        if self.protocol.tile:
+            forward = tiled(forward, scorer.stride, self.protocol.tile, self.protocol.overlap)
+        return flipped(forward) if self.protocol.flip else forward
+
+
+def load_segmenter(
+    paths: Sequence[PathLike],
+    contexts: Sequence[mx.Context],
+    mix: Sequence[float] = (),
+    dataset: Optional[str] = None,
+) -> Segmenter:
+    """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
+
+    Data set and protocol come from the name of the first file: a released one is tested as
+    published, others at one scale. `dataset` is another one, of all of them; the classes of a data
+    set that is not known are numbered. By default all weigh the same.
+
+    Raises InputError for a file that cannot be read, is no segmentation network or is for another
+    data set, and for an unknown `dataset`.
+    """
+    mix = mix or [1 / len(paths)] * len(paths)
+    if len(mix) != len(paths) or not all(0 < weight < math.inf for weight in mix):
+        raise InputError(
+            f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
+            f"{len(paths)} weights files"
+        )
+    given = None if dataset is None else find_segmentation_dataset(dataset)
+    scorers = [_load_scorer(Path(path), contexts, weight) for path, weight in zip(paths, mix)]
+    first = scorers[0].meaning
+    chosen = given or segmentation_dataset_or_numbered(first.dataset, first.config.classes)
+    for scorer in scorers:
+        _check_dataset(scorer, chosen, asked=given is not None)
+    row = released_of(scorers[0], chosen)
+    return Segmenter(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
+
+
+def make_segmenter(
+    net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]
+) -> Segmenter:
+    """A network for a data set, as it is now, tested at the data set's own scale."""
+    return Segmenter([_scorer(net, contexts)], dataset, own_protocol(dataset))
+
+
+def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
+    """The row of a released file that is tested on its own data set."""
+    own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
+    return released_row(scorer.weights_file) if own else None
+
+
+def own_protocol(dataset: SegmentationDataset) -> SegmentationProtocol:
+    """How files that are not released are tested."""
+    return SegmentationProtocol((dataset.test_size,))
+
+
+def released_protocol(released: ReleasedFile) -> SegmentationProtocol:
+    """The protocol that gives a released file's published scores."""
+    return SegmentationProtocol((released.test_size,), released.flip, released.steps)
+
+
+def _load_scorer(path: Path, contexts: Sequence[mx.Context], weight: float) -> Scorer:
+    net, meaning = load_with_meaning(path, list(contexts))
+    if not net.config.segmentation:
+        raise InputError(f"{path}: holds a classifier, expected a segmentation network")
+    return _scorer(net, contexts)._replace(weight=weight, weights_file=path, meaning=meaning)
+
+
+def _check_dataset(scorer: Scorer, dataset: SegmentationDataset, *, asked: bool) -> None:
+    """Raise InputError for weights of another data set, unless that was asked for, or classes."""
+    path, meaning = scorer.weights_file, scorer.meaning
+    if not asked and meaning.dataset != dataset.name:
+        raise InputError(f"{path}: is for data set {meaning.dataset}, expected {dataset.name}")
+    if meaning.config.classes != dataset.classes:
+        raise InputError(
+            f"{path}: is for {meaning.config.classes} classes, {dataset.title} has "
+            f"{dataset.classes}"
+        )
+
+
+def _scorer(net: Network, contexts: Sequence[mx.Context]) -> Scorer:
+    return Scorer(_forward(optimize(net), list(contexts)), net.config.stride)
+
+
+def _forward(net: Any, contexts: List[mx.Context]) -> Forward:
+    """Probabilities of the classes; each device is given one input at a time."""
+
+    def forward(data: np.ndarray) -> np.ndarray:
+        net.config.check_size(*data.shape[2:])
+        scores = []
+        for start in range(0, len(data), len(contexts)):
+            inputs = zip(data[start : start + len(contexts)], contexts)
+            parts = [mx.nd.array(one[None], ctx=context) for one, context in inputs]
+            outputs = [mx.nd.softmax(net(part), axis=1) for part in parts]
+            scores += [output.asnumpy() for output in outputs]
+        return np.concatenate(scores)
+
+    return forward

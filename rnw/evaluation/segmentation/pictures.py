@@ -1,0 +1,169 @@
+"""What a segmentation network sees in photographs: label maps, overlays with a legend, areas."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from rnw.data.pictures import open_picture
+from rnw.data.sets.catalog import SegmentationDataset
+from rnw.errors import InputError
+from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
+from rnw.evaluation.segmentation.kept import palette_image
+from rnw.evaluation.segmentation.model import Segmenter
+from rnw.files import PathLike, atomic_write, check_free, open_regular, write_json
+from rnw.locks import alone_in
+
+LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
+OPACITY = 0.55  # of the colours over the photograph
+LINES = 32  # of the legend, in the height of a picture
+FONT_SIZES = (10, 40)  # pixels, the smallest and the largest
+
+
+class Area(NamedTuple):
+    """A class that is present: its pixels, and their share of the picture."""
+
+    number: int
+    name: str
+    pixels: int
+    share: float
+
+
+class SegmentedPicture(NamedTuple):
+    """The classes of a picture, the largest first."""
+
+    image: str
+    height: int
+    width: int
+    areas: List[Area]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Everything in plain types."""
+        keys = ("class", "name", "pixels", "share")
+        classes = [dict(zip(keys, area)) for area in self.areas]
+        return {**self._asdict(), "areas": classes}
+
+
+def predict_pictures(
+    model: Segmenter,
+    paths: Sequence[PathLike],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    on_bad: OnBad = stop_at,
+) -> Iterator[SegmentedPicture]:
+    """Segment image files, and those in folders, and write for each what is seen, into `output`.
+
+    `NAME.png` are the labels in the numbers and colours of the data set, `NAME_overlay.png` shows
+    them over the photograph with a legend, `NAME.json` holds the area of each class. They have the
+    size of the photograph as it is seen, upright.
+
+    `on_bad` as for `read_photographs`. Raises InputError before any is segmented for two of one
+    name, for what was written before, unless `overwrite` replaces it, for a photograph in its
+    place, and where another process writes.
+    """
+    images = find_images(paths)
+    with alone_in(output):
+        _check_outputs(images, output, overwrite)
+        for path, image in read_photographs(images, on_bad):
+            yield _predict(model, path, image, output)
+
+
+def _outputs(path: Path, output: Path) -> List[Path]:
+    """Where labels, overlay and areas of an image are written."""
+    return [output / f"{path.stem}{suffix}" for suffix in (LABELS, OVERLAY, AREAS)]
+
+
+def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> None:
+    by_file: Dict[Path, Path] = {}
+    for path in images:
+        for file in _outputs(path, output):
+            other = by_file.setdefault(file, path)
+            if other is not path:
+                raise InputError(f"{other} and {path}: would both be written to {file.name}")
+    _spare_photographs(images, output)
+    check_free(*by_file, overwrite=overwrite)
+
+
+def _spare_photographs(images: Sequence[Path], output: Path) -> None:
+    """Raises InputError where an image, or what is no label map, has the name of what is written.
+
+    Images are told by their inodes, as links and another case of letters give them other names.
+    """
+    given = {_inode(path) for path in images if path.exists()}
+    for path in images:
+        labels, *others = _outputs(path, output)
+        found = [file for file in (labels, *others) if file.exists() and _inode(file) in given]
+        if labels.exists() and not _has_palette(labels):
+            found.append(labels)
+        if found:
+            raise InputError(
+                f"{found[0]}: is a picture that would be replaced; choose another folder with -o"
+            )
+
+
+def _inode(path: Path) -> Tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _has_palette(path: Path) -> bool:
+    try:
+        with open_regular(path) as file, open_picture(file, str(path)) as image:
+            return image.mode == "P"
+    except (OSError, InputError):
+        return False
+
+
+def _predict(model: Segmenter, path: Path, image: np.ndarray, output: Path) -> SegmentedPicture:
+    labels = model.segment(image)
+    found = SegmentedPicture(str(path), *labels.shape, measure_areas(labels, model.dataset))
+    pictures = {
+        LABELS: palette_image(labels, model.dataset),
+        OVERLAY: draw_overlay(image, labels, model.dataset),
+    }
+    for suffix, picture in pictures.items():
+        with atomic_write(output / f"{path.stem}{suffix}") as file:
+            picture.save(file, "png")
+    write_json(output / f"{path.stem}{AREAS}", found.as_dict())
+    return found
+
+
+def measure_areas(labels: np.ndarray, dataset: SegmentationDataset) -> List[Area]:
+    """The classes present in (H, W) uint8, the largest first."""
+    counts = np.bincount(labels.ravel(), minlength=dataset.classes).tolist()
+    present = sorted((k for k, count in enumerate(counts) if count), key=lambda k: -counts[k])
+    return [Area(k, dataset.class_names[k], counts[k], counts[k] / labels.size) for k in present]
+
+
+def draw_overlay(
+    image: np.ndarray, labels: np.ndarray, dataset: SegmentationDataset
+) -> Image.Image:
+    """The colours of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
+    palette = np.array(dataset.palette, np.uint8)
+    photograph, colours = (Image.fromarray(pixels) for pixels in (image, palette[labels]))
+    blended = Image.blend(photograph, colours, OPACITY)
+    legend = _draw_legend(measure_areas(labels, dataset), palette, blended.height)
+    canvas = Image.new(
+        "RGB", (blended.width + legend.width, max(blended.height, legend.height)), "white"
+    )
+    canvas.paste(blended, (0, 0))
+    canvas.paste(legend, (blended.width, 0))
+    return canvas
+
+
+def _draw_legend(areas: Sequence[Area], palette: np.ndarray, height: int) -> Image.Image:
+    smallest, largest = FONT_SIZES
+    size = min(max(height // LINES, smallest), largest)
+    font, line = ImageFont.load_default(size), size * 3 // 2
+    texts = [f"{area.name} {100 * area.share:.1f} %" for area in areas]
+    width = max(int(font.getlength(text)) for text in texts) + 3 * size
+    legend = Image.new("RGB", (width, line * len(areas) + size), "white")
+    draw = ImageDraw.Draw(legend)
+    for number, (area, text) in enumerate(zip(areas, texts)):
+        top = size // 2 + line * number
+        square = (size // 2, top, size // 2 + size, top + size)
+        draw.rectangle(square, tuple(palette[area.number].tolist()), "black")
+        draw.text((2 * size, top + size // 2), text, "black", font, anchor="lm")
+    return legend

@@ -1,0 +1,245 @@
+"""Predictions as benchmark servers take them: archives of label maps, and what is wrong with one.
+
+TABLE of the forms: VOC's is that of its development kit, Cityscapes' tool finds pictures by their
+first three fields, ADE20K takes plain grey pictures. Context has no server and is given VOC's form.
+"""
+
+import io
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
+
+import numpy as np
+from PIL import Image
+
+from rnw.data.members import DAMAGED
+from rnw.data.pictures import open_picture
+from rnw.data.sets.catalog import SegmentationDataset, read_pictures
+from rnw.errors import InputError
+from rnw.evaluation.segmentation.kept import (
+    LABELS,
+    label_numbers,
+    labels_file,
+    picture_names,
+    picture_size,
+    prediction_meaning,
+    read_kept,
+)
+from rnw.evaluation.segmentation.score_maps import Size
+from rnw.files import atomic_write, check_free, read_bytes
+
+UNPUBLISHED = "test"  # the split that servers judge
+MAX_VALUES = 5  # wrong ones that are named for a picture
+
+
+@dataclass(frozen=True)
+class SubmissionForm:
+    """Where label maps lie in an archive, and what they look like.
+
+    folder: of the pictures. suffixes: of the archive. palette: pictures have the data set's
+    colours. fields: how many of the fields of a picture's name, joined by '_', tell which it is.
+    """
+
+    dataset: str
+    folder: str
+    suffixes: Tuple[str, ...]
+    palette: bool
+    fields: Optional[int] = None
+
+    def key(self, stem: str) -> str:
+        """What a picture is known by."""
+        return "_".join(stem.split("_")[: self.fields])
+
+    def path(self, stem: str) -> str:
+        """Of a label map in the archive."""
+        return str(PurePosixPath(self.folder, f"{stem}.png"))
+
+
+TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)
+SUBMISSIONS: Dict[str, SubmissionForm] = {
+    row.dataset: row
+    for row in (
+        SubmissionForm("voc", "results/VOC2012/Segmentation/comp6_test_cls", TAR, palette=True),
+        SubmissionForm("cityscapes", "", ZIP, palette=False, fields=3),
+        SubmissionForm("ade20k", "", ZIP, palette=False),
+        SubmissionForm("pascal-context", "", TAR, palette=True),
+    )
+}
+
+
+def find_form(dataset: str) -> SubmissionForm:
+    """The form for a data set; raises InputError for one that has none."""
+    if dataset not in SUBMISSIONS:
+        raise InputError(
+            f"no form of submissions for {dataset!r}: expected one of {', '.join(SUBMISSIONS)}"
+        )
+    return SUBMISSIONS[dataset]
+
+
+def write_submission(
+    predictions: Path, dataset: SegmentationDataset, archive: Path, overwrite: bool = False
+) -> int:
+    """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
+
+    Raises InputError when there are none or damaged ones, for an archive that exists or of another
+    suffix, and for a data set that has no form of submissions.
+    """
+    form = find_form(dataset.name)
+    if not archive.name.endswith(form.suffixes):
+        raise InputError(f"{archive}: expected a name that ends in {' or '.join(form.suffixes)}")
+    check_free(archive, overwrite=overwrite)
+    files = sorted((predictions / LABELS).glob("*.png"))
+    if not files:
+        raise InputError(
+            f"{predictions / LABELS}: no predictions; `rnw eval-seg --save-predictions "
+            f"{predictions}` makes them"
+        )
+    contents = (
+        (form.path(file.stem), _content(predictions, file.stem, dataset, form)) for file in files
+    )
+    with atomic_write(archive) as file:
+        if archive.suffix == ".zip":
+            _write_zip(file, contents)
+        else:
+            _write_tar(file, contents, "w:gz" if archive.name.endswith("gz") else "w")
+    return len(files)
+
+
+def _content(
+    predictions: Path, name: str, dataset: SegmentationDataset, form: SubmissionForm
+) -> bytes:
+    classes = read_kept(predictions, name, dataset)
+    if form.palette:
+        return read_bytes(labels_file(predictions, name))
+    buffer = io.BytesIO()
+    Image.fromarray(label_numbers(dataset)[classes]).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _write_zip(file: BinaryIO, contents: Iterable[Tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents:
+            archive.writestr(name, content)
+
+
+def _write_tar(file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: str) -> None:
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name, content in contents:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def check_submission(
+    path: Path,
+    dataset: SegmentationDataset,
+    root: Optional[Path] = None,
+    split: Optional[str] = None,
+) -> List[str]:
+    """What is wrong with a folder or an archive of predictions for a split; best nothing.
+
+    split: by default the one whose labels are not published, or where there is none the test split.
+
+    Raises InputError when it, or the split's pictures, cannot be read.
+    """
+    form = find_form(dataset.name)
+    examples = read_pictures(dataset, split or _default_split(dataset), root)
+    stems = picture_names(examples)
+    expected = {form.key(stem): index for index, stem in enumerate(stems)}
+    problems, seen = _check_kind(path, form), set()
+    for name, content in _pictures(path):
+        key = form.key(PurePosixPath(name).stem)
+        if not _in_place(name, form, path) or key not in expected:
+            problems.append(f"{name}: not expected")
+        elif key in seen:
+            problems.append(f"{name}: a second one for {key}")
+        else:
+            seen.add(key)
+            size = picture_size(examples, expected[key])
+            problems += _check_picture(name, content, size, dataset)
+    missing = [stem for stem in stems if form.key(stem) not in seen]
+    return problems + [f"{form.path(stem)}: missing" for stem in missing]
+
+
+def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
+    """Whether an archive is one that the server takes."""
+    zipped = zipfile.is_zipfile(path)
+    if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
+        return []
+    found, expected = ("a zip" if zip_ else "a tar" for zip_ in (zipped, form.suffixes == ZIP))
+    names = " or ".join(form.suffixes)
+    return [f"{path.name}: {found}, expected {expected} with a name that ends in {names}"]
+
+
+def _default_split(dataset: SegmentationDataset) -> str:
+    return UNPUBLISHED if UNPUBLISHED in dataset.counts else dataset.test_split
+
+
+def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
+    """Whether a picture lies where it must, in a folder also without the archive's folders."""
+    folder, suffix = str(PurePosixPath(name).parent), PurePosixPath(name).suffix
+    places = [str(PurePosixPath(form.folder))] + ["."] * path.is_dir()
+    return suffix == ".png" and (form.fields is not None or folder in places)
+
+
+def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
+    """Path and content of each file in a folder or an archive."""
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or archive")
+    try:
+        yield from _read_folder(path) if path.is_dir() else _read_archive(path)
+    except (OSError, *DAMAGED) as error:
+        raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
+
+
+def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            yield file.relative_to(path).as_posix(), read_bytes(file)
+
+
+def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if not name.endswith("/"):
+                    yield name, archive.read(name)
+        return
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile():
+                yield str(PurePosixPath(member.name)), archive.extractfile(member).read()
+
+
+def _check_picture(
+    name: str, content: bytes, size: Size, dataset: SegmentationDataset
+) -> Iterator[str]:
+    try:
+        with open_picture(io.BytesIO(content), name, formats=("PNG",)) as image:
+            image.load()
+    except InputError as error:
+        yield str(error)
+        return
+    if image.size != size[::-1]:
+        yield f"{name}: {image.width}x{image.height} pixels, expected {size[1]}x{size[0]}"
+    if image.mode in ("L", "P"):
+        yield from _check_values(name, image, dataset)
+    else:
+        yield f"{name}: mode {image.mode}, expected 8 bits, grey or with a palette"
+
+
+def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:
+    """Whether the numbers are classes, and have their colors."""
+    allowed = label_numbers(dataset)
+    unknown = np.setdiff1d(np.array(image), allowed).tolist()
+    if unknown:
+        named = ", ".join(map(str, unknown[:MAX_VALUES])) + ", ..." * (len(unknown) > MAX_VALUES)
+        yield (
+            f"{name}: values {named}, expected those of classes, {allowed.min()} to {allowed.max()}"
+        )
+    try:
+        prediction_meaning(dataset).check(image, name)
+    except InputError as error:
+        yield str(error)

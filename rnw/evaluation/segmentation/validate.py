@@ -1,0 +1,74 @@
+"""Scores of a segmentation network in training on the test split, at one scale without flips."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence
+
+import mxnet as mx
+import numpy as np
+
+from rnw.data.labelled import IGNORED, check_size
+from rnw.data.readers import decode
+from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
+from rnw.errors import naming
+from rnw.evaluation.segmentation.confusion import Confusion
+from rnw.evaluation.segmentation.model import make_segmenter
+from rnw.evaluation.segmentation.upsampling import upsample
+from rnw.networks.classifier import Network
+from rnw.weights import parameter_values
+
+
+def make_validator(
+    name: str, contexts: Sequence[mx.Context], *, data_root: Optional[Path] = None
+) -> Callable[[Network], Dict[str, float]]:
+    """A function that tests a segmentation network in training on data set `name`.
+
+    It returns cross-entropy ("loss"), and in per cent "accuracy" and "mean-iou" of all classes,
+    over all pixels of the pictures that are not ignored. Both raise InputError: this one when the
+    data is missing, the function for pictures and label maps that cannot be read or do not fit,
+    naming them, and where no pixel is judged.
+    """
+    dataset = find_segmentation_dataset(name)
+    pictures = read_pictures(dataset, dataset.test_split, data_root)
+    check_label_maps(dataset, pictures)
+
+    def validate(net: Network) -> Dict[str, float]:
+        model = make_segmenter(_scoring_copy(net), dataset, contexts)
+        confusion = Confusion(net.config.classes)
+        loss = 0.0
+        for index in range(len(pictures)):
+            image = decode(pictures.read(index), pictures.name(index))
+            truth, label_name = pictures.label(index), pictures.label_name(index)
+            check_size(truth, image.shape[:2], label_name, pictures.name(index))
+            (found,) = model.score_maps(image)
+            probabilities = upsample(found, truth.shape)
+            with naming(label_name):
+                confusion.add(truth, probabilities.argmax(axis=0).astype(np.uint8))
+            loss += _cross_entropy(probabilities, truth)
+        confusion.check_judged(pictures.label_name(0))
+        return {
+            "loss": loss / confusion.judged,
+            "accuracy": 100 * confusion.pixel_accuracy,
+            "mean-iou": 100 * confusion.mean_iou,
+        }
+
+    return validate
+
+
+def _scoring_copy(net: Network) -> Network:
+    """The network as it is now, with scores in place of a head that takes labels."""
+    copy = Network(replace(net.config, head="logits"))
+    contexts = next(iter(net.collect_params().values())).list_ctx()
+    values = parameter_values(net)
+    for name, parameter in copy.collect_params().items():
+        parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
+        parameter.set_data(values[name])
+    return copy
+
+
+def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Summed over the pixels that are not ignored."""
+    rows, columns = np.nonzero(truth != IGNORED)
+    true = probabilities[truth[rows, columns], rows, columns]
+    smallest = np.finfo(np.float32).tiny  # cubic interpolation may go below 0
+    return float(-np.log(np.maximum(true, smallest)).sum(dtype=np.float64))

@@ -1,0 +1,52 @@
+"""Reports of evaluations and of training runs: a web page in one file."""
+
+from pathlib import Path
+from typing import Callable, Optional
+
+from rnw.errors import InputError
+from rnw.evaluation.segmentation.kept import LABELS, kept_dataset
+from rnw.files import check_free, write_text
+from rnw.reports.panels import read_results
+from rnw.reports.segmentation import Compared, predictions_page
+from rnw.reports.training import training_page
+from rnw.training.metrics import METRICS_FILE
+
+REPORT = "report.html"
+
+
+def write_report(
+    folder: Path,
+    output: Optional[Path] = None,
+    *,
+    dataset: Optional[str] = None,
+    split: Optional[str] = None,
+    data_root: Optional[Path] = None,
+    pictures: int = 4,
+    overwrite: bool = False,
+    on_picture: Callable[[Compared], None] = lambda compared: None,
+) -> Path:
+    """Write a page about a folder, by default into it, and give its path.
+
+    folder: of predictions kept by an evaluation, or of training runs.
+    dataset, split, data_root: what the predictions are compared with, by default the test split of
+        the data set of the weights.
+    pictures: so many of the best and of the worst are shown.
+
+    Raises InputError for a folder of neither kind, for data that is missing or does not fit, and
+    for a page that exists when `overwrite` is not set.
+    """
+    output = output or folder / REPORT
+    check_free(output, overwrite=overwrite)
+    if (folder / LABELS).is_dir():
+        found = kept_dataset(folder, dataset)
+        results = read_results(folder, found, data_root=data_root, split=split)
+        content = predictions_page(results, pictures, on_picture)
+    elif (folder / METRICS_FILE).is_file():
+        content = training_page(folder)
+    else:
+        raise InputError(
+            f"{folder}: expected a folder of `rnw eval-seg --save-predictions`, with {LABELS} in "
+            f"it, or of a training run, with {METRICS_FILE}"
+        )
+    write_text(output, content)
+    return output

@@ -1,0 +1,247 @@
+"""The report of kept predictions: scores, classes, confusions, the best and the worst pictures."""
+
+import io
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rnw.data.sets.catalog import SegmentationDataset
+from rnw.evaluation.segmentation.confusion import Confusion
+from rnw.evaluation.segmentation.kept import ORIGIN, read_origin
+from rnw.reports.html import (
+    Html,
+    definitions,
+    element,
+    image,
+    join,
+    page,
+    scrolling,
+    table,
+)
+from rnw.reports.panels import Results, by_iou, describe_iou, short_name
+
+LARGEST = 640  # pixels a side of a picture on the page
+MISTAKES = 10  # the most frequent that are listed
+FEW = 25  # classes whose confusions are written out as numbers
+SCORES = (
+    ("mean IoU of all {classes} classes", "mean_iou"),
+    ("mean IoU of the {occurring} that occur", "mean_iou_of_occurring_classes"),
+    ("pixel accuracy", "pixel_accuracy"),
+    ("mean accuracy", "mean_accuracy"),
+)
+ADE20K_SCORE = ("score of ADE20K", "ade20k_score")
+SHARES = (
+    "The numbers are shares of the true class's pixels in per cent; the shade grows with their "
+    "square root."
+)
+SHADES = (
+    "The shade grows with the square root of the share of the true class's pixels; there are too "
+    "many classes to write the shares in it."
+)
+ABSENT = " (no true pixel)"
+DIFFERENCE = "In the difference what is right is grey, what is wrong black, what is ignored white."
+
+
+class Compared(NamedTuple):
+    """How far a comparison is: `step` of `steps` pictures."""
+
+    step: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.step}/{self.steps} images compared"
+
+    def short(self) -> str:
+        """The same in so few words that a bar fits beside them."""
+        return "comparing"
+
+
+def predictions_page(
+    results: Results, pictures: int, on_picture: Callable[[Compared], None]
+) -> str:
+    """The page about kept predictions, with so many of the best and of the worst pictures."""
+    confusion, ious = _compare(results, on_picture)
+    confusion.check_judged(results.examples.label_name(results.indices[0]))
+    ordered = by_iou(ious)[::-1]
+    best, rest = ordered[:pictures], ordered[pictures:]
+    worst = rest[: -pictures - 1 : -1] if pictures else []
+    dataset = results.dataset
+    sections = [
+        ("Scores", _scores(dataset, confusion)),
+        ("Classes", _classes(dataset, confusion)),
+        ("Confusions", _confusions(dataset, confusion)),
+    ]
+    for title, names in (("Best pictures", best), ("Worst pictures", worst)):
+        if names:
+            sections.append((title, _pictures(results, names)))
+    return page(f"{dataset.title}, {results.split}", _describe(results), sections)
+
+
+def _compare(
+    results: Results, on_picture: Callable[[Compared], None]
+) -> Tuple[Confusion, Dict[str, float]]:
+    """The counts of all pictures, and the mean IoU of the classes that occur in each."""
+    total = Confusion(results.dataset.classes)
+    ious = {}
+    for step, name in enumerate(results.names, 1):
+        confusion = results.confusion(name)
+        total.counts += confusion.counts
+        ious[name] = confusion.mean_iou_of_occurring
+        on_picture(Compared(step, len(results.names)))
+    return total, ious
+
+
+def _describe(results: Results) -> str:
+    origin = read_origin(results.folder) if (results.folder / ORIGIN).exists() else {}
+    found, total = len(results.names), len(results.examples)
+    parts = [f"{total} pictures" if found == total else f"{found} of {total} pictures so far"]
+    parts += origin.get("weights", [])
+    parts += [origin["protocol"]] if "protocol" in origin else []
+    return "; ".join(parts)
+
+
+def _scores(dataset: SegmentationDataset, confusion: Confusion) -> Html:
+    found = confusion.as_dict(dataset.class_names)
+    rows = [*SCORES, *([ADE20K_SCORE] if dataset.name == "ade20k" else [])]
+    counts = {"classes": dataset.classes, "occurring": found["occurring_classes"]}
+    scores = [(name.format(**counts), f"{found[key]:.2f} %") for name, key in rows]
+    return definitions([*scores, ("pixels judged", f"{confusion.judged:,}")], class_="scores")
+
+
+def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
+    shares = confusion.counts.sum(axis=1) / max(confusion.counts.sum(), 1)
+    found = confusion.as_dict(dataset.class_names)["per_class"]
+    rows = [
+        (
+            f"{row['class']} {row['name']}" + ABSENT * (not row["true_pixels"]),
+            _bar(dataset, row),
+            f"{row['iou']:.2f}",
+            f"{row['accuracy']:.2f}",
+            f"{100 * share:.2f}",
+        )
+        for row, share in zip(found, shares.tolist())
+    ]
+    order = sorted(range(len(rows)), key=lambda number: -found[number]["iou"])
+    return table(
+        ("class", "", "IoU", "accuracy", "share"),
+        [rows[number] for number in order],
+        "IoU, accuracy and share of the true pixels in per cent, the highest IoU first. A class "
+        "that no true pixel has counts as 0 in means.",
+        class_="classes",
+    )
+
+
+def _bar(dataset: SegmentationDataset, row: Dict[str, Any]) -> Html:
+    colour = _colour(dataset, row["class"])
+    style = f"width: {row['iou']:.2f}%; background: {colour}"
+    return element("span", class_="bar", style=style)
+
+
+def _colour(dataset: SegmentationDataset, number: int) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*dataset.palette[number])
+
+
+def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
+    few = dataset.classes <= FEW
+    names = [short_name(dataset, number) for number in range(dataset.classes)]
+    label = f"Confusion matrix of {dataset.title}"
+    matrix = image(_draw_matrix(names, _normalised(confusion), few), "svg", label)
+    caption = (
+        "A row for each true class, a column for each predicted one. "
+        f"{SHARES if few else SHADES} The row of a class that no true pixel has is empty."
+    )
+    figure = element("figure", scrolling(matrix, label), element("figcaption", caption))
+    return join((figure, _mistakes(dataset, confusion)))
+
+
+def _normalised(confusion: Confusion) -> np.ndarray:
+    """Shares (classes, classes) of the pixels of each true class."""
+    return confusion.counts / np.maximum(confusion.counts.sum(axis=1, keepdims=True), 1)
+
+
+def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> bytes:
+    """An SVG file; the text in it is outlines, so that it looks the same everywhere."""
+    cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
+    side = cell * len(names)
+    settings = {"font.size": size, "text.parse_math": False, "svg.hashsalt": "rnw"}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(side, side))
+        FigureCanvasAgg(figure)
+        axis = figure.add_axes((0, 0, 1, 1))
+        axis.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+        axis.set_xticks(range(len(names)), names, rotation=90)
+        axis.set_yticks(range(len(names)), names)
+        axis.set(xlabel="predicted", ylabel="true")
+        for row, column in np.argwhere(shares >= 0.005) if numbers else ():
+            value = shares[row, column]
+            colour = "white" if value > 0.3 else "black"
+            axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour)
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return file.getvalue()
+
+
+def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
+    wrong = confusion.counts * (1 - np.eye(dataset.classes, dtype=np.int64))
+    largest = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
+    pairs = [np.unravel_index(index, wrong.shape) for index in largest if wrong.flat[index]]
+    if not pairs:
+        return element("p", "No pixel is wrong.")
+    shares = _normalised(confusion)
+    rows = [
+        (
+            dataset.class_names[true],
+            dataset.class_names[found],
+            f"{100 * wrong[true, found] / confusion.counts.sum():.2f}",
+            f"{100 * shares[true, found]:.2f}",
+        )
+        for true, found in pairs
+    ]
+    head = ("true", "predicted", "of all pixels", "of the true class's")
+    mistakes = table(head, rows, "The most frequent mistakes, in per cent of pixels.")
+    return scrolling(mistakes, "The most frequent mistakes")
+
+
+def _pictures(results: Results, names: Sequence[str]) -> Html:
+    note = element("p", DIFFERENCE, class_="note")
+    return join((note, *(_picture(results, name) for name in names)))
+
+
+def _picture(results: Results, name: str) -> Html:
+    panels = [
+        element("figure", _show(panel, kind, f"{kind} of {name}"), element("figcaption", kind))
+        for kind, panel in results.panels(name).items()
+    ]
+    confusion = results.confusion(name)
+    iou = f" {describe_iou(confusion.mean_iou_of_occurring)}"
+    legend = element("ul", *_legend(results, name, confusion), class_="legend")
+    caption = element("figcaption", element("strong", name), iou, legend)
+    return element("figure", element("div", *panels, class_="panels"), caption, class_="picture")
+
+
+def _legend(results: Results, name: str, confusion: Confusion) -> List[Html]:
+    """The classes that the picture shows, and their IoU where a pixel of them is judged."""
+    judged = confusion.counts.any(axis=0) | confusion.counts.any(axis=1)
+    entries = []
+    for number in results.present(name).tolist():
+        style = f"background: {_colour(results.dataset, number)}"
+        iou = f"{100 * confusion.ious[number]:.1f} %" if judged[number] else "not judged"
+        swatch = element("span", class_="swatch", style=style)
+        entries.append(element("li", swatch, f"{short_name(results.dataset, number)} {iou}"))
+    return entries
+
+
+def _show(panel: np.ndarray, kind: str, alt: str) -> Html:
+    """A picture, smaller where it is large."""
+    picture = Image.fromarray(panel)
+    photograph = kind == "photograph"
+    picture.thumbnail((LARGEST, LARGEST), Image.LANCZOS if photograph else Image.NEAREST)
+    file = io.BytesIO()
+    form = "jpeg" if photograph else "png"
+    picture.save(file, form, quality=90)
+    return image(file.getvalue(), form, alt)

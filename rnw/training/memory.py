@@ -1,0 +1,130 @@
+"""How much memory a training step takes, from the liveness of its graph."""
+
+from math import prod
+from typing import Dict, List, NamedTuple
+
+from rnw.networks.cost import FLOAT_BYTES, count_parameters
+from rnw.networks.layers import SegmentationClassifier
+from rnw.networks.layout import NetworkConfig
+from rnw.networks.liveness import Liveness, liveness
+from rnw.runtime import cpu_cores
+from rnw.training.recipes import Recipe, input_size, recipe_network
+from rnw.training.recompute_plan import first_recorded
+
+# Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
+# in units of the largest parameter, what oneDNN reorders in the passes (and keeps), and what an
+# update computes with, when the passes are over; and, in sets of weights, what several devices keep
+# each in scratch spaces of their own (see `set_threads`).
+OPERATORS = 30_000_000
+SCRATCH, UPDATE = 2.85, 2.25
+SEVERAL = 1.0
+ONEDNN_BLOCK, ONEDNN_REACH = 16, 31  # channels; cells a side (see `_columns`)
+
+
+class TrainingMemory(NamedTuple):
+    """Bytes of a step, by what takes them: on each device, and in the main memory.
+
+    On a CPU device both are one memory. `KVStore` 'local' is assumed, which keeps momentum and its
+    copies in the main memory. Not included are what the process or CUDA holds before, and the
+    workspace of cuDNN.
+    """
+
+    device: Dict[str, int]
+    main: Dict[str, int]
+
+    @property
+    def per_device(self) -> int:
+        return sum(self.device.values())
+
+    def __str__(self) -> str:
+        return f"{_in_gb(self.device)} on each device, {_in_gb(self.main)} in the main memory"
+
+    def on_cpus(self, devices: int) -> int:
+        """Bytes of one process with so many CPU devices."""
+        return devices * self.per_device + sum(self.main.values())
+
+
+def _in_gb(parts: Dict[str, int]) -> str:
+    shares = ", ".join(f"{name} {size / 1e9:.3g}" for name, size in parts.items())
+    return f"{sum(parts.values()) / 1e9:.3g} GB ({shares})"
+
+
+def training_memory(
+    config: NetworkConfig, batch: int, size: int, devices: int = 1, *, recompute: bool = False
+) -> TrainingMemory:
+    """The peak of steps on (batch, 3, size, size) float32 a device, `batch` being that of one."""
+    rows = liveness(config, size)
+    maps = _recomputing(rows, first_recorded(config, size)) if recompute else _keeping(rows)
+    weights = FLOAT_BYTES * count_parameters(config)
+    largest = FLOAT_BYTES * max(prod(parameter.shape) for parameter in config.parameters())
+    activations, update = FLOAT_BYTES * batch * maps, int(UPDATE * largest)
+    at_once = min(batch, max(1, cpu_cores() // devices))
+    kept = FLOAT_BYTES * at_once * _columns(config, size)
+    if devices > 1:
+        kept += int(SEVERAL * weights)
+    if recompute:  # its maps are gone when the update comes
+        update = max(0, update - devices * activations)
+    return TrainingMemory(
+        {"parameters": weights, "gradients": weights, "activations": activations},
+        {
+            "momentum": weights,
+            "kvstore": kvstore_copies(devices) * weights,
+            "workspace": OPERATORS + int(SCRATCH * largest) + update + devices * kept,
+        },
+    )
+
+
+def kvstore_copies(devices: int) -> int:
+    """Sets of weights that a local KVStore holds: its own, and where it adds copies of gradients.
+
+    With one device it adds nothing.
+    """
+    return 1 if devices == 1 else 1 + devices
+
+
+def _keeping(rows: List[Liveness]) -> int:
+    """Values for one image: all maps have fixed places, as have the gradients, in turn."""
+    return sum(row.kept for row in rows) + max(row.backward for row in rows)
+
+
+def _recomputing(rows: List[Liveness], first: int) -> int:
+    """The same where layers before `first` keep their input only (see `recompute_gradients`)."""
+    recorded = sum(row.kept for row in rows[first:]) + max(row.backward for row in rows[first:])
+    inputs = [sum(row.input for row in rows[: place + 1]) for place in range(first + 1)]
+    again = (inputs[place] + rows[place].kept + rows[place].backward for place in range(1, first))
+    return max(inputs[first] + recorded, *again)
+
+
+def _columns(config: NetworkConfig, size: int) -> int:
+    """Values for one image of the windows that oneDNN unrolls, and keeps, in a backward pass.
+
+    It multiplies matrices where it has no kernel. Measured, that is the gradient of the input at
+    the classifier's dilation of 12 (not at the 4 of units) on maps of more than 31 cells a side,
+    and both gradients where the number of channels is no multiple of 16, as that of classes.
+    """
+    *layers, classifier = config.layers
+    if not isinstance(classifier, SegmentationClassifier):
+        return 0
+    for layer in layers:
+        size = layer.output_size(size)
+    total = 0
+    for convolution in classifier.convolutions:
+        windows = convolution.in_channels * convolution.kernel**2 * size**2
+        if convolution.channels % ONEDNN_BLOCK:
+            total += 2 * windows
+        elif size > ONEDNN_REACH:
+            total += windows
+    return total
+
+
+def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
+    """The memory of a recipe's steps, without and with recomputing.
+
+    Raises InputError for an unknown network and options that do not fit it.
+    """
+    config = recipe_network(recipe)
+    share = -(-recipe.batch // devices)
+    return {
+        recompute: training_memory(config, share, input_size(recipe), devices, recompute=recompute)
+        for recompute in (False, True)
+    }

@@ -1,0 +1,289 @@
+"""Miniatures of VOC, SBD, COCO, Cityscapes, ADE20K and PASCAL Context in their file formats."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+from rnw.data.sets import voc
+from tests.data.prepare.miniature import Files, write_tar
+
+Labels = Dict[str, np.ndarray]  # of each picture, by name
+
+VOC_NAMES = {
+    "train": ("2007_000032", "2007_000039"),
+    "val": ("2007_000033", "2008_000009"),
+    "test": ("2008_000006",),
+}
+SBD_NAMES = {  # in both splits are some that VOC has in its own
+    "train": ("2008_000002", "2008_000009", "2007_000032"),
+    "val": ("2010_000001", "2007_000039"),
+}
+CITIES = {
+    "train": ("aachen_000000_000019", "bochum_000000_000313"),
+    "val": ("munster_000000_000019",),
+    "test": ("berlin_000000_000019",),
+    "train_extra": ("troisdorf_000000_000073", "augsburg_000000_000000"),
+}
+ADE_NAMES = {"training": ("00000001", "00000002"), "validation": ("00000001",)}
+CONTEXT_NAMES = {"train": ("2008_000002", "2008_000003"), "val": ("2008_000007",)}
+
+
+def make_labels(seed: int, values: Sequence[int], border: int = -1) -> np.ndarray:
+    """Stripes of all the values (H, W) uint16, of random size, with `border` lines."""
+    random = np.random.RandomState(seed)
+    height, width = random.randint(20, 40, 2)
+    y, x = np.mgrid[:height, :width]
+    labels = np.array(values, np.uint16)[(x + y // 7) // 3 % len(values)]
+    if border >= 0:
+        labels[4:6], labels[:, 3] = border, border
+    return labels
+
+
+def jpeg(labels: np.ndarray) -> bytes:
+    """A picture of the size of the labels."""
+    file = io.BytesIO()
+    pixels = np.random.RandomState(labels.size).randint(0, 255, labels.shape + (3,))
+    Image.fromarray(pixels.astype(np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def png(labels: np.ndarray, palette: bool = False) -> bytes:
+    """A label map, grey or with the colors of VOC."""
+    image = Image.fromarray(labels.astype(np.uint8))
+    if palette:
+        image.putpalette(np.ravel(voc.palette(256)).tolist())
+        assert image.mode == "P"
+    return _png(image)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def matlab(**variables: object) -> bytes:
+    """A MATLAB file of the variables."""
+    file = io.BytesIO()
+    savemat(file, variables, do_compression=True)
+    return file.getvalue()
+
+
+def sbd_file(labels: np.ndarray) -> bytes:
+    """SBD's structure: GTcls with Boundaries of each class, Segmentation and CategoriesPresent."""
+    present = np.setdiff1d(labels, [0]).astype(np.uint8)[:, None]
+    boundaries = np.empty((20, 1), object)
+    for k in range(20):
+        boundaries[k, 0] = np.zeros(labels.shape, bool)
+    structure = {
+        "Boundaries": boundaries,
+        "Segmentation": labels.astype(np.uint8),
+        "CategoriesPresent": present,
+    }
+    return matlab(GTcls=structure)
+
+
+def write_zip(path: Path, files: Files) -> None:
+    """A zip file, with entries for its folders as the official ones have."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder in sorted({f"{Path(name).parent}/" for name in files}):
+            archive.writestr(folder, b"")
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def write_folder(folder: Path, files: Files) -> None:
+    """What an archive holds, as extracting it leaves it."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def voc_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of VOC 2012 and SBD the files, and what the label maps hold.
+
+    The pictures of SBD have labels of SBD where VOC has none, never of SBD where VOC has.
+    """
+    labels, trainval, test, sbd = {}, {}, {}, {}
+    seed = 0
+    for split, names in VOC_NAMES.items():
+        files = test if split == "test" else trainval
+        listing = "".join(f"{name}\n" for name in names)
+        files[f"VOCdevkit/VOC2012/ImageSets/Segmentation/{split}.txt"] = listing.encode()
+        for name in names:
+            seed += 1
+            labels[name] = make_labels(seed, (0, 15, 20), border=255)
+            files[f"VOCdevkit/VOC2012/JPEGImages/{name}.jpg"] = jpeg(labels[name])
+            if split != "test":
+                path = f"VOCdevkit/VOC2012/SegmentationClass/{name}.png"
+                files[path] = png(labels[name], palette=True)
+    for split, names in SBD_NAMES.items():
+        listing = "".join(f"{name}\n" for name in names)
+        sbd[f"benchmark_RELEASE/dataset/{split}.txt"] = listing.encode()
+        for name in names:
+            seed += 1
+            own = make_labels(seed, (0, 7, 12))
+            sbd[f"benchmark_RELEASE/dataset/cls/{name}.mat"] = sbd_file(own)
+            if name not in labels:
+                labels[name] = own
+                trainval[f"VOCdevkit/VOC2012/JPEGImages/{name}.jpg"] = jpeg(own)
+    archives = {
+        "VOCtrainval_11-May-2012.tar": trainval,
+        "VOC2012test.tar": test,
+        "benchmark.tgz": sbd,
+    }
+    return archives, labels
+
+
+def _polygon(x: int, y: int, width: int, height: int) -> List[float]:
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def coco_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of COCO 2014 the files, and the label maps to be drawn for VOC."""
+    categories = [
+        {"id": 3, "name": "car", "supercategory": "vehicle"},
+        {"id": 13, "name": "stop sign", "supercategory": "outdoor"},
+        {"id": 63, "name": "couch", "supercategory": "furniture"},
+    ]
+    size = {"height": 24, "width": 32}
+    names = {
+        "train2014": ("COCO_train2014_000000000009", "COCO_train2014_000000000025"),
+        "val2014": ("COCO_val2014_000000000042", "COCO_val2014_000000000073"),
+    }
+    couch = {"category_id": 63, "iscrowd": 0, "segmentation": [_polygon(2, 2, 20, 16)], "area": 320}
+    car = {
+        "category_id": 3,
+        "iscrowd": 0,
+        "segmentation": [_polygon(6, 4, 5, 6), _polygon(20, 4, 8, 6)],
+        "area": 78,
+    }
+    sign = {"category_id": 13, "iscrowd": 0, "segmentation": [_polygon(0, 0, 9, 9)], "area": 81}
+    crowds = {
+        "category_id": 3,
+        "iscrowd": 1,
+        "segmentation": {"counts": [24 * 24, 8 * 24], "size": [24, 32]},  # by columns
+        "area": 192,
+    }
+    content = {"train2014": [[car, couch, crowds], [sign]], "val2014": [[couch, sign], [crowds]]}
+    archives: Dict[str, Files] = {"annotations_trainval2014.zip": {}}
+    for folder, pictures in content.items():
+        rows = [(number, row) for number, found in enumerate(pictures) for row in found]
+        annotations = {
+            "images": [
+                {"id": 100 + k, "file_name": f"{name}.jpg", **size}
+                for k, name in enumerate(names[folder])
+            ],
+            "annotations": [
+                {"id": k, "image_id": 100 + number, **row} for k, (number, row) in enumerate(rows)
+            ],
+            "categories": categories,
+        }
+        path = f"annotations/instances_{folder}.json"
+        archives["annotations_trainval2014.zip"][path] = json.dumps(annotations).encode()
+        archives[f"{folder}.zip"] = {
+            f"{folder}/{name}.jpg": jpeg(np.zeros((24, 32))) for name in names[folder]
+        }
+    first, second = np.zeros((2, 24, 32), np.uint8)
+    first[:, 24:] = 255
+    first[2:18, 2:22] = 18
+    first[4:10, 6:11] = first[4:10, 20:28] = 7
+    second[2:18, 2:22] = 18
+    return archives, {names["train2014"][0]: first, names["val2014"][0]: second}
+
+
+def cityscapes_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of Cityscapes the files, and the ids in the label maps."""
+    pictures: Files = {"license.txt": b"terms", "README": b"about"}
+    fine, extra, coarse = dict(pictures), dict(pictures), dict(pictures)
+    labels = {}
+    for seed, (split, name) in enumerate((s, n) for s, names in CITIES.items() for n in names):
+        city = name.split("_")[0]
+        labels[name] = make_labels(seed, (7, 26, 4, 0, 33))
+        images = extra if split == "train_extra" else pictures
+        image = Image.fromarray(np.zeros(labels[name].shape + (3,), np.uint8))
+        images[f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png"] = _png(image)
+        kind, maps = ("gtCoarse", coarse) if split == "train_extra" else ("gtFine", fine)
+        stem = f"{kind}/{split}/{city}/{name}_{kind}"
+        maps[f"{stem}_labelIds.png"] = png(labels[name])
+        maps[f"{stem}_instanceIds.png"] = png(labels[name] + 1)
+        maps[f"{stem}_polygons.json"] = b"{}"
+    coarse["gtCoarse/train/aachen/a_gtCoarse_labelIds.png"] = png(labels[name])
+    archives = {
+        "leftImg8bit_trainvaltest.zip": pictures,
+        "gtFine_trainvaltest.zip": fine,
+        "leftImg8bit_trainextra.zip": extra,
+        "gtCoarse.zip": coarse,
+    }
+    return archives, labels
+
+
+def ade20k_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of ADE20K the files, and what the label maps hold: 0, and 1 to 150."""
+    root, labels = "ADEChallengeData2016", {}
+    trainval: Files = {f"{root}/objectInfo150.txt": b"", f"{root}/sceneCategories.txt": b""}
+    for split, names in ADE_NAMES.items():
+        for number in names:
+            name = f"ADE_{'train' if split == 'training' else 'val'}_{number}"
+            labels[name] = make_labels(len(labels), (0, 1, 150))
+            trainval[f"{root}/images/{split}/{name}.jpg"] = jpeg(labels[name])
+            trainval[f"{root}/annotations/{split}/{name}.png"] = png(labels[name])
+    picture = jpeg(np.zeros((20, 30)))
+    test = {
+        "release_test/list.txt": b"ADE_test_00000001.jpg\n",
+        "release_test/testing/ADE_test_00000001.jpg": picture,
+    }
+    return {"ADEChallengeData2016.zip": trainval, "release_test.zip": test}, labels
+
+
+def context_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of VOC 2010 and PASCAL Context the files, and the 60 classes to be drawn."""
+    voc, maps, rendered, classes = {}, {}, {}, {}
+    seed = 0
+    for split, names in CONTEXT_NAMES.items():
+        listing = "".join(f"{name}\n" for name in names)
+        voc[f"VOCdevkit/VOC2010/ImageSets/Main/{split}.txt"] = listing.encode()
+        voc[f"VOCdevkit/VOC2010/ImageSets/Segmentation/{split}.txt"] = names[0].encode() + b"\n"
+        for name in names:
+            seed += 1
+            # accordion, aeroplane, table, wood, unknown and wool of 459
+            numbers = make_labels(seed, (1, 2, 397, 458, 431, 459))
+            table = np.zeros(460, np.uint8)
+            table[[2, 397, 458]] = 1, 11, 59
+            classes[name] = table[numbers]
+            voc[f"VOCdevkit/VOC2010/JPEGImages/{name}.jpg"] = jpeg(numbers)
+            maps[f"trainval/{name}.mat"] = matlab(LabelMap=numbers)
+            rendered[f"59_context_labels/{name}.png"] = png(classes[name], palette=True)
+    archives = {
+        "VOCtrainval_03-May-2010.tar": voc,
+        "trainval.tar.gz": {"labels.txt": b"1: accordion\n", **maps},
+        "59_context_labels.tar.gz": rendered,
+    }
+    return archives, classes
+
+
+FILES = {
+    "voc": voc_files,
+    "coco": coco_files,
+    "cityscapes": cityscapes_files,
+    "ade20k": ade20k_files,
+    "pascal-context": context_files,
+}
+
+
+def write_archives(folder: Path, archives: Dict[str, Files]) -> None:
+    """Write archives in the form that their names tell."""
+    for name, files in archives.items():
+        if name.endswith(".zip"):
+            write_zip(folder / name, files)
+        else:
+            mode = "w" if name.endswith(".tar") else "w:gz"
+            write_tar(folder / name, sorted(files.items()), mode)

@@ -1,0 +1,203 @@
+"""The table of data sets."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnw.data.lists import CLASSES_FILE, write_classes, write_list
+from rnw.data.sets import ade20k, cityscapes, pascal_context, voc
+from rnw.data.sets.catalog import (
+    DATASETS,
+    SEGMENTATION,
+    check_classes,
+    find_dataset,
+    find_segmentation_dataset,
+    published_images,
+    published_pictures,
+    read_examples,
+    read_pictures,
+)
+from rnw.errors import InputError
+from rnw.training.recipes import RECIPES
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_rows_are_consistent(name):
+    dataset = find_dataset(name)
+    assert dataset.name == name
+    assert len(dataset.class_names()) == dataset.classes
+    assert "_" not in name  # it stands in file names
+    assert RECIPES[dataset.recipe].dataset == name
+    assert RECIPES[dataset.recipe].classes == dataset.classes
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(InputError, match=r"unknown data set 'cifar': .*ilsvrc-cls.*digits"):
+        find_dataset("cifar")
+
+
+@pytest.mark.parametrize(("size", "crop"), [(224, 320), (112, 160), (56, 80)])
+def test_ilsvrc_is_tested_at_larger_crops(size, crop):
+    assert size * find_dataset("ilsvrc-cls").test_scale == crop
+
+
+def test_digits_need_no_folder():
+    dataset = find_dataset("digits")
+    for split, count in ((dataset.train_split, 1438), (dataset.test_split, 359)):
+        images, labels = read_examples(dataset, split)
+        assert len(images) == len(labels) == count
+        assert labels.max() == dataset.classes - 1
+    assert dataset.class_names()[7] == "seven"
+    np.testing.assert_array_equal(read_examples(dataset, "test", Path("x")).labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("prepared", "classes", "wording"),
+    [
+        (0, 4, None),  # a list of one's own may have fewer
+        (0, 1000, None),
+        (0, 1001, "classification has 1000 classes, the recipe 1001: .*--set classes=1000$"),
+        (3, 2, None),
+        (3, 3, None),
+        (3, 1000, None),
+        (3, 4, "1000 classes, and is prepared for 3, the recipe 4: .*--set classes=3$"),
+    ],
+)
+def test_a_network_of_more_classes_than_the_data_is_refused(tmp_path, prepared, classes, wording):
+    dataset = find_dataset("ilsvrc-cls")
+    if prepared:
+        write_classes(tmp_path / CLASSES_FILE, [f"n{label:08d}" for label in range(prepared)])
+    if wording is None:
+        check_classes(dataset, tmp_path, classes)
+        return
+    with pytest.raises(InputError, match=wording):
+        check_classes(dataset, tmp_path, classes)
+
+
+@pytest.mark.parametrize("root", [None, Path("elsewhere")])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_missing_data_is_named(root, split):
+    path = (root or Path("data/ilsvrc12")) / f"{split}.lst"
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: no such list"):
+        read_examples(find_dataset("ilsvrc-cls"), split, root)
+
+
+def test_published_numbers_count_where_there_is_no_list(tmp_path):
+    ilsvrc, places = find_dataset("ilsvrc-cls"), find_dataset("places365-cls")
+    assert published_images(ilsvrc) == 1_281_167
+    assert published_images(places, tmp_path) == 1_803_460
+    write_list(tmp_path / "train.lst", [(0, "0.JPEG")])
+    assert published_images(ilsvrc, tmp_path) is None
+    assert published_images(find_dataset("digits")) is None
+
+
+def test_published_numbers_of_a_split_count_where_there_is_no_data(tmp_path):
+    voc = find_segmentation_dataset("voc")
+    assert published_pictures(voc, "train_aug", tmp_path / "absent") == 10_582
+    assert published_pictures(voc, "mine", tmp_path / "absent") is None
+    assert published_pictures(voc, "train_aug", tmp_path) is None
+    assert published_pictures(find_segmentation_dataset("shapes"), "train") is None
+
+
+@pytest.mark.parametrize("name", SEGMENTATION)
+def test_rows_of_segmentation_are_consistent(name):
+    row = find_segmentation_dataset(name)
+    assert row.name == row.recipe == name
+    assert "_" not in name  # it stands in file names
+    assert row.classes == len(row.palette) == len(set(row.class_names))
+    assert row.label_ids is None or len(set(row.label_ids)) == row.classes
+    assert all(0 <= value <= 255 and len(colour) == 3 for colour in row.palette for value in colour)
+    assert row.test_split in row.counts
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "counts", "test_size"),
+    [  # section 6.2
+        ("voc", 21, (1464, 1449, 1456, 10_582), 500),
+        ("cityscapes", 19, (2975, 500, 1525, 19_998), 2048),
+        ("ade20k", 150, (20_210, 2000, 3352), 500),
+        ("pascal-context", 60, (4998, 5105), 500),
+    ],
+)
+def test_segmentation_data_sets_are_those_of_the_paper(name, classes, counts, test_size):
+    row = find_segmentation_dataset(name)
+    assert (row.classes, tuple(row.counts.values()), row.test_size) == (classes, counts, test_size)
+
+
+def test_unknown_segmentation_data_sets_are_refused():
+    with pytest.raises(InputError, match=r"unknown data set 'coco': .*voc, cityscapes, ade20k"):
+        find_segmentation_dataset("coco")
+
+
+@pytest.mark.parametrize("name", ["voc", "cityscapes", "ade20k", "pascal-context"])
+def test_missing_lists_name_the_tool(name):
+    row = find_segmentation_dataset(name)
+    tool = f"tools/prepare_{name.replace('-', '_')}.py"
+    with pytest.raises(InputError, match=f"^data/{name}/val.lst: no such list; {tool} makes it"):
+        row.read(row.root, "val")
+    assert (Path(__file__).parents[2] / tool).is_file()
+
+
+def test_names_and_colours_are_those_of_gluoncv():
+    from gluoncv.data import ADE20KSegmentation, CitySegmentation
+    from gluoncv.utils.viz import segmentation as viz
+
+    colours = np.array(viz.vocpallete).reshape(-1, 3)
+    np.testing.assert_array_equal(voc.palette(256), colours)
+    assert ade20k.CLASSES == ADE20KSegmentation.CLASSES
+    np.testing.assert_array_equal(ade20k.PALETTE, np.array(viz.adepallete).reshape(-1, 3)[1:])
+    # gluoncv writes "bicyle", and the sky without its red
+    assert cityscapes.CLASSES[:-1] == CitySegmentation.CLASSES[:-1]
+    colours = np.array(viz.cityspallete).reshape(-1, 3)
+    colours[cityscapes.CLASSES.index("sky"), 0] = 70
+    np.testing.assert_array_equal(cityscapes.PALETTE, colours)
+
+
+def test_ids_of_cityscapes_are_the_official_ones():
+    official = pytest.importorskip(
+        "cityscapesscripts.helpers.labels", reason="cityscapesscripts is not installed"
+    )
+    trained = [label for label in official.labels if 0 <= label.trainId < 255]
+    assert [label.trainId for label in trained] == list(range(19))
+    assert tuple(label.name for label in trained) == cityscapes.CLASSES
+    assert tuple(label.id for label in trained) == cityscapes.LABEL_IDS
+    assert tuple(label.color for label in trained) == cityscapes.PALETTE
+
+
+def test_numbers_of_pascal_context_are_those_of_others():
+    """The set of 459 numbers that the converters of others keep; in the list names are sorted."""
+    kept = [
+        *(2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104, 105),
+        *(113, 115, 144, 158, 159, 162, 187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296),
+        *(308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397, 415, 416, 420, 424, 427, 440, 445),
+        *(454, 458),
+    ]
+    names = dict(zip(pascal_context.NUMBERS, pascal_context.CLASSES[1:]))
+    assert sorted(names) == kept
+    assert [names[number] for number in kept] == sorted(names.values())
+    assert pascal_context.CLASSES[1:21] == tuple(
+        {"diningtable": "table"}.get(name, name) for name in voc.CLASSES[1:]
+    )
+
+
+def test_splits_that_there_are_not_are_refused():
+    with pytest.raises(InputError, match=r"^split 'test' of drawn shapes: expected train, val$"):
+        read_pictures(SEGMENTATION["shapes"], "test")
+    wording = r"^split 'mine' of PASCAL VOC 2012: expected train, .*, or a list, x/mine\.lst \("
+    with pytest.raises(InputError, match=wording):
+        read_pictures(SEGMENTATION["voc"], "mine", Path("x"))
+    Path("x").mkdir()
+    Path("x/mine.lst").write_text("a.jpg\ta.png\n")
+    assert len(read_pictures(SEGMENTATION["voc"], "mine", Path("x"))) == 1
+
+
+@pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
+def test_embedded_data_sets_have_no_other_splits(table):
+    embedded = [row for row in table.values() if row.root is None]
+    assert embedded
+    for row in embedded:
+        known = f"{row.name} has no split 'validation': expected train or {row.test_split}"
+        with pytest.raises(InputError, match=known):
+            row.read(Path(), "validation")

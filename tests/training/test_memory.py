@@ -1,0 +1,96 @@
+"""Memory of a step: what it is made of, and against measurement."""
+
+import mxnet as mx
+import pytest
+
+from rnw.bench.train import measure_step
+from rnw.networks.cost import count_parameters
+from rnw.networks.layout import configure
+from rnw.runtime import QUEUE_VARIABLE, SCRATCH_VARIABLE, THREAD_VARIABLES, cpu_cores
+from rnw.training.memory import recipe_memory, training_memory
+from rnw.training.recipes import RECIPES, find_recipe
+
+A1 = configure("model_a1", head="softmax")
+WEIGHTS = 4 * 109_167_912
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_parts(recompute):
+    one = training_memory(A1, 8, 224, recompute=recompute)
+    assert one.device["parameters"] == one.device["gradients"] == WEIGHTS
+    assert one.main["momentum"] == one.main["kvstore"] == WEIGHTS
+    assert one.on_cpus(1) == sum(one.device.values()) + sum(one.main.values())
+    four = training_memory(A1, 8, 224, 4, recompute=recompute)
+    assert four.device == one.device
+    assert (four.main["momentum"], four.main["kvstore"]) == (WEIGHTS, 5 * WEIGHTS)
+    assert four.on_cpus(4) == 4 * one.per_device + sum(four.main.values())
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_maps_grow_with_batch_and_size(recompute):
+    def maps(batch, size):
+        memory = training_memory(A1, batch, size, recompute=recompute)
+        return memory.device["activations"]
+
+    assert maps(6, 224) == 3 * maps(2, 224)
+    assert maps(2, 448) == pytest.approx(4 * maps(2, 224), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recomputing_saves_memory_of_every_recipe(name):
+    kept, again = recipe_memory(find_recipe(name), 4).values()
+    assert again.device["activations"] < 0.75 * kept.device["activations"]
+    assert {**again.device, "activations": 0} == {**kept.device, "activations": 0}
+
+
+def test_a_recipes_share_of_four_devices_is_the_papers():
+    config = configure("model_a", head="softmax")
+    expected = [training_memory(config, 64, 224, 4, recompute=r) for r in (False, True)]
+    assert list(recipe_memory(find_recipe("model_a"), 4).values()) == expected
+    assert recipe_memory(find_recipe("model_a"), 4)[True].per_device < 11e9  # README's devices
+
+
+def test_the_classifiers_unrolled_windows():
+    def workspace(name, batch=1, **options):
+        return training_memory(configure(name, **options), batch, 504).main["workspace"]
+
+    windows = 4 * 9 * 63**2
+    sixteen = workspace("fcn_a2", classes=16) - workspace("model_a2")
+    assert sixteen == windows * (4096 + 512)
+    assert workspace("fcn_a2") - workspace("fcn_a2", classes=16) == windows * 512
+    assert workspace("fcn_a2", classifier="1 conv") - workspace("model_a2") == 2 * windows * 4096
+    batch = workspace("fcn_a2", 1000, classes=16) - workspace("model_a2")
+    assert batch == cpu_cores() * sixteen
+
+
+def _check_measured(network, batch, size, recompute, devices=1, **options):
+    config = configure(network, head="softmax", **options)
+    contexts = [mx.cpu(number) for number in range(devices)]
+    measured = measure_step(
+        config, devices * batch, size, contexts, recompute=recompute, repetitions=1
+    )
+    found = 1e6 * (measured.peak_memory_mb - measured.parts["process"])
+    expected = training_memory(config, batch, size, devices, recompute=recompute)
+    assert expected.on_cpus(devices) == pytest.approx(found, rel=0.15)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("network", "batch", "size"), [("model_a1", 4, 224), ("model_e", 8, 112)])
+def test_estimate_is_what_is_measured(network, batch, size, recompute):
+    found = _check_measured(network, batch, size, recompute)
+    assert found > 4 * 4 * count_parameters(configure(network))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_estimate_of_a_narrow_network_is_what_is_measured(recompute):
+    _check_measured("model_b", 4, 224, recompute, width=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "size", "devices"), [("fcn_a1", 304, 1), ("model_e", 56, 2)])
+def test_estimate_of_dilation_and_of_two_devices(network, size, devices, monkeypatch):
+    for variable in (SCRATCH_VARIABLE, QUEUE_VARIABLE, *THREAD_VARIABLES):
+        monkeypatch.delenv(variable, raising=False)  # set here for one device
+    _check_measured(network, 1, size, False, devices)
