@@ -30,7 +30,7 @@ class Between(NamedTuple):
 class Unit(NamedTuple):
     """A residual unit: `join` of the sum of what `split` gives, the shortcut and the mapping.
 
-    A projection, with its normalisation where it has one, is the shortcut of its unit, since the
+    A projection, with its normalization where it has one, is the shortcut of its unit, since the
     first unit of a level has no other. An identity is the very array that was passed. `join` None:
     nothing follows the sum.
     """
@@ -97,7 +97,7 @@ def _relu(x: mx.nd.NDArray) -> mx.nd.NDArray:
 
 
 def _post_activation(block: Block) -> Unit:
-    """The units of "v1" and "v1b": normalisations behind convolutions, ReLU behind the sum."""
+    """The units of "v1" and "v1b": normalizations behind convolutions, ReLU behind the sum."""
     stages = _stages(block)
     if isinstance(stages[-1], mx.gluon.nn.Activation):
         stages.pop()
@@ -113,14 +113,14 @@ def _post_activation(block: Block) -> Unit:
 
 
 def _pre_activation(block: Block) -> Unit:
-    """The units of "v2": each convolution behind a normalisation and a ReLU."""
+    """The units of "v2": each convolution behind a normalization and a ReLU."""
     stages = _stages(block)
-    projects_input = type(block).__name__.startswith("CIFAR")  # the others what is normalised
+    projects_input = type(block).__name__.startswith("CIFAR")  # the others what is normalized
 
     def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         shortcut = top = x
-        for position, (normalisation, convolution) in enumerate(zip(stages[::2], stages[1::2])):
-            top = _relu(normalisation(top))
+        for position, (normalization, convolution) in enumerate(zip(stages[::2], stages[1::2])):
+            top = _relu(normalization(top))
             if position == 0 and block.downsample:
                 shortcut = block.downsample(x if projects_input else top)
             top = convolution(top)

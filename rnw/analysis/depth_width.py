@@ -56,7 +56,7 @@ class Member(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What became of one network: accuracy on the test split in per cent, after the last epoch.
+    """What became of one network: accuracy on the test split in percent, after the last epoch.
 
     `training_loss` is the mean over the last epoch, `seconds_per_step` that of the fastest
     epoch, which other programs disturbed least.

@@ -62,7 +62,7 @@ def _marked(x: Array) -> Array:
 class Trace:
     """One forward pass of a batch, from which gradients can be passed back along any paths.
 
-    The network is used as in tests: normalisations use their moving averages and nothing is
+    The network is used as in tests: normalizations use their moving averages and nothing is
     dropped, so that the examples of a batch do not act on each other.
 
     chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes, or (N, H/s, W/s) of the cells

@@ -1,4 +1,4 @@
-"""The trained networks that are analysed, and the examples that they are analysed on."""
+"""The trained networks that are analyzed, and the examples that they are analyzed on."""
 
 import re
 from pathlib import Path
@@ -74,7 +74,7 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
     """A network by name: a ResNet of gluoncv's with its weights, else one of this package.
 
     The weights of gluoncv's are downloaded unless they are there; a network of this package has
-    the initial values of seed 0, for data set `dataset`.
+    the initial values of seed 0, for dataset `dataset`.
 
     Raises InputError for an unknown name, a segmentation network, and weights that
     cannot be had.

@@ -1,4 +1,4 @@
-"""The unravelled view: a residual network as an ensemble of sub-networks M_0 to M_d (section 3).
+"""The unraveled view: a residual network as an ensemble of sub-networks M_0 to M_d (section 3).
 
 d is the number of residual units. By equations 1 to 3 the output of the units is a sum: of what the
 shortcuts alone carry to the top, M_0, and of what the mapping of each unit i adds, M_i.
@@ -16,7 +16,7 @@ Array = mx.nd.NDArray
 
 
 class Ensemble(NamedTuple):
-    """What the sub-networks give for a batch, below the last normalisation and classifier.
+    """What the sub-networks give for a batch, below the last normalization and classifier.
 
     partial: for i from 0 to d, the sum of the terms of M_0 to M_i, (N, C, H, W); it is the output
     of unit i, passed to the top by the shortcuts alone. The last one is that of the network.
@@ -68,7 +68,7 @@ def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
 
 
 class SubNetwork(NamedTuple):
-    """Accuracy in per cent of M_i `alone` and of the sum of M_0 to M_i (`together`).
+    """Accuracy in percent of M_i `alone` and of the sum of M_0 to M_i (`together`).
 
     size: mean over the examples of the norm of M_i's term over that of the whole sum.
     """

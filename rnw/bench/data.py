@@ -37,7 +37,7 @@ class DataSpeed(NamedTuple):
     """Images/s, medians over the repetitions; ratios to the yardstick, repetition by repetition.
 
     `identical`: whether the reference path gave the yardstick's arrays bit for bit. `difference`:
-    of the fast path from it, the mean in grey levels (of 255). `loader` are the best rates of the
+    of the fast path from it, the mean in gray levels (of 255). `loader` are the best rates of the
     fast path with one process, with two, and of two loaders with one each at the same time, which
     is what the machine can do; `scaling` is the second over the first, `kept` over the third. None
     on a single core.
@@ -174,14 +174,14 @@ def _natural_picture(random: np.random.RandomState) -> Image.Image:
     waves = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
     noise = np.fft.irfft2(waves, s=SHAPE)
     noise /= noise.std(axis=(1, 2), keepdims=True)
-    colours = 118 + 40 * noise[:1] + 14 * noise
-    image = Image.fromarray(np.clip(np.moveaxis(colours, 0, -1), 0, 255).astype(np.uint8))
+    colors = 118 + 40 * noise[:1] + 14 * noise
+    image = Image.fromarray(np.clip(np.moveaxis(colors, 0, -1), 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     for _ in range(6):
         left, top = random.randint(0, width), random.randint(0, height)
         across, down = random.randint(20, 160, 2)
-        colour = tuple(random.randint(0, 256, 3).tolist())
-        draw.ellipse([left, top, left + across, top + down], fill=colour)
+        color = tuple(random.randint(0, 256, 3).tolist())
+        draw.ellipse([left, top, left + across, top + down], fill=color)
     return image
 
 
@@ -192,9 +192,9 @@ def _plain_chain(content: bytes, size: int, random: np.random.RandomState, out: 
     data *= np.float32(1 / 255)
     for step in random.permutation(3):
         factor = 1 + random.uniform(-0.4, 0.4)
-        grey = np.zeros((size, size, 1), np.float32)
-        grey[:, :, 0] = (data * np.array(transforms.GREY).reshape(1, 1, 3)).sum(2)
-        other = (0, grey.mean(), grey)[step]
+        gray = np.zeros((size, size, 1), np.float32)
+        gray[:, :, 0] = (data * np.array(transforms.GREY).reshape(1, 1, 3)).sum(2)
+        other = (0, gray.mean(), gray)[step]
         data *= factor
         data += other * (1 - factor)
     weights = random.normal(0, 0.1, 3).reshape(1, 3)

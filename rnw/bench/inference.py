@@ -114,13 +114,13 @@ def _plain_speed(config: NetworkConfig, batch: int, size: int) -> float:
 
 
 def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
-    """Images/s of a network, which it initialises, on (batch, 3, size, size) float32; a median."""
+    """Images/s of a network, which it initializes, on (batch, 3, size, size) float32; a median."""
     (seconds,) = in_turn([forward(net, batch, size, context)], repetitions)
     return batch / statistics.median(seconds)
 
 
 def forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
-    """A pass of a network, which it initialises, on (batch, 3, size, size) float32; warmed up."""
+    """A pass of a network, which it initializes, on (batch, 3, size, size) float32; warmed up."""
     _hybridized(net, context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))

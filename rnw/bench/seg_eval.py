@@ -1,4 +1,4 @@
-"""Labelling and scoring a full-size picture, beside Pillow's upsampling of every class."""
+"""Labeling and scoring a full-size picture, beside Pillow's upsampling of every class."""
 
 import statistics
 import time
@@ -54,10 +54,10 @@ def _measure(classes: int, height: int, width: int, repetitions: int) -> Scoring
     truth = stream.randint(0, classes, size).astype(np.uint8)
     rounds = []
     for _ in range(1 + repetitions):
-        labelling, labels = _timed(lambda: label([found], size))
+        labeling, labels = _timed(lambda: label([found], size))
         upsampling, _ = _timed(lambda: _resize_each(found))
         counting, _ = _timed(lambda labels=labels: Confusion(classes).add(truth, labels))
-        rounds.append((labelling, upsampling, labelling / upsampling, counting))
+        rounds.append((labeling, upsampling, labeling / upsampling, counting))
     medians = map(statistics.median, zip(*rounds[1:]))  # the first is a warm-up
     planes = upsample(found, size)
     chosen = np.take_along_axis(planes, labels[None].astype(int), axis=0)[0]

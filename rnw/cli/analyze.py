@@ -104,7 +104,7 @@ def recipes(devices: int, as_json: bool) -> None:
         print_json({"devices": devices, "recipes": rows})
         return
     click.echo(
-        f"{'recipe':21} {'data set':14}  batch  epochs    rate  GB a device  recomputing  from"
+        f"{'recipe':21} {'dataset':14}  batch  epochs    rate  GB a device  recomputing  from"
     )
     for name, (kept, again) in memory.items():
         row = RECIPES[name]

@@ -187,7 +187,7 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
     click.echo(f"plain transcription {result.yardstick:.0f}")
     click.echo(f"pillow {result.reference:.0f}, ratio {result.reference_ratio:.2f}, {same}")
     click.echo(
-        f"opencv {result.fast:.0f}, ratio {result.fast_ratio:.2f}, {result.difference:.2f} grey "
+        f"opencv {result.fast:.0f}, ratio {result.fast_ratio:.2f}, {result.difference:.2f} gray "
         "levels away on average"
     )
     if result.loader is not None:
@@ -265,7 +265,7 @@ def _speed_line(row: "SpeedRow") -> str:
 @click.option("--repetitions", type=int, default=5, show_default=True)
 @json_option
 def seg_eval(repetitions: int, as_json: bool) -> None:
-    """Compare labelling pictures from score maps with Pillow's upsampling of every class.
+    """Compare labeling pictures from score maps with Pillow's upsampling of every class.
 
     All that is counted is processor time, as on one core.
     """

@@ -52,7 +52,7 @@ segmentation_dataset_option = click.option(
     "--dataset", required=True, help="voc, cityscapes, ade20k, ..."
 )
 data_root_option = click.option(
-    "--data-root", type=FILE, help="Where the data set lies, if not under data/."
+    "--data-root", type=FILE, help="Where the dataset lies, if not under data/."
 )
 
 _PROTOCOL = (
@@ -81,7 +81,7 @@ def protocol_options(command: Callable) -> Callable:
 
 _KEPT = (
     click.option("--dataset", help="Default: that of the weights that were tested."),
-    click.option("--split", help="Default: the data set's test split."),
+    click.option("--split", help="Default: the dataset's test split."),
     data_root_option,
 )
 

@@ -32,7 +32,7 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")
 @click.option("--pooling", type=click.Choice(POOLINGS), help="ONNX: as the released file, or pad.")
 @click.option("--softmax", is_flag=True, help="ONNX: probabilities instead of scores.")
-@click.option("--fold-bn", is_flag=True, help="ONNX: batch normalisations into convolutions.")
+@click.option("--fold-bn", is_flag=True, help="ONNX: batch normalizations into convolutions.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 def command(
     source: Path,

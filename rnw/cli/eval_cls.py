@@ -71,7 +71,7 @@ def command(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Test a classification network on its data set, all taken from the weights file.
+    """Test a classification network on its dataset, all taken from the weights file.
 
     An evaluation that was interrupted goes on, and further scales are added to those computed. A
     baseline without weights is downloaded by gluoncv.

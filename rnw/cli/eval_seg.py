@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 )
 @protocol_options
 @click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
-@click.option("--split", help="Default: the data set's test split.")
+@click.option("--split", help="Default: the dataset's test split.")
 @click.option(
     "--save-predictions",
     type=FILE,
@@ -66,9 +66,9 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Test segmentation networks on their data set, all taken from the weights file.
+    """Test segmentation networks on their dataset, all taken from the weights file.
 
-    What is not given is as published for a released file; other files are tested at the data set's
+    What is not given is as published for a released file; other files are tested at the dataset's
     own scale.
     """
     if official and save_predictions is None:

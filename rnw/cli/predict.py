@@ -96,7 +96,7 @@ def command(
 
 
 def _is_segmentation(weights: Path) -> bool:
-    """By what the file holds, whatever data set its name tells."""
+    """By what the file holds, whatever dataset its name tells."""
     from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
 
     return (
@@ -106,7 +106,7 @@ def _is_segmentation(weights: Path) -> bool:
 
 
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
-    """What told the network, and what is not known of its data set."""
+    """What told the network, and what is not known of its dataset."""
     from rnw.data.sets.numbered import numbering_note
 
     return {"model": meaning, "note": numbering_note(dataset) or None}

@@ -22,7 +22,7 @@ SECONDS = 1  # between two lines of progress
 @click.command()
 @click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
-@click.option("--output", type=FILE, help="The data set's folder; default: where it is expected.")
+@click.option("--output", type=FILE, help="The dataset's folder; default: where it is expected.")
 @click.option(
     "--split", "splits", multiple=True, metavar="NAME", help="Only this one; default: all there is."
 )

@@ -50,7 +50,7 @@ def command() -> None:
     "--dataset",
     help="ilsvrc-cls, places365-cls, digits or shapes-cls; default: the recipe's, or digits.",
 )
-@click.option("--recipe", help="A row of the recipe table; default: that of the data set.")
+@click.option("--recipe", help="A row of the recipe table; default: that of the dataset.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
 @click.option("--output", type=FILE, default="output/study", show_default=True, metavar="DIR")
 @data_root_option

@@ -36,7 +36,7 @@ def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None
 @command.command()
 @click.argument("submission", type=FILE)
 @segmentation_dataset_option
-@click.option("--split", help="Default: test, where the data set has it, or its test split.")
+@click.option("--split", help="Default: test, where the dataset has it, or its test split.")
 @data_root_option
 @json_option
 def check(

@@ -21,7 +21,7 @@ from rnw.training.recipes import Recipe, SegmentationRecipe, find_recipe
 from rnw.training.signals import RunStoppedError
 
 _OPTIONS = (
-    click.option("--recipe", help="A row of the recipe table; default: that of the data set."),
+    click.option("--recipe", help="A row of the recipe table; default: that of the dataset."),
     click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field."),
     click.option(
         "--kvstore",

@@ -1,1 +1,1 @@
-"""What an example is: data sets, readers, transforms and batches."""
+"""What an example is: datasets, readers, transforms and batches."""

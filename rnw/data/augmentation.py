@@ -8,11 +8,11 @@ from rnw.data import opencv, readers, transforms
 
 
 class Decoder(NamedTuple):
-    """How images are decoded, resampled and coloured.
+    """How images are decoded, resampled and colored.
 
     decode: content and name of a file to (H, W, 3) uint8 RGB.
     resize: an image, height, width and choice of interpolation to (height, width, 3) uint8.
-    recolor: the random changes of colour, flip and normalisation, into (3, H, W) float32.
+    recolor: the random changes of color, flip and normalization, into (3, H, W) float32.
     """
 
     decode: Callable[[bytes, str], np.ndarray]
@@ -27,7 +27,7 @@ DECODERS: Dict[str, Decoder] = {
 
 
 class Augmentation(NamedTuple):
-    """Random crop, colours and flip for training at (size, size), by a row of `DECODERS`."""
+    """Random crop, colors and flip for training at (size, size), by a row of `DECODERS`."""
 
     size: int
     decoder: str = "opencv"

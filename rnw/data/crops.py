@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
-from rnw.data.labelled import IGNORED, check_size
+from rnw.data.labeled import IGNORED, check_size
 from rnw.data.transforms import EXACT_MEAN, Box, Resize, draw_flip, normalize, resize
 from rnw.errors import InputError
 
-PADDING = (255 * EXACT_MEAN).astype(np.uint8)  # the mean colour
+PADDING = (255 * EXACT_MEAN).astype(np.uint8)  # the mean color
 
 
 class Cropping(NamedTuple):
@@ -65,8 +65,8 @@ def _cut(image: np.ndarray, box: Box, padding: Any) -> np.ndarray:
     return cut
 
 
-class LabelledCrops(NamedTuple):
-    """Makes samples of `images`, as `labelled.LabelledImages`: data and labels at the stride."""
+class LabeledCrops(NamedTuple):
+    """Makes samples of `images`, as `labeled.LabeledImages`: data and labels at the stride."""
 
     images: Any
     cropping: Cropping

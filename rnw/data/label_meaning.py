@@ -1,4 +1,4 @@
-"""Whether the numbers in label maps mean the classes of their data set.
+"""Whether the numbers in label maps mean the classes of their dataset.
 
 A label map that was given another palette, or other numbers, still holds valid labels: of other
 classes. What betrays it are the colors of its palette, and which numbers occur in it.
@@ -19,7 +19,7 @@ Color = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class LabelMeaning:
-    """What numbers in the label maps of a data set, called `title`, mean.
+    """What numbers in the label maps of a dataset, called `title`, mean.
 
     ids: the number of each class. colors: (R, G, B) of each class in the palette of label maps that
     have one; None: they are not published. remedy: what to do about one that means something else.
@@ -28,7 +28,7 @@ class LabelMeaning:
     title: str
     ids: Tuple[int, ...]
     colors: Optional[Tuple[Color, ...]] = None
-    remedy: str = "take the published label map, or a grey one of the published numbers"
+    remedy: str = "take the published label map, or a gray one of the published numbers"
 
     @property
     def is_plain(self) -> bool:
@@ -76,7 +76,7 @@ class LabelMeaning:
         found = _palette(image)
         used = [(number, color) for number, color in zip(self.ids, self.colors) if counts[number]]
         if all(found[number] == (number,) * 3 for number, _ in used):
-            return  # shades of grey, which say nothing
+            return  # shades of gray, which say nothing
         for number, color in used:
             if found[number] != color:
                 raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write, read_bytes
 
-CLASSES_FILE = "classes.txt"  # in the folder of a prepared data set
+CLASSES_FILE = "classes.txt"  # in the folder of a prepared dataset
 LONGEST_PATH = 4095  # bytes; that of a file on Linux
 _TAB, _NEWLINE = b"\t\n"
 LONGEST_LABEL = 18  # characters
@@ -35,7 +35,7 @@ class Paths(Sequence[bytes]):
 
 
 class Listing(NamedTuple):
-    """N paths as bytes, relative to the data set's folder, and their classes (N,) int64."""
+    """N paths as bytes, relative to the dataset's folder, and their classes (N,) int64."""
 
     paths: Sequence[bytes]
     labels: np.ndarray
@@ -131,7 +131,7 @@ def path_problem(path: bytes) -> Optional[str]:
         return f"has a path of {len(path):,} bytes, expected at most {LONGEST_PATH:,}"
     if path.startswith(b"/") or b".." in path.split(b"/"):
         return (
-            f"has the path {quote(path)}, which leaves the data set's folder; expected one "
+            f"has the path {quote(path)}, which leaves the dataset's folder; expected one "
             "relative to it, without '..'"
         )
     return None
@@ -146,7 +146,7 @@ def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
     """`<split>.lst` under `root`.
 
     Raises InputError when it is missing, which names the `tool` that makes it and an `embedded`
-    data set that needs none.
+    dataset that needs none.
     """
     path = root / f"{split}.lst"
     if not path.exists():

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 import numpy as np
 
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
-from rnw.data.crops import Cropping, LabelledCrops
+from rnw.data.crops import Cropping, LabeledCrops
 from rnw.data.identity import identity
 from rnw.data.prefetch import Bad, Batch, Pictures, prepare
 from rnw.data.readers import Examples
@@ -81,7 +81,7 @@ class Loader:
         if cropping is None:
             maker: Any = ClassifiedPictures(examples, Augmentation(size, loading.decoder))
         else:
-            maker = LabelledCrops(examples, cropping, loading.decoder)
+            maker = LabeledCrops(examples, cropping, loading.decoder)
         self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
         self.batches_per_epoch = self.examples // batch

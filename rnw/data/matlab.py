@@ -1,4 +1,4 @@
-"""MATLAB files (versions 5 to 7), as far as data sets have them: numbers, text and structures.
+"""MATLAB files (versions 5 to 7), as far as datasets have them: numbers, text and structures.
 
 A file is a header and elements, each a type, a length and data. Variables are elements of type
 MATRIX, or such ones compressed; they hold elements in turn: class, shape, name, and the values.

@@ -1,7 +1,7 @@
-"""The fast way through the training transform: OpenCV, and one linear map for all colour changes.
+"""The fast way through the training transform: OpenCV, and one linear map for all color changes.
 
 It differs from `transforms` in the resampling: OpenCV does not widen its kernels where an image
-shrinks, so a Gaussian goes before them. Of the same crop it makes the same colours to 1e-5.
+shrinks, so a Gaussian goes before them. Of the same crop it makes the same colors to 1e-5.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ _LOW, _HIGH = (
 def decode(content: bytes, name: str) -> np.ndarray:
     """Decode an image file's content to (H, W, 3) uint8 RGB, as it is stored.
 
-    Only whole grey or RGB JPEGs are for OpenCV, and give the same pixels as `readers.decode`, which
+    Only whole gray or RGB JPEGs are for OpenCV, and give the same pixels as `readers.decode`, which
     reads the rest. Raises InputError, naming it, for what is no image.
     """
     if _is_plain_jpeg(content):
@@ -82,16 +82,16 @@ def _softening(ratio: float) -> Tuple[int, float]:
 
 
 def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
-    """Jitter, lighting, flip and normalisation of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
-    change = _colour_change(np.array(cv2.mean(image)[:3]) / 255, random)
+    """Jitter, lighting, flip and normalization of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
+    change = _color_change(np.array(cv2.mean(image)[:3]) / 255, random)
     if transforms.draw_flip(random):
         image = cv2.flip(image, 1)
-    colours = cv2.transform(image.astype(np.float32), change)
+    colors = cv2.transform(image.astype(np.float32), change)
     for channel, plane in enumerate(out):
-        np.clip(colours[:, :, channel], _LOW[channel], _HIGH[channel], out=plane)
+        np.clip(colors[:, :, channel], _LOW[channel], _HIGH[channel], out=plane)
 
 
-def _colour_change(mean: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+def _color_change(mean: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """The map (3, 4) from RGB in [0, 255] to what the network sees but for clipping.
 
     mean: of the image's RGB, in [0, 1].

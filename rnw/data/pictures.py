@@ -71,7 +71,7 @@ def open_picture(
     Raises InputError, naming it, where it cannot be read as `what`: for another format than
     `formats`, for more than MAX_PIXELS, and for whatever Pillow raises in the block.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as grey or class 0
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as gray or class 0
     with naming(f"{name}: cannot be read as {what}"):
         found = _check_format(file.read(_HEAD), formats)
         file.seek(0)
@@ -136,7 +136,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _numbers_to_rgb(values: np.ndarray) -> np.ndarray:
-    """Grey (H, W) of 16 bits, in whatever type, or of floating point to (H, W, 3) uint8."""
+    """Gray (H, W) of 16 bits, in whatever type, or of floating point to (H, W, 3) uint8."""
     whole = np.issubdtype(values.dtype, np.integer)
     low, high = values.min(), values.max()
     most = 65535 if whole else 1 if high <= 1 else 255
@@ -145,9 +145,9 @@ def _numbers_to_rgb(values: np.ndarray) -> np.ndarray:
             f"its numbers are from {low:g} to {high:g}, expected from 0 to "
             f"{'65535' if whole else '1, or to 255'}; scale it, or save it with 8 bits"
         )
-    return grey_to_rgb((values >> 8 if whole else np.rint(values * (255 / most))).astype(np.uint8))
+    return gray_to_rgb((values >> 8 if whole else np.rint(values * (255 / most))).astype(np.uint8))
 
 
-def grey_to_rgb(grey: np.ndarray) -> np.ndarray:
-    """Grey (H, W) as colours (H, W, 3)."""
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
+    """Gray (H, W) as colors (H, W, 3)."""
+    return np.repeat(gray[:, :, None], 3, axis=2)

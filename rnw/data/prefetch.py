@@ -34,7 +34,7 @@ class Pictures(NamedTuple):
 
     `maker` has `images` with a length and `name(index)`, the shapes `data_shape` and `label_shape`
     of a sample, and is called with an index, random numbers, and arrays for both, as
-    `augmentation.ClassifiedPictures` and `crops.LabelledCrops`. With `skip_bad` a picture that
+    `augmentation.ClassifiedPictures` and `crops.LabeledCrops`. With `skip_bad` a picture that
     cannot be read gives way to the next one in the list; `deadly` are those that ended a process.
     """
 

@@ -1,4 +1,4 @@
-"""Decoding: image files, lists and packs of them, and data sets that fit into memory."""
+"""Decoding: image files, lists and packs of them, and datasets that fit into memory."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from PIL import Image
 
 from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
-from rnw.data.pictures import MAX_BYTES, grey_to_rgb, open_picture, to_rgb
+from rnw.data.pictures import MAX_BYTES, gray_to_rgb, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_regular
@@ -93,7 +93,7 @@ def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
-    """Raise InputError for a split that an embedded data set does not have."""
+    """Raise InputError for a split that an embedded dataset does not have."""
     if split not in splits:
         raise InputError(f"{dataset} has no split {split!r}: expected {' or '.join(splits)}")
 
@@ -107,8 +107,8 @@ def read_digits(root: Path, split: str) -> Examples:
     from sklearn.datasets import load_digits  # of an extra, and slow to import
 
     digits = load_digits()
-    grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    images = np.stack([transforms.resize(grey_to_rgb(image), 28, 28, "cubic") for image in grey])
+    gray = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    images = np.stack([transforms.resize(gray_to_rgb(image), 28, 28, "cubic") for image in gray])
     held_out = np.arange(len(images)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     chosen = held_out if split == "test" else ~held_out
     return Examples(images[chosen], digits.target[chosen].astype(np.int64))

@@ -114,7 +114,7 @@ def normalize(
 ) -> np.ndarray:
     """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet.
 
-    mean, deviation: (3,) float32, of another data set, RGB in [0, 1].
+    mean, deviation: (3,) float32, of another dataset, RGB in [0, 1].
     Raises InputError for NaN and infinity.
     """
     for name, values in (("pixels", images), ("means", mean), ("deviations", deviation)):
@@ -170,7 +170,7 @@ def draw_jitter(random: np.random.RandomState) -> List[Tuple[str, float]]:
 
 
 def draw_lighting(random: np.random.RandomState) -> np.ndarray:
-    """A shift (3,) float32 of RGB along the principal components of ImageNet's colours."""
+    """A shift (3,) float32 of RGB along the principal components of ImageNet's colors."""
     return (EIGENVECTORS * random.normal(0, LIGHTING, 3) * EIGENVALUES).sum(1).astype(np.float32)
 
 
@@ -189,13 +189,13 @@ def color_jitter(planes: np.ndarray, random: np.random.RandomState) -> None:
         if kind == "brightness":
             planes *= factor
         else:
-            grey = _grey(planes)
-            other = grey.mean() if kind == "contrast" else grey
+            gray = _gray(planes)
+            other = gray.mean() if kind == "contrast" else gray
             planes *= factor
             planes += other * (1 - factor)
 
 
-def _grey(planes: np.ndarray) -> np.ndarray:
+def _gray(planes: np.ndarray) -> np.ndarray:
     """Luma (H, W) float32 of (3, H, W), summed in float64."""
     total = np.multiply(planes[0], GREY[0], dtype=np.float64)
     for plane, weight in zip(planes[1:], GREY[1:]):
@@ -204,7 +204,7 @@ def _grey(planes: np.ndarray) -> np.ndarray:
 
 
 def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
-    """Shift the colours of (3, H, W) float32 in place, and divide them by 1.1 as the original.
+    """Shift the colors of (3, H, W) float32 in place, and divide them by 1.1 as the original.
 
     Raises InputError for NaN and infinity.
     """
@@ -214,7 +214,7 @@ def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
 
 
 def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
-    """Jitter, lighting, flip and normalisation of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
+    """Jitter, lighting, flip and normalization of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
     planes = image.transpose(2, 0, 1).astype(np.float32, order="C")
     planes *= np.float32(1 / 255)
     color_jitter(planes, random)

@@ -31,7 +31,7 @@ class LinearClassifier(NamedBlock):
 class Network(HybridBlock):
     """A network of the paper: `config.layers` in a row, one child block each.
 
-    Input (N, 3, H, W) float32, normalised RGB. Output by `config.head`: 'logits' (N, classes) or
+    Input (N, 3, H, W) float32, normalized RGB. Output by `config.head`: 'logits' (N, classes) or
     (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s), of a ResNet that
     of its last unit (N, 2048 width, H/s, W/s); 'softmax' and 'ohem' take a label as second input
     and give the probabilities, with the gradient of a loss (see `heads`).
@@ -75,8 +75,8 @@ def _block(layer: layers.Layer, config: NetworkConfig):
     if isinstance(layer, layers.ResidualUnit):
         unit = units.Bottleneck if isinstance(layer, layers.Bottleneck) else units.ResidualUnit
         return unit(layer, alex, frozen), f"res{layer.name}"
-    if isinstance(layer, layers.Normalisation):
-        return units.Normalisation(layer, alex, frozen), layer.bn
+    if isinstance(layer, layers.Normalization):
+        return units.Normalization(layer, alex, frozen), layer.bn
     if isinstance(layer, layers.LinearClassifier):
         return LinearClassifier(layer), "classifier"
     return SegmentationClassifier(layer, alex), "classifier"
@@ -95,7 +95,7 @@ def get_network(
     classifier: Optional[str] = None,
     epsilon: float = BN_EPSILON,
 ) -> Network:
-    """Build a network of the paper, its parameters not yet initialised.
+    """Build a network of the paper, its parameters not yet initialized.
 
     name: `model_a`, `model_a1`, ... `model_f`; `fcn_a1` and the like for a segmentation network
         (section 5); any `<size>-<n1>-...-<n7>`; `resnet50`, `resnet101`, `resnet152` and
@@ -112,7 +112,7 @@ def get_network(
     head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
         bootstrapping, for segmentation) or 'features' (the last map).
     classifier: 'linear', '1 conv' or '2 conv'; default by the name.
-    epsilon: what batch normalisations add to variances; default the original's.
+    epsilon: what batch normalizations add to variances; default the original's.
 
     Raises InputError for an unknown name or an option that does not fit.
     """

@@ -8,7 +8,7 @@ from rnw.errors import InputError
 from rnw.networks.layers import (
     Convolution,
     Layer,
-    Normalisation,
+    Normalization,
     Pooling,
     ResidualUnit,
     SegmentationClassifier,
@@ -156,7 +156,7 @@ def _path(config: NetworkConfig) -> Iterator[Layer]:
             yield from (stage.convolution for stage in layer.stages)
         elif isinstance(layer, SegmentationClassifier):
             yield from layer.convolutions
-        elif not isinstance(layer, Normalisation):
+        elif not isinstance(layer, Normalization):
             yield layer
 
 

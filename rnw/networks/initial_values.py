@@ -1,4 +1,4 @@
-"""The paper's initialisation of one parameter, with NumPy alone."""
+"""The paper's initialization of one parameter, with NumPy alone."""
 
 from typing import Optional, Tuple
 

@@ -94,8 +94,8 @@ class Pooling(Layer):
 
 
 @dataclass(frozen=True)
-class Normalisation(Layer):
-    """A batch normalisation and the ReLU behind it; `folded`, the ReLU alone."""
+class Normalization(Layer):
+    """A batch normalization and the ReLU behind it; `folded`, the ReLU alone."""
 
     bn: str
     relu: str
@@ -115,9 +115,9 @@ class Normalisation(Layer):
 
 @dataclass(frozen=True)
 class Stage:
-    """Batch normalisation, ReLU, dropout and convolution (pre-activation, section 4)."""
+    """Batch normalization, ReLU, dropout and convolution (pre-activation, section 4)."""
 
-    normalisation: Normalisation
+    normalization: Normalization
     convolution: Convolution
     dropout_name: str
     dropout: float = 0.0
@@ -149,7 +149,7 @@ class ResidualUnit(Layer):
     def parameters(self) -> Shapes:
         shapes: Shapes = {}
         for position, stage in enumerate(self.stages):
-            shapes.update(stage.normalisation.parameters())
+            shapes.update(stage.normalization.parameters())
             if position == 0 and self.projection is not None:
                 shapes.update(self.projection.parameters())
             shapes.update(stage.convolution.parameters())
@@ -165,14 +165,14 @@ class ResidualUnit(Layer):
     def activations(self, size: int) -> int:
         total = self.projection.activations(size) if self.projection else 0
         for stage in self.stages:
-            total += stage.normalisation.activations(size) + stage.convolution.activations(size)
+            total += stage.normalization.activations(size) + stage.convolution.activations(size)
             size = stage.convolution.output_size(size)
         return total
 
 
 @dataclass(frozen=True)
 class Bottleneck(ResidualUnit):
-    """A unit of a ResNet: each convolution is followed by its normalisation, so is a projection.
+    """A unit of a ResNet: each convolution is followed by its normalization, so is a projection.
 
     The last ReLU, and the only one of a projection, is behind the sum.
     """
@@ -181,18 +181,18 @@ class Bottleneck(ResidualUnit):
         shapes: Shapes = {}
         if self.projection is not None:
             shapes.update(self.projection.parameters())
-            shapes.update(self.shortcut_normalisation.parameters())
+            shapes.update(self.shortcut_normalization.parameters())
         for stage in self.stages:
             shapes.update(stage.convolution.parameters())
-            shapes.update(stage.normalisation.parameters())
+            shapes.update(stage.normalization.parameters())
         return shapes
 
     @property
-    def shortcut_normalisation(self) -> Normalisation:
+    def shortcut_normalization(self) -> Normalization:
         """That of the projection."""
-        epsilon = self.stages[0].normalisation.epsilon
+        epsilon = self.stages[0].normalization.epsilon
         bn, relu = f"bn{self.name}_branch1", f"res{self.name}_relu"
-        return Normalisation(bn, relu, self.channels, epsilon=epsilon)
+        return Normalization(bn, relu, self.channels, epsilon=epsilon)
 
     def activations(self, size: int) -> int:
         total = 0

@@ -14,7 +14,7 @@ from rnw.networks.layers import (
     Convolution,
     Layer,
     LinearClassifier,
-    Normalisation,
+    Normalization,
     Parameter,
     Pooling,
     ResidualUnit,
@@ -151,34 +151,34 @@ def configure(
 
 
 def foldable(config: NetworkConfig) -> Dict[str, str]:
-    """Convolutions that one normalisation alone reads, with its name.
+    """Convolutions that one normalization alone reads, with its name.
 
     These are all but the last of each unit, and the stem where a projection follows it at once.
-    Every other normalisation reads a sum or a pooled map, or what a shortcut reads too.
+    Every other normalization reads a sum or a pooled map, or what a shortcut reads too.
     """
     found = {}
     stem, follower, *_ = config.layers
     if isinstance(follower, ResidualUnit) and follower.projection is not None:
-        found[stem.name] = follower.stages[0].normalisation.bn
+        found[stem.name] = follower.stages[0].normalization.bn
     for unit in config.layers:
         if isinstance(unit, ResidualUnit) and not isinstance(unit, Bottleneck):
             for stage, following in zip(unit.stages, unit.stages[1:]):
-                found[stage.convolution.name] = following.normalisation.bn
+                found[stage.convolution.name] = following.normalization.bn
     return found
 
 
 def fold(config: NetworkConfig) -> NetworkConfig:
-    """The same network with the normalisations of `foldable` made biases of the convolutions."""
+    """The same network with the normalizations of `foldable` made biases of the convolutions."""
     pairs = foldable(config)
 
     def refit(layer: Layer) -> Layer:
         if isinstance(layer, Convolution):
             return replace(layer, bias=layer.bias or layer.name in pairs)
-        if isinstance(layer, Normalisation):
+        if isinstance(layer, Normalization):
             return replace(layer, folded=layer.bn in pairs.values())
         if isinstance(layer, Stage):
-            fitted = refit(layer.normalisation), refit(layer.convolution)
-            return replace(layer, normalisation=fitted[0], convolution=fitted[1])
+            fitted = refit(layer.normalization), refit(layer.convolution)
+            return replace(layer, normalization=fitted[0], convolution=fitted[1])
         if isinstance(layer, ResidualUnit):
             return replace(layer, stages=tuple(map(refit, layer.stages)))
         return layer
@@ -247,7 +247,7 @@ def _lay_out(config: NetworkConfig) -> Iterator[Layer]:
             yield unit
             channels, dilation = unit.channels, inner
         reached *= 2 if how is not None and not removed else 1
-    yield Normalisation("bn7", "relu7", channels, epsilon=config.epsilon)
+    yield Normalization("bn7", "relu7", channels, epsilon=config.epsilon)
     if config.head != "features":
         yield _classifier(config, channels)
 
@@ -288,7 +288,7 @@ def _residual_unit(
         last = position == len(shape.kernels) - 1
         stages.append(
             Stage(
-                _normalisation(config, stage, convolution.in_channels),
+                _normalization(config, stage, convolution.in_channels),
                 convolution,
                 f"res{stage}_do",
                 dropout if last else 0.0,
@@ -301,14 +301,14 @@ def _residual_unit(
     return ResidualUnit(name, level, tuple(stages), projection)
 
 
-def _normalisation(config: NetworkConfig, stage: str, channels: int) -> Normalisation:
-    return Normalisation(f"bn{stage}", f"res{stage}_relu", channels, epsilon=config.epsilon)
+def _normalization(config: NetworkConfig, stage: str, channels: int) -> Normalization:
+    return Normalization(f"bn{stage}", f"res{stage}_relu", channels, epsilon=config.epsilon)
 
 
 def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
     channels = scaled(STEM_CHANNELS, config.width)
     yield Convolution("conv1", 3, channels, kernel=7, stride=2)
-    yield Normalisation("bn_conv1", "conv1_relu", channels, epsilon=config.epsilon)
+    yield Normalization("bn_conv1", "conv1_relu", channels, epsilon=config.epsilon)
     yield Pooling("pool1", config.pooling, channels)
     reached, dilation = 4, 1
     for level, units in enumerate(config.spec.units, min(RESNET_CHANNELS)):
@@ -338,7 +338,7 @@ def _bottleneck(
         middle = {"kernel": 3, "stride": stride, "dilation": dilation} if letter == "b" else {}
         stages.append(
             Stage(
-                _normalisation(config, stage, after),
+                _normalization(config, stage, after),
                 Convolution(f"res{stage}", before, after, **{"kernel": 1, **middle}),
                 f"res{stage}_do",
                 config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,

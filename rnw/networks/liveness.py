@@ -1,7 +1,7 @@
 """Which feature maps are alive at one time: what training keeps, and what a pass needs at its peak.
 
 The operations of each layer are those of the exported graph, and maps take each other's place as
-MXNet plans it: a ReLU that of the normalised map, a sum that of its last term.
+MXNet plans it: a ReLU that of the normalized map, a sum that of its last term.
 """
 
 from typing import Dict, Iterator, List, NamedTuple, Tuple
@@ -11,7 +11,7 @@ from rnw.networks.layers import (
     Convolution,
     Layer,
     LinearClassifier,
-    Normalisation,
+    Normalization,
     Pooling,
     ResidualUnit,
     SegmentationClassifier,
@@ -70,8 +70,8 @@ def _operations(layer: Layer, size: int) -> Iterator[Operation]:
         yield from _unit(layer, size)
     elif isinstance(layer, Convolution):
         yield _convolution(layer, INPUT, size)
-    elif isinstance(layer, Normalisation):
-        yield _normalisation(layer, INPUT, size)
+    elif isinstance(layer, Normalization):
+        yield _normalization(layer, INPUT, size)
     elif isinstance(layer, Pooling):
         yield from _pooling(layer, size)
     elif isinstance(layer, LinearClassifier):
@@ -87,9 +87,9 @@ def _operations(layer: Layer, size: int) -> Iterator[Operation]:
 def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
     shortcut = top = INPUT
     for position, stage in enumerate(unit.stages):
-        normalised = _normalisation(stage.normalisation, top, size)
-        yield normalised
-        top = normalised.output
+        normalized = _normalization(stage.normalization, top, size)
+        yield normalized
+        top = normalized.output
         if position == 0 and unit.projection is not None:
             yield _convolution(unit.projection, top, size)
             shortcut = unit.projection.name
@@ -100,22 +100,22 @@ def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
 
 
 def _bottleneck(unit: Bottleneck, size: int) -> Iterator[Operation]:
-    """Normalisations follow the convolutions, and the last ReLU takes the place of the sum."""
+    """Normalizations follow the convolutions, and the last ReLU takes the place of the sum."""
     values = unit.channels * unit.output_size(size) ** 2
     shortcut = top = INPUT
     if unit.projection is not None:
         yield _convolution(unit.projection, INPUT, size)
-        shortcut = unit.shortcut_normalisation.bn
+        shortcut = unit.shortcut_normalization.bn
         yield Operation(shortcut, (unit.projection.name,), values, (unit.projection.name,))
     for stage in unit.stages:
         yield from _dropped_convolution(stage, top, size)
         top, size = stage.convolution.name, stage.convolution.output_size(size)
         if stage is unit.stages[-1]:
-            yield Operation(stage.normalisation.bn, (top,), values, (top,))
-            top = stage.normalisation.bn
+            yield Operation(stage.normalization.bn, (top,), values, (top,))
+            top = stage.normalization.bn
         else:
-            yield _normalisation(stage.normalisation, top, size)
-            top = stage.normalisation.relu
+            yield _normalization(stage.normalization, top, size)
+            top = stage.normalization.relu
     yield Operation(unit.name, (shortcut, top), values, (unit.name,), in_place=True)
 
 
@@ -132,7 +132,7 @@ def _convolution(layer: Convolution, source: str, size: int) -> Operation:
     return Operation(layer.name, (source,), layer.activations(size), (source,))
 
 
-def _normalisation(layer: Normalisation, source: str, size: int) -> Operation:
+def _normalization(layer: Normalization, source: str, size: int) -> Operation:
     return Operation(layer.relu, (source,), layer.channels * size**2, (source, layer.relu))
 
 

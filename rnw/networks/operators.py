@@ -11,7 +11,7 @@ from rnw.networks.layers import LOWEST
 from rnw.networks.layout import NetworkConfig
 
 INPUT = "data"
-NORMALISATION_PARAMETERS = ("gamma", "beta", "moving_mean", "moving_var")
+NORMALIZATION_PARAMETERS = ("gamma", "beta", "moving_mean", "moving_var")
 
 
 class Operator(NamedTuple):
@@ -49,8 +49,8 @@ def _convolution(spec: layers.Convolution, x: str) -> Iterator[Operator]:
     yield Operator("Convolution", spec.name, (x, *parameters), attributes)
 
 
-def _batch_norm(spec: layers.Normalisation, x: str) -> Operator:
-    parameters = (f"{spec.bn}_{suffix}" for suffix in NORMALISATION_PARAMETERS)
+def _batch_norm(spec: layers.Normalization, x: str) -> Operator:
+    parameters = (f"{spec.bn}_{suffix}" for suffix in NORMALIZATION_PARAMETERS)
     attributes = {"eps": spec.epsilon, "fix_gamma": False, "axis": 1}
     return Operator("BatchNorm", spec.bn, (x, *parameters), attributes)
 
@@ -59,7 +59,7 @@ def _relu(name: str, x: str) -> Operator:
     return Operator("Activation", name, (x,), {"act_type": "relu"})
 
 
-def _normalisation(spec: layers.Normalisation, x: str) -> Iterator[Operator]:
+def _normalization(spec: layers.Normalization, x: str) -> Iterator[Operator]:
     yield _batch_norm(spec, x)
     yield _relu(spec.relu, spec.bn)
 
@@ -71,11 +71,11 @@ def _sum(unit: layers.ResidualUnit, shortcut: str, top: str) -> Operator:
 def _residual_unit(unit: layers.ResidualUnit, x: str) -> Iterator[Operator]:
     shortcut = top = x
     for position, stage in enumerate(unit.stages):
-        yield from _normalisation(stage.normalisation, top)
+        yield from _normalization(stage.normalization, top)
         if position == 0 and unit.projection is not None:
-            yield from _convolution(unit.projection, stage.normalisation.relu)
+            yield from _convolution(unit.projection, stage.normalization.relu)
             shortcut = unit.projection.name
-        yield from _convolution(stage.convolution, stage.normalisation.relu)
+        yield from _convolution(stage.convolution, stage.normalization.relu)
         top = stage.convolution.name
     yield _sum(unit, shortcut, top)
 
@@ -84,15 +84,15 @@ def _bottleneck(unit: layers.Bottleneck, x: str) -> Iterator[Operator]:
     shortcut = top = x
     if unit.projection is not None:
         yield from _convolution(unit.projection, x)
-        yield _batch_norm(unit.shortcut_normalisation, unit.projection.name)
-        shortcut = unit.shortcut_normalisation.bn
+        yield _batch_norm(unit.shortcut_normalization, unit.projection.name)
+        shortcut = unit.shortcut_normalization.bn
     for stage in unit.stages:
         yield from _convolution(stage.convolution, top)
-        yield _batch_norm(stage.normalisation, stage.convolution.name)
-        top = stage.normalisation.bn
+        yield _batch_norm(stage.normalization, stage.convolution.name)
+        top = stage.normalization.bn
         if stage is not unit.stages[-1]:
-            yield _relu(stage.normalisation.relu, top)
-            top = stage.normalisation.relu
+            yield _relu(stage.normalization.relu, top)
+            top = stage.normalization.relu
     yield _sum(unit, shortcut, top)
     yield _relu(f"res{unit.name}_relu", f"res{unit.name}")
 
@@ -150,7 +150,7 @@ _OF_LAYER = {
     layers.Pooling: _pooling,
     layers.ResidualUnit: _residual_unit,
     layers.Bottleneck: _bottleneck,
-    layers.Normalisation: _normalisation,
+    layers.Normalization: _normalization,
     layers.LinearClassifier: _linear,
     layers.SegmentationClassifier: _segmentation,
 }

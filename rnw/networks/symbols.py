@@ -45,7 +45,7 @@ def to_json(net: Network) -> str:
 def _restore_variables(nodes: List[Dict[str, Any]]) -> None:
     """Give variables the attributes they have in a graph written with `mx.sym` by hand.
 
-    Gluon notes shapes, types and initialisers on them. By hand, a variable says at most how fast it
+    Gluon notes shapes, types and initializers on them. By hand, a variable says at most how fast it
     learns, and one that an operator makes itself (moving averages, labels) repeats its attributes.
     """
     for node in nodes:

@@ -67,19 +67,19 @@ def convolve(F: Any, x: Any, spec: layers.Convolution, parameters: Dict[str, Any
     )
 
 
-def normalise(
-    F: Any, x: Any, spec: layers.Normalisation, parameters: Dict[str, Any], frozen: bool
+def normalize(
+    F: Any, x: Any, spec: layers.Normalization, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
-    """Batch normalisation and ReLU; `frozen` uses the moving averages also in training."""
+    """Batch normalization and ReLU; `frozen` uses the moving averages also in training."""
     if not spec.folded:
         x = batch_norm(F, x, spec, parameters, frozen)
     return F.Activation(x, act_type="relu", name=spec.relu)
 
 
 def batch_norm(
-    F: Any, x: Any, spec: layers.Normalisation, parameters: Dict[str, Any], frozen: bool
+    F: Any, x: Any, spec: layers.Normalization, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
-    """The batch normalisation of `normalise` alone."""
+    """The batch normalization of `normalize` alone."""
     suffixes = ("gamma", "beta", "moving_mean", "moving_var")
     return F.BatchNorm(
         x,
@@ -98,15 +98,15 @@ class Convolution(NamedBlock):
         return convolve(F, x, self.layer, parameters)
 
 
-class Normalisation(NamedBlock):
+class Normalization(NamedBlock):
     """`bn7` and `relu7`."""
 
-    def __init__(self, layer: layers.Normalisation, segmentation: bool, frozen: bool):
+    def __init__(self, layer: layers.Normalization, segmentation: bool, frozen: bool):
         super().__init__(layer, segmentation)
         self._frozen = frozen
 
     def hybrid_forward(self, F, x, **parameters):
-        return normalise(F, x, self.layer, parameters, self._frozen)
+        return normalize(F, x, self.layer, parameters, self._frozen)
 
 
 class ResidualUnit(NamedBlock):
@@ -128,7 +128,7 @@ class ResidualUnit(NamedBlock):
         """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
-            top = normalise(F, top, stage.normalisation, parameters, self._frozen)
+            top = normalize(F, top, stage.normalization, parameters, self._frozen)
             if position == 0 and self.layer.projection is not None:
                 shortcut = convolve(F, top, self.layer.projection, parameters)
             top = _drop(F, top, stage, mask)
@@ -141,9 +141,9 @@ class ResidualUnit(NamedBlock):
 
 
 class Bottleneck(ResidualUnit):
-    """A unit of a ResNet: normalisations behind the convolutions, and the last ReLU behind the sum.
+    """A unit of a ResNet: normalizations behind the convolutions, and the last ReLU behind the sum.
 
-    A projection reads the raw input and has a normalisation of its own; otherwise the same.
+    A projection reads the raw input and has a normalization of its own; otherwise the same.
     """
 
     def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
@@ -151,13 +151,13 @@ class Bottleneck(ResidualUnit):
         shortcut = top = x
         if layer.projection is not None:
             shortcut = convolve(F, x, layer.projection, parameters)
-            shortcut = batch_norm(F, shortcut, layer.shortcut_normalisation, parameters, frozen)
+            shortcut = batch_norm(F, shortcut, layer.shortcut_normalization, parameters, frozen)
         for stage in layer.stages:
             top = _drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
             last = stage is layer.stages[-1]
-            top = (batch_norm if last else normalise)(
-                F, top, stage.normalisation, parameters, frozen
+            top = (batch_norm if last else normalize)(
+                F, top, stage.normalization, parameters, frozen
             )
         return shortcut, top
 

@@ -123,12 +123,12 @@ def draw_curves(runs: Sequence[Run], file: BinaryIO, kind: str = "svg") -> None:
 def _draw(figure: Figure, runs: Sequence[Run]) -> None:
     loss, error, rate = figure.subplots(1, 3, sharex=True)
     for number, run in enumerate(runs):
-        colour = f"C{number}"
+        color = f"C{number}"
         for kind, style in zip(("train", "epoch", "val"), _LOSSES.values()):
-            _line(loss, run, (kind, "loss"), color=colour, **style)
+            _line(loss, run, (kind, "loss"), color=color, **style)
         for key, style in _ERRORS.items():
-            _line(error, run, key, color=colour, **style)
-        _line(rate, run, ("train", "lr"), color=colour)
+            _line(error, run, key, color=color, **style)
+        _line(rate, run, ("train", "lr"), color=color)
     loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
     loss.yaxis.set_major_formatter("{x:g}")  # 0.1 rather than a power of ten
     loss.yaxis.set_minor_formatter(LogFormatter())
@@ -145,7 +145,7 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
 
 
 def _name_runs(figure: Figure, runs: Sequence[Run]) -> None:
-    """A legend of colours, with the names as they are: a dollar is no formula in a path."""
+    """A legend of colors, with the names as they are: a dollar is no formula in a path."""
     lines = [Line2D([], [], color=f"C{number}") for number, _ in enumerate(runs)]
     numbers = map(str, range(len(runs)))  # a name that begins with _ would be left out
     legend = figure.legend(lines, numbers, loc="outside lower center", ncols=3)
@@ -161,13 +161,13 @@ def _line(axes: Axes, run: Run, key: Key, **style: Any) -> None:
 
 
 def _explain(axes: Axes, styles: Dict[str, Dict[str, Any]]) -> None:
-    """A legend of line styles, whatever the colour."""
+    """A legend of line styles, whatever the color."""
     lines = [axes.plot([], [], color="black", **style)[0] for style in styles.values()]
     axes.legend(lines, styles, fontsize="small")
 
 
 def _thin(curve: Curve) -> Curve:
-    """At most about MAX_POINTS points, each the mean of as many neighbours."""
+    """At most about MAX_POINTS points, each the mean of as many neighbors."""
     block = -(-len(curve.values) // MAX_POINTS)
     starts = np.arange(0, len(curve.values), block)
     sizes = np.diff(np.append(starts, len(curve.values)))

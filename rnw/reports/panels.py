@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 
-from rnw.data.labelled import IGNORED
+from rnw.data.labeled import IGNORED
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import SegmentationDataset, read_pictures
 from rnw.errors import InputError, naming
@@ -80,10 +80,10 @@ class Results(NamedTuple):
     def panels(self, name: str) -> Dict[str, np.ndarray]:
         """The pictures (H, W, 3) uint8 of each of KINDS."""
         truth, labels = self._truth_and_labels(name)
-        colours = np.full((256, 3), 255, np.uint8)
-        colours[: self.dataset.classes] = self.dataset.palette
+        colors = np.full((256, 3), 255, np.uint8)
+        colors[: self.dataset.classes] = self.dataset.palette
         difference = np.repeat(correctness(labels, truth)[:, :, None], 3, axis=2)
-        return dict(zip(KINDS, (self.image(name), colours[truth], colours[labels], difference)))
+        return dict(zip(KINDS, (self.image(name), colors[truth], colors[labels], difference)))
 
     def confusion(self, name: str) -> Confusion:
         """The counts of a picture's pixels; raises InputError where they cannot be compared."""
@@ -112,7 +112,7 @@ def read_results(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> Results:
-    """What an evaluation has kept in `folder` so far, by default of its data set's test split.
+    """What an evaluation has kept in `folder` so far, by default of its dataset's test split.
 
     Raises InputError when that is nothing, and for a split without labels.
     """
@@ -258,8 +258,8 @@ class _Legend:
 
 
 def _patch(dataset: SegmentationDataset, number: int) -> Patch:
-    colour = np.array(dataset.palette[number]) / 255
-    return Patch(facecolor=colour, edgecolor="black", label=short_name(dataset, number))
+    color = np.array(dataset.palette[number]) / 255
+    return Patch(facecolor=color, edgecolor="black", label=short_name(dataset, number))
 
 
 def short_name(dataset: SegmentationDataset, number: int) -> str:

@@ -20,7 +20,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Published:
-    """A row of Table 1: errors in per cent, speed in images/s on a GTX 980, ten a batch, cuDNN 4.
+    """A row of Table 1: errors in percent, speed in images/s on a GTX 980, ten a batch, cuDNN 4.
 
     `network` is a name of `networks.zoo` or `evaluation.baselines`, None for what is only quoted.
     """
@@ -58,7 +58,7 @@ TABLE_1 = (
 
 @dataclass(frozen=True)
 class PublishedSegmentation:
-    """A row of Tables 2 to 7: `scores` in per cent by name, all of one source.
+    """A row of Tables 2 to 7: `scores` in percent by name, all of one source.
 
     `network` is as in model labels, None for what no weights file of ours can give; `coco`: trained
     on COCO's pictures as well. `split` 'test' has no public labels.
@@ -74,7 +74,7 @@ class PublishedSegmentation:
 
 @dataclass(frozen=True)
 class SegmentationTable:
-    """A table of the paper on one data set."""
+    """A table of the paper on one dataset."""
 
     title: str
     dataset: str

@@ -29,7 +29,7 @@ def write_report(
 
     folder: of predictions kept by an evaluation, or of training runs.
     dataset, split, data_root: what the predictions are compared with, by default the test split of
-        the data set of the weights.
+        the dataset of the weights.
     pictures: so many of the best and of the worst are shown.
 
     Raises InputError for a folder of neither kind, for data that is missing or does not fit, and

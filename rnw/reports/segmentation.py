@@ -36,7 +36,7 @@ SCORES = (
 )
 ADE20K_SCORE = ("score of ADE20K", "ade20k_score")
 SHARES = (
-    "The numbers are shares of the true class's pixels in per cent; the shade grows with their "
+    "The numbers are shares of the true class's pixels in percent; the shade grows with their "
     "square root."
 )
 SHADES = (
@@ -44,7 +44,7 @@ SHADES = (
     "many classes to write the shares in it."
 )
 ABSENT = " (no true pixel)"
-DIFFERENCE = "In the difference what is right is grey, what is wrong black, what is ignored white."
+DIFFERENCE = "In the difference what is right is gray, what is wrong black, what is ignored white."
 
 
 class Compared(NamedTuple):
@@ -130,19 +130,19 @@ def _classes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     return table(
         ("class", "", "IoU", "accuracy", "share"),
         [rows[number] for number in order],
-        "IoU, accuracy and share of the true pixels in per cent, the highest IoU first. A class "
+        "IoU, accuracy and share of the true pixels in percent, the highest IoU first. A class "
         "that no true pixel has counts as 0 in means.",
         class_="classes",
     )
 
 
 def _bar(dataset: SegmentationDataset, row: Dict[str, Any]) -> Html:
-    colour = _colour(dataset, row["class"])
-    style = f"width: {row['iou']:.2f}%; background: {colour}"
+    color = _color(dataset, row["class"])
+    style = f"width: {row['iou']:.2f}%; background: {color}"
     return element("span", class_="bar", style=style)
 
 
-def _colour(dataset: SegmentationDataset, number: int) -> str:
+def _color(dataset: SegmentationDataset, number: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*dataset.palette[number])
 
 
@@ -150,7 +150,7 @@ def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     few = dataset.classes <= FEW
     names = [short_name(dataset, number) for number in range(dataset.classes)]
     label = f"Confusion matrix of {dataset.title}"
-    matrix = image(_draw_matrix(names, _normalised(confusion), few), "svg", label)
+    matrix = image(_draw_matrix(names, _normalized(confusion), few), "svg", label)
     caption = (
         "A row for each true class, a column for each predicted one. "
         f"{SHARES if few else SHADES} The row of a class that no true pixel has is empty."
@@ -159,7 +159,7 @@ def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     return join((figure, _mistakes(dataset, confusion)))
 
 
-def _normalised(confusion: Confusion) -> np.ndarray:
+def _normalized(confusion: Confusion) -> np.ndarray:
     """Shares (classes, classes) of the pixels of each true class."""
     return confusion.counts / np.maximum(confusion.counts.sum(axis=1, keepdims=True), 1)
 
@@ -179,8 +179,8 @@ def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> byt
         axis.set(xlabel="predicted", ylabel="true")
         for row, column in np.argwhere(shares >= 0.005) if numbers else ():
             value = shares[row, column]
-            colour = "white" if value > 0.3 else "black"
-            axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour)
+            color = "white" if value > 0.3 else "black"
+            axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
         file = io.BytesIO()
         figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     return file.getvalue()
@@ -192,7 +192,7 @@ def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     pairs = [np.unravel_index(index, wrong.shape) for index in largest if wrong.flat[index]]
     if not pairs:
         return element("p", "No pixel is wrong.")
-    shares = _normalised(confusion)
+    shares = _normalized(confusion)
     rows = [
         (
             dataset.class_names[true],
@@ -203,7 +203,7 @@ def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
         for true, found in pairs
     ]
     head = ("true", "predicted", "of all pixels", "of the true class's")
-    mistakes = table(head, rows, "The most frequent mistakes, in per cent of pixels.")
+    mistakes = table(head, rows, "The most frequent mistakes, in percent of pixels.")
     return scrolling(mistakes, "The most frequent mistakes")
 
 
@@ -229,7 +229,7 @@ def _legend(results: Results, name: str, confusion: Confusion) -> List[Html]:
     judged = confusion.counts.any(axis=0) | confusion.counts.any(axis=1)
     entries = []
     for number in results.present(name).tolist():
-        style = f"background: {_colour(results.dataset, number)}"
+        style = f"background: {_color(results.dataset, number)}"
         iou = f"{100 * confusion.ious[number]:.1f} %" if judged[number] else "not judged"
         swatch = element("span", class_="swatch", style=style)
         entries.append(element("li", swatch, f"{short_name(results.dataset, number)} {iou}"))

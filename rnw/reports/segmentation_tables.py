@@ -36,7 +36,7 @@ class SegmentationRow(NamedTuple):
     memory: Optional[MemoryRow] = None
 
     def score(self, name: str) -> Optional[float]:
-        """Ours by the paper's name, in per cent."""
+        """Ours by the paper's name, in percent."""
         if self.evaluation is None or name not in SCORES:
             return None
         return self.evaluation.as_dict()[SCORES[name]]
@@ -47,7 +47,7 @@ class SegmentationRow(NamedTuple):
         return scores and {name: scores[name] for name in JUDGED}
 
     def as_dict(self) -> Dict[str, Any]:
-        """The row in plain types; all scores in per cent."""
+        """The row in plain types; all scores in percent."""
         paper = self.published
         return {
             **vars(paper),
@@ -151,7 +151,7 @@ def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
             cells += ("-" if ours is None else f"{ours:.2f}",)
             lines.append(cells + _memory_cells(row) if number == MEMORY_TABLE else cells)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    title = f"Table {number}, {find_table(number).title}, in per cent"
+    title = f"Table {number}, {find_table(number).title}, in percent"
     return "\n\n".join((title, table, *_notes(number, rows))) + "\n"
 
 

@@ -67,7 +67,7 @@ class Row(NamedTuple):
         return ", ".join(parts)
 
     def as_dict(self) -> Dict[str, Any]:
-        """The row in plain types; errors in per cent."""
+        """The row in plain types; errors in percent."""
         fields = {**vars(self.published), "weights": self.weights and str(self.weights)}
         if self.evaluation:
             accuracy = self.evaluation.accuracy
@@ -168,7 +168,7 @@ def _is_for(path: Path, network: Optional[str]) -> bool:
 
 
 def _has_all_classes(path: Path) -> bool:
-    """Whether weights are for all classes of the data set; warns of others."""
+    """Whether weights are for all classes of the dataset; warns of others."""
     dataset = find_dataset(DATASET)
     classes = dataset.classes if baseline_of(path) else parse_label(path).classes
     if classes != dataset.classes:
@@ -217,7 +217,7 @@ def _notes(rows: Sequence[Row], device: str) -> Iterator[str]:
     tested = sorted({row.evaluation.images for row in rows if row.evaluation})
     if tested:
         images = " or ".join(f"{number:,}" for number in tested)
-        yield f"Our errors are in per cent with their standard error, on {images} images."
+        yield f"Our errors are in percent with their standard error, on {images} images."
     subsets = sorted({row.evaluation.subset or 0 for row in rows if row.evaluation} - {0})
     if subsets:
         yield (

@@ -1,4 +1,4 @@
-"""What a recipe trains on: the examples of its data set's split, checked against the recipe."""
+"""What a recipe trains on: the examples of its dataset's split, checked against the recipe."""
 
 from pathlib import Path
 from typing import Any, Optional

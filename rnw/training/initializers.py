@@ -1,4 +1,4 @@
-"""The paper's initialisation, drawn from a NumPy stream so that a seed fixes it on any device."""
+"""The paper's initialization, drawn from a NumPy stream so that a seed fixes it on any device."""
 
 from typing import Any, List
 

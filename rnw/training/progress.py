@@ -12,7 +12,7 @@ class Progress(NamedTuple):
     """Where a run is: `step` of `steps` in `epoch` of `epochs`, all counted from 1.
 
     `scores` are those of `rnw.training.scoring`, of the step or of the whole epoch, all but the
-    loss in per cent.
+    loss in percent.
     `learning_rate` is that of the step, `images_per_second` the speed since the epoch began or was
     resumed; `seconds_left`, of the whole run, goes by the speed since the run began or was resumed
     and is None before a step was timed.
@@ -103,7 +103,7 @@ def format_scores(scores: Scores) -> str:
 
 
 def format_score(name: str, value: float) -> str:
-    """A loss as it is, any other score in per cent."""
+    """A loss as it is, any other score in percent."""
     return f"{value:.4f}" if name == "loss" else f"{value:.2f} %"
 
 

@@ -18,7 +18,7 @@ OUTPUT = Path("output")  # where it writes its own
 MAX_SUFFIX = 100
 _SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")
 LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
-MAX_CLASSES = 1_000_000  # more than any data set has; what MXNet can count is not far above
+MAX_CLASSES = 1_000_000  # more than any dataset has; what MXNet can count is not far above
 MAX_CROP = 1 << 14  # pixels a side; no picture has more
 
 
@@ -59,7 +59,7 @@ class Recipe:
 class SegmentationRecipe(Recipe):
     """How a segmentation network is trained, from a classification network (section 5).
 
-    `split` is that of the data set by default. The longer side of pictures is `origin` times a rate
+    `split` is that of the dataset by default. The longer side of pictures is `origin` times a rate
     in `rates`, crops have `crop` pixels, rounded up to whole strides. `dropout` is that of levels 6
     and 7. `loss` is 'softmax', or 'ohem' with online bootstrapping. A second phase starts from the
     last checkpoint of the recipe that it `continues`, of its own network, in the same folder.
@@ -358,7 +358,7 @@ def input_size(recipe: Recipe) -> int:
 def named_weights(recipe: Recipe, folder: Path = OUTPUT) -> Optional[Path]:
     """The file that the recipe starts from, in `models/` or of a first phase in `folder`, if any.
 
-    It may not be there. A first phase is of the data set, network, classes and stride that the
+    It may not be there. A first phase is of the dataset, network, classes and stride that the
     recipe has, changed or not, and of as many epochs as its own recipe.
     """
     if isinstance(recipe, SegmentationRecipe) and recipe.continues:

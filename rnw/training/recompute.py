@@ -113,7 +113,7 @@ def _statistics_kept(block: Block, inputs: Arrays) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=None)
 def _forward_moves_statistics(context: mx.Context) -> bool:
-    """Whether batch normalisation moves its averages in the forward pass already.
+    """Whether batch normalization moves its averages in the forward pass already.
 
     cuDNN does; MXNet's own operator, on CPUs, does so in the backward pass.
     """

@@ -106,7 +106,7 @@ def train(
     validates, writes and calls the hooks.
 
     Raises InputError for data that is missing or cannot be read, devices that do not divide the
-    batch, a number of classes that is not the data set's, a folder that holds an earlier run or is
+    batch, a number of classes that is not the dataset's, a folder that holds an earlier run or is
     another's at the time, a state that is missing beside weights, damaged, or of other settings or
     another list of pictures, weights of another network, a loss that is not finite, metrics that
     cannot be read, a disk that is full, and a package that is missing, and see `open_kvstore`.

@@ -1,6 +1,6 @@
 """Scores of a training step, from what all devices made of their parts of the batch.
 
-Accuracies are in per cent.
+Accuracies are in percent.
 """
 
 from typing import Sequence
@@ -8,7 +8,7 @@ from typing import Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.data.labelled import IGNORED
+from rnw.data.labeled import IGNORED
 from rnw.training.progress import Scores
 from rnw.training.trainer import DeviceOutput
 

@@ -27,7 +27,7 @@ class DeviceOutput(NamedTuple):
 
 
 class Trainer:
-    """Trains `net` (with a head that takes labels, initialised on `contexts`) step by step.
+    """Trains `net` (with a head that takes labels, initialized on `contexts`) step by step.
 
     optimizer: an MXNet optimizer whose parameter indices are places in `trained_parameters(net)`.
     kvstore: 'local' sums gradients on the CPU, 'device' on a GPU; or one of several workers', see

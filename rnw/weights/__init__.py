@@ -39,11 +39,11 @@ def load_params(
 ) -> None:
     """Fill `net` from a weights file: published, Module's or Gluon's.
 
-    ctx: a context or a list of them for a network that is not initialised yet; default the current.
+    ctx: a context or a list of them for a network that is not initialized yet; default the current.
     allow_missing: leave parameters that the file does not have as they are.
     ignore_extra: skip entries that the network does not have (a classifier, say, for features).
 
-    Warns where the network pools or normalises otherwise than a graph beside the file, or the table
+    Warns where the network pools or normalizes otherwise than a graph beside the file, or the table
     of released files, says.
 
     Raises InputError, before anything is changed, when the file cannot be read or does not fit.
@@ -86,19 +86,19 @@ class Transfer(NamedTuple):
     """
 
     taken: List[str]
-    reinitialised: List[str]
+    reinitialized: List[str]
     left: List[str]
     notes: Sequence[str] = ()
 
     def __str__(self) -> str:
         parts = [f"{len(self.taken)} entries taken"]
-        parts += [f"re-initialised: {', '.join(self.reinitialised)}"] * bool(self.reinitialised)
+        parts += [f"re-initialized: {', '.join(self.reinitialized)}"] * bool(self.reinitialized)
         parts += [f"left in the file: {', '.join(self.left)}"] * bool(self.left)
         return "; ".join([*parts, *self.notes])
 
 
 def warm_start(net: "Network", path: PathLike) -> Transfer:
-    """Set an initialised network to the weights of another of its family, as far as they fit.
+    """Set an initialized network to the weights of another of its family, as far as they fit.
 
     Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
     classifier whose weight or bias does not fit keeps its initial values.

@@ -247,7 +247,7 @@ def module_order(names: Iterable[str]) -> List[str]:
 class GraphOptions:
     """How an ONNX graph differs from what is told of the network; see `get_network`.
 
-    `fold_bn` works normalisations into the convolutions before them.
+    `fold_bn` works normalizations into the convolutions before them.
     """
 
     stride: Optional[int] = None

@@ -24,7 +24,7 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class ModelLabel:
-    """Data set, network, number of classes and output stride of a model, and what else names it."""
+    """Dataset, network, number of classes and output stride of a model, and what else names it."""
 
     dataset: str
     network: str  # as `find_network` takes it: 'a1', '28-1-1-1-1-1-1-1', 'resnet101'

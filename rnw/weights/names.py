@@ -15,7 +15,7 @@ from rnw.networks.layers import is_classifier
 
 _OURS = re.compile(r"(?P<layer>.+?)_(?P<what>weight|bias|gamma|beta|moving_mean|moving_var)")
 _IN_UNIT = re.compile(r"(?P<kind>bn|res)(?P<level>[2-7])(?P<unit>a|b\d+)_(?P<branch>branch\w+)")
-_NORMALISATION = {
+_NORMALIZATION = {
     "gamma": "weight",
     "beta": "bias",
     "moving_mean": "running_mean",
@@ -49,7 +49,7 @@ class Naming:
         unit, layer = self._place(parsed["layer"])
         if layer not in self.layers:
             return None
-        what = _NORMALISATION.get(parsed["what"], parsed["what"])
+        what = _NORMALIZATION.get(parsed["what"], parsed["what"])
         return f"{self.prefix}{unit}{self.layers[layer]}.{what}"
 
     def _place(self, layer: str) -> Tuple[str, str]:
@@ -77,7 +77,7 @@ class Naming:
         layer = layers.get(rest)
         if layer is None or ("_branch" in layer) != bool(unit):
             return None
-        ours = {theirs: ours for ours, theirs in _NORMALISATION.items()}
+        ours = {theirs: ours for ours, theirs in _NORMALIZATION.items()}
         if not layer.startswith("bn"):
             ours = {"weight": "weight", "bias": "bias"}
         if what not in ours:
@@ -110,7 +110,7 @@ RESNET38D = Naming(
 
 
 def _wider_resnet(norm: str = "", prefix: str = "") -> Naming:
-    """WiderResNet and WiderResNetA2; `norm` is what follows the name of a batch normalisation."""
+    """WiderResNet and WiderResNetA2; `norm` is what follows the name of a batch normalization."""
     return Naming(
         units=("mod{level}.block1", "mod{level}.block{number}"),
         second=2,

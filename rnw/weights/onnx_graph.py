@@ -150,10 +150,10 @@ class _Emitter:
             pads=[spec.pad] * 4,
         )
 
-    def normalise(self, spec: layers.Normalisation, x: str) -> str:
+    def normalize(self, spec: layers.Normalization, x: str) -> str:
         return self.add("Relu", [self.batch_norm(spec, x)], spec.relu)
 
-    def batch_norm(self, spec: layers.Normalisation, x: str) -> str:
+    def batch_norm(self, spec: layers.Normalization, x: str) -> str:
         if f"{spec.bn}_gamma" in self.parameters:  # it is not folded
             operands = [self.parameter(name) for name in spec.parameters()]
             x = self.add("BatchNormalization", [x, *operands], spec.bn, epsilon=spec.epsilon)
@@ -162,7 +162,7 @@ class _Emitter:
     def residual_unit(self, unit: layers.ResidualUnit, x: str) -> str:
         shortcut = top = x
         for position, stage in enumerate(unit.stages):
-            top = self.normalise(stage.normalisation, top)
+            top = self.normalize(stage.normalization, top)
             if position == 0 and unit.projection is not None:
                 shortcut = self.convolve(unit.projection, top)
             top = self.convolve(stage.convolution, top)
@@ -172,11 +172,11 @@ class _Emitter:
         shortcut = top = x
         if unit.projection is not None:
             shortcut = self.convolve(unit.projection, x)
-            shortcut = self.batch_norm(unit.shortcut_normalisation, shortcut)
+            shortcut = self.batch_norm(unit.shortcut_normalization, shortcut)
         for stage in unit.stages:
             last = stage is unit.stages[-1]
             top = self.convolve(stage.convolution, top)
-            top = (self.batch_norm if last else self.normalise)(stage.normalisation, top)
+            top = (self.batch_norm if last else self.normalize)(stage.normalization, top)
         total = self.add("Add", [shortcut, top], f"res{unit.name}")
         return self.add("Relu", [total], f"res{unit.name}_relu")
 
@@ -213,7 +213,7 @@ _EMIT = {
     layers.Pooling: _Emitter.pool,
     layers.ResidualUnit: _Emitter.residual_unit,
     layers.Bottleneck: _Emitter.bottleneck,
-    layers.Normalisation: _Emitter.normalise,
+    layers.Normalization: _Emitter.normalize,
     layers.LinearClassifier: _Emitter.linear,
     layers.SegmentationClassifier: _Emitter.segmentation,
 }

@@ -16,10 +16,10 @@ FUSION_BACKEND = "MKLDNN"  # what MXNet calls oneDNN
 
 
 def optimize(net: Network) -> HybridBlock:
-    """A copy of an initialised network for inference alone, on the same contexts.
+    """A copy of an initialized network for inference alone, on the same contexts.
 
-    Batch normalisations that follow a convolution are folded into it. On CPUs where MXNet has
-    oneDNN, convolutions further take in the ReLU or sum behind them, and the other normalisations
+    Batch normalizations that follow a convolution are folded into it. On CPUs where MXNet has
+    oneDNN, convolutions further take in the ReLU or sum behind them, and the other normalizations
     their ReLU. The copy has the `config` of `net` and is called as that is, in float32 and for any
     batch and size; it knows nothing of later changes to `net`.
     """
@@ -44,7 +44,7 @@ def _can_fuse(contexts: List[mx.Context]) -> bool:
 def _fuse(net: Network) -> SymbolBlock:
     """The graph of `net` with oneDNN's fused operators, on its parameters."""
     graph = json.loads(to_symbol(net).tojson())
-    _merge_normalisations(graph["nodes"])
+    _merge_normalizations(graph["nodes"])
     symbol = mx.sym.load_json(json.dumps(graph)).get_backend_symbol(FUSION_BACKEND)
     parameters = net.collect_params()
     inputs = [name for name in symbol.list_inputs() if name not in parameters]
@@ -52,10 +52,10 @@ def _fuse(net: Network) -> SymbolBlock:
     return SymbolBlock(symbol, variables, params=parameters)
 
 
-def _merge_normalisations(nodes: List[Dict[str, Any]]) -> None:
-    """Put one operator in the place of a batch normalisation and its ReLU.
+def _merge_normalizations(nodes: List[Dict[str, Any]]) -> None:
+    """Put one operator in the place of a batch normalization and its ReLU.
 
-    It also keeps MXNet from fusing the stem with the first normalisation of a unit on level 1,
+    It also keeps MXNet from fusing the stem with the first normalization of a unit on level 1,
     though the shortcut reads it too, which gives a graph that cannot be run.
     """
     activations = (node for node in nodes if node["op"] == "Activation")

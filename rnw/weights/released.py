@@ -21,7 +21,7 @@ class ReleasedFile:
     md5: str
     split: str
     test_size: int
-    scores: Tuple[Tuple[str, float], ...]  # of the original's README, single scale, per cent
+    scores: Tuple[Tuple[str, float], ...]  # of the original's README, single scale, percent
     pooling: str = "pad"
     interpolation: str = "adaptive"
     flip: bool = False

@@ -1,6 +1,6 @@
 """The names of a ResNet's parameters in gluoncv (`resnet101_v1b`) and torchvision, made ours.
 
-Theirs count levels from 1 and units from 0, and differ from each other in normalisations only.
+Theirs count levels from 1 and units from 0, and differ from each other in normalizations only.
 """
 
 import re
@@ -20,7 +20,7 @@ _UNIT_LAYERS = {
     "conv3": "res{unit}_branch2c",
     "bn3": "bn{unit}_branch2c",
 }
-_NORMALISATION = {
+_NORMALIZATION = {
     "weight": "gamma",
     "bias": "beta",
     "running_mean": "moving_mean",
@@ -46,4 +46,4 @@ def _ours(key: str, array: np.ndarray) -> Optional[str]:
     if layer not in layers:
         return None
     ours = layers[layer].format(unit=unit, classes=len(array) if array.ndim else 0)
-    return f"{ours}_{_NORMALISATION.get(what, what) if ours.startswith('bn') else what}"
+    return f"{ours}_{_NORMALIZATION.get(what, what) if ours.startswith('bn') else what}"

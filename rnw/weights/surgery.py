@@ -1,4 +1,4 @@
-"""From one network's parameters to another's: classifiers, precision, folded normalisations.
+"""From one network's parameters to another's: classifiers, precision, folded normalizations.
 
 Every function takes parameters by the original's names and returns a new mapping of them; arrays
 that do not change are shared with the old one.
@@ -24,11 +24,11 @@ LISTED = 12  # so many names are shown one by one
 class Surgery:
     """What to change about a set of parameters; by default nothing.
 
-    classes: another number of classes; the new classifier is initialised as for training.
+    classes: another number of classes; the new classifier is initialized as for training.
     fcn: '1 conv' or '2 conv', the segmentation classifier to put in place of the linear one.
     features: leave the classifier out.
     half: weights and biases in half precision.
-    seed: of what is initialised.
+    seed: of what is initialized.
     """
 
     classes: Optional[int] = None
@@ -61,7 +61,7 @@ class Surgery:
         )
         replaced = new_classifier(changed, parameters, np.random.RandomState(self.seed))
         return replaced, listed(
-            f"initialised with seed {self.seed}", filter(is_classifier, replaced)
+            f"initialized with seed {self.seed}", filter(is_classifier, replaced)
         )
 
 
@@ -110,7 +110,7 @@ def classifier_to_fcn(config: NetworkConfig, parameters: Parameters) -> Dict[str
 
 
 def halve(parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Weights and biases in half precision; batch normalisations, a thousandth of all, as before.
+    """Weights and biases in half precision; batch normalizations, a thousandth of all, as before.
 
     Raises InputError for a value beyond its range.
     """
@@ -133,7 +133,7 @@ def to_half(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Work the normalisations that alone read a convolution into that convolution.
+    """Work the normalizations that alone read a convolution into that convolution.
 
     Each becomes a factor on the convolution's weight and a `<convolution>_bias`; its own four
     parameters go. Which they are is told by `layout.foldable`; the others stay.
@@ -151,7 +151,7 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
 def _scale_and_shift(
     parameters: Dict[str, np.ndarray], bn: str, epsilon: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """What normalisation `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
+    """What normalization `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
     gamma, beta, mean, variance = (
         parameters.pop(f"{bn}_{suffix}").astype(np.float64)
         for suffix in ("gamma", "beta", "moving_mean", "moving_var")

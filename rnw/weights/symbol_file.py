@@ -12,7 +12,7 @@ from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_json
 from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import LINEAR, NetworkConfig, configure
-from rnw.networks.operators import NORMALISATION_PARAMETERS, Operator, operators
+from rnw.networks.operators import NORMALIZATION_PARAMETERS, Operator, operators
 from rnw.networks.zoo import (
     DOWNSAMPLED_LEVELS,
     LEVEL_SHAPES,
@@ -115,7 +115,7 @@ def _network(graph: Graph) -> NetworkConfig:
     found = graph.operators
     spec = _spec(found)
     classifier, classes = _classifier(found)
-    normalisations = [o.attributes for o in found.values() if o.kind == "BatchNorm"]
+    normalizations = [o.attributes for o in found.values() if o.kind == "BatchNorm"]
     config = configure(
         spec,
         classes,
@@ -123,10 +123,10 @@ def _network(graph: Graph) -> NetworkConfig:
         stride=_stride(found),
         pooling=_pooling(found),
         dropout=_dropout(spec, graph.dropout),
-        frozen_statistics=any(a["use_global_stats"] for a in normalisations),
+        frozen_statistics=any(a["use_global_stats"] for a in normalizations),
         head="logits" if classes else "features",
         classifier=classifier,
-        epsilon=normalisations[-1]["eps"] if normalisations else BN_EPSILON,
+        epsilon=normalizations[-1]["eps"] if normalizations else BN_EPSILON,
     )
     for expected in operators(config):
         _compare(_operator(found, expected.name), expected, config)
@@ -282,7 +282,7 @@ def _parse_node(number: int, node: Any, names: List[str]) -> Tuple[Operator, Lis
         tops = [match[1] for match in map(_TOP.match, inputs) if match]
         return Operator(_SUMS[0], f"res{tops[0]}" if tops else name, inputs, {}), sources
     if kind == "BatchNorm" and len(inputs) == 3:  # the moving averages went without saying
-        inputs += tuple(f"{name}_{suffix}" for suffix in NORMALISATION_PARAMETERS[2:])
+        inputs += tuple(f"{name}_{suffix}" for suffix in NORMALIZATION_PARAMETERS[2:])
     return Operator(kind, name, inputs, attributes), sources
 
 

@@ -10,7 +10,7 @@ TOLERANCE = 1e-10  # after some dozens of layers
 
 
 def make_network(name, width=1 / 32):
-    """One for three classes whose units let gradients pass, its normalisations at random."""
+    """One for three classes whose units let gradients pass, its normalizations at random."""
     net = get_network(name, 3, width=width)
     random = np.random.RandomState(0)
     initialize(net, [mx.cpu()], random)

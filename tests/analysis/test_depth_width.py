@@ -174,5 +174,5 @@ def test_picture_has_a_line_in_each_panel(whole, tmp_path):
     save_report(whole[1], tmp_path)
     picture = cv2.imread(str(tmp_path / PICTURE)).astype(int)
     assert picture.shape == (500, 1500, 3)
-    blue = (picture[..., 0] - picture[..., 2] > 100).any(axis=0)  # matplotlib's first colour
+    blue = (picture[..., 0] - picture[..., 2] > 100).any(axis=0)  # matplotlib's first color
     assert all(panel.sum() > 200 for panel in blue.reshape(3, 500))

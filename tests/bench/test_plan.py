@@ -93,7 +93,7 @@ def test_free_memory_is_that_of_this_machine():
         ("batch=7", "a batch of 7 cannot be cut into 2"),
         ("kvstore=dist_sync", "expected kvstore local or device, found 'dist_sync'"),
         ("network=model_z", "unknown network"),
-        ("dataset=mnist", "unknown data set"),
+        ("dataset=mnist", "unknown dataset"),
     ],
 )
 def test_refused(override, wording):

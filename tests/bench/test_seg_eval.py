@@ -1,4 +1,4 @@
-"""What is measured of labelling and scoring."""
+"""What is measured of labeling and scoring."""
 
 import pytest
 

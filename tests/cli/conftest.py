@@ -34,9 +34,9 @@ def narrow_network(name):
     """A narrow network that takes all pictures for one of the four classes, or of two more."""
     net = fill_network(get_network(name, width=1 / 32))
     bias = net.collect_params()["linear1000_bias"]
-    favoured = np.zeros(1000, np.float32)
-    favoured[[0, 1, 2, 212, 278, 489]] = 5
-    bias.set_data(bias.data() + mx.nd.array(favoured))
+    favored = np.zeros(1000, np.float32)
+    favored[[0, 1, 2, 212, 278, 489]] = 5
+    bias.set_data(bias.data() + mx.nd.array(favored))
     return net
 
 

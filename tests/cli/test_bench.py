@@ -155,7 +155,7 @@ def test_data(rnw, monkeypatch):
         r"2 JPEGs of 500x375, augmented to 32x32, images/s on one core:",
         rf"plain transcription {number}",
         rf"pillow {number}, ratio {number}, the same arrays",
-        rf"opencv {number}, ratio {number}, {number} grey levels away on average",
+        rf"opencv {number}, ratio {number}, {number} gray levels away on average",
         rf"loader {number} images/s with one process, {number} with two, ratio {number}",
         rf"two loaders of one process at once {number}, ratio {number}",
     )

@@ -152,7 +152,7 @@ def test_notes_go_to_the_error_stream(rnw, released):
     code, out, err = rnw("convert", released, "x.npz", "--to", "wider_resnet_a2", "--classes", 5)
     assert (code, out) == (0, "x.npz\n")
     assert err.splitlines() == [
-        "initialised with seed 0: linear5_weight, linear5_bias",
+        "initialized with seed 0: linear5_weight, linear5_bias",
         "wider_resnet_a2 down-samples otherwise than model_a1, whose weights these are: they are a "
         "start for training there, not a finished network",
     ]
@@ -163,7 +163,7 @@ def test_options_reach_the_graph(rnw, released):
     code, out, err = rnw("convert", released, "x.onnx", "--to", "onnx", "--classes", 4, *options)
     assert (code, out) == (0, "x.onnx\n")
     assert err.splitlines() == [
-        "initialised with seed 3: linear4_weight, linear4_bias",
+        "initialized with seed 3: linear4_weight, linear4_bias",
         "fcn_a1 (4 classes, width 0.03125), stride 16, told by the file name but for stride 16",
     ]
     nodes = {node.name: node.op_type for node in onnx.load("x.onnx").graph.node}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.files import md5
 from rnw.networks.classifier import get_network
@@ -116,7 +116,7 @@ def test_predictions_are_kept_and_believed(rnw, weights):
 
 @pytest.fixture
 def ade20k(fill, monkeypatch):
-    """A narrow released network, and two pictures of its data set in data/."""
+    """A narrow released network, and two pictures of its dataset in data/."""
     save_params(fill(get_network("fcn_a1", 150, width=1 / 32)), ADE20K)
     pairs = [Pair(f"{k}.jpg", f"{k}.png") for k in range(2)]
     for k, (pair, size) in enumerate(zip(pairs, [(40, 50), (60, 40)])):
@@ -129,7 +129,7 @@ def ade20k(fill, monkeypatch):
         (), 150, name="ade20k", title="ADE20K", root=Path("data"), test_size=500, label_ids=ids
     )
     by_id = {label: k for k, label in enumerate(ids)}
-    read = replace(row, read=lambda root, split: LabelledImages(root, pairs, by_id))
+    read = replace(row, read=lambda root, split: LabeledImages(root, pairs, by_id))
     monkeypatch.setitem(SEGMENTATION, "ade20k", read)
     return ADE20K
 
@@ -153,10 +153,10 @@ def test_a_long_thin_picture_is_tested(rnw, ade20k):
     assert _scores(rnw, "--weights", ade20k, "--scales", "48")["images"] == 2
 
 
-def test_grey_pictures_are_tested(rnw, ade20k):
+def test_gray_pictures_are_tested(rnw, ade20k):
     with Image.open("data/0.jpg") as image:
-        grey = image.convert("L")
-    grey.save("data/0.jpg")
+        gray = image.convert("L")
+    gray.save("data/0.jpg")
     assert _scores(rnw, "--weights", ade20k, "--scales", "48")["images"] == 2
 
 
@@ -164,7 +164,7 @@ def _other_size():
     Image.fromarray(np.zeros((40, 51), np.uint8)).save("data/0.png")
 
 
-def _colours():
+def _colors():
     Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save("data/0.png")
 
 
@@ -177,7 +177,7 @@ def _damage(name):
     ("spoil", "wording"),
     [
         (_other_size, "data/0.png: a label map of 51x40 for a prediction of 50x40 pixels"),
-        (_colours, "data/0.png: expected a label map of 8 bits"),
+        (_colors, "data/0.png: expected a label map of 8 bits"),
         (lambda: _damage("1.png"), "data/1.png: cannot be read as a label map"),
         (lambda: Path("data/1.png").unlink(), "data/1.png: no such label map"),
         (lambda: _damage("1.jpg"), "data/1.jpg: cannot be read as an image"),
@@ -196,7 +196,7 @@ SQUARES = np.kron(np.arange(20).reshape(4, 5) % 19, np.ones((8, 8), int)).astype
 
 
 def _prepare(fill, weights, labels):
-    """A narrow network, and the prepared test split of its data set: a picture and its labels."""
+    """A narrow network, and the prepared test split of its dataset: a picture and its labels."""
     save_params(fill(get_network("fcn_a1", 21 if weights == VOC else 19, width=1 / 32)), weights)
     Path("data").mkdir()
     Image.fromarray(picture(32, 40, 0)).save("data/a.jpg")
@@ -249,7 +249,7 @@ def test_predictions_are_not_kept_among_the_data(refused, ade20k, overwrite):
     before = {path: path.read_bytes() for path in Path("data").iterdir()}
     keep = ("--save-predictions", "mine", *overwrite)
     message = refused("eval-seg", "--weights", ade20k, "--scales", "48", *keep)
-    assert "mine/labels: has files of the data set, which predictions could replace" in message
+    assert "mine/labels: has files of the dataset, which predictions could replace" in message
     assert {path: path.read_bytes() for path in Path("data").iterdir()} == before
 
 

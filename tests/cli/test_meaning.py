@@ -1,4 +1,4 @@
-"""What commands say of the network and the data set that a weights file is for."""
+"""What commands say of the network and the dataset that a weights file is for."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def caffe(fill):
 
 @pytest.fixture
 def gta(fill):
-    """A segmentation network for a data set that is not known, and a picture."""
+    """A segmentation network for a dataset that is not known, and a picture."""
     save_params(fill(get_network("fcn_a1", 19, width=NARROW)), GTA)
     Image.fromarray(picture(40, 60, 1)).save("a.jpg")
     return GTA
@@ -70,7 +70,7 @@ def test_weights_are_shown_with_what_told_their_network(rnw, caffe):
     assert "pooling 'caffe', told by" in rnw("weights", "show", caffe)[1]
 
 
-def test_what_is_analysed_is_said(rnw, caffe):
+def test_what_is_analyzed_is_said(rnw, caffe):
     few = ("--examples", 4, "--samples", 2, "--images", 8)
     found = _json_of_analysis(rnw, "analyze", "unravel", "--weights", caffe, *few)
     assert found["told"].startswith(f"{TINY} (10 classes, width 0.03125)")
@@ -123,7 +123,7 @@ def test_pictures_that_are_too_small_are_refused(refused, fill):
 def test_classes_of_an_unknown_data_set_are_numbered(rnw, gta):
     code, _, err = rnw("predict", "--weights", gta, "--scales", 64, "-o", "out", "a.jpg")
     assert code == 0
-    assert "data set 'gta' is not known: its classes are numbered; --dataset says" in err
+    assert "dataset 'gta' is not known: its classes are numbered; --dataset says" in err
     areas = json.loads(Path("out/a.json").read_text())["areas"]
     assert [row["name"] for row in areas] == [f"class {row['class']}" for row in areas]
     with Image.open("out/a.png") as labels:
@@ -158,7 +158,7 @@ def test_a_download_suffix_is_no_hindrance(rnw, gta):
 @pytest.mark.parametrize("dataset", ["voc", "gta", "shapes-cls"])
 def test_other_data_sets_are_refused(refused, gta, dataset):
     command = ("predict", "--weights", gta, "-o", "out", "--dataset", dataset, "a.jpg")
-    expected = "is for 19 classes" if dataset == "voc" else f"unknown data set '{dataset}'"
+    expected = "is for 19 classes" if dataset == "voc" else f"unknown dataset '{dataset}'"
     assert expected in refused(*command)
 
 
@@ -175,7 +175,7 @@ def test_an_unknown_data_set_is_evaluated_by_its_list(rnw, refused, gta):
     found = _json(rnw, *command)
     assert (found["dataset"], found["images"], len(found["per_class"])) == ("gta", 1, 19)
     assert found["models"][0]["told_by"] == "the file name"
-    assert found["note"].startswith("data set 'gta' is not known")
+    assert found["note"].startswith("dataset 'gta' is not known")
     assert found["note"] in rnw(*command)[1].splitlines()
 
 
@@ -184,7 +184,7 @@ def test_classifiers_of_an_unknown_data_set(rnw, refused, fill):
     save_params(fill(get_network(TINY, 10, width=NARROW)), name)
     Image.fromarray(picture(28, 28, 1)).save("a.png")
     found = _json(rnw, "predict", "--weights", name, "a.png")
-    assert found["note"].startswith("data set 'mnist' is not known")
+    assert found["note"].startswith("dataset 'mnist' is not known")
     classes = found["predictions"][0]["classes"]
     assert [row["name"] for row in classes] == [f"class {row['class']}" for row in classes]
     assert "data/mnist/val.lst: no such list" in refused("eval-cls", "--weights", name)
@@ -192,9 +192,7 @@ def test_classifiers_of_an_unknown_data_set(rnw, refused, fill):
     assert _json(rnw, "eval-cls", "--weights", name, "--data-root", ".")["images"] == 1
     digits = _json(rnw, "eval-cls", "--weights", name, "--dataset", "digits", "--overwrite")
     assert (digits["dataset"], digits["images"], digits["note"]) == ("digits", 359, None)
-    assert "unknown data set 'mnist'" in refused(
-        "eval-cls", "--weights", name, "--dataset", "mnist"
-    )
+    assert "unknown dataset 'mnist'" in refused("eval-cls", "--weights", name, "--dataset", "mnist")
 
 
 def test_a_baseline_is_for_its_own_data_set(refused):

@@ -24,7 +24,7 @@ COMMAND = ("predict", "--weights", SHAPES, "-o", "out")
 
 @pytest.fixture
 def pictures(fill):
-    """A folder with a photograph and a grey picture, and the weights."""
+    """A folder with a photograph and a gray picture, and the weights."""
     save_params(fill(get_network("fcn_a1", 5, width=1 / 32)), SHAPES)
     Path("mine").mkdir()
     Image.fromarray(picture(50, 70, 1)).save("mine/a.jpg")
@@ -41,8 +41,8 @@ def test_pictures_and_areas_are_written(rnw, pictures):
         assert json.loads(Path("out", f"{name}.json").read_text()) == prediction
         with Image.open(f"out/{name}.png") as image:
             assert (image.mode, image.size) == ("P", size)
-            labels, colours = np.array(image), np.array(image.convert("RGB"))
-        assert (colours == np.array(SEGMENTATION["shapes"].palette)[labels]).all()
+            labels, colors = np.array(image), np.array(image.convert("RGB"))
+        assert (colors == np.array(SEGMENTATION["shapes"].palette)[labels]).all()
         counts = {row["class"]: row["pixels"] for row in prediction["areas"]}
         assert counts == dict(zip(*(v.tolist() for v in np.unique(labels, return_counts=True))))
         assert sum(row["share"] for row in prediction["areas"]) == pytest.approx(1)

@@ -27,8 +27,8 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["voc", "cityscapes", "ade20k", "pascal-context"])
-def labelled(request, tmp_path_factory):
-    """Name and archives of a segmentation data set."""
+def labeled(request, tmp_path_factory):
+    """Name and archives of a segmentation dataset."""
     folder = tmp_path_factory.mktemp("archives")
     archives, _ = miniature_segmentation.FILES[request.param]()
     miniature_segmentation.write_archives(folder, archives)
@@ -177,8 +177,8 @@ def test_prepares_a_segmentation_data_set(rnw):
     assert rnw("prepare", "pascal-context", "--dry-run") == (0, "nothing to do\n", "")
 
 
-def test_what_a_segmentation_data_set_lacks_is_named(refused, labelled):
-    name, folder = labelled
+def test_what_a_segmentation_data_set_lacks_is_named(refused, labeled):
+    name, folder = labeled
     err = refused("prepare", name, "--dry-run")
     assert f"missing in data/{name}: " in err
     assert refused("prepare", name, folder, "--split", "absent").startswith(
@@ -195,8 +195,8 @@ def test_options_of_others_are_refused(rnw, dataset):
     assert "no split 'train_aug'" in err or "--pack is for pictures with one class each" in err
 
 
-def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labelled):
-    name, folder = labelled
+def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labeled):
+    name, folder = labeled
     code, _, err = rnw("prepare", name, folder, "--no-md5")
     assert code == 2
     assert "Error: " in err
@@ -204,8 +204,8 @@ def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labelled):
     assert not list(Path().rglob("*.lst"))
 
 
-def test_the_segmentation_scripts_are_the_same(rnw, labelled):
-    name, folder = labelled
+def test_the_segmentation_scripts_are_the_same(rnw, labeled):
+    name, folder = labeled
     tool = f"prepare_{name.replace('-', '_')}.py"
     assert _tool(tool, "--help") == rnw("prepare", name, "--help")
     code, out, err = _tool(tool, folder, "--subset")

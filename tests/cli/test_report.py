@@ -63,7 +63,7 @@ def test_a_page_is_replaced_only_when_told_so(rnw, refused, kept):
     ("arguments", "wording"),
     [
         ("none", "none: expected a folder of `rnw eval-seg --save-predictions`, with labels in it"),
-        ("kept --dataset mnist", "unknown data set 'mnist': expected one of voc, "),
+        ("kept --dataset mnist", "unknown dataset 'mnist': expected one of voc, "),
         ("kept --split train", "kept: no predictions for drawn shapes"),
     ],
 )

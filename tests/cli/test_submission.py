@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.evaluation.segmentation.kept import KeptLabels
 from tests.data.test_transforms import picture
@@ -23,7 +23,7 @@ def kept(monkeypatch):
         Image.fromarray(picture(30, 40, 1)).save(f"data/{name}.jpg")
     pairs = [Pair("a.jpg", None), Pair("b.jpg", None)]
     row = make_dataset((), 21, name="voc", root=Path("data"))
-    row = replace(row, read=lambda root, split: LabelledImages(root, pairs))
+    row = replace(row, read=lambda root, split: LabeledImages(root, pairs))
     monkeypatch.setitem(SEGMENTATION, "voc", row)
     KeptLabels(Path("kept"), row, {}).write("a", np.zeros((30, 40), np.uint8))
     return Path("kept")
@@ -92,7 +92,7 @@ def test_the_split_is_one_that_the_data_set_has(rnw, dataset, split):
     [
         (("check", "missing", "--dataset", "voc"), "missing: no such folder or archive"),
         (("check", "kept", "--dataset", "shapes"), "no form of submissions for 'shapes'"),
-        (("check", "kept", "--dataset", "cats"), "unknown data set 'cats'"),
+        (("check", "kept", "--dataset", "cats"), "unknown dataset 'cats'"),
         (("check", "kept", "--dataset", "voc", "--data-root", "x"), "x/a.jpg: no such image"),
         (("make", "x", "--dataset", "voc", "-o", "y.tar"), "x/labels: no predictions"),
     ],

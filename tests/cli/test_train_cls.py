@@ -181,7 +181,7 @@ def _read_terminal(descriptor):
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         (
             "--dataset mnist",
-            "unknown data set 'mnist': expected one of ilsvrc-cls, places365-cls, digits",
+            "unknown dataset 'mnist': expected one of ilsvrc-cls, places365-cls, digits",
         ),
         ("--dataset digits --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset digits --set epochs", "cannot set 'epochs': expected key=value"),

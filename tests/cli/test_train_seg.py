@@ -42,7 +42,7 @@ def test_run(rnw, classifier):
     assert (code, err) == (0, "")
     taken, *epochs, path = out.splitlines()
     assert taken == (
-        f"{classifier}: 81 entries taken; re-initialised: conv6a_weight, conv6a_bias, "
+        f"{classifier}: 81 entries taken; re-initialized: conv6a_weight, conv6a_bias, "
         "linear5_weight, linear5_bias; left in the file: linear4_weight, linear4_bias"
     )
     assert path == f"out/{LABEL}_ep-0002.params"
@@ -130,8 +130,8 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
     [
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         ("--recipe digits", "recipe digits is for `rnw train-cls`"),
-        ("--dataset mnist", "unknown data set 'mnist': expected one of "),
-        ("--dataset digits", "unknown data set 'digits': expected one of "),
+        ("--dataset mnist", "unknown dataset 'mnist': expected one of "),
+        ("--dataset digits", "unknown dataset 'digits': expected one of "),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
         ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),

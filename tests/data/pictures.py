@@ -14,7 +14,7 @@ from rnw.data.readers import ImageList
 HEIGHT, WIDTH = 40, 56
 
 
-def colours(seed, height=HEIGHT, width=WIDTH):
+def colors(seed, height=HEIGHT, width=WIDTH):
     """A smooth picture with some noise, (height, width, 3) uint8."""
     random = np.random.RandomState(seed)
     rough = random.uniform(20, 235, (5, 7, 3)).astype(np.float32)
@@ -30,12 +30,12 @@ def encode(image, kind="JPEG", **options):
 
 def _encode_mode(mode, kind, **options):
     buffer = io.BytesIO()
-    Image.fromarray(colours(1)).convert(mode).save(buffer, kind, **options)
+    Image.fromarray(colors(1)).convert(mode).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def _animation():
-    frames = [Image.fromarray(colours(seed)) for seed in range(3)]
+    frames = [Image.fromarray(colors(seed)) for seed in range(3)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     return buffer.getvalue()
@@ -44,20 +44,20 @@ def _animation():
 def _rotated():
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encode(colours(1), exif=exif)
+    return encode(colors(1), exif=exif)
 
 
-JPEG = encode(colours(1))
+JPEG = encode(colors(1))
 ODD = {
-    "grey.jpg": encode(colours(1)[:, :, 0]),
+    "gray.jpg": encode(colors(1)[:, :, 0]),
     "cmyk.jpg": _encode_mode("CMYK", "JPEG"),
-    "grey16.png": cv2.imencode(".png", colours(1)[:, :, 0] * np.uint16(257))[1].tobytes(),
-    "rgb16.png": cv2.imencode(".png", colours(1)[:, :, ::-1] * np.uint16(257))[1].tobytes(),
+    "gray16.png": cv2.imencode(".png", colors(1)[:, :, 0] * np.uint16(257))[1].tobytes(),
+    "rgb16.png": cv2.imencode(".png", colors(1)[:, :, ::-1] * np.uint16(257))[1].tobytes(),
     "alpha.png": _encode_mode("RGBA", "PNG"),
     "palette.png": _encode_mode("P", "PNG"),
     "animated.gif": _animation(),
-    "png_called.jpg": encode(colours(1), "PNG"),
-    "progressive.jpg": encode(colours(1), progressive=True),
+    "png_called.jpg": encode(colors(1), "PNG"),
+    "progressive.jpg": encode(colors(1), progressive=True),
     "rotated.jpg": _rotated(),
     "padded.jpg": JPEG + bytes(5000),
 }
@@ -65,7 +65,7 @@ BAD = {
     "truncated.jpg": JPEG[: len(JPEG) // 2],
     "cut_within_the_head.jpg": JPEG[:40],
     "truncated_progressive.jpg": ODD["progressive.jpg"][: len(ODD["progressive.jpg"]) // 2],
-    "truncated.png": encode(colours(1), "PNG")[:900],
+    "truncated.png": encode(colors(1), "PNG")[:900],
     "empty.jpg": b"",
     "page.jpg": b"<!DOCTYPE html><html></html>",
     "zeros.jpg": bytes(1000),
@@ -83,7 +83,7 @@ def write_pictures(folder, contents):
 
 
 def good_pictures(count):
-    return {f"{index}.jpg": encode(colours(index)) for index in range(count)}
+    return {f"{index}.jpg": encode(colors(index)) for index in range(count)}
 
 
 class DeadlyList(ImageList):

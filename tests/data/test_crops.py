@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
-from rnw.data.crops import PADDING, Cropping, LabelledCrops
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.crops import PADDING, Cropping, LabeledCrops
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.data.loader import Loader, Loading
 from rnw.data.sets.shapes import Shapes
 from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError
-from tests.data.pictures import colours
+from tests.data.pictures import colors
 from tests.data.test_transforms import picture
 from tests.evaluation.segmentation.segments import Pictures
 from tests.golden_cases import each_case, golden_arrays, golden_json
@@ -31,7 +31,7 @@ def label_map(height, width, classes, seed):
 
 
 def _sample(images, cropping, random, index=0, decoder="pillow"):
-    maker = LabelledCrops(images, cropping, decoder)
+    maker = LabeledCrops(images, cropping, decoder)
     data = np.full(maker.data_shape, np.nan, np.float32)
     label = np.full(maker.label_shape, np.nan, np.float32)
     maker(index, random, data, label)
@@ -61,7 +61,7 @@ def test_crops_are_the_originals(seed):
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_padding_is_the_mean_colour_and_ignored(decoder):
+def test_padding_is_the_mean_color_and_ignored(decoder):
     """A picture much smaller than the crop, which is at its top left or a little inside."""
     images = Pictures([np.full((8, 8, 3), 255, np.uint8)], [np.ones((8, 8), np.uint8)])
     data, label = _sample(images, Cropping(32, 8, 2, (1, 1)), np.random.RandomState(0), 0, decoder)
@@ -152,10 +152,10 @@ def pictures(tmp_path):
     pairs = []
     for index in range(COUNT):
         shape = (40 + index, 56 - index)
-        Image.fromarray(colours(index, *shape)).save(tmp_path / f"{index}.jpg")
+        Image.fromarray(colors(index, *shape)).save(tmp_path / f"{index}.jpg")
         Image.fromarray(label_map(*shape, 5, index)).save(tmp_path / f"{index}.png")
         pairs.append(Pair(f"{index}.jpg", f"{index}.png"))
-    return LabelledImages(tmp_path, pairs)
+    return LabeledImages(tmp_path, pairs)
 
 
 def _loader(images, part=(0, 1), batch=BATCH, **loading):

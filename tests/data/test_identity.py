@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnw.data.identity import identity
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.data.lists import read_list
 from rnw.data.readers import Examples, ImageList
 from rnw.data.recordio import PackedImages, write_pack
@@ -54,7 +54,7 @@ def test_a_pack_is_its_list(tmp_path):
 
 def test_label_maps_count():
     def of(*pairs):
-        return identity(LabelledImages("root", [Pair(*pair) for pair in pairs]))
+        return identity(LabeledImages("root", [Pair(*pair) for pair in pairs]))
 
     found = {
         of(("a", "b"), ("c", "d")),

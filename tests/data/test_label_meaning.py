@@ -1,4 +1,4 @@
-"""Label maps whose numbers mean something else than their data set says."""
+"""Label maps whose numbers mean something else than their dataset says."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import Pair, read_label, write_label, write_pairs
+from rnw.data.labeled import Pair, read_label, write_label, write_pairs
 from rnw.data.sets import ade20k, cityscapes, voc
 from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
 from rnw.errors import InputError
@@ -30,11 +30,11 @@ def test_the_tables_have_a_color_and_an_id_for_each_class():
             assert row.meaning.colors in (None, row.palette)
 
 
-@pytest.mark.parametrize("mode", ["own", "grey", "none"])
+@pytest.mark.parametrize("mode", ["own", "gray", "none"])
 def test_palettes_that_agree_or_say_nothing_are_taken(mode):
     labels = np.array([[0, 1, 20, 255]], np.uint8)
-    grey = np.repeat(np.arange(256)[:, None], 3, axis=1)
-    _save(labels, {"own": VOC_COLORS, "grey": grey, "none": None}[mode])
+    gray = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    _save(labels, {"own": VOC_COLORS, "gray": gray, "none": None}[mode])
     np.testing.assert_array_equal(read_label("map.png", voc.MEANING), labels)
 
 

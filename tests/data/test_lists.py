@@ -47,7 +47,7 @@ RULES = {
     b"0\t1\ta\n1\t99999999999999999999\tb\n": "line 2 has label '9+', expected",
     b"0\t1\ta\n1\t1\t\n": "line 2 has an empty path",
     b"0\t1\ta\0b\n": r"line 1 has a NUL byte in the path 'a\\x00b'",
-    b"0\t1\t/n01/a\n": "line 1 has the path '/n01/a', which leaves the data set's folder",
+    b"0\t1\t/n01/a\n": "line 1 has the path '/n01/a', which leaves the dataset's folder",
     b"0\t1\ta..b\n1\t1\tn01/../../a\n": "line 2 has the path 'n01/../../a', which leaves",
     b"0\t1\t" + b"x" * 100_000: "line 1 has a path of 100,000 bytes, expected at most 4,095",
 }

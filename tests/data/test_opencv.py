@@ -6,7 +6,7 @@ import pytest
 
 from rnw.data import opencv, readers, transforms
 from rnw.errors import InputError
-from tests.data.pictures import BAD, HEIGHT, JPEG, ODD, WIDTH, colours, encode
+from tests.data.pictures import BAD, HEIGHT, JPEG, ODD, WIDTH, colors, encode
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -19,7 +19,7 @@ def test_odd_pictures_are_decoded_as_by_pillow(name):
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("quality", [50, 90, 100])
 def test_jpegs_are_decoded_as_by_pillow(quality, subsampling):
-    content = encode(colours(2, 75, 99), quality=quality, subsampling=subsampling)
+    content = encode(colors(2, 75, 99), quality=quality, subsampling=subsampling)
     np.testing.assert_array_equal(opencv.decode(content, "a"), readers.decode(content, "a"))
 
 
@@ -27,9 +27,9 @@ def test_jpegs_are_decoded_as_by_pillow(quality, subsampling):
 def test_pictures_are_near_to_what_they_show(decode):
     shown = {name: decode(content, name).astype(int) for name, content in ODD.items()}
     for name in ("cmyk.jpg", "alpha.png", "rgb16.png", "png_called.jpg", "rotated.jpg"):
-        assert np.abs(shown[name] - colours(1)).mean() < 6
-    assert np.abs(shown["animated.gif"] - colours(0)).mean() < 20
-    assert np.abs(shown["grey16.png"] - colours(1)[:, :, :1]).max() == 0
+        assert np.abs(shown[name] - colors(1)).mean() < 6
+    assert np.abs(shown["animated.gif"] - colors(0)).mean() < 20
+    assert np.abs(shown["gray16.png"] - colors(1)[:, :, :1]).max() == 0
 
 
 @pytest.mark.parametrize("decode", [opencv.decode, readers.decode])
@@ -50,7 +50,7 @@ def test_no_truncated_jpeg_passes(length):
     "shape", [(375, 500), (500, 375), (300, 330), (150, 170), (200, 250), (250, 200), (900, 1200)]
 )
 def test_resampling_is_near_pillows(shape, choice, most):
-    image = colours(3, *shape)
+    image = colors(3, *shape)
     found = opencv.resize(image, 224, 224, choice)
     assert (found.shape, found.dtype) == ((224, 224, 3), np.uint8)
     difference = found.astype(int) - transforms.resize(image, 224, 224, choice)
@@ -65,8 +65,8 @@ def test_shrinking_does_not_alias():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_colours_are_the_references(seed):
-    image = colours(seed)
+def test_colors_are_the_references(seed):
+    image = colors(seed)
     found, expected = np.empty((2, 3, HEIGHT, WIDTH), np.float32)
     opencv.recolor(image, np.random.RandomState(seed), found)
     transforms.recolor(image, np.random.RandomState(seed), expected)
@@ -77,6 +77,6 @@ def test_equal_use_of_random_numbers():
     left = []
     for module in (opencv, transforms):
         random = np.random.RandomState(5)
-        module.recolor(colours(1), random, np.empty((3, HEIGHT, WIDTH), np.float32))
+        module.recolor(colors(1), random, np.empty((3, HEIGHT, WIDTH), np.float32))
         left.append(random.uniform())
     assert left[0] == left[1]

@@ -13,20 +13,20 @@ import pytest
 from PIL import Image, ImageFile
 
 from rnw.data import opencv, readers
-from rnw.data.labelled import read_label
+from rnw.data.labeled import read_label
 from rnw.data.pictures import MAX_PIXELS
 from rnw.errors import InputError
 from rnw.files import LARGEST
-from tests.data.pictures import BAD, JPEG, ODD, colours, encode
+from tests.data.pictures import BAD, JPEG, ODD, colors, encode
 
-RGB = colours(1)
+RGB = colors(1)
 GREY = RGB[:, :, 0]
 DEEP = (".png", ".tiff")
 decoders = pytest.mark.parametrize("decode", [opencv.decode, readers.decode])
 
 
 def _deep(pixels, suffix):
-    """Grey or RGB numbers of more than 8 bits, as they are, in a file."""
+    """Gray or RGB numbers of more than 8 bits, as they are, in a file."""
     return cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
 
 
@@ -144,7 +144,7 @@ def test_files_that_are_too_large_or_without_end_are_not_read(read):
 
 @decoders
 @pytest.mark.parametrize("suffix", DEEP)
-def test_sixteen_bits_are_the_colours_of_eight(suffix, decode):
+def test_sixteen_bits_are_the_colors_of_eight(suffix, decode):
     np.testing.assert_array_equal(decode(_deep(RGB * np.uint16(257), suffix), "a"), RGB)
     np.testing.assert_array_equal(decode(_deep(GREY * np.uint16(257), suffix), "a")[..., 2], GREY)
     with_alpha = np.dstack([GREY, RGB])  # as it is turned around
@@ -157,7 +157,7 @@ def test_sixteen_bits_are_the_colours_of_eight(suffix, decode):
 @decoders
 @pytest.mark.parametrize("suffix", [*DEEP, ".pnm"])
 @pytest.mark.parametrize("bits", [8, 11])
-@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["grey", "rgb"])
+@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["gray", "rgb"])
 def test_sixteen_bits_of_which_few_are_used_are_named(pixels, bits, suffix, decode):
     pixels = pixels.astype(np.uint16) << (bits - 8)
     with pytest.raises(InputError, match=r"^a: .* it would be black, its brightest pixel \d+ of"):

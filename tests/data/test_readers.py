@@ -1,4 +1,4 @@
-"""Decoding of image files, and the data sets that fit into memory."""
+"""Decoding of image files, and the datasets that fit into memory."""
 
 import io
 from pathlib import Path
@@ -15,13 +15,13 @@ from rnw.errors import InputError
 RGB = np.random.RandomState(0).randint(0, 256, (6, 9, 3)).astype(np.uint8)
 GREY = RGB[:, :, 0]
 GREY_AS_RGB = np.repeat(GREY[:, :, None], 3, axis=2)
-COLOURS = np.array([[255, 0, 0], [0, 128, 7], [9, 9, 9], [0, 0, 0]], np.uint8)
+COLORS = np.array([[255, 0, 0], [0, 128, 7], [9, 9, 9], [0, 0, 0]], np.uint8)
 INDICES = np.random.RandomState(1).randint(0, 4, (6, 9)).astype(np.uint8)
 
 
 def _save_palette(path):
     image = Image.fromarray(INDICES).convert("P")
-    image.putpalette(COLOURS.ravel().tolist())
+    image.putpalette(COLORS.ravel().tolist())
     image.save(path)
 
 
@@ -41,14 +41,14 @@ IMAGES = {
     "rgb.png": (lambda path: Image.fromarray(RGB).save(path), RGB),
     "rgb.bmp": (lambda path: Image.fromarray(RGB).save(path), RGB),
     "rgba.png": (_save_rgba, RGB),
-    "grey.png": (lambda path: Image.fromarray(GREY).save(path), GREY_AS_RGB),
-    "grey.tif": (lambda path: Image.fromarray(GREY).save(path), GREY_AS_RGB),
-    "palette.png": (_save_palette, COLOURS[INDICES]),
-    "palette.gif": (_save_palette, COLOURS[INDICES]),
+    "gray.png": (lambda path: Image.fromarray(GREY).save(path), GREY_AS_RGB),
+    "gray.tif": (lambda path: Image.fromarray(GREY).save(path), GREY_AS_RGB),
+    "palette.png": (_save_palette, COLORS[INDICES]),
+    "palette.gif": (_save_palette, COLORS[INDICES]),
     "one_bit.png": (_save_one_bit, np.repeat((INDICES > 1)[:, :, None] * np.uint8(255), 3, axis=2)),
     "cmyk.tif": (_save_cmyk, RGB),
     "rgb16.png": (lambda path: cv2.imwrite(path, RGB[:, :, ::-1] * np.uint16(257)), RGB),
-    "grey16.png": (lambda path: cv2.imwrite(path, GREY * np.uint16(257)), GREY_AS_RGB),
+    "gray16.png": (lambda path: cv2.imwrite(path, GREY * np.uint16(257)), GREY_AS_RGB),
 }
 
 
@@ -64,10 +64,10 @@ def test_images_of_every_mode(name):
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("CMYK", 4)])
 def test_jpeg(mode, channels):
     Image.new(mode, (16, 8), (0, 255, 255, 0)[:channels] if channels > 1 else 77).save("a.jpg")
-    colour = {"L": (77, 77, 77), "RGB": (0, 255, 255), "CMYK": (255, 0, 0)}[mode]
+    color = {"L": (77, 77, 77), "RGB": (0, 255, 255), "CMYK": (255, 0, 0)}[mode]
     found = read_image(Path("a.jpg"))
     assert found.shape == (8, 16, 3)
-    assert np.abs(found.astype(int) - colour).max() <= 3
+    assert np.abs(found.astype(int) - color).max() <= 3
 
 
 def _encoded(suffix):
@@ -131,8 +131,8 @@ def test_test_digits_are_every_fifth(digits):
     assert digits["test"].labels.tolist() == source.target[4::5].tolist()
     assert digits["train"].labels[:6].tolist() == source.target[[0, 1, 2, 3, 5, 6]].tolist()
     for index in (0, 100, 358):
-        grey = np.round(source.images[5 * index + 4] * 255 / 16).astype(np.uint8)
-        enlarged = np.array(Image.fromarray(grey).resize((28, 28), Image.BICUBIC))
+        gray = np.round(source.images[5 * index + 4] * 255 / 16).astype(np.uint8)
+        enlarged = np.array(Image.fromarray(gray).resize((28, 28), Image.BICUBIC))
         np.testing.assert_array_equal(digits["test"].images[index][:, :, 1], enlarged)
 
 

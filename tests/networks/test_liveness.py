@@ -97,7 +97,7 @@ def test_first_units_of_resnet50_by_hand():
     """64 maps of 4x4 are 1,024 values, the 256 of an output four times that.
 
     Kept: each convolution's output (the projection's too), what two ReLUs give, and the output.
-    Forward most is there while the last normalisation is computed. Backward it is while the last
+    Forward most is there while the last normalization is computed. Backward it is while the last
     convolution is: its gradients, and that of the sum, which the shortcut waits for.
     """
     first, second = (

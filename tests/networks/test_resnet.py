@@ -72,7 +72,7 @@ def test_warm_start_from_gluoncvs_file(gluoncv_resnet50):
     net = get_network("fcn_resnet50")
     net.initialize()
     transfer = warm_start(net, gluoncv_resnet50[1])
-    assert transfer.reinitialised == CLASSIFIER
+    assert transfer.reinitialized == CLASSIFIER
     assert transfer.left == ["linear1000_weight", "linear1000_bias"]
     taken = net.collect_params()["res4b3_branch2c_weight"].data()
     expected = gluoncv_resnet50[0].layer3[3].conv3.weight.data()

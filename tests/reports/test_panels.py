@@ -75,12 +75,12 @@ def test_pictures_without_a_prediction_are_refused(results):
 
 
 @pytest.mark.parametrize(("layout", "height", "width"), [(ROWS, 2, 3), (COLUMNS, 3, 4.5)])
-def test_figures_show_what_is_wrong_and_the_colours_of_the_classes(results, layout, height, width):
+def test_figures_show_what_is_wrong_and_the_colors_of_the_classes(results, layout, height, width):
     wrong, right = (_draw(results, name, layout) for name in ("0", "1"))
     assert wrong.shape == right.shape
     assert max(wrong.shape) > 12 * DPI > min(wrong.shape[:2])
-    for colour in results.dataset.palette:
-        assert (wrong == colour).all(axis=2).sum() > 1000
+    for color in results.dataset.palette:
+        assert (wrong == color).all(axis=2).sum() > 1000
     black = [(pixels == 0).all(axis=2).sum() for pixels in (wrong, right)]
     expected = WRONG[0] / (40 * 60) * height * width * DPI**2
     assert black[0] - black[1] == pytest.approx(expected, rel=0.05)
@@ -148,9 +148,9 @@ def test_other_files_are_refused(results, output, wording):
 def test_there_must_be_predictions_and_labels(results):
     with pytest.raises(InputError, match=r"^empty: no predictions for Pictures; `rnw eval-seg"):
         read_results(Path("empty"), results.dataset)
-    unlabelled = make_dataset(Pictures([picture(40, 60, 1)]), 3)
+    unlabeled = make_dataset(Pictures([picture(40, 60, 1)]), 3)
     with pytest.raises(InputError, match=r"^Pictures, split test: has no labels"):
-        read_results(Path("kept"), unlabelled, split="test")
+        read_results(Path("kept"), unlabeled, split="test")
 
 
 def test_predictions_of_another_size_are_refused(results):

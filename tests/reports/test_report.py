@@ -86,8 +86,8 @@ def test_scores_are_those_of_the_evaluation(evaluation, shown):
     assert shown.text("dt")[:3] == names
     bars = [bar["style"] for bar in shown.all("span", **{"class": "bar"})]
     assert len(bars) == 3
-    for row, colour in zip(scores["per_class"], ("ffffff", "010203", "c86400")):
-        assert f"width: {row['iou']:.2f}%; background: #{colour}" in bars
+    for row, color in zip(scores["per_class"], ("ffffff", "010203", "c86400")):
+        assert f"width: {row['iou']:.2f}%; background: #{color}" in bars
         for value in (row["iou"], row["accuracy"]):
             assert f"{value:.2f}" in shown.text("td")
     assert "score of ADE20K" not in shown.text("dt")
@@ -116,7 +116,7 @@ def test_mistakes_are_the_largest_counts(evaluation, shown):
     np.fill_diagonal(counts, 0)
     true, predicted = np.unravel_index(counts.argmax(), counts.shape)
     total = evaluation[0].confusion.counts.sum()
-    first = shown.texts.index(("caption", "The most frequent mistakes, in per cent of pixels."))
+    first = shown.texts.index(("caption", "The most frequent mistakes, in percent of pixels."))
     row = [text for _, text in shown.texts[first + 5 : first + 9]]
     assert row == [
         NAMES[true],
@@ -285,7 +285,7 @@ def test_runs_that_have_done_little():
         ("a_cls3.best.json", "[]", r"^run/a_cls3\.best\.json: expected a JSON object"),
         ("metrics.jsonl", "", r"^run/metrics\.jsonl: holds no metrics yet"),
         ("report.html", "mine", r"^run/report\.html: exists already; .*--overwrite"),
-        ("labels/x.png", "", r"^run: no evaluation\.json in it tells the data set; give --dataset"),
+        ("labels/x.png", "", r"^run: no evaluation\.json in it tells the dataset; give --dataset"),
     ],
 )
 def test_refuses(file, content, wording):

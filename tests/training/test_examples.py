@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnw.data.labelled import Pair, write_label, write_pairs
+from rnw.data.labeled import Pair, write_label, write_pairs
 from rnw.data.lists import write_list
 from rnw.errors import InputError
 from rnw.training.examples import read_training_examples

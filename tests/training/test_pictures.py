@@ -23,7 +23,7 @@ SHORT = ("dataset=pictures", "classes=40", "epochs=2", "width=0.03125", "batch=8
 
 @pytest.fixture
 def pictures(tmp_path, monkeypatch):
-    """A data set `pictures` of what is in the returned dictionary when it is read."""
+    """A dataset `pictures` of what is in the returned dictionary when it is read."""
     contents = good_pictures(25)
 
     def read(root, split):

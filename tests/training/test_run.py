@@ -209,7 +209,7 @@ def test_warm_start(tmp_path, whole):
 
     still = (*SHORT, "base_lr=0", "lr_floor=0", "epochs=1")
     last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=told)
-    assert (transfers[0].reinitialised, transfers[0].left) == ([], [])
+    assert (transfers[0].reinitialized, transfers[0].left) == ([], [])
     expected, found = read_parameters(source), read_parameters(last)
     for name in expected:
         if not name.endswith(("_moving_mean", "_moving_var")):
@@ -247,7 +247,7 @@ def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, whole, monkey
         (("optimizer=adam",), "unknown optimizer"),
         (("kvstore=redis",), "unknown kvstore"),
         (("network=model_z",), "unknown network"),
-        (("dataset=mnist",), "unknown data set"),
+        (("dataset=mnist",), "unknown dataset"),
         (("dataset=ilsvrc-cls",), "train.lst: no such list"),
     ],
 )

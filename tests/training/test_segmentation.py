@@ -41,7 +41,7 @@ PICTURES = 40
 
 @pytest.fixture(autouse=True, scope="module")
 def _few():
-    """A data set of few drawn shapes."""
+    """A dataset of few drawn shapes."""
     with pytest.MonkeyPatch.context() as patch:
         row = replace(SEGMENTATION["shapes"], name="few", read=lambda *_: Shapes(PICTURES, seed=0))
         patch.setitem(SEGMENTATION, "few", row)
@@ -180,7 +180,7 @@ def test_warm_start_from_a_classification_network(tmp_path):
     _train(tmp_path / "run", weights=source, on_warm_start=lambda *event: told.append(event))
     ((path, transfer),) = told
     assert path == source
-    assert transfer.reinitialised == [
+    assert transfer.reinitialized == [
         "conv6a_weight",
         "conv6a_bias",
         "linear5_weight",
@@ -213,7 +213,7 @@ def test_a_second_phase_goes_on_from_the_first(tmp_path, monkeypatch):
     assert path == tmp_path / f"{LABEL}_x1-2_ep-0001.params"
     ((source, transfer),) = told
     assert source == tmp_path / f"{LABEL}_ep-0002.params"
-    assert (transfer.reinitialised, transfer.left) == ([], [])
+    assert (transfer.reinitialized, transfer.left) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_only_graphs_take_their_options(a1, option):
 def test_a_classifier_becomes_one_for_maps(a1):
     done = convert(a1, "fcn.params", "module", surgery=Surgery(fcn="2 conv", classes=5))
     assert done.notes == [
-        "initialised with seed 0: conv6a_weight, conv6a_bias, linear5_weight, linear5_bias"
+        "initialized with seed 0: conv6a_weight, conv6a_bias, linear5_weight, linear5_bias"
     ]
     net = get_network("fcn_a1", 5, width=NARROW)
     rnw.load_params(net, "fcn.params")
@@ -225,7 +225,7 @@ def test_unknown_names_have_one_cause():
 
 
 @pytest.mark.parametrize("width", [NARROW, 1 / 16])
-def test_a_backbone_of_a_segmentation_network_is_recognised(width):
+def test_a_backbone_of_a_segmentation_network_is_recognized(width):
     convert(_write("x_rna-a2_cls7", "model_a2", width=width), "x.pth", "wrn38")
     state = {f"module.{key}": a for key, a in read_torch("x.pth").items() if "bn_out" not in key}
     state = {key: array for key, array in state.items() if "classifier" not in key}

@@ -221,7 +221,7 @@ def test_probable_cause(case):
         ("fcn_a2", "2 conv", "x_rna-a2_cls5_s16_ep-0001.params"),
     ],
 )
-def test_the_network_is_recognised(name, classifier, label, width):
+def test_the_network_is_recognized(name, classifier, label, width):
     shapes = _shapes(name, classifier=classifier, width=width)
     arrays = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
     config = meaning_of(f"folder/{label}", arrays).config

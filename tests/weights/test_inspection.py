@@ -102,7 +102,7 @@ def _write(path, *arguments, to="module", **options):
     write_parameters(path, parameters, to)
 
 
-def test_a_renamed_file_is_recognised():
+def test_a_renamed_file_is_recognized():
     _write("renamed.params", "a1", 5, width=1 / 32, to="gluon")
     found = inspect("renamed.params")
     assert [config.name for config in found.fits] == FAMILY

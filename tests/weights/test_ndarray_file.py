@@ -315,7 +315,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_foreign_files_are_recognised(name):
+def test_foreign_files_are_recognized(name):
     content, wording = FOREIGN[name]
     Path(name).write_bytes(content)
     with pytest.raises(InputError, match=f"^{name}: .*{wording}"):

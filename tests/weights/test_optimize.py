@@ -36,7 +36,7 @@ def _seeded():
 
 
 def trained(net, contexts=None):
-    """The network with random parameters whose every normalisation changes what it reads."""
+    """The network with random parameters whose every normalization changes what it reads."""
     rng = np.random.RandomState(0)
     net.initialize(ctx=contexts)
     for name, parameter in net.collect_params().items():

@@ -1,4 +1,4 @@
-"""Changed classifiers, half precision and folded normalisations: what is computed stays right."""
+"""Changed classifiers, half precision and folded normalizations: what is computed stays right."""
 
 import mxnet as mx
 import numpy as np
@@ -103,16 +103,16 @@ SURGERY = {
 
 @pytest.mark.parametrize("case", SURGERY)
 def test_classifiers_are_replaced(case):
-    wishes, name, options, initialised, classes, classifier = SURGERY[case]
+    wishes, name, options, initialized, classes, classifier = SURGERY[case]
     config = configure(name, 7, width=NARROW, **options)
     parameters = _parameters(config)
     changed, notes = Surgery(**wishes).replace_classifier(config, parameters)
     found = structure_of("x", changed)
     assert (found.classes, found.classifier, found.width) == (classes, classifier, NARROW)
     assert all(changed[name] is array for name, array in features_only(parameters).items())
-    new = {f"{layer}_{what}" for layer in initialised for what in ("weight", "bias")}
+    new = {f"{layer}_{what}" for layer in initialized for what in ("weight", "bias")}
     assert notes == [
-        "initialised with seed 0: " + ", ".join(n for n in changed if n in new)
+        "initialized with seed 0: " + ", ".join(n for n in changed if n in new)
     ] * bool(new) + ["linear7_weight: in the middle of a 3x3 window, the rest of it zero"] * (
         case == "one convolution"
     )
@@ -155,7 +155,7 @@ def test_features_only(linear):
     assert notes == ["left out: linear7_weight, linear7_bias"]
 
 
-def test_half_precision_leaves_normalisations(linear):
+def test_half_precision_leaves_normalizations(linear):
     _, parameters = linear
     halved = halve(parameters)
     for name, array in parameters.items():
@@ -195,14 +195,14 @@ def test_the_stem_is_folded_where_nothing_else_reads_it(name, stem):
     assert ("conv1a" in foldable(configure(name))) == stem
 
 
-def test_all_but_the_first_normalisation_of_a_unit_are_folded():
+def test_all_but_the_first_normalization_of_a_unit_are_folded():
     found = foldable(configure("224-0-1-1-1-1-1-1"))
     assert found["res2a_branch2a"] == "bn2a_branch2b1"
     assert found["res6a_branch2b1"] == "bn6a_branch2b2"
     assert len(found) == 8
 
 
-def test_the_convolution_gives_what_the_normalisation_gave():
+def test_the_convolution_gives_what_the_normalization_gave():
     config = configure("model_a1", width=0.0625)
     parameters = random_parameters(config)
     folded = fold_batch_norms(config, parameters)

@@ -51,7 +51,7 @@ def _ones(net, contexts=None):
 
 
 def _without_data(net):
-    """Names of the parameters that are not initialised."""
+    """Names of the parameters that are not initialized."""
     missing = []
     for name, parameter in net.collect_params().items():
         try:
@@ -61,10 +61,10 @@ def _without_data(net):
     return missing
 
 
-@pytest.mark.parametrize("initialised", [False, True])
+@pytest.mark.parametrize("initialized", [False, True])
 @pytest.mark.parametrize("contexts", [None, CONTEXTS])
-def test_a_loaded_network_has_the_files_values(initialised, contexts, tiny):
-    net = _ones(_tiny(), contexts) if initialised else _tiny()
+def test_a_loaded_network_has_the_files_values(initialized, contexts, tiny):
+    net = _ones(_tiny(), contexts) if initialized else _tiny()
     load_params(net, TINY_FILE, contexts)
     for context in contexts or [mx.cpu()]:
         _assert_equal(_values(net, context), _values(tiny))
@@ -117,7 +117,7 @@ def test_missing_parameters_keep_their_values(tiny):
     _assert_equal(_values(net), expected)
 
 
-def test_missing_parameters_stay_uninitialised(tiny):
+def test_missing_parameters_stay_uninitialized(tiny):
     net = _tiny(7)
     load_params(net, TINY_FILE, allow_missing=True, ignore_extra=True)
     assert _without_data(net) == ["linear7_weight", "linear7_bias"]
@@ -274,12 +274,12 @@ def _family(fill, name, classes=None, source=("model_a", 5), **options):
 def test_a_warm_start_takes_all_of_the_same_family(name, fill):
     net, source = _family(fill, name, 5)
     transfer = warm_start(net, "family.params")
-    assert (set(transfer.taken), transfer.reinitialised, transfer.left) == (set(source), [], [])
+    assert (set(transfer.taken), transfer.reinitialized, transfer.left) == (set(source), [], [])
     _assert_equal(_values(net), source)
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "reinitialised", "left"),
+    ("name", "classes", "reinitialized", "left"),
     [
         ("model_a1", 7, ["linear7_weight", "linear7_bias"], ["linear5_weight", "linear5_bias"]),
         (
@@ -290,13 +290,13 @@ def test_a_warm_start_takes_all_of_the_same_family(name, fill):
         ),
     ],
 )
-def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialised, left, fill):
+def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialized, left, fill):
     net, source = _family(fill, name, classes)
     transfer = warm_start(net, "family.params")
-    assert (transfer.reinitialised, transfer.left) == (reinitialised, left)
-    assert str(transfer).startswith(f"{len(transfer.taken)} entries taken; re-initialised: ")
+    assert (transfer.reinitialized, transfer.left) == (reinitialized, left)
+    assert str(transfer).startswith(f"{len(transfer.taken)} entries taken; re-initialized: ")
     for parameter, value in _values(net).items():
-        expected = 1 if parameter in reinitialised else source[parameter]
+        expected = 1 if parameter in reinitialized else source[parameter]
         np.testing.assert_array_equal(value, np.broadcast_to(expected, value.shape))
 
 
@@ -325,7 +325,7 @@ def test_a_classification_file_starts_a_segmentation_network(
     transfer = warm_start(net, "family.params")
     new = {"1 conv": [], "2 conv": ["conv6a_weight", "conv6a_bias"]}[classifier]
     new = [*new, "linear19_weight", "linear19_bias"]
-    assert transfer.reinitialised == new
+    assert transfer.reinitialized == new
     assert transfer.left == ["linear1000_weight", "linear1000_bias"]
     assert set(transfer.taken) == set(values) - set(transfer.left)
     found = _values(net)
@@ -349,7 +349,7 @@ def test_a_warm_start_takes_layers_of_a_segmentation_classifier_whole(
     save_params(source, "fcn.params")
     net = _ones(get_network("fcn_a1", classes, width=NARROW, classifier=after, stride=16))
     transfer = warm_start(net, "fcn.params")
-    assert transfer.reinitialised == [f"{n}_{kind}" for n in new for kind in ("weight", "bias")]
+    assert transfer.reinitialized == [f"{n}_{kind}" for n in new for kind in ("weight", "bias")]
 
 
 def test_a_warm_start_from_another_family_changes_nothing(fill):

@@ -1,4 +1,4 @@
-"""From the official archives of a data set, or their folders, to what the trainer reads.
+"""From the official archives of a dataset, or their folders, to what the trainer reads.
 
 That is a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
 stop at any moment and go on: a folder or a list stands there only when it is complete.
@@ -128,7 +128,7 @@ class Preparation:
                 check_counts(folder, split, pictures[split], self.publication, known)
         classes = self._classes(pictures, label_order(pictures, known, self.subset))
         listed = {
-            split: self._labelled(split, self.output / name, pictures[split], classes)
+            split: self._labeled(split, self.output / name, pictures[split], classes)
             for split, name in folders.items()
         }
         for split in folders:  # what is there of an earlier preparation is no longer true
@@ -141,7 +141,7 @@ class Preparation:
             write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
 
     def _keep(self, annotations: Path) -> None:
-        """Copy the annotations that are still needed to the data set's folder."""
+        """Copy the annotations that are still needed to the dataset's folder."""
         files = self.publication.annotations
         folder = (self.output / files.extracted / files.probe).parent
         for name in files.kept:
@@ -171,7 +171,7 @@ class Preparation:
             )
         return earlier
 
-    def _labelled(
+    def _labeled(
         self, split: str, folder: Path, pictures: Sequence[Picture], classes: Sequence[str]
     ) -> List[Tuple[int, str]]:
         """(label, path) of the pictures, in order, without those of classes outside a subset."""

@@ -1,4 +1,4 @@
-"""What the lists of a data set name: pictures found in folders, checked against what is published.
+"""What the lists of a dataset name: pictures found in folders, checked against what is published.
 
 Labels follow the order of the classes: WordNet ids or category names, sorted. Training pictures are
 listed by label and name, validation pictures by name, as in the original's `val.lst`.
@@ -33,11 +33,11 @@ def find_pictures(
     Raises InputError for a picture whose class is not known, for files that are none, and where
     there is no picture.
     """
-    labelled = known.val if known else {}
+    labeled = known.val if known else {}
     pictures = []
     for inside, name in _walk(folder):
         stem = name.rpartition(".")[0]
-        of_folder = publication.class_of(inside.rstrip("/")) if inside else labelled.get(stem)
+        of_folder = publication.class_of(inside.rstrip("/")) if inside else labeled.get(stem)
         if inside and not re.fullmatch(publication.class_names, of_folder, re.DOTALL):
             raise InputError(
                 f"{folder}/{inside}: {of_folder!r} names no class, expected "
@@ -49,9 +49,9 @@ def find_pictures(
                 f"{folder}/{inside}{name}: no class is known for it; expected a class folder of "
                 f"{publication.annotations.archive}, or a picture named there"
             )
-        if labelled.get(stem, of_folder) != of_folder:
+        if labeled.get(stem, of_folder) != of_folder:
             raise InputError(
-                f"{folder}/{inside}{name}: is in a wrong folder, its class is {labelled[stem]}"
+                f"{folder}/{inside}{name}: is in a wrong folder, its class is {labeled[stem]}"
             )
         pictures.append(Picture(of_folder, inside, name))
     if not pictures:

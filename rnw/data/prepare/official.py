@@ -1,4 +1,4 @@
-"""Official files: where they are found, and how they come into the folder of a data set."""
+"""Official files: where they are found, and how they come into the folder of a dataset."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +64,7 @@ def take_steps(preparation: Planned, on_step: Callable[[Step], ContextManager[On
 
 @dataclass(frozen=True)
 class OfficialFiles:
-    """The archives or folders in `folders`, for the data set in `output`; `md5` checks archives.
+    """The archives or folders in `folders`, for the dataset in `output`; `md5` checks archives.
 
     Raises InputError for a folder that is missing.
     """

@@ -1,4 +1,4 @@
-"""From the official archives of a segmentation data set, or their folders, to lists.
+"""From the official archives of a segmentation dataset, or their folders, to lists.
 
 A list `<split>.lst` names pictures and label maps; label maps that are not published as pictures
 are drawn. It can stop at any moment and go on: a list stands there only when all it names does.
@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
 import numpy as np
 
 from rnw.data.archives import OnProgress
-from rnw.data.labelled import (
+from rnw.data.labeled import (
     IGNORED,
     Pair,
     check_size,
@@ -28,7 +28,7 @@ from rnw.data.prepare.listing import ADVICE
 from rnw.data.prepare.official import OfficialFiles, Step, names_of
 from rnw.data.sets import ade20k, cityscapes, pascal_context, voc
 from rnw.data.sets.catalog import SegmentationDataset
-from rnw.data.sets.publication import LabelledSplit, Rendering
+from rnw.data.sets.publication import LabeledSplit, Rendering
 from rnw.errors import InputError
 from rnw.files import open_regular, remove_parts
 
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-PUBLICATIONS: Dict[str, Mapping[str, LabelledSplit]] = {
+PUBLICATIONS: Dict[str, Mapping[str, LabeledSplit]] = {
     "voc": voc.PUBLISHED,
     "cityscapes": cityscapes.PUBLISHED,
     "ade20k": ade20k.PUBLISHED,
@@ -46,7 +46,7 @@ PUBLICATIONS: Dict[str, Mapping[str, LabelledSplit]] = {
 
 @dataclass(frozen=True)
 class SegmentationPreparation:
-    """What is asked for: `splits` of a data set, found in the folders `sources`, in `output`.
+    """What is asked for: `splits` of a dataset, found in the folders `sources`, in `output`.
 
     No splits: those of training and validation, and the others whose files are all there.
     `subset` takes the pictures that are there with their labels, without checks of counts and
@@ -54,7 +54,7 @@ class SegmentationPreparation:
     """
 
     dataset: SegmentationDataset
-    publication: Mapping[str, LabelledSplit]
+    publication: Mapping[str, LabeledSplit]
     sources: Sequence[Path]
     output: Path
     splits: Sequence[str] = ()

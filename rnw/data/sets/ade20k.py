@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import LabelledImages, Pair, read_labelled
-from rnw.data.sets.publication import Form, LabelledSplit
+from rnw.data.labeled import LabeledImages, Pair, read_labeled
+from rnw.data.sets.publication import Form, LabeledSplit
 
 _NAMES = """
 wall; building, edifice; sky; floor, flooring; tree; ceiling; road, route; bed; windowpane,
@@ -44,7 +44,7 @@ trash barrel, trash bin; fan; pier, wharf, wharfage, dock; crt screen; plate; mo
 device; bulletin board, notice board; shower; radiator; glass, drinking glass; clock; flag
 """
 # The challenge's (color150.mat)
-_COLOURS = """
+_COLORS = """
 787878 b47878 06e6e6 503232 04c803 787850 8c8c8c cc05ff e6e6e6 04fa07 e005ff ebff07 96053d
 787846 08ff33 ff0652 8fff8c ccff04 ff3307 cc4603 0066c8 3de6fa ff0633 0b66ff ff0747 ff09e0
 0907e6 dcdcdc ff095c 7009ff 08ffd6 07ffe0 ffb806 0aff47 ff290a 07ffff e0ff08 6608ff ff3d06
@@ -59,16 +59,16 @@ ff5c00 ff00ff ff00f5 ff0066 ffad00 ff0014 ffb8b8 001fff 00ff3d 0047ff ff00cc 00f
 005cff b8ff00 0085ff ffd600 19c2c2 66ff00 5c00ff
 """
 CLASSES = tuple(" ".join(_NAMES.split()).split("; "))
-PALETTE = tuple(tuple(bytes.fromhex(colour)) for colour in _COLOURS.split())
+PALETTE = tuple(tuple(bytes.fromhex(color)) for color in _COLORS.split())
 LABEL_IDS = tuple(range(1, len(CLASSES) + 1))  # 0 is anything else
 MEANING = LabelMeaning("ADE20K", LABEL_IDS, PALETTE)
 TOOL = "tools/prepare_ade20k.py"
 _FOLDER, _TEST = "ADEChallengeData2016", "release_test"
 
 
-def read_ade20k(root: Path, split: str) -> LabelledImages:
+def read_ade20k(root: Path, split: str) -> LabeledImages:
     """ADE20K under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, MEANING)
+    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:
@@ -94,7 +94,7 @@ def _part(archive: str, md5: Optional[str], folder: str) -> Tuple[Form, ...]:
 _TRAINVAL = _part("ADEChallengeData2016.zip", "7328b3957e407ddae1d3cbf487f149ef", _FOLDER)
 
 PUBLISHED = {
-    "train": LabelledSplit((_TRAINVAL,), partial(_pairs, "training")),
-    "val": LabelledSplit((_TRAINVAL,), partial(_pairs, "validation")),
-    "test": LabelledSplit((_part("release_test.zip", None, _TEST),), _test_pairs),
+    "train": LabeledSplit((_TRAINVAL,), partial(_pairs, "training")),
+    "val": LabeledSplit((_TRAINVAL,), partial(_pairs, "validation")),
+    "test": LabeledSplit((_part("release_test.zip", None, _TEST),), _test_pairs),
 }

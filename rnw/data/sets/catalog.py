@@ -1,4 +1,4 @@
-"""TABLE of data sets: where they lie, how they are read, and what their classes are."""
+"""TABLE of datasets: where they lie, how they are read, and what their classes are."""
 
 import logging
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 
 from rnw.data import readers
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import read_label
+from rnw.data.labeled import read_label
 from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.readers import Examples
 from rnw.data.sets import ade20k, cityscapes, pascal_context, shapes, voc
@@ -34,7 +34,7 @@ def _imagenet_names() -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A classification data set, named as in model labels.
+    """A classification dataset, named as in model labels.
 
     `recipe` trains on it by default, `test_split` is what it is judged on, in crops `test_scale`
     times the training crop. `published` is the number of training images as published, `class_ids`
@@ -117,9 +117,9 @@ DATASETS: Dict[str, Dataset] = {
 
 @dataclass(frozen=True)
 class SegmentationDataset:
-    """A segmentation data set, named as in model labels.
+    """A segmentation dataset, named as in model labels.
 
-    read: root and split to the pictures, with the interface of `labelled.LabelledImages`.
+    read: root and split to the pictures, with the interface of `labeled.LabeledImages`.
     counts: pictures by split, where they are published. palette: (R, G, B) of each class in
     predictions. label_ids: of the classes in the published label maps and in submissions, None
     where these are the classes themselves. meaning: what published label maps are checked for.
@@ -228,17 +228,17 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 
 def find_segmentation_dataset(name: str) -> SegmentationDataset:
-    """The segmentation data set called `name`; raises InputError for an unknown one."""
-    return look_up(SEGMENTATION, name, "data set")
+    """The segmentation dataset called `name`; raises InputError for an unknown one."""
+    return look_up(SEGMENTATION, name, "dataset")
 
 
 def find_dataset(name: str) -> Dataset:
-    """The data set called `name`; raises InputError for an unknown one."""
-    return look_up(DATASETS, name, "data set")
+    """The dataset called `name`; raises InputError for an unknown one."""
+    return look_up(DATASETS, name, "dataset")
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Examples:
-    """The examples of a split, from `root` or where the data set is expected.
+    """The examples of a split, from `root` or where the dataset is expected.
 
     Raises InputError that says what is missing.
     """
@@ -279,7 +279,7 @@ def check_labels(
 def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
     """Raise InputError for more `classes` than data under `root` has: none could be tested there.
 
-    Data prepared for a subset is also for a network of all classes of the data set.
+    Data prepared for a subset is also for a network of all classes of the dataset.
     """
     prepared = len(prepared_classes(dataset, root))
     if classes <= (prepared or dataset.classes) or classes == dataset.classes:
@@ -329,6 +329,6 @@ def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[
 def published_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> Optional[int]:
-    """The published number of pictures of a split, None where the data set is there to be read."""
+    """The published number of pictures of a split, None where the dataset is there to be read."""
     root = root or dataset.root
     return None if root is None or root.exists() else dataset.counts.get(split)

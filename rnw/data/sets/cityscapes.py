@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import List, Tuple
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import LabelledImages, Pair, read_labelled
-from rnw.data.sets.publication import Form, LabelledSplit
+from rnw.data.labeled import LabeledImages, Pair, read_labeled
+from rnw.data.sets.publication import Form, LabeledSplit
 
-# name, id in label maps and submissions, colour: rows of cityscapesScripts' helpers/labels.py that
+# name, id in label maps and submissions, color: rows of cityscapesScripts' helpers/labels.py that
 # are trained on
 _ROWS = (
     ("road", 7, (128, 64, 128)),
@@ -36,9 +36,9 @@ MEANING = LabelMeaning("Cityscapes", LABEL_IDS, PALETTE)
 TOOL = "tools/prepare_cityscapes.py"
 
 
-def read_cityscapes(root: Path, split: str) -> LabelledImages:
+def read_cityscapes(root: Path, split: str) -> LabeledImages:
     """Cityscapes under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, MEANING)
+    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _names(root: Path, split: str) -> List[str]:
@@ -67,9 +67,9 @@ def _part(archive: str, folder: str) -> Tuple[Form, ...]:
     return (Form(archive, None, folder, (folder,), inside=f"{folder}/"),)
 
 
-def _split(split: str, pictures: str, archive: str, labels: str) -> LabelledSplit:
+def _split(split: str, pictures: str, archive: str, labels: str) -> LabeledSplit:
     parts = (_part(pictures, f"leftImg8bit/{split}"), _part(archive, f"{labels}/{split}"))
-    return LabelledSplit(parts, partial(_pairs, split, labels))
+    return LabeledSplit(parts, partial(_pairs, split, labels))
 
 
 _PICTURES, _FINE = "leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"
@@ -77,6 +77,6 @@ _PICTURES, _FINE = "leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"
 PUBLISHED = {
     "train": _split("train", _PICTURES, _FINE, "gtFine"),
     "val": _split("val", _PICTURES, _FINE, "gtFine"),
-    "test": LabelledSplit((_part(_PICTURES, "leftImg8bit/test"),), _test_pairs),
+    "test": LabeledSplit((_part(_PICTURES, "leftImg8bit/test"),), _test_pairs),
     "train_extra": _split("train_extra", "leftImg8bit_trainextra.zip", "gtCoarse.zip", "gtCoarse"),
 }

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from rnw.data.labelled import IGNORED, Pair
+from rnw.data.labeled import IGNORED, Pair
 from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError, naming
 from rnw.files import parse_json, read_regular
@@ -22,7 +22,7 @@ NAMES = {  # of VOC, where COCO has another
     "couch": "sofa",
     "tv": "tvmonitor",
 }
-FOLDER, LABELS = "COCO", "COCO_labels"  # in the data set's folder
+FOLDER, LABELS = "COCO", "COCO_labels"  # in the dataset's folder
 YEARS = (2014, 2017)
 LARGEST_SIDE = 10_000  # pixels; COCO's own are 640 at most
 FAR = 100_000  # pixels: no point of a picture's outline is as far away

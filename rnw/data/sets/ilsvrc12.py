@@ -59,7 +59,7 @@ class _Synset(NamedTuple):
 
 
 def _read_synsets(source: Path) -> List[_Synset]:
-    """The low-level synsets of meta.mat: those that pictures are labelled with."""
+    """The low-level synsets of meta.mat: those that pictures are labeled with."""
     content = read_member(source, META)
     try:
         return [

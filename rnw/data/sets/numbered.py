@@ -1,4 +1,4 @@
-"""Data sets that are in no table, as some weights files are named after: numbered classes.
+"""Datasets that are in no table, as some weights files are named after: numbered classes.
 
 They are read from lists in the form that `rnw prepare` writes.
 """
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, Union
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import IGNORED, read_labelled
+from rnw.data.labeled import IGNORED, read_labeled
 from rnw.data.readers import read_listed
 from rnw.data.sets import voc
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION, Dataset, SegmentationDataset
 from rnw.errors import InputError
 
-TEST_SIZE = 500  # pixels of the longer side, as for most data sets of the paper
+TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper
 LARGEST = (2100, 2100)  # the original's bound for ADE20K
 
 
 def dataset_or_numbered(name: str, classes: int) -> Dataset:
-    """The data set called `name`; for one that is not known so many numbered classes."""
+    """The dataset called `name`; for one that is not known so many numbered classes."""
     if name in DATASETS:
         return DATASETS[name]
     return Dataset(
@@ -37,7 +37,7 @@ def dataset_or_numbered(name: str, classes: int) -> Dataset:
 
 
 def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDataset:
-    """As `dataset_or_numbered`, in the colours of VOC.
+    """As `dataset_or_numbered`, in the colors of VOC.
 
     Raises InputError for more classes than label maps can hold.
     """
@@ -52,7 +52,7 @@ def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDat
         Path("data", name),
         tuple(_numbered(classes)),
         voc.palette(classes),
-        _reader(partial(read_labelled, tool="", meaning=meaning)),
+        _reader(partial(read_labeled, tool="", meaning=meaning)),
         {"val": 0},
         LARGEST,
         recipe="",
@@ -63,14 +63,14 @@ def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDat
 
 
 def numbering_note(dataset: Union[Dataset, SegmentationDataset]) -> str:
-    """What is to be said of a data set that is not known; nothing of one that is."""
+    """What is to be said of a dataset that is not known; nothing of one that is."""
     if dataset.known:
         return ""
     return f"{dataset.title} is not known: its classes are numbered; --dataset says whose they are"
 
 
 def _title(name: str) -> str:
-    return f"data set {name!r}" if name else "the data set"
+    return f"dataset {name!r}" if name else "the dataset"
 
 
 def _numbered(classes: int) -> Sequence[str]:
@@ -82,7 +82,7 @@ def _reader(read: Callable[..., Any]) -> Callable[[Path, str], Any]:
         listing = root / f"{split}.lst"
         if not listing.is_file():
             raise InputError(
-                f"{listing}: no such list, and the weights are for no data set that is known: give "
+                f"{listing}: no such list, and the weights are for no dataset that is known: give "
                 "--dataset, or a list of its pictures in --data-root"
             )
         return read(root, split)

@@ -1,8 +1,8 @@
-"""PASCAL Context: VOC 2010's pictures, every pixel of them labelled (section 6.2).
+"""PASCAL Context: VOC 2010's pictures, every pixel of them labeled (section 6.2).
 
 The 59 most frequent classes, in the order of the authors' 59_labels.txt, and background, which is
 everything else. The splits are those of VOC 2010's detection task (ImageSets/Main), 4,998 and 5,105
-pictures, all of which are labelled.
+pictures, all of which are labeled.
 """
 
 from functools import partial
@@ -12,9 +12,9 @@ from typing import Dict, List
 import numpy as np
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import LabelledImages, Pair, read_labelled
+from rnw.data.labeled import LabeledImages, Pair, read_labeled
 from rnw.data.matlab import read_matlab
-from rnw.data.sets.publication import Form, LabelledSplit, Rendering
+from rnw.data.sets.publication import Form, LabeledSplit, Rendering
 from rnw.data.sets.voc import read_names
 
 # name and number in LabelMap, which has 459 (labels.txt)
@@ -35,9 +35,9 @@ MEANING = LabelMeaning("PASCAL Context", tuple(range(len(CLASSES))))  # colors a
 TOOL = "tools/prepare_pascal_context.py"
 
 
-def read_pascal_context(root: Path, split: str) -> LabelledImages:
+def read_pascal_context(root: Path, split: str) -> LabeledImages:
     """PASCAL Context under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, MEANING)
+    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:
@@ -59,7 +59,7 @@ def _draw(path: Path) -> np.ndarray:
     return table[numbers]
 
 
-# in the data set's folder
+# in the dataset's folder
 VOC2010, MATLAB, RENDERED = "VOC2010", "context_trainval", "59_context_labels"
 LABELS = Rendering("context_labels", MATLAB, _files, _draw)
 _PICTURES = (
@@ -77,6 +77,6 @@ _LABELS = (
 )
 
 PUBLISHED = {
-    split: LabelledSplit((_PICTURES, _LABELS), partial(_pairs, split), (LABELS,))
+    split: LabeledSplit((_PICTURES, _LABELS), partial(_pairs, split), (LABELS,))
     for split in ("train", "val")
 }

@@ -1,4 +1,4 @@
-"""How the authors of a data set publish it: archives, checksums, counts and annotations."""
+"""How the authors of a dataset publish it: archives, checksums, counts and annotations."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.data.labelled import Pair
+from rnw.data.labeled import Pair
 
 SPLITS = ("train", "val")
 
@@ -60,7 +60,7 @@ class AnnotationFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Publication:
-    """A data set as published.
+    """A dataset as published.
 
     `class_of` gives the class of a folder of pictures, whose name is `class_kind`, as the regular
     expression `class_names` has it.
@@ -78,7 +78,7 @@ class Publication:
 class Rendering(NamedTuple):
     """Label maps that are published in another form than pictures, here made of `source`.
 
-    `items` finds in the data set's folder what a map is drawn of, by its path in `folder` without
+    `items` finds in the dataset's folder what a map is drawn of, by its path in `folder` without
     suffix; `draw` gives its labels (H, W) uint8.
     """
 
@@ -88,11 +88,11 @@ class Rendering(NamedTuple):
     draw: Callable[[Any], np.ndarray]
 
 
-class LabelledSplit(NamedTuple):
-    """A split of a segmentation data set as published.
+class LabeledSplit(NamedTuple):
+    """A split of a segmentation dataset as published.
 
     parts: what it is found in, each in one of several forms; renderings: label maps to be drawn;
-    pairs: its pictures and label maps, in the order of the list, from the data set's folder.
+    pairs: its pictures and label maps, in the order of the list, from the dataset's folder.
     """
 
     parts: Tuple[Tuple[Form, ...], ...]

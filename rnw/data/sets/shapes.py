@@ -19,14 +19,14 @@ TRAINING, HELD_OUT = 1000, 100
 SPLITS = {"train": (TRAINING, 0), "val": (HELD_OUT, 1)}  # pictures, and the seed of their drawing
 CROP_SIZE = 64  # of a picture of one shape
 CROPS_TRAINING, CROPS_HELD_OUT = 10_000, 400
-TURNS = 4  # of each drawing to train on, by a quarter and with other colours
+TURNS = 4  # of each drawing to train on, by a quarter and with other colors
 
 
 class Shapes:
     """`count` pictures of up to three shapes, a function of `seed` and the index alone.
 
     They are drawn when they are asked for first, and kept. The interface is that of
-    `rnw.data.labelled.LabelledImages`.
+    `rnw.data.labeled.LabeledImages`.
     """
 
     has_labels = True
@@ -112,26 +112,26 @@ def _ground(random: np.random.RandomState, size: int) -> np.ndarray:
 
 
 def _texture(random: np.random.RandomState, size: int) -> np.ndarray:
-    """That of a shape, in saturated colours, which the ground has not."""
+    """That of a shape, in saturated colors, which the ground has not."""
     levels = np.stack([random.uniform(low, low + 75, 2) for low in (0, 90, 180)], axis=1)
     return _grating(levels[:, random.permutation(3)], random, size)
 
 
-def _grating(colours: np.ndarray, random: np.random.RandomState, size: int) -> np.ndarray:
-    """Two colours (2, 3) in a grating of random direction and pitch, with noise."""
+def _grating(colors: np.ndarray, random: np.random.RandomState, size: int) -> np.ndarray:
+    """Two colors (2, 3) in a grating of random direction and pitch, with noise."""
     y, x = np.mgrid[:size, :size]
     angle, pitch = random.uniform(0, np.pi), random.uniform(4, 16)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / pitch) > 0
     noise = random.normal(0, 12, (size, size, 3))
-    return np.clip(colours[wave.astype(int)] + noise, 0, 255).astype(np.uint8)
+    return np.clip(colors[wave.astype(int)] + noise, 0, 255).astype(np.uint8)
 
 
 def _inside(kind: int, size: int, random: np.random.RandomState) -> np.ndarray:
     """Where a shape of class `kind`, of random place, size and angle, lies."""
     radius = random.uniform(0.14, 0.3) * SIZE  # in pictures of any size
-    centre = random.uniform(radius, size - radius, 2)
+    center = random.uniform(radius, size - radius, 2)
     angle = random.uniform(0, 2 * np.pi)
-    y, x = (np.mgrid[:size, :size] - centre[:, None, None]) / radius
+    y, x = (np.mgrid[:size, :size] - center[:, None, None]) / radius
     u, v = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
     distance = np.hypot(u, v)
     return {

@@ -17,7 +17,7 @@ def match_labels(
 ) -> np.ndarray:
     """Labels (N,) of prepared data as a network of `classes` classes, `whose`, has them.
 
-    A network of all classes of the data set gets those of a subset by the names in `classes.txt`
+    A network of all classes of the dataset gets those of a subset by the names in `classes.txt`
     (WordNet ids or names of categories); another one was trained on the subset and has its labels.
 
     Raises InputError for names of no class, and for labels beyond the classes.

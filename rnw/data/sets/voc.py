@@ -11,10 +11,10 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import LabelledImages, Pair, read_labelled
+from rnw.data.labeled import LabeledImages, Pair, read_labeled
 from rnw.data.matlab import read_matlab
 from rnw.data.sets import coco
-from rnw.data.sets.publication import Form, LabelledSplit, Rendering
+from rnw.data.sets.publication import Form, LabeledSplit, Rendering
 from rnw.errors import InputError
 from rnw.files import read_regular
 
@@ -27,20 +27,20 @@ TOOL = "tools/prepare_voc.py"
 
 
 def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
-    """The colours (R, G, B) of VOC's development kit: bits 0, 3, 6 of a class are red's highest."""
-    colours = []
+    """The colors (R, G, B) of VOC's development kit: bits 0, 3, 6 of a class are red's highest."""
+    colors = []
     for number in range(classes):
         bits = [[number >> 3 * k + channel & 1 for k in range(3)] for channel in range(3)]
-        colours.append(tuple(sum(bit << 7 - k for k, bit in enumerate(row)) for row in bits))
-    return tuple(colours)
+        colors.append(tuple(sum(bit << 7 - k for k, bit in enumerate(row)) for row in bits))
+    return tuple(colors)
 
 
 MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLASSES)))
 
 
-def read_voc(root: Path, split: str) -> LabelledImages:
+def read_voc(root: Path, split: str) -> LabeledImages:
     """VOC 2012 under `root`; raises InputError when the split is not prepared."""
-    return read_labelled(root, split, TOOL, MEANING)
+    return read_labeled(root, split, TOOL, MEANING)
 
 
 def read_names(path: Path) -> List[str]:
@@ -103,7 +103,7 @@ def _draw_sbd(path: Path) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-VOC2012, VOC2012_TEST, SBD = "VOC2012", "VOC2012_test", "SBD"  # in the data set's folder
+VOC2012, VOC2012_TEST, SBD = "VOC2012", "VOC2012_test", "SBD"  # in the dataset's folder
 SBD_LABELS = Rendering("SBD_labels", f"{SBD}/cls", _sbd_files, _draw_sbd)
 _INSIDE = "VOCdevkit/VOC2012/"
 _TRAINVAL = (
@@ -138,11 +138,11 @@ _BOUNDARIES = (
 )
 
 PUBLISHED = {
-    "train": LabelledSplit((_TRAINVAL,), partial(_pairs, "train")),
-    "val": LabelledSplit((_TRAINVAL,), partial(_pairs, "val")),
-    "test": LabelledSplit((_TEST,), _test_pairs),
-    "train_aug": LabelledSplit((_TRAINVAL, _BOUNDARIES), _augmented_pairs, (SBD_LABELS,)),
-    "train_coco": LabelledSplit(
+    "train": LabeledSplit((_TRAINVAL,), partial(_pairs, "train")),
+    "val": LabeledSplit((_TRAINVAL,), partial(_pairs, "val")),
+    "test": LabeledSplit((_TEST,), _test_pairs),
+    "train_aug": LabeledSplit((_TRAINVAL, _BOUNDARIES), _augmented_pairs, (SBD_LABELS,)),
+    "train_coco": LabeledSplit(
         (_TRAINVAL, _BOUNDARIES, *coco.PARTS),
         _coco_pairs,
         (SBD_LABELS, coco.render_labels(CLASSES)),

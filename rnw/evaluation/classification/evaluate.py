@@ -60,7 +60,7 @@ class Evaluation(NamedTuple):
     and score of a released file tested as published; `numbering` is what a submission numbers
     classes by; `subset` is the number of classes if the data was prepared with fewer than the
     official ones, `by_name` whether its labels were taken by name as those of all classes.
-    `meaning` is what told the network; `note` says of which data set nothing is known.
+    `meaning` is what told the network; `note` says of which dataset nothing is known.
     """
 
     dataset: str
@@ -79,19 +79,19 @@ class Evaluation(NamedTuple):
 
     @property
     def top1(self) -> float:
-        """Top-1 accuracy in per cent."""
+        """Top-1 accuracy in percent."""
         return self.accuracy.top1
 
     @property
     def top5(self) -> float:
-        """Top-5 accuracy in per cent."""
+        """Top-5 accuracy in percent."""
         return self.accuracy.top5
 
 
 class Tested(NamedTuple):
     """How far an evaluation is: `step` of `steps` images over all scales.
 
-    `top1` and `top5` are the accuracies in per cent so far at the present `scale`.
+    `top1` and `top5` are the accuracies in percent so far at the present `scale`.
     """
 
     scale: int
@@ -135,9 +135,9 @@ def load_model(
     dataset: Optional[str] = None,
     optimized: bool = True,
 ) -> Model:
-    """The classifier in a weights file; data set and protocol come from the file's name.
+    """The classifier in a weights file; dataset and protocol come from the file's name.
 
-    `dataset` is another one; the classes of a data set that is not known are numbered.
+    `dataset` is another one; the classes of a dataset that is not known are numbered.
 
     A released file is tested as published. A file of gluoncv's is known by its name, as
     `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
@@ -163,7 +163,7 @@ def load_model(
 
 
 def _released(model: Model) -> Optional[ReleasedFile]:
-    """The row of a released file that is tested on its own data set."""
+    """The row of a released file that is tested on its own dataset."""
     row = released_row(model.weights) if model.meaning else None
     return row if row and model.dataset.name == model.meaning.dataset else None
 
@@ -203,7 +203,7 @@ def evaluate(
     overwrite: bool = False,
     on_batch: Hook = lambda tested: None,
 ) -> Evaluation:
-    """Test a model by its protocol on its data set's test split.
+    """Test a model by its protocol on its dataset's test split.
 
     batch: crops that go through the network at a time.
     predictions: a folder where the probabilities of each scale are kept while they are computed;
@@ -315,7 +315,7 @@ class _Speedometer:
 
 
 def _check_classes(model: Model, prepared: Sequence[str]) -> None:
-    """Raises InputError unless the network is for the data set, or for the subset prepared."""
+    """Raises InputError unless the network is for the dataset, or for the subset prepared."""
     dataset = model.dataset
     if model.classes not in (dataset.classes, len(prepared)):
         subset = f", and is prepared for {len(prepared)}" if prepared else ""
@@ -340,9 +340,9 @@ def make_validator(
     data_root: Optional[Path] = None,
     batch: int = 64,
 ) -> Callable[[Network], Dict[str, float]]:
-    """A function that tests a network in training on data set `name` as `evaluate` does its file.
+    """A function that tests a network in training on dataset `name` as `evaluate` does its file.
 
-    It returns cross-entropy ("loss") and accuracies in per cent ("top-1", "top-5"). Raises
+    It returns cross-entropy ("loss") and accuracies in percent ("top-1", "top-5"). Raises
     InputError when the data is missing, and the function does for labels unknown to the network.
     """
     dataset = find_dataset(name)

@@ -27,7 +27,7 @@ class Model(NamedTuple):
     `in_training`: the network has the softmax head, takes labels and gives probabilities. `weights`
     is the file it comes from, `meaning` what that tells of the network; `fixed_size`: it takes
     crops of the protocol's size only; `outputs` is the number of classes it tells apart (None:
-    those of the data set).
+    those of the dataset).
     """
 
     net: Any

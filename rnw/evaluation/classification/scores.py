@@ -8,7 +8,7 @@ from rnw.arrays import check_finite
 
 
 class Accuracy(NamedTuple):
-    """Top-1 and top-5 accuracy in per cent, and their binomial standard errors."""
+    """Top-1 and top-5 accuracy in percent, and their binomial standard errors."""
 
     top1: float
     top5: float
@@ -21,7 +21,7 @@ class Accuracy(NamedTuple):
 
 
 class ClassAccuracy(NamedTuple):
-    """Accuracies in per cent over the images of one class."""
+    """Accuracies in percent over the images of one class."""
 
     label: int
     name: str
@@ -59,7 +59,7 @@ def accuracy(best: np.ndarray, labels: np.ndarray) -> Accuracy:
 
 
 def binomial_error(per_cent: float, count: int) -> float:
-    """The standard error of a rate in per cent that was found on `count` examples.
+    """The standard error of a rate in percent that was found on `count` examples.
 
     Raises InputError for NaN and infinity.
     """

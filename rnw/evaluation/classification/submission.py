@@ -29,7 +29,7 @@ def find_numbering(
 ) -> Numbering:
     """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
 
-    labels: WordNet ids of a network's classes; None: all of the data set's, sorted; none: unknown.
+    labels: WordNet ids of a network's classes; None: all of the dataset's, sorted; none: unknown.
 
     Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
     classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.

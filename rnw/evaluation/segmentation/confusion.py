@@ -1,6 +1,6 @@
 """Scores of label maps from exact counts of pixels: accuracies and IoUs (Tables 2 to 7).
 
-Scores are shares of 1 here, and per cent wherever they are shown or written.
+Scores are shares of 1 here, and percent wherever they are shown or written.
 """
 
 import math
@@ -8,7 +8,7 @@ from typing import Any, Dict, Sequence
 
 import numpy as np
 
-from rnw.data.labelled import IGNORED
+from rnw.data.labeled import IGNORED
 from rnw.errors import InputError
 from rnw.files import PathLike
 
@@ -57,7 +57,7 @@ class Confusion:
         if not self.judged:
             raise InputError(
                 f"{first}: no pixel is judged: in this and all other label maps every pixel is to "
-                "be ignored; check that they are those of the data set"
+                "be ignored; check that they are those of the dataset"
             )
 
     @property
@@ -114,7 +114,7 @@ class Confusion:
         return (self.pixel_accuracy + self.mean_iou) / 2
 
     def as_dict(self, class_names: Sequence[str]) -> Dict[str, Any]:
-        """All scores in plain types, in per cent."""
+        """All scores in plain types, in percent."""
         columns = (self.true_pixels, 100 * self.class_accuracies, 100 * self.ious)
         rows = zip(class_names, *(column.tolist() for column in columns))
         return {

@@ -1,8 +1,8 @@
 """The fully connected CRF of Krähenbühl and Koltun (NIPS 2011), which sharpens score maps.
 
-Each pixel draws all others to its class, the more the nearer they are in place and colour, and in
-place alone. As in the authors' code of 2013 a kernel k is normalised symmetrically, to
-k(i, j) / sqrt(sum k(i, .) sum k(., j)), and a pixel is among its own neighbours.
+Each pixel draws all others to its class, the more the nearer they are in place and color, and in
+place alone. As in the authors' code of 2013 a kernel k is normalized symmetrically, to
+k(i, j) / sqrt(sum k(i, .) sum k(., j)), and a pixel is among its own neighbors.
 """
 
 from typing import Callable, List, NamedTuple, Tuple
@@ -15,22 +15,22 @@ from rnw.arrays import check_finite
 from rnw.errors import InputError
 
 EXACT_PIXELS = 2500  # 50 MB for the kernel of all pairs
-LEAST_PROBABILITY = 1e-5  # what is less counts as this, else no neighbour could raise it
+LEAST_PROBABILITY = 1e-5  # what is less counts as this, else no neighbor could raise it
 
 Messages = Callable[[np.ndarray], np.ndarray]
 
 
 class CrfParameters(NamedTuple):
-    """Weights and standard deviations of the kernels on place and colour, and on place alone.
+    """Weights and standard deviations of the kernels on place and color, and on place alone.
 
-    Places are in pixels, colours in grey levels of 0 to 255. The defaults are DeepLab's for
+    Places are in pixels, colors in gray levels of 0 to 255. The defaults are DeepLab's for
     ResNet-101 on PASCAL VOC 2012 (arXiv 1606.00915), as its ports give them.
     """
 
     iterations: int = 10
     appearance_weight: float = 4
     appearance_position: float = 67
-    appearance_colour: float = 3
+    appearance_color: float = 3
     smoothness_weight: float = 3
     smoothness_position: float = 1
 
@@ -159,15 +159,15 @@ def _enclosing_simplices(points: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np
 
 
 def _radix(corner: np.ndarray) -> np.ndarray:
-    """Factors (d + 1,) that make one number of the coordinates of a vertex or its neighbour."""
+    """Factors (d + 1,) that make one number of the coordinates of a vertex or its neighbor."""
     spans = corner.shape[1] * (np.ptp(corner[:, :-1], axis=0) + 3)
     if np.prod(spans.astype(float)) > np.iinfo(np.int64).max:
-        raise InputError("the CRF's deviations are too small: expected some pixels and grey levels")
+        raise InputError("the CRF's deviations are too small: expected some pixels and gray levels")
     return np.append(np.cumprod(spans) // spans, 0)  # the last coordinate follows from the others
 
 
 def _blur(vertices: np.ndarray, step: int) -> sparse.csr_matrix:
-    """Weights 1/2, 1, 1/2 along an axis; a neighbour that is not among the vertices counts as 0."""
+    """Weights 1/2, 1, 1/2 along an axis; a neighbor that is not among the vertices counts as 0."""
     found = np.minimum(np.searchsorted(vertices, vertices + step), len(vertices) - 1)
     source = np.flatnonzero(vertices[found] == vertices + step)
     halves = np.full(len(source), 0.5, np.float32)
@@ -188,14 +188,14 @@ def _filter(
 
 
 def _features(image: np.ndarray, parameters: CrfParameters) -> np.ndarray:
-    """x, y and colour (H W, 5) of each pixel in standard deviations."""
+    """x, y and color (H W, 5) of each pixel in standard deviations."""
     places = np.moveaxis(np.indices(image.shape[:2])[::-1], 0, 2) / parameters.appearance_position
-    features = np.concatenate([places, image / parameters.appearance_colour], axis=2)
+    features = np.concatenate([places, image / parameters.appearance_color], axis=2)
     return features.reshape(-1, 5)
 
 
 def _smoothness(image: np.ndarray, parameters: CrfParameters) -> Tuple[np.ndarray, np.ndarray]:
-    """The two factors (H, H) and (W, W) of the normalised kernel on places."""
+    """The two factors (H, H) and (W, W) of the normalized kernel on places."""
     lines = (np.arange(size)[:, None] / parameters.smoothness_position for size in image.shape[:2])
     rows, columns = (_normalize(np.exp(-cdist(line, line, "sqeuclidean") / 2)) for line in lines)
     return rows, columns
@@ -230,6 +230,6 @@ def _check(probabilities: np.ndarray, image: np.ndarray, parameters: CrfParamete
         )
     check_finite("probabilities", probabilities)
     check_finite("parameters of the CRF", parameters)
-    for name in ("appearance_position", "appearance_colour", "smoothness_position"):
+    for name in ("appearance_position", "appearance_color", "smoothness_position"):
         if not getattr(parameters, name) > 0:
             raise InputError(f"{name} is {getattr(parameters, name)}, expected more than 0")

@@ -1,4 +1,4 @@
-"""Pixel accuracy and IoU of segmentation networks on a data set (Tables 2 to 7)."""
+"""Pixel accuracy and IoU of segmentation networks on a dataset (Tables 2 to 7)."""
 
 import hashlib
 import time
@@ -44,8 +44,8 @@ class SegmentationEvaluation(NamedTuple):
     """Counts of pixels over all pictures of a split; None where no labels are published.
 
     `published` is the published protocol and score of a released file tested as published,
-    `official` what the data set's own tool finds. `meanings` are what told the networks; `note`
-    says of which data set nothing is known.
+    `official` what the dataset's own tool finds. `meanings` are what told the networks; `note`
+    says of which dataset nothing is known.
     """
 
     dataset: str
@@ -60,7 +60,7 @@ class SegmentationEvaluation(NamedTuple):
     note: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types; all scores in per cent."""
+        """Everything in plain types; all scores in percent."""
         fields = {
             "dataset": self.dataset,
             "split": self.split,
@@ -80,7 +80,7 @@ class SegmentationEvaluation(NamedTuple):
 class Segmented(NamedTuple):
     """How far an evaluation is: `step` of `steps` pictures.
 
-    `mean_iou` in per cent is that of all classes on the pictures so far, None without labels;
+    `mean_iou` in percent is that of all classes on the pictures so far, None without labels;
     `images_per_second` counts what was computed, not what was kept.
     """
 
@@ -109,7 +109,7 @@ def evaluate(
     official: bool = False,
     on_picture: Callable[[Segmented], None] = lambda segmented: None,
 ) -> SegmentationEvaluation:
-    """Test networks by their protocol on a split of their data set, by default its test split.
+    """Test networks by their protocol on a split of their dataset, by default its test split.
 
     predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
         are there are not computed again.
@@ -155,7 +155,7 @@ def evaluate(
 
 
 def _check_apart(folder: Path, examples: Any) -> None:
-    """Raises InputError where labels would be kept among the data set's own files."""
+    """Raises InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
         paths += [examples.label_name(index) for index in range(len(examples))]
@@ -163,7 +163,7 @@ def _check_apart(folder: Path, examples: Any) -> None:
     for part in (LABELS, CORRECT):
         if (folder / part).resolve() in parents:
             raise InputError(
-                f"{folder / part}: has files of the data set, which predictions could replace; "
+                f"{folder / part}: has files of the dataset, which predictions could replace; "
                 "choose another folder"
             )
 
@@ -206,7 +206,7 @@ def _label_all(
     """Predict what is not kept yet, and count the pixels of all pictures where they have labels."""
     confusion = Confusion(model.dataset.classes) if examples.has_labels else None
     speedometer = _Speedometer(len(examples))
-    for index, labels in enumerate(_labelled(model, examples, names, kept)):
+    for index, labels in enumerate(_labeled(model, examples, names, kept)):
         computed = labels is not None
         truth = examples.label(index) if confusion else None
         if not computed:
@@ -221,7 +221,7 @@ def _label_all(
     return confusion
 
 
-def _labelled(
+def _labeled(
     model: Segmenter, examples: Any, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
     """The predicted classes of each picture, None of one that is kept."""

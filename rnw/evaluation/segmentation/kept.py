@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import IGNORED, read_label
+from rnw.data.labeled import IGNORED, read_label
 from rnw.data.pictures import open_picture
 from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
 from rnw.errors import InputError
@@ -18,18 +18,18 @@ from rnw.files import atomic_write, read_json, write_json
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
-REMEDY = "predictions have the colors of the data set, or are grey"
-RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # grey levels of the maps of correct pixels
+REMEDY = "predictions have the colors of the dataset, or are gray"
+RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # gray levels of the maps of correct pixels
 
 
 class KeptLabels:
     """Labels of pictures by name in `folder`, under `origin`, all they depend on.
 
-    They are pictures with the palette of the data set in `labels/`, in the numbers of its published
+    They are pictures with the palette of the dataset in `labels/`, in the numbers of its published
     label maps; in `correct/` are pictures of the pixels that are right (127), wrong (0) or not
     judged (255). With no folder nothing is kept.
 
-    Raises InputError when the folder has labels of another data set or origin, unless `overwrite`
+    Raises InputError when the folder has labels of another dataset or origin, unless `overwrite`
     removes them, and when nothing can be written there.
     """
 
@@ -125,7 +125,7 @@ def _check_kept(
 
 
 def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
-    """What the numbers in predictions mean, which have the colors of the data set."""
+    """What the numbers in predictions mean, which have the colors of the dataset."""
     numbers = tuple(label_numbers(dataset).tolist())
     return LabelMeaning(dataset.title, numbers, dataset.palette, REMEDY)
 
@@ -145,13 +145,13 @@ def read_origin(folder: Path) -> Dict[str, Any]:
 
 
 def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:
-    """The data set whose predictions are kept, as `name` and what lies beside them say.
+    """The dataset whose predictions are kept, as `name` and what lies beside them say.
 
     Raises InputError for an unknown one, where neither says it, and where they contradict.
     """
     known = _known_dataset(folder)
     if name is None and known is None:
-        raise InputError(f"{folder}: no {ORIGIN} in it tells the data set; give --dataset")
+        raise InputError(f"{folder}: no {ORIGIN} in it tells the dataset; give --dataset")
     dataset = find_segmentation_dataset(name or known)
     if known not in (None, dataset.name):
         raise InputError(
@@ -180,12 +180,12 @@ def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
 
 
 def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Image:
-    """Classes (H, W) uint8 as a picture of their published numbers, in the data set's colours."""
+    """Classes (H, W) uint8 as a picture of their published numbers, in the dataset's colors."""
     numbers = label_numbers(dataset)
     image = Image.fromarray(numbers[labels])
-    colours = np.zeros((256, 3), np.uint8)
-    colours[numbers] = dataset.palette
-    image.putpalette(colours.tobytes())
+    colors = np.zeros((256, 3), np.uint8)
+    colors[numbers] = dataset.palette
+    image.putpalette(colors.tobytes())
     return image
 
 

@@ -66,7 +66,7 @@ class Scorer(NamedTuple):
 
 
 class Segmenter(NamedTuple):
-    """Networks for the classes of a data set, with the protocol they are tested by."""
+    """Networks for the classes of a dataset, with the protocol they are tested by."""
 
     scorers: List[Scorer]
     dataset: SegmentationDataset
@@ -144,12 +144,12 @@ def load_segmenter(
 ) -> Segmenter:
     """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
 
-    Data set and protocol come from the name of the first file: a released one is tested as
-    published, others at one scale. `dataset` is another one, of all of them; the classes of a data
-    set that is not known are numbered. By default all weigh the same.
+    Dataset and protocol come from the name of the first file: a released one is tested as
+    published, others at one scale. `dataset` is another one, of all of them; the classes of a dataset
+    that is not known are numbered. By default all weigh the same.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    data set, and for an unknown `dataset`.
+    dataset, and for an unknown `dataset`.
     """
     mix = mix or [1 / len(paths)] * len(paths)
     if len(mix) != len(paths) or not all(0 < weight < math.inf for weight in mix):
@@ -170,12 +170,12 @@ def load_segmenter(
 def make_segmenter(
     net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]
 ) -> Segmenter:
-    """A network for a data set, as it is now, tested at the data set's own scale."""
+    """A network for a dataset, as it is now, tested at the dataset's own scale."""
     return Segmenter([_scorer(net, contexts)], dataset, own_protocol(dataset))
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
-    """The row of a released file that is tested on its own data set."""
+    """The row of a released file that is tested on its own dataset."""
     own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
     return released_row(scorer.weights_file) if own else None
 
@@ -198,10 +198,10 @@ def _load_scorer(path: Path, contexts: Sequence[mx.Context], weight: float) -> S
 
 
 def _check_dataset(scorer: Scorer, dataset: SegmentationDataset, *, asked: bool) -> None:
-    """Raise InputError for weights of another data set, unless that was asked for, or classes."""
+    """Raise InputError for weights of another dataset, unless that was asked for, or classes."""
     path, meaning = scorer.weights_file, scorer.meaning
     if not asked and meaning.dataset != dataset.name:
-        raise InputError(f"{path}: is for data set {meaning.dataset}, expected {dataset.name}")
+        raise InputError(f"{path}: is for dataset {meaning.dataset}, expected {dataset.name}")
     if meaning.config.classes != dataset.classes:
         raise InputError(
             f"{path}: is for {meaning.config.classes} classes, {dataset.title} has "

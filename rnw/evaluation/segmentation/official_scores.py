@@ -11,14 +11,14 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
 
-CITYSCAPES = "cityscapes"  # the data set's name
+CITYSCAPES = "cityscapes"  # the dataset's name
 TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
 PARTS = ("Classes", "InstClasses", "Categories", "InstCategories")  # in the order of the scores
 INSTALL = "pip install '.[cityscapes]' in the rnw checkout"
 
 
 class OfficialScores(NamedTuple):
-    """Means in per cent, nan where nothing is to be scored, and what the tool says in full."""
+    """Means in percent, nan where nothing is to be scored, and what the tool says in full."""
 
     class_iou: float
     class_iiou: float

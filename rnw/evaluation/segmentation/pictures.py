@@ -16,7 +16,7 @@ from rnw.files import PathLike, atomic_write, check_free, open_regular, write_js
 from rnw.locks import alone_in
 
 LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
-OPACITY = 0.55  # of the colours over the photograph
+OPACITY = 0.55  # of the colors over the photograph
 LINES = 32  # of the legend, in the height of a picture
 FONT_SIZES = (10, 40)  # pixels, the smallest and the largest
 
@@ -55,7 +55,7 @@ def predict_pictures(
 ) -> Iterator[SegmentedPicture]:
     """Segment image files, and those in folders, and write for each what is seen, into `output`.
 
-    `NAME.png` are the labels in the numbers and colours of the data set, `NAME_overlay.png` shows
+    `NAME.png` are the labels in the numbers and colors of the dataset, `NAME_overlay.png` shows
     them over the photograph with a legend, `NAME.json` holds the area of each class. They have the
     size of the photograph as it is seen, upright.
 
@@ -140,10 +140,10 @@ def measure_areas(labels: np.ndarray, dataset: SegmentationDataset) -> List[Area
 def draw_overlay(
     image: np.ndarray, labels: np.ndarray, dataset: SegmentationDataset
 ) -> Image.Image:
-    """The colours of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
+    """The colors of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
     palette = np.array(dataset.palette, np.uint8)
-    photograph, colours = (Image.fromarray(pixels) for pixels in (image, palette[labels]))
-    blended = Image.blend(photograph, colours, OPACITY)
+    photograph, colors = (Image.fromarray(pixels) for pixels in (image, palette[labels]))
+    blended = Image.blend(photograph, colors, OPACITY)
     legend = _draw_legend(measure_areas(labels, dataset), palette, blended.height)
     canvas = Image.new(
         "RGB", (blended.width + legend.width, max(blended.height, legend.height)), "white"

@@ -39,7 +39,7 @@ def flipped(forward: Forward) -> Forward:
 
 
 def tiled(forward: Forward, stride: int, tile: int, overlap: int) -> Forward:
-    """The network in squares of at most `tile` pixels, neighbours having `overlap` in common.
+    """The network in squares of at most `tile` pixels, neighbors having `overlap` in common.
 
     Each takes over from the one before in the middle of what they share, so that the scores are
     those of the whole wherever the network sees no further than half the overlap.
@@ -101,7 +101,7 @@ def score_map(
 
     steps: the scaled picture is shifted by as many fractions of the stride along each side, and the
         maps are interleaved to one that is so much finer.
-    square: the network is given a square, zeros (the mean colour) beyond the picture, rather than
+    square: the network is given a square, zeros (the mean color) beyond the picture, rather than
         what is needed to make its sides multiples of the stride.
 
     Raises InputError when the stride is no multiple of `steps`.
@@ -129,7 +129,7 @@ def check_steps(stride: int, steps: int) -> None:
 
 
 def _shifts(stride: int, steps: int) -> List[int]:
-    """How far the picture is moved up or left, so that cells fall on as many finer centres."""
+    """How far the picture is moved up or left, so that cells fall on as many finer centers."""
     finer = stride // steps
     return [finer // 2 + step * finer - stride // 2 for step in range(steps)]
 

@@ -1,7 +1,7 @@
 """Predictions as benchmark servers take them: archives of label maps, and what is wrong with one.
 
 TABLE of the forms: VOC's is that of its development kit, Cityscapes' tool finds pictures by their
-first three fields, ADE20K takes plain grey pictures. Context has no server and is given VOC's form.
+first three fields, ADE20K takes plain gray pictures. Context has no server and is given VOC's form.
 """
 
 import io
@@ -38,8 +38,8 @@ MAX_VALUES = 5  # wrong ones that are named for a picture
 class SubmissionForm:
     """Where label maps lie in an archive, and what they look like.
 
-    folder: of the pictures. suffixes: of the archive. palette: pictures have the data set's
-    colours. fields: how many of the fields of a picture's name, joined by '_', tell which it is.
+    folder: of the pictures. suffixes: of the archive. palette: pictures have the dataset's
+    colors. fields: how many of the fields of a picture's name, joined by '_', tell which it is.
     """
 
     dataset: str
@@ -70,7 +70,7 @@ SUBMISSIONS: Dict[str, SubmissionForm] = {
 
 
 def find_form(dataset: str) -> SubmissionForm:
-    """The form for a data set; raises InputError for one that has none."""
+    """The form for a dataset; raises InputError for one that has none."""
     if dataset not in SUBMISSIONS:
         raise InputError(
             f"no form of submissions for {dataset!r}: expected one of {', '.join(SUBMISSIONS)}"
@@ -84,7 +84,7 @@ def write_submission(
     """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
 
     Raises InputError when there are none or damaged ones, for an archive that exists or of another
-    suffix, and for a data set that has no form of submissions.
+    suffix, and for a dataset that has no form of submissions.
     """
     form = find_form(dataset.name)
     if not archive.name.endswith(form.suffixes):
@@ -227,7 +227,7 @@ def _check_picture(
     if image.mode in ("L", "P"):
         yield from _check_values(name, image, dataset)
     else:
-        yield f"{name}: mode {image.mode}, expected 8 bits, grey or with a palette"
+        yield f"{name}: mode {image.mode}, expected 8 bits, gray or with a palette"
 
 
 def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rnw.arrays import check_finite
 from rnw.data.transforms import interpolation
 from rnw.evaluation.segmentation.score_maps import ScoreMap, Size
 
-BLOCK = 128  # pixels a side that are labelled at a time, so that they stay in the cache
+BLOCK = 128  # pixels a side that are labeled at a time, so that they stay in the cache
 
 
 def upsample(found: ScoreMap, size: Size) -> np.ndarray:
@@ -174,10 +174,10 @@ def resize_matrix(source: int, target: int, filter_number: int) -> np.ndarray:
     kernel, support = _FILTERS[filter_number]
     scale = source / target
     widening = max(scale, 1)
-    centres = ((np.arange(target) + 0.5) * scale)[:, None]
+    centers = ((np.arange(target) + 0.5) * scale)[:, None]
     pixels = np.arange(source)
-    first = np.floor(centres - support * widening + 0.5)
-    last = np.floor(centres + support * widening + 0.5)
-    weights = kernel((pixels - centres + 0.5) / widening)
+    first = np.floor(centers - support * widening + 0.5)
+    last = np.floor(centers + support * widening + 0.5)
+    weights = kernel((pixels - centers + 0.5) / widening)
     weights[(pixels < first) | (pixels >= last)] = 0
     return weights / weights.sum(axis=1, keepdims=True)

@@ -7,7 +7,7 @@ from typing import Callable, Dict, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.data.labelled import IGNORED, check_size
+from rnw.data.labeled import IGNORED, check_size
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
 from rnw.errors import naming
@@ -21,9 +21,9 @@ from rnw.weights import parameter_values
 def make_validator(
     name: str, contexts: Sequence[mx.Context], *, data_root: Optional[Path] = None
 ) -> Callable[[Network], Dict[str, float]]:
-    """A function that tests a segmentation network in training on data set `name`.
+    """A function that tests a segmentation network in training on dataset `name`.
 
-    It returns cross-entropy ("loss"), and in per cent "accuracy" and "mean-iou" of all classes,
+    It returns cross-entropy ("loss"), and in percent "accuracy" and "mean-iou" of all classes,
     over all pixels of the pictures that are not ignored. Both raise InputError: this one when the
     data is missing, the function for pictures and label maps that cannot be read or do not fit,
     naming them, and where no pixel is judged.

@@ -54,7 +54,7 @@ def jpeg(labels: np.ndarray) -> bytes:
 
 
 def png(labels: np.ndarray, palette: bool = False) -> bytes:
-    """A label map, grey or with the colors of VOC."""
+    """A label map, gray or with the colors of VOC."""
     image = Image.fromarray(labels.astype(np.uint8))
     if palette:
         image.putpalette(np.ravel(voc.palette(256)).tolist())

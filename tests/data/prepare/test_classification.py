@@ -661,7 +661,7 @@ def test_strange_files_are_named(extracted, name, content, wording):
     "names", [("0", "1", "10", "2"), ("n01440764", "dog"), ("n1",), ("n01440764 ",)]
 )
 def test_folders_that_are_not_named_by_class_are_refused(names):
-    """Numbers above all, which as text have another order, and other meanings in each data set."""
+    """Numbers above all, which as text have another order, and other meanings in each dataset."""
     for name in names:
         _write(Path("other/val", name, "x.JPEG"), miniature.jpeg(1, 0))
     wording = (

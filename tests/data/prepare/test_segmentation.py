@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from rnw.cli import prepare
-from rnw.data.labelled import read_label
+from rnw.data.labeled import read_label
 from rnw.data.prepare.segmentation import PUBLICATIONS, SegmentationPreparation
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.sets.pascal_context import CLASSES as CONTEXT_CLASSES
@@ -36,7 +36,7 @@ CASES = [(name, split) for name, counts in COUNTS.items() for split in counts]
 
 @pytest.fixture
 def archives():
-    """Write the archives of a data set to a folder, without those named."""
+    """Write the archives of a dataset to a folder, without those named."""
 
     def write(name, without=()):
         files = {k: v for k, v in miniature.FILES[name]()[0].items() if k not in without}
@@ -48,7 +48,7 @@ def archives():
 
 @pytest.fixture
 def folders():
-    """Write what the archives of a data set hold to a folder, without the archives named."""
+    """Write what the archives of a dataset hold to a folder, without the archives named."""
 
     def write(name, without=()):
         for archive, files in miniature.FILES[name]()[0].items():
@@ -504,7 +504,7 @@ def test_a_missing_file_is_named(folders, name, file, wording):
         assert len(SEGMENTATION["voc"].read(OUTPUT, "train_aug")) == 3
 
 
-MAPS = {  # a label map of each data set, and where its picture is
+MAPS = {  # a label map of each dataset, and where its picture is
     "voc": "VOCdevkit/VOC2012/SegmentationClass/2007_000033.png",
     "cityscapes": "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png",
     "ade20k": "ADEChallengeData2016/annotations/validation/ADE_val_00000001.png",
@@ -535,15 +535,15 @@ def test_a_label_map_of_another_size_is_named(folders, name):
         _prepare(name, folder)
 
 
-def test_label_maps_in_colour_and_with_other_labels_are_named(folders):
+def test_label_maps_in_color_and_with_other_labels_are_named(folders):
     labels = miniature.voc_files()[1]["2007_000033"].astype(np.uint8)
-    colour = Image.fromarray(np.repeat(labels[:, :, None], 3, axis=2))
+    color = Image.fromarray(np.repeat(labels[:, :, None], 3, axis=2))
     folder = _spoil(folders, "voc", lambda _: miniature.png(np.where(labels == 15, 77, labels)))
     with pytest.raises(
         InputError, match=r"2007_000033\.png: has label 77, expected 0 to 20 or 255"
     ):
         _prepare("voc", folder)
-    colour.save(folder / MAPS["voc"])
+    color.save(folder / MAPS["voc"])
     with pytest.raises(InputError, match=r"2007_000033\.png: expected a label map of 8 bits"):
         _prepare("voc", folder)
 

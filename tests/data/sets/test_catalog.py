@@ -1,4 +1,4 @@
-"""The table of data sets."""
+"""The table of datasets."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_rows_are_consistent(name):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(InputError, match=r"unknown data set 'cifar': .*ilsvrc-cls.*digits"):
+    with pytest.raises(InputError, match=r"unknown dataset 'cifar': .*ilsvrc-cls.*digits"):
         find_dataset("cifar")
 
 
@@ -108,7 +108,7 @@ def test_rows_of_segmentation_are_consistent(name):
     assert "_" not in name  # it stands in file names
     assert row.classes == len(row.palette) == len(set(row.class_names))
     assert row.label_ids is None or len(set(row.label_ids)) == row.classes
-    assert all(0 <= value <= 255 and len(colour) == 3 for colour in row.palette for value in colour)
+    assert all(0 <= value <= 255 and len(color) == 3 for color in row.palette for value in color)
     assert row.test_split in row.counts
 
 
@@ -127,7 +127,7 @@ def test_segmentation_data_sets_are_those_of_the_paper(name, classes, counts, te
 
 
 def test_unknown_segmentation_data_sets_are_refused():
-    with pytest.raises(InputError, match=r"unknown data set 'coco': .*voc, cityscapes, ade20k"):
+    with pytest.raises(InputError, match=r"unknown dataset 'coco': .*voc, cityscapes, ade20k"):
         find_segmentation_dataset("coco")
 
 
@@ -140,19 +140,19 @@ def test_missing_lists_name_the_tool(name):
     assert (Path(__file__).parents[2] / tool).is_file()
 
 
-def test_names_and_colours_are_those_of_gluoncv():
+def test_names_and_colors_are_those_of_gluoncv():
     from gluoncv.data import ADE20KSegmentation, CitySegmentation
     from gluoncv.utils.viz import segmentation as viz
 
-    colours = np.array(viz.vocpallete).reshape(-1, 3)
-    np.testing.assert_array_equal(voc.palette(256), colours)
+    colors = np.array(viz.vocpallete).reshape(-1, 3)
+    np.testing.assert_array_equal(voc.palette(256), colors)
     assert ade20k.CLASSES == ADE20KSegmentation.CLASSES
     np.testing.assert_array_equal(ade20k.PALETTE, np.array(viz.adepallete).reshape(-1, 3)[1:])
     # gluoncv writes "bicyle", and the sky without its red
     assert cityscapes.CLASSES[:-1] == CitySegmentation.CLASSES[:-1]
-    colours = np.array(viz.cityspallete).reshape(-1, 3)
-    colours[cityscapes.CLASSES.index("sky"), 0] = 70
-    np.testing.assert_array_equal(cityscapes.PALETTE, colours)
+    colors = np.array(viz.cityspallete).reshape(-1, 3)
+    colors[cityscapes.CLASSES.index("sky"), 0] = 70
+    np.testing.assert_array_equal(cityscapes.PALETTE, colors)
 
 
 def test_ids_of_cityscapes_are_the_official_ones():

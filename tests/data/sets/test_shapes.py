@@ -57,13 +57,13 @@ def test_what_was_drawn_is_kept_as_it_was():
 
 
 def test_edges_are_where_labels_change():
-    """Within a shape or the ground two colours alternate, with little noise."""
+    """Within a shape or the ground two colors alternate, with little noise."""
     pictures = read_shapes(Path(), "train")
     for index in range(5):
         image, label = _decode(pictures.read(index)), pictures.label(index)
         for kind in np.unique(label):
             pixels = image[label == kind].astype(float)
-            # of a single shape two colours; two shapes of a class may have four
+            # of a single shape two colors; two shapes of a class may have four
             assert np.unique(pixels // 64, axis=0).shape[0] < 40
 
 

@@ -28,7 +28,7 @@ from tests.golden_cases import each_json_case, golden_arrays
 NARROW = 1 / 32
 TINY = "28-1-1-1-1-1-1-1"
 TINY_FILE = f"digits_rna-{TINY}_cls10_ep-0001.params"
-PRINTED = 0.5001e-4  # half a unit of the last digit of the per cent that the original prints
+PRINTED = 0.5001e-4  # half a unit of the last digit of the percent that the original prints
 RELEASED_A = "ilsvrc-cls_rna-a_cls1000_ep-0001.params"
 RELEASED_A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 TEST = read_examples(DATASETS["digits"], "test")

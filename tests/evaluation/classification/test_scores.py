@@ -13,7 +13,7 @@ from rnw.evaluation.classification.scores import (
 
 def test_the_standard_error_is_that_of_a_binomial_rate():
     assert binomial_error(80.8, 50000) == pytest.approx(0.17615, abs=1e-5)
-    hits = np.random.RandomState(0).binomial(400, 0.3, 20000) / 4  # per cent of 400 images
+    hits = np.random.RandomState(0).binomial(400, 0.3, 20000) / 4  # percent of 400 images
     assert binomial_error(30, 400) == pytest.approx(hits.std(), rel=0.02)
     assert binomial_error(100, 10) == binomial_error(0, 10) == 0
 

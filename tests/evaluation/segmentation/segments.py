@@ -1,4 +1,4 @@
-"""Small segmentation data sets and networks for tests."""
+"""Small segmentation datasets and networks for tests."""
 
 import io
 
@@ -10,7 +10,7 @@ from rnw.evaluation.segmentation.model import Scorer, SegmentationProtocol, Segm
 
 
 class Pictures:
-    """Pictures and label maps in memory, with the interface of `LabelledImages`."""
+    """Pictures and label maps in memory, with the interface of `LabeledImages`."""
 
     def __init__(self, images, labels=None):
         self._images, self._labels = images, labels

@@ -33,16 +33,16 @@ def picture(index, size=96):
 
 
 def by_all_pairs(probabilities, image, parameters):
-    """Equation 3 and algorithm 1 of the paper, with the normalisation of the authors' code."""
+    """Equation 3 and algorithm 1 of the paper, with the normalization of the authors' code."""
     count, size = len(probabilities), image.shape[:2]
     places = np.array([(y, x) for y in range(size[0]) for x in range(size[1])], np.float64)
-    colours = image.reshape(-1, 3).astype(np.float64)
+    colors = image.reshape(-1, 3).astype(np.float64)
 
     def distances(values):
         return np.square(values[:, None] - values[None]).sum(axis=2)
 
     near = distances(places) / (2 * parameters.appearance_position**2)
-    alike = distances(colours) / (2 * parameters.appearance_colour**2)
+    alike = distances(colors) / (2 * parameters.appearance_color**2)
     close = distances(places) / (2 * parameters.smoothness_position**2)
     kernel = 0
     for weight, k in (
@@ -90,10 +90,10 @@ AUTHORS = [
 
 @pytest.mark.parametrize("parameters, sums, some", AUTHORS, ids=["deeplab", "kk"])
 def test_the_lattice_filters_as_the_authors_code_does(parameters, sums, some):
-    colours = np.random.RandomState(0).randint(0, 60, (12, 12, 3)).astype(np.uint8)
+    colors = np.random.RandomState(0).randint(0, 60, (12, 12, 3)).astype(np.uint8)
     y, x = np.mgrid[:12, :12]
     places = np.stack([x, y], axis=2) / parameters.appearance_position
-    features = np.concatenate([places, colours / parameters.appearance_colour], axis=2)
+    features = np.concatenate([places, colors / parameters.appearance_color], axis=2)
     slicing, blurs = permutohedral_lattice(features.reshape(-1, 5))
     values = slicing.T @ np.random.RandomState(1).rand(144, 3)
     for blur in blurs:
@@ -167,12 +167,12 @@ def test_noisy_scores_of_drawn_shapes_get_better(parameters, gain):
     assert min(gains) > 0
 
 
-def test_neighbours_overrule_a_pixel_that_is_sure_and_wrong():
+def test_neighbors_overrule_a_pixel_that_is_sure_and_wrong():
     image = np.full((9, 11, 3), 130, np.uint8)
     probabilities = np.stack([np.full((9, 11), 0.9), np.full((9, 11), 0.1)]).astype(np.float32)
     probabilities[:, 4, 5] = 0, 1
     assert refine(probabilities, image, KRAEHENBUEHL)[0].min() > 0.5
-    image[4, 5] = 255  # of another colour it stands alone
+    image[4, 5] = 255  # of another color it stands alone
     alone = refine(probabilities, image, KRAEHENBUEHL)[0] < 0.5
     assert np.argwhere(alone).tolist() == [[4, 5]]
 
@@ -185,7 +185,7 @@ def test_without_iterations_nothing_changes():
 
 def test_deviations_that_no_lattice_can_hold_are_refused():
     image, _, probabilities = picture(0)
-    tiny = DEEPLAB._replace(appearance_position=1e-4, appearance_colour=1e-4)
+    tiny = DEEPLAB._replace(appearance_position=1e-4, appearance_color=1e-4)
     with pytest.raises(InputError, match="deviations are too small"):
         refine(probabilities, image, tiny)
 
@@ -200,7 +200,7 @@ SCORES, IMAGE = np.full((3, 4, 5), 1 / 3, np.float32), np.zeros((4, 5, 3), np.ui
         (SCORES[0], IMAGE, DEEPLAB, r"\(classes, 4, 5\) .* found \(4, 5\)"),
         (SCORES, IMAGE[..., 0], DEEPLAB, r"\(H, W, 3\) of uint8, found \(4, 5\) of uint8"),
         (SCORES, IMAGE / 255, DEEPLAB, r"found \(4, 5, 3\) of float64"),
-        (SCORES, IMAGE, DEEPLAB._replace(appearance_colour=0), "appearance_colour is 0"),
+        (SCORES, IMAGE, DEEPLAB._replace(appearance_color=0), "appearance_color is 0"),
     ],
 )
 def test_what_does_not_fit_is_refused(probabilities, image, parameters, message):

@@ -1,4 +1,4 @@
-"""Evaluation of segmentation networks on a data set."""
+"""Evaluation of segmentation networks on a dataset."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import read_label
+from rnw.data.labeled import read_label
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.crf import KRAEHENBUEHL, refine
 from rnw.evaluation.segmentation.evaluate import evaluate
@@ -210,10 +210,10 @@ def test_kept_labels_have_the_published_numbers_and_the_palette():
     evaluate(model, predictions=Path("kept"))
     with Image.open("kept/labels/2.png") as image:
         assert image.mode == "P"
-        numbers, colours = np.array(image), np.array(image.convert("RGB"))
+        numbers, colors = np.array(image), np.array(image.convert("RGB"))
     classes = model.segment(IMAGES[2])
     assert (numbers == np.array([7, 8, 11, 33])[classes]).all()
-    assert (colours == np.array(model.dataset.palette)[classes]).all()
+    assert (colors == np.array(model.dataset.palette)[classes]).all()
     again = evaluate(model, predictions=Path("kept"))
     assert again.confusion.counts.tolist() == evaluate(model).confusion.counts.tolist()
 

@@ -34,7 +34,7 @@ def test_labels_are_read_as_they_were_written(kept):
 
 
 def _numbers(array):
-    """A picture of other numbers with the palette of the data set."""
+    """A picture of other numbers with the palette of the dataset."""
     image = palette_image(LABELS, DATASET)
     image.putdata(array.ravel().tolist())
     return image
@@ -80,10 +80,10 @@ def test_a_cut_file_is_refused(kept):
         kept.read("a", (30, 40))
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_an_evaluation_looks_at_what_it_does_not_compute(labelled):
+@pytest.mark.parametrize("labeled", [True, False])
+def test_an_evaluation_looks_at_what_it_does_not_compute(labeled):
     images = [picture(40, 60, seed) for seed in range(2)]
-    labels = [label_map(40, 60, 4, seed) for seed in range(2)] if labelled else None
+    labels = [label_map(40, 60, 4, seed) for seed in range(2)] if labeled else None
     dataset = make_dataset(Pictures(images, labels), 4)
     model = make_segmenter(dataset, 1)
     evaluate(model, predictions=Path("kept"))
@@ -124,9 +124,9 @@ def test_the_data_set_is_the_recorded_one(origin, name, found):
     ("origin", "name", "wording"),
     [
         ('{"dataset": "voc"}', "ade20k", "has predictions for voc, as evaluation.json says, not"),
-        ('{"dataset": "voc"}', "cats", "unknown data set 'cats'"),
-        ("{}", None, "no evaluation.json in it tells the data set; give --dataset"),
-        ('{"weights": []}', None, "no evaluation.json in it tells the data set; give --dataset"),
+        ('{"dataset": "voc"}', "cats", "unknown dataset 'cats'"),
+        ("{}", None, "no evaluation.json in it tells the dataset; give --dataset"),
+        ('{"weights": []}', None, "no evaluation.json in it tells the dataset; give --dataset"),
     ],
 )
 def test_a_data_set_that_does_not_fit_is_refused(origin, name, wording):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.evaluate import evaluate
@@ -31,7 +31,7 @@ PAIRS = [
 def model():
     for number, pair in enumerate(PAIRS):
         _write(pair, number)
-    pictures = LabelledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
+    pictures = LabeledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
     dataset = make_dataset(pictures, 19, name="cityscapes", label_ids=IDS, identical_sizes=True)
     return make_segmenter(dataset, 1)
 
@@ -73,7 +73,7 @@ def test_scores_are_those_that_the_tool_prints(model):
 
 
 def test_classes_that_do_not_occur_are_left_out_as_in_the_tool(model):
-    """7 and 24 are true, 8 and 24 are predicted; the tool counts in per cent of those three."""
+    """7 and 24 are true, 8 and 24 are predicted; the tool counts in percent of those three."""
     truth, found = np.full((64, 96), 7), np.full((64, 96), 8)
     truth[:, 40:] = found[:, 50:] = 24
     path = Path("root", PAIRS[0].label)

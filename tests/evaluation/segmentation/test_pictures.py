@@ -24,13 +24,13 @@ def test_areas_are_of_the_classes_present_the_largest_first():
     ]
 
 
-def test_overlays_have_the_colours_over_the_photograph_and_in_a_legend():
+def test_overlays_have_the_colors_over_the_photograph_and_in_a_legend():
     image = picture(90, 120, 1)
     drawn = np.array(draw_overlay(image, LABELS, SHAPES))
     expected = (1 - OPACITY) * image + OPACITY * np.array(SHAPES.palette)[LABELS]
     assert np.abs(drawn[:90, :120] - expected).max() <= 1
     legend = drawn[:, 120:].reshape(-1, 3)
-    pixels = [(legend == colour).all(axis=1).sum() for colour in SHAPES.palette]
+    pixels = [(legend == color).all(axis=1).sum() for color in SHAPES.palette]
     assert [count > 50 for count in pixels] == [True, True, False, True, False]
 
 

@@ -60,7 +60,7 @@ def test_flips_are_averaged():
 
 
 def test_test_steps_shift_the_picture_by_fractions_of_the_stride():
-    """Of a ramp, block means on the finer grid are the ramp at the finer grid's centres."""
+    """Of a ramp, block means on the finer grid are the ramp at the finer grid's centers."""
     ramp = np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None], (64, 96, 3))
 
     def block_means(data):
@@ -70,8 +70,8 @@ def test_test_steps_shift_the_picture_by_fractions_of_the_stride():
     found = score_map(block_means, ramp, 96, STRIDE, steps=4, square=False)
     assert (found.scores.shape, found.stride, found.scaled) == ((1, 32, 48), 2, (64, 96))
     inner = found.scores[0, 4:-4, 4:-4] * 0.229 * 255 + 0.485 * 255
-    centres = 2 * np.arange(48)[4:-4] + 0.5
-    np.testing.assert_allclose(inner, np.broadcast_to(centres, inner.shape), atol=1e-3)
+    centers = 2 * np.arange(48)[4:-4] + 0.5
+    np.testing.assert_allclose(inner, np.broadcast_to(centers, inner.shape), atol=1e-3)
 
 
 @pytest.mark.parametrize("square", [True, False])

@@ -103,7 +103,7 @@ FIRST, SECOND = (f"{stem}.png" for stem in STEMS)
     [
         ("voc", FIRST, GOOD, None, []),
         ("voc", FIRST, GOOD[:, :9], None, [f"{FIRST}: 9x40 pixels, expected 50x40"]),
-        ("voc", FIRST, GOOD, "RGB", [f"{FIRST}: mode RGB, expected 8 bits, grey or with a pal"]),
+        ("voc", FIRST, GOOD, "RGB", [f"{FIRST}: mode RGB, expected 8 bits, gray or with a pal"]),
         ("voc", FIRST, GOOD * 0 + 9, None, [f"{FIRST}: values 9, expected those of classes, 7"]),
         ("voc", f"{STEMS[0]}.jpg", GOOD, None, [f"{STEMS[0]}.jpg: not exp", f"{FIRST}: missing"]),
         ("voc", f"elsewhere/{FIRST}", GOOD, None, [f"elsewhere/{FIRST}: n", f"{FIRST}: missing"]),

@@ -8,29 +8,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labelled import LabelledImages, Pair
+from rnw.data.labeled import LabeledImages, Pair
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.transforms import normalize, resize
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.validate import make_validator
 from rnw.networks.classifier import get_network
-from tests.data.pictures import colours
+from tests.data.pictures import colors
 
 SHAPES = [(40, 64), (64, 40), (20, 50), (64, 64), (30, 60)]
 
 
 @pytest.fixture
 def pictures(tmp_path, monkeypatch):
-    """A data set `pictures` of sizes up to 64, tested at 80, with what it reads."""
+    """A dataset `pictures` of sizes up to 64, tested at 80, with what it reads."""
     pairs = []
     random = np.random.RandomState(0)
     for index, shape in enumerate(SHAPES):
-        Image.fromarray(colours(index, *shape)).save(tmp_path / f"{index}.png")
+        Image.fromarray(colors(index, *shape)).save(tmp_path / f"{index}.png")
         label = random.randint(0, 5, shape).astype(np.uint8)
         label[:3] = 255
         Image.fromarray(label).save(tmp_path / f"label{index}.png")
         pairs.append(Pair(f"{index}.png", f"label{index}.png"))
-    images = LabelledImages(tmp_path, pairs)
+    images = LabeledImages(tmp_path, pairs)
     row = replace(
         SEGMENTATION["shapes"],
         read=lambda root, split: images,

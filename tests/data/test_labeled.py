@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageFile
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labelled import (
+from rnw.data.labeled import (
     Pair,
     read_label,
-    read_labelled,
+    read_labeled,
     read_pairs,
     write_label,
     write_pairs,
@@ -18,7 +18,7 @@ from rnw.data.labelled import (
 from rnw.errors import InputError
 
 PAIRS = [Pair("a/one.jpg", "b/one.png"), Pair("a/two é.jpg", "b/two é.png")]
-UNLABELLED = [Pair(pair.image, None) for pair in PAIRS]
+UNLABELED = [Pair(pair.image, None) for pair in PAIRS]
 
 
 def test_a_list_is_read_as_it_was_written():
@@ -31,10 +31,10 @@ def test_a_list_is_read_as_it_was_written():
 
 
 def test_a_list_without_any_label_map_is_one_of_pictures_alone():
-    write_pairs("test.lst", UNLABELLED)
+    write_pairs("test.lst", UNLABELED)
     assert Path("test.lst").read_bytes() == "a/one.jpg\na/two é.jpg\n".encode()
-    assert read_pairs("test.lst") == UNLABELLED
-    assert not read_labelled(Path(), "test", "", LabelMeaning("the data set", (0, 1))).has_labels
+    assert read_pairs("test.lst") == UNLABELED
+    assert not read_labeled(Path(), "test", "", LabelMeaning("the dataset", (0, 1))).has_labels
 
 
 @pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg"])
@@ -54,8 +54,8 @@ RULES = {
     b"a.jpg,a.png\n": "line 1 has no tab",
     b"a.jpg\ta.png\nb.jpg\n": "line 2 has no label map, which other lines have",
     b"a.jpg\nb.jpg\tb.png\n": "line 1 has no label map, which other lines have",
-    b"/a.jpg\t/a.png\n": "line 1 has the path '/a.jpg', which leaves the data set's folder",
-    b"a.jpg\t../a.png\n": "line 1 has the path '../a.png', which leaves the data set's folder",
+    b"/a.jpg\t/a.png\n": "line 1 has the path '/a.jpg', which leaves the dataset's folder",
+    b"a.jpg\t../a.png\n": "line 1 has the path '../a.png', which leaves the dataset's folder",
     b"a.jpg\ta\0.png\n": "line 1 has a NUL byte",
     b"x" * 100_000: "line 1 has a path of 100,000 bytes, expected at most 4,095",
 }
@@ -76,22 +76,22 @@ def test_names_of_one_picture_are_no_two(name):
 
 def test_a_missing_list_names_what_makes_it():
     with pytest.raises(InputError, match=r"^data/x/val\.lst: no such list; tools/x\.py makes it"):
-        read_labelled(Path("data/x"), "val", "tools/x.py", LabelMeaning("x", (0, 1)))
+        read_labeled(Path("data/x"), "val", "tools/x.py", LabelMeaning("x", (0, 1)))
 
 
 def test_label_maps_become_classes():
     labels = np.array([[0, 7, 33], [7, 200, 255]], np.uint8)
     write_label("b/one.png", labels)
     write_pairs("train.lst", PAIRS)
-    plain = read_labelled(Path(), "train", "", LabelMeaning("plain", (0, 1)))
-    mapped = read_labelled(Path(), "train", "", LabelMeaning("mapped", (7, 33)))
+    plain = read_labeled(Path(), "train", "", LabelMeaning("plain", (0, 1)))
+    mapped = read_labeled(Path(), "train", "", LabelMeaning("mapped", (7, 33)))
     assert len(plain) == 2
     assert plain.name(0) == "a/one.jpg"
     np.testing.assert_array_equal(plain.label(0), labels)
     np.testing.assert_array_equal(mapped.label(0), [[255, 0, 1], [0, 255, 255]])
-    write_pairs("train.lst", UNLABELLED)
+    write_pairs("train.lst", UNLABELED)
     with pytest.raises(InputError, match=r"^a/two é\.jpg: its labels are not published"):
-        read_labelled(Path(), "train", "", LabelMeaning("x", (0, 1))).label(1)
+        read_labeled(Path(), "train", "", LabelMeaning("x", (0, 1))).label(1)
 
 
 def test_the_indices_of_a_palette_are_the_labels():
@@ -112,7 +112,7 @@ def test_a_truncated_label_map_is_named(monkeypatch, patient):
         read_label("map.png")
 
 
-def test_colours_are_no_label_map():
+def test_colors_are_no_label_map():
     Image.new("RGB", (4, 4)).save("map.png")
     with pytest.raises(InputError, match=r"expected a label map of 8 bits.* found .* mode RGB"):
         read_label("map.png")

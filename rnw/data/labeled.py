@@ -1,4 +1,4 @@
-"""Pictures with a label for each pixel: what the segmentation data sets are read as.
+"""Pictures with a label for each pixel: what the segmentation datasets are read as.
 
 A list has a line for each picture: its path and that of its label map, with a tab between them, as
 the original's; in a list without labels, as of a test split, the path alone.
@@ -22,7 +22,7 @@ from rnw.files import PathLike, atomic_write
 from rnw.networks.heads import IGNORED_LABEL
 
 IGNORED = IGNORED_LABEL
-MODES = {"L": "grey", "P": "with a palette"}  # of label maps
+MODES = {"L": "gray", "P": "with a palette"}  # of label maps
 _SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
 _TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
 
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     label: Optional[str]
 
 
-class LabelledImages:
+class LabeledImages:
     """Pictures in files under `root`, in the order of a list, with label maps.
 
     ids: from the labels in the files to classes; others are ignored. None: they are classes.
@@ -100,7 +100,7 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
 def read_label(
     path: PathLike, meaning: Optional[LabelMeaning] = None, modes: Iterable[str] = MODES
 ) -> np.ndarray:
-    """A label map (H, W) uint8: a grey picture, or the indices of one with a palette.
+    """A label map (H, W) uint8: a gray picture, or the indices of one with a palette.
 
     modes: Pillow's, of the pictures that are taken.
 
@@ -134,19 +134,19 @@ def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: 
 
 
 def write_label(path: PathLike, labels: np.ndarray) -> None:
-    """Write labels (H, W) uint8 as a grey PNG file, whole or not at all."""
+    """Write labels (H, W) uint8 as a gray PNG file, whole or not at all."""
     with atomic_write(path) as file:
         Image.fromarray(labels).save(file, "png")
 
 
-def read_labelled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabelledImages:
+def read_labeled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabeledImages:
     """The pictures of `<split>.lst` under `root`; `meaning` of the numbers in their label maps.
 
     Raises InputError for a list that is missing, which names the `tool` that makes it.
     """
     path = list_file(root, split, tool, embedded="shapes")
     ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
-    return LabelledImages(root, read_pairs(path), ids, meaning)
+    return LabeledImages(root, read_pairs(path), ids, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:
@@ -155,21 +155,21 @@ def read_pairs(path: PathLike) -> List[Pair]:
     Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
     """
     lines = read_lines(path)[:-1].split(b"\n")
-    labelled = any(b"\t" in line for line in lines)
+    labeled = any(b"\t" in line for line in lines)
     for number, line in enumerate(lines, 1):
-        problem = _problem(line, labelled)
+        problem = _problem(line, labeled)
         if problem:
             raise InputError(f"{path}: line {number} {problem}")
     names = (os.fsdecode(line).split("\t") for line in lines)
-    return [Pair(*pair) if labelled else Pair(*pair, None) for pair in names]
+    return [Pair(*pair) if labeled else Pair(*pair, None) for pair in names]
 
 
-def _problem(line: bytes, labelled: bool) -> Optional[str]:
+def _problem(line: bytes, labeled: bool) -> Optional[str]:
     """What is wrong with a line, said after its number; None if nothing is."""
     names = line.split(b"\t")
     if len(names) > 2 or not line.strip() or (len(names) == 1 and _TWO_PICTURES.search(line)):
         return fields_problem(line, "a picture and a label map")
-    if labelled and len(names) == 1:
+    if labeled and len(names) == 1:
         return f"has no label map, which other lines have: found {quote(line)}"
     return next(filter(None, map(path_problem, names)), None)
 
