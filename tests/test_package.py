@@ -31,8 +31,8 @@ def _seconds(*arguments):
     [
         "rnw",
         "rnw.runtime, rnw.cli, rnw.networks.cost",
-        "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released",
-        "rnw.networks.zoo, rnw.data.sets.catalog, rnw.data.prepare.classification, rnw.training.recipes",
+        "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released, rnw.networks.zoo",
+        "rnw.data.sets.catalog, rnw.data.prepare.classification, rnw.training.recipes",
     ],
 )
 def test_importing_does_not_start_mxnet(modules):

@@ -45,7 +45,8 @@ class Subject(NamedTuple):
 def load_subject(path: PathLike, context: mx.Context) -> Subject:
     """The network in a weights file, of this package or of a ResNet of gluoncv's.
 
-    The name of the file tells which, as for `rnw.evaluation.classification.evaluate.load_model`, or as
+    The name of the file tells which, as for
+    `rnw.evaluation.classification.evaluate.load_model`, or as
     `cifar_resnet110_v1-<anything>.params`.
 
     Raises InputError for a file that cannot be read or is for another kind of network.

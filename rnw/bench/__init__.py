@@ -1,0 +1,1 @@
+"""What speed, memory and fidelity are on this machine: one file for each `rnw bench` command."""

@@ -19,17 +19,15 @@ from collections import ChainMap, deque
 from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Deque, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import cv2
 import numpy as np
 
 from rnw.children import die_with
+from rnw.data.samples import Bad, Batch, Pictures
 from rnw.data.waiting import NOTHING, POLL_SECONDS, Waiting, Watch
 from rnw.errors import InputError
-
-if TYPE_CHECKING:
-    from rnw.data.prefetch import Bad, Batch, Pictures
 
 LENT = 2  # batches of the memory that a caller may hold: the one before, and the one asked for
 SLOTS = 3 + LENT  # and those that are being made
@@ -73,7 +71,7 @@ class _Memory:
 class Processes:
     """Makes each batch by several processes, each its own rows."""
 
-    def __init__(self, pictures: "Pictures", size: int, workers: int, waiting: Waiting):
+    def __init__(self, pictures: Pictures, size: int, workers: int, waiting: Waiting):
         self._pictures, self._size, self._waiting = pictures, size, waiting
         shape = workers, size, pictures.values(size)
         self._file = _nameless_file(_Memory.bytes(*shape))
@@ -109,7 +107,7 @@ class Processes:
             worker.give((slot, epoch))
         return slot
 
-    def collect(self, slot: int) -> Optional[Tuple["Batch", "Bad"]]:
+    def collect(self, slot: int) -> Optional[Tuple[Batch, Bad]]:
         """The batch in a slot, and the bad pictures met on the way; None once told to stop."""
         images = self._pictures.maker.images
         watch = Watch(self._waiting.patience, images, self._memory.reading)
@@ -122,7 +120,7 @@ class Processes:
             watch.look(worker.number for worker in busy.values())
         return self._lend(slot), dict(ChainMap(*self._parts.pop(slot)))
 
-    def _lend(self, slot: int) -> "Batch":
+    def _lend(self, slot: int) -> Batch:
         """A caller who keeps batches gets copies, since the memory is used again."""
         numbers = self._memory.batch(slot)
         if sum(flat() is not None for flat in self._lent.values()) >= LENT:
@@ -242,7 +240,7 @@ def _leave_signals_to(caller: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_CALLER_ALONE)
 
 
-def _fill(pictures: "Pictures", *task: Any) -> Any:
+def _fill(pictures: Pictures, *task: Any) -> Any:
     """What `Pictures.fill` gives, or the exception that it raises."""
     try:
         return pictures.fill(*task)
@@ -253,7 +251,7 @@ def _fill(pictures: "Pictures", *task: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _pickled(pictures: "Pictures") -> Iterator[int]:
+def _pickled(pictures: Pictures) -> Iterator[int]:
     """An open file for processes to read them from, each for itself."""
     with os.fdopen(_nameless_file(), "wb") as file:
         pickle.dump(pictures, file, pickle.HIGHEST_PROTOCOL)

@@ -9,7 +9,7 @@ file for `md5sum -c` tells of which list it was packed.
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, Iterator, List, Optional
+from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Protocol
 
 import numpy as np
 
@@ -26,14 +26,20 @@ from rnw.files import (
     write_text,
 )
 
-if TYPE_CHECKING:
-    from rnw.data.readers import ImageList
-
 MAGIC = struct.pack("<I", 0xCED7230A)
 _WORD = struct.Struct("<I")
 _PICTURE = struct.Struct("<IfQQ")  # IRHeader of mxnet.recordio
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _LENGTH_BITS = 29
+
+
+class Packable(Protocol):
+    """Pictures in files of their own, with `labels` (N,) int64."""
+
+    labels: np.ndarray
+
+    def read(self, index: int) -> bytes:
+        """Return the content of a picture's file."""
 
 
 def write_record(file: BinaryIO, content: bytes) -> None:
@@ -191,7 +197,7 @@ def _read_index(path: Path) -> np.ndarray:
 
 
 def write_pack(
-    images: "ImageList",
+    images: Packable,
     path: PathLike,
     on_picture: Callable[[int], None] = lambda done: None,
     *,

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnw.data.readers import check_aspect, read_image
 from rnw.errors import InputError
-from rnw.evaluation.classification.model import ahead
+from rnw.evaluation.ahead import ahead
 from rnw.files import PathLike
 
 IMAGE_SUFFIXES = (

@@ -1,0 +1,1 @@
+"""TABLE of datasets: one file for each, and the catalog that lists them."""

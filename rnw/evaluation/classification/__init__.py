@@ -1,0 +1,1 @@
+"""How classifiers are judged: top-1 and top-5 accuracy."""

@@ -1,11 +1,8 @@
 """From pictures to probabilities: decoding ahead, crops, flips and devices."""
 
-import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Deque, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -15,10 +12,9 @@ from rnw.data.readers import Examples, check_aspect, decode
 from rnw.data.sets.catalog import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
+from rnw.evaluation.ahead import ahead
 from rnw.evaluation.classification.protocol import CROPS, Protocol
 from rnw.weights.meaning import Meaning
-
-MAX_THREADS = 8  # that decode and scale pictures
 
 
 class Model(NamedTuple):
@@ -102,22 +98,6 @@ def predict_batches(
         if not chosen:
             return
         yield _mean_over_views(model, np.stack(chosen))
-
-
-def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[Any]:
-    """`map` by threads that are up to `depth` results ahead."""
-    waiting: Deque[Future] = deque()
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > depth:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _mean_over_views(model: Model, crops: np.ndarray) -> np.ndarray:

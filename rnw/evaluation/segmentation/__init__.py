@@ -1,0 +1,1 @@
+"""How segmentation networks are judged: pixel accuracy and intersection over union."""

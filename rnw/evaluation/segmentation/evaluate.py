@@ -11,7 +11,7 @@ from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
 from rnw.errors import InputError, naming
-from rnw.evaluation.classification.model import ahead
+from rnw.evaluation.ahead import ahead
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import (
     CORRECT,

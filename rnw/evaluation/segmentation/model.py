@@ -145,8 +145,8 @@ def load_segmenter(
     """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
 
     Dataset and protocol come from the name of the first file: a released one is tested as
-    published, others at one scale. `dataset` is another one, of all of them; the classes of a dataset
-    that is not known are numbered. By default all weigh the same.
+    published, others at one scale. `dataset` is another one, of all of them; the classes of an
+    unknown dataset are numbered. By default all weigh the same.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, and for an unknown `dataset`.

@@ -1,0 +1,91 @@
+"""Samples: what training makes of pictures, by the numbers of seed, epoch and place alone."""
+
+from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple
+
+import numpy as np
+
+from rnw.errors import InputError
+
+
+class Batch(NamedTuple):
+    """Data (N, 3, H, W) float32 and labels (N,) or (N, H', W') float32."""
+
+    data: np.ndarray
+    labels: np.ndarray
+
+
+Bad = Dict[int, str]  # pictures, and what is wrong with each
+
+
+class Pictures(NamedTuple):
+    """What a sample is: what `maker` makes of a picture by the numbers of (seed, epoch, index).
+
+    `maker` has `images` with a length and `name(index)`, the shapes `data_shape` and `label_shape`
+    of a sample, and is called with an index, random numbers, and arrays for both, as
+    `augmentation.ClassifiedPictures` and `crops.LabeledCrops`. With `skip_bad` a picture that
+    cannot be read gives way to the next one in the list; `deadly` are those that ended a process.
+    """
+
+    maker: Any
+    seed: int
+    skip_bad: bool
+    deadly: Bad
+
+    def values(self, size: int) -> int:
+        """How many numbers a batch of so many samples is."""
+        return size * int(np.prod(self.maker.data_shape) + np.prod(self.maker.label_shape))
+
+    def batch(self, size: int, memory: np.ndarray) -> Batch:
+        """A batch in `memory`, float32, which both of its arrays are views of."""
+        labels = size * int(np.prod(self.maker.label_shape))
+        return Batch(
+            memory[:-labels].reshape(size, *self.maker.data_shape),
+            memory[-labels:].reshape(size, *self.maker.label_shape),
+        )
+
+    def new_batch(self, size: int) -> Batch:
+        """A batch in memory of its own."""
+        return self.batch(size, np.empty(self.values(size), np.float32))
+
+    def fill(
+        self,
+        batch: Batch,
+        epoch: int,
+        indices: np.ndarray,
+        rows: Iterable[int],
+        on_picture: Callable[[int], None] = lambda index: None,
+    ) -> Bad:
+        """Make those `rows` of a batch that show the pictures `indices` (N,); the bad ones.
+
+        `on_picture` is told each index before it is read. Raises InputError for a bad picture.
+        """
+        bad: Bad = {}
+        random = np.random.RandomState()
+        for row in rows:
+            for index in self._candidates(int(indices[row])):
+                on_picture(index)
+                sample = batch.data[row], batch.labels[row, ...]
+                if self._try(sample, epoch, index, random, bad):
+                    break
+        return bad
+
+    def _candidates(self, index: int) -> Iterator[int]:
+        count = len(self.maker.images)
+        for step in range(count):
+            yield (index + step) % count
+        raise InputError(f"none of the {count} pictures can be read")
+
+    def _try(self, sample, epoch, index, random, bad) -> bool:
+        try:
+            if index in self.deadly:
+                raise InputError(self.deadly[index])
+            random.seed([self.seed, epoch, index])  # a new stream would take ten times as long
+            self.maker(index, random, *sample)
+        except InputError as error:
+            if not self.skip_bad:
+                raise
+            bad[index] = str(error)
+            return False
+        except Exception as error:
+            raise RuntimeError(f"{self.maker.images.name(index)}: {error!r}") from error
+        return True
