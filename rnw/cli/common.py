@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, Tuple
 
 import click
 
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError, printable
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
@@ -27,6 +28,12 @@ class _File(click.Path):
 
 FILE = _File(path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return names as help lists them: 'a, b or c'."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def device_options(command: Callable) -> Callable:
@@ -49,7 +56,7 @@ def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 segmentation_dataset_option = click.option(
-    "--dataset", required=True, help="voc, cityscapes, ade20k, ..."
+    "--dataset", required=True, help=f"Dataset of the pictures: {one_of(SEGMENTATION)}."
 )
 data_root_option = click.option(
     "--data-root", type=FILE, help="Where the dataset lies, if not under data/."

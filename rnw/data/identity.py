@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Examples
 
 
 def identity(examples: Any) -> str:

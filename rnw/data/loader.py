@@ -10,8 +10,8 @@ import numpy as np
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabeledCrops
 from rnw.data.identity import identity
+from rnw.data.picture_types import Examples
 from rnw.data.prefetch import prepare
-from rnw.data.readers import Examples
 from rnw.data.samples import Bad, Batch, Pictures
 from rnw.data.transforms import normalize
 from rnw.data.waiting import Waiting, never

@@ -11,7 +11,8 @@ from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_labeled
 from rnw.data.readers import read_listed
 from rnw.data.sets import voc
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, Dataset, SegmentationDataset
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
 
 TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper

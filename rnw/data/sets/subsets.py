@@ -7,8 +7,9 @@ from typing import Optional, Sequence
 import numpy as np
 
 from rnw.data.lists import CLASSES_FILE, read_classes
-from rnw.data.readers import Examples
-from rnw.data.sets.catalog import Dataset, check_labels
+from rnw.data.picture_types import Examples
+from rnw.data.sets.catalog import check_labels
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 
 

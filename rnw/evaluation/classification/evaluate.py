@@ -7,13 +7,9 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
-from rnw.data.sets.catalog import (
-    Dataset,
-    find_dataset,
-    prepared_classes,
-    read_examples,
-)
+from rnw.data.sets.catalog import find_dataset, prepared_classes, read_examples
 from rnw.data.sets.numbered import dataset_or_numbered, numbering_note
+from rnw.data.sets.rows import Dataset
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import (

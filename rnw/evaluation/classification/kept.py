@@ -13,7 +13,7 @@ import numpy as np
 
 from rnw.arrays import check_finite
 from rnw.data.members import DAMAGED
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.files import open_regular, parse_json

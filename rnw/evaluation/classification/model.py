@@ -8,8 +8,9 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
-from rnw.data.readers import Examples, check_aspect, decode
-from rnw.data.sets.catalog import Dataset
+from rnw.data.picture_types import Examples
+from rnw.data.readers import check_aspect, decode
+from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.ahead import ahead

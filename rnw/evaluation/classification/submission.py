@@ -5,8 +5,8 @@ from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.sets.catalog import Dataset
 from rnw.data.sets.ilsvrc12 import find_devkit, read_class_numbers
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import picture_name
 from rnw.evaluation.classification.scores import top_classes

@@ -10,7 +10,8 @@ from PIL import Image
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_label
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.segmentation.score_maps import Size

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.readers import Examples
-from rnw.data.sets.catalog import DATASETS, Dataset, read_examples
+from rnw.data.picture_types import Examples
+from rnw.data.sets.catalog import DATASETS, read_examples
+from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import (
