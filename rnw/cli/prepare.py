@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, exit_when_interrupted, one_of, show_warnings
+from rnw.cli.common import FILE, Choice, exit_when_interrupted, one_of, show_warnings
 from rnw.data.sets import catalog
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SECONDS = 1  # between two lines of progress
 
 
 @click.command(epilog=f"DATASET is {one_of(DATASETS)}.")
-@click.argument("dataset", type=click.Choice(DATASETS), metavar="DATASET")
+@click.argument("dataset", type=Choice(DATASETS), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The dataset's folder; default: where it is expected.")
 @click.option(
