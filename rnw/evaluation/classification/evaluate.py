@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import mxnet as mx
 import numpy as np
 
+from rnw.data.picture_types import Classified
 from rnw.data.sets.catalog import find_dataset, prepared_classes, read_examples
 from rnw.data.sets.numbered import dataset_or_numbered, numbering_note
 from rnw.data.sets.rows import Dataset
@@ -253,7 +254,7 @@ def evaluate(
 
 
 def _open_kept(
-    model: Model, examples: Any, folder: Optional[Path], overwrite: bool
+    model: Model, examples: Classified, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, Kept]:
     """The predictions kept for each scale."""
     shape = len(examples.labels), model.classes
@@ -274,7 +275,9 @@ def _open_kept(
     }
 
 
-def _fill(model: Model, examples: Any, kept: Dict[int, Kept], batch: int, on_batch: Hook) -> None:
+def _fill(
+    model: Model, examples: Classified, kept: Dict[int, Kept], batch: int, on_batch: Hook
+) -> None:
     """Compute what is missing of the predictions, scale by scale."""
     read = picture_reader(examples)
     speedometer = _Speedometer(len(examples.labels) * len(kept), kept)

@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
-from rnw.data.picture_types import Examples
+from rnw.data.picture_types import Classified, Examples
 from rnw.data.readers import check_aspect, decode
 from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
@@ -59,7 +59,7 @@ class Model(NamedTuple):
         return self._replace(protocol=protocol)
 
 
-def picture_reader(examples: Any) -> Callable[[int], np.ndarray]:
+def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
     """A function from the index of a picture to its pixels (H, W, 3) uint8.
 
     It raises InputError for what is no image, or too long and thin a one.

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
+from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
@@ -154,7 +155,7 @@ def evaluate(
     )
 
 
-def _check_apart(folder: Path, examples: Any) -> None:
+def _check_apart(folder: Path, examples: LabeledSource) -> None:
     """Raises InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
@@ -177,7 +178,9 @@ def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path])
     load_tool()  # or say now that it is missing
 
 
-def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+def _score_officially(
+    kept: KeptLabels, names: List[str], examples: LabeledSource
+) -> OfficialScores:
     truth = [Path(examples.label_name(index)) for index in range(len(examples))]
     return official_scores([kept.path(name) for name in names], truth)
 
@@ -198,7 +201,7 @@ def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[
 
 def _label_all(
     model: Segmenter,
-    examples: Any,
+    examples: LabeledSource,
     names: List[str],
     kept: KeptLabels,
     on_picture: Callable[[Segmented], None],
@@ -222,7 +225,7 @@ def _label_all(
 
 
 def _labeled(
-    model: Segmenter, examples: Any, names: List[str], kept: KeptLabels
+    model: Segmenter, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
     """The predicted classes of each picture, None of one that is kept."""
 
