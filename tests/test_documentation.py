@@ -57,7 +57,11 @@ def _documented(kinds):
 
 def _find(words):
     """The command that a line calls, with its context and the words after its name."""
-    command, context, rest = _rnw, click.Context(_rnw, info_name="rnw"), list(words)
+    command, context, rest = (
+        _rnw,
+        click.Context(_rnw, info_name="rnw", **_rnw.context_settings),
+        list(words),
+    )
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         name, found, rest = command.resolve_command(context, rest)
         command, context = found, click.Context(found, parent=context, info_name=name)

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
+from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
@@ -153,7 +154,7 @@ def evaluate(
     )
 
 
-def _check_apart(folder: Path, examples: Any) -> None:
+def _check_apart(folder: Path, examples: LabeledSource) -> None:
     """Raises InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
@@ -176,7 +177,9 @@ def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path])
     load_tool()  # or say now that it is missing
 
 
-def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+def _score_officially(
+    kept: KeptLabels, names: List[str], examples: LabeledSource
+) -> OfficialScores:
     truth = [Path(examples.label_name(index)) for index in range(len(examples))]
     return official_scores([kept.path(name) for name in names], truth)
 
@@ -197,7 +200,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
 
 def _label_all(
     model: Model,
-    examples: Any,
+    examples: LabeledSource,
     names: List[str],
     kept: KeptLabels,
     on_step: OnStep,
@@ -221,7 +224,7 @@ def _label_all(
 
 
 def _labeled(
-    model: Model, examples: Any, names: List[str], kept: KeptLabels
+    model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
     """The predicted classes of each picture, None of one that is kept."""
 
