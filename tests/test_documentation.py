@@ -190,7 +190,8 @@ def test_names_in_python_within_sentences_are_there(page):
 def test_the_order_of_imports():
     block = _text(ROOT / "rnw" / "README.md").split("```text\n", 1)[1].split("```", 1)[0]
     rows = tuple(tuple(line.split(", ")) for line in block.splitlines())
-    assert (("__main__",), *rows) == ORDER
+    folders = (tuple(at for at in places if (ROOT / "rnw" / at).is_dir()) for places in ORDER)
+    assert rows == tuple(filter(None, folders))
 
 
 def test_the_first_page_is_short():
