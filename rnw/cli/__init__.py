@@ -30,7 +30,6 @@ COMMANDS = {
     "study": "study",
     "submission": "submission",
     "table": "table",
-    "table1": "table1",
     "train-cls": "train_cls",
     "train-seg": "train_seg",
     "weights": "weights",

@@ -59,7 +59,6 @@ def test_commands_are_those_documented():
         "study",
         "submission",
         "table",
-        "table1",
         "train-cls",
         "train-seg",
         "weights",
