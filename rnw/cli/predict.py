@@ -26,8 +26,7 @@ from rnw.cli.common import (
 )
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
-from rnw.weights.convert import read_parameters
-from rnw.weights.meaning import Meaning, meaning_of
+from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import predict as classification
@@ -65,7 +64,9 @@ def command(
     upright, one at a time; those that cannot be read are named at the end, with status 1.
     """
     contexts = make_contexts(gpus, cpus)
-    segmentation = _is_segmentation(weights)
+    from rnw.api import holds_segmentation  # needs an extra
+
+    segmentation = holds_segmentation(weights)
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
     if output is not None and not segmentation:
@@ -116,16 +117,6 @@ def _classify(
 
     model = load_model(weights, contexts, dataset=dataset)
     return predict(model, images, **options), _origin(model.meaning, model.dataset)
-
-
-def _is_segmentation(weights: Path) -> bool:
-    """By what the file holds, whatever dataset its name tells."""
-    from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
-
-    return (
-        baseline_of(weights) is None
-        and meaning_of(weights, read_parameters(weights)).config.segmentation
-    )
 
 
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
