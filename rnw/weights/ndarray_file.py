@@ -24,7 +24,7 @@ from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from rnw.errors import InputError, naming
-from rnw.files import PathLike, atomic_write, open_regular
+from rnw.files import PathLike, atomic_write, open_regular, reading
 from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
@@ -81,14 +81,13 @@ class Entry(NamedTuple):
 
 def open_weights(path: PathLike) -> BinaryIO:
     """Open a file for reading bytes. Raises InputError where there is none, or something else."""
-    try:
-        return open_regular(path)
-    except InputError:
-        raise
-    except (FileNotFoundError, ValueError):  # of NUL in a name
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with reading(path):
+        try:
+            return open_regular(path)
+        except InputError:
+            raise
+        except (FileNotFoundError, ValueError):  # of NUL in a name
+            raise InputError(f"{path}: no such file") from None
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
