@@ -1,7 +1,8 @@
 """The one exception for mistakes that the caller can mend, two ways to raise it, one to show it."""
 
 import contextlib
-from typing import Any, Iterator, Mapping, TypeVar
+import difflib
+from typing import Any, Iterable, Iterator, Mapping, TypeVar
 
 Value = TypeVar("Value")
 
@@ -15,10 +16,20 @@ class InputError(ValueError):
 
 
 def look_up(table: Mapping[str, Value], name: str, kind: str) -> Value:
-    """The row called `name` of a table of a `kind`; raises InputError, naming all, for another."""
+    """Return the row called `name` of a table whose rows are each a `kind`.
+
+    Raises InputError, which names all rows and suggests the one most alike, for another name.
+    """
     if name not in table:
-        raise InputError(f"unknown {kind} {name!r}: expected one of {', '.join(table)}")
+        expected = f"expected one of {', '.join(table)}{did_you_mean(name, table)}"
+        raise InputError(f"unknown {kind} {name!r}: {expected}")
     return table[name]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that suggests the known name most like `name`; empty if none."""
+    nearest = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 @contextlib.contextmanager

@@ -14,6 +14,21 @@ def test_rows_are_found_and_others_refused_with_all_names():
 
 
 @pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("deeplap", "expected one of deeplab, kraehenbuehl; did you mean 'deeplab'?"),
+        ("DeepLab", "expected one of deeplab, kraehenbuehl; did you mean 'deeplab'?"),
+        ("krahenbuhl", "expected one of deeplab, kraehenbuehl; did you mean 'kraehenbuehl'?"),
+        ("", "expected one of deeplab, kraehenbuehl"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_most_alike(name, end):
+    with pytest.raises(InputError) as refused:
+        look_up({"deeplab": 1, "kraehenbuehl": 2}, name, "CRF")
+    assert str(refused.value) == f"unknown CRF {name!r}: {end}"
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("größer als 日本.params: found 2", "größer als 日本.params: found 2"),

@@ -8,39 +8,51 @@ from typing import List, Optional, Sequence
 import click
 
 from rnw import __version__
-from rnw.cli.common import INTERRUPTED
+from rnw.cli.common import INTERRUPTED, Group
 from rnw.errors import InputError, printable
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU
 
+DATA, TRAINING, EVALUATION = "Data", "Training", "Evaluation"
+WEIGHTS, STUDY, MACHINE = "Weights", "Study of networks", "Machine"
+
+# In the order of help, each with the heading it stands under; `train-cls` is in train_cls.py.
 COMMANDS = {
-    "analyze": "analyze",
-    "bench": "bench",
-    "convert": "convert",
-    "doctor": "doctor",
-    "eval-cls": "eval_cls",
-    "eval-seg": "eval_seg",
-    "export-symbol": "export_symbol",
-    "figure": "figure",
-    "launch": "launch",
-    "networks": "networks",
-    "plot": "plot",
-    "predict": "predict",
-    "prepare": "prepare",
-    "report": "report",
-    "study": "study",
-    "submission": "submission",
-    "table": "table",
-    "table1": "table1",
-    "train-cls": "train_cls",
-    "train-seg": "train_seg",
-    "weights": "weights",
+    "prepare": DATA,
+    "train-cls": TRAINING,
+    "train-seg": TRAINING,
+    "launch": TRAINING,
+    "plot": TRAINING,
+    "eval-cls": EVALUATION,
+    "eval-seg": EVALUATION,
+    "predict": EVALUATION,
+    "figure": EVALUATION,
+    "report": EVALUATION,
+    "submission": EVALUATION,
+    "table": EVALUATION,
+    "table1": EVALUATION,
+    "weights": WEIGHTS,
+    "convert": WEIGHTS,
+    "export-symbol": WEIGHTS,
+    "networks": STUDY,
+    "analyze": STUDY,
+    "study": STUDY,
+    "doctor": MACHINE,
+    "bench": MACHINE,
 }
+COMPLETION = """\b
+Completion of commands and options in a shell:
+  bash: eval "$(_RNW_COMPLETE=bash_source rnw)"
+  zsh:  eval "$(_RNW_COMPLETE=zsh_source rnw)"
+  fish: _RNW_COMPLETE=fish_source rnw | source
+Add the line for your shell to its startup file to keep it."""
+COLUMN = max(map(len, COMMANDS)) + 2  # of the summaries in `rnw --help`
+SUMMARY = 150  # letters of one, enough for a sentence
 # brought by the extras
 OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "scipy", "cv2", "matplotlib")
 
 
-class _Commands(click.Group):
-    """Finds subcommands in the table and turns mistakes into one line and status 2."""
+class _Commands(Group):
+    """Find subcommands in the table and turn mistakes into one line and status 2."""
 
     def list_commands(self, ctx: click.Context) -> List[str]:
         return list(COMMANDS)
@@ -48,7 +60,18 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
         if name not in COMMANDS:
             return None
-        return importlib.import_module(f"rnw.cli.{COMMANDS[name]}").command
+        return importlib.import_module(f"rnw.cli.{name.replace('-', '_')}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command's help below the heading of its group."""
+        for heading in dict.fromkeys(COMMANDS.values()):
+            names = [name for name, group in COMMANDS.items() if group == heading]
+            rows = [(name, self._summary(ctx, name)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl(rows, col_max=COLUMN, col_spacing=COLUMN - max(map(len, names)))
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        return self.get_command(ctx, name).get_short_help_str(limit=SUMMARY)
 
     def invoke(self, ctx: click.Context):
         try:
@@ -64,7 +87,7 @@ class _Commands(click.Group):
 
 
 def _explain(error: Exception) -> Optional[str]:
-    """The error in one line, None when it is not the user's to mend."""
+    """Return the error in one line, None when the user cannot mend it."""
     if isinstance(error, InputError):
         return printable(str(error))
     if isinstance(error, OSError):
@@ -75,11 +98,18 @@ def _explain(error: Exception) -> Optional[str]:
     return None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=COMPLETION,
+)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def _rnw(debug: bool) -> None:
-    """Wider or Deeper: the paper's networks in MXNet Gluon (arXiv 1611.10080)."""
+    """Wider or Deeper: the paper's networks in MXNet Gluon (arXiv 1611.10080).
+
+    `rnw COMMAND --help` explains a command and its options.
+    """
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:

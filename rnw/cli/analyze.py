@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 import click
 
 from rnw.cli import analyze_paths
-from rnw.cli.common import json_option, print_json
+from rnw.cli.common import Group, json_option, print_json
 
 if TYPE_CHECKING:
     from rnw.networks.cost import DetailedCost
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Analyse networks and recipes."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 import click
 
 from rnw.bench.convert import bench_conversion
-from rnw.cli.common import FILE, device_options, json_option, print_json
+from rnw.cli.common import FILE, Choice, Group, device_options, json_option, print_json
 from rnw.runtime import make_contexts
 from rnw.weights.convert import FORMATS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnw.reports.cost_tables import SpeedRow
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Measure speed and memory on this machine."""
 
@@ -66,7 +66,7 @@ def inference(
 
 @command.command()
 @click.option("--network", default="model_a1", show_default=True)
-@click.option("--to", type=click.Choice(list(FORMATS)), default="safetensors", show_default=True)
+@click.option("--to", type=Choice(list(FORMATS)), default="safetensors", show_default=True)
 @click.option("--repetitions", type=int, default=5, show_default=True)
 @click.option("--folder", type=FILE, help="Where to make the files, three times the size.")
 @json_option

@@ -6,11 +6,11 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
 
 import click
 
-from rnw.errors import InputError, printable
+from rnw.errors import InputError, did_you_mean, printable
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
 INTERRUPTED = 130  # the status of what Ctrl-C ended
@@ -23,6 +23,27 @@ class _File(click.Path):
         if not value or "\0" in str(value):
             raise InputError(f"{str(value)!r} is the name of no file")
         return super().convert(value, *where)
+
+
+class Group(click.Group):
+    """A command with subcommands that suggests the one most like a mistyped name."""
+
+    def resolve_command(self, ctx: click.Context, args: List[str]) -> Any:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not ctx.resilient_parsing and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}{did_you_mean(name, known)}")
+        return super().resolve_command(ctx, args)
+
+
+class Choice(click.Choice):
+    """One of several words; suggests the one most like a mistyped word."""
+
+    def convert(self, value: Any, *where: Any) -> Any:
+        try:
+            return super().convert(value, *where)
+        except click.BadParameter as error:
+            error.message = error.message.rstrip(".") + did_you_mean(str(value), self.choices)
+            raise
 
 
 FILE = _File(path_type=Path)

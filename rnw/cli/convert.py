@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 import click
 
-from rnw.cli.common import FILE, SEED, print_line
+from rnw.cli.common import FILE, SEED, Choice, print_line
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FORMATS, GraphOptions, convert
 from rnw.weights.surgery import Surgery
@@ -17,20 +17,20 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
 @click.option(
-    "--to", type=click.Choice(list(FORMATS)), required=True, metavar="FORMAT", help="See below."
+    "--to", type=Choice(list(FORMATS)), required=True, metavar="FORMAT", help="See below."
 )
 @click.option("--network", metavar="NAME", help="Take the weights for this network's.")
 @click.option("--classes", type=click.IntRange(1), help="Another number of classes.")
 @click.option(
     "--fcn",
-    type=click.Choice(list(SEGMENTATION_CLASSIFIERS)),
+    type=Choice(list(SEGMENTATION_CLASSIFIERS)),
     help="A dilated classifier for maps.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of a new classifier.")
 @click.option("--features", is_flag=True, help="Leave the classifier out.")
 @click.option("--half", is_flag=True, help="Half precision.")
 @click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")
-@click.option("--pooling", type=click.Choice(POOLINGS), help="ONNX: as the released file, or pad.")
+@click.option("--pooling", type=Choice(POOLINGS), help="ONNX: as the released file, or pad.")
 @click.option("--softmax", is_flag=True, help="ONNX: probabilities instead of scores.")
 @click.option("--fold-bn", is_flag=True, help="ONNX: batch normalizations into convolutions.")
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rnw.cli.common import FILE
+from rnw.cli.common import FILE, Choice
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.runtime import import_mxnet
 
@@ -14,9 +14,9 @@ from rnw.runtime import import_mxnet
 @click.argument("network")
 @click.option("--classes", type=int, help="Default 1000, for fcn_* 21.")
 @click.option("--stride", type=int, help="Input pixels per cell of the last map: 32, 16 or 8.")
-@click.option("--head", type=click.Choice(HEADS), default="softmax", show_default=True)
-@click.option("--pooling", type=click.Choice(POOLINGS), default="pad", show_default=True)
-@click.option("--classifier", type=click.Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)))
+@click.option("--head", type=Choice(HEADS), default="softmax", show_default=True)
+@click.option("--pooling", type=Choice(POOLINGS), default="pad", show_default=True)
+@click.option("--classifier", type=Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)))
 @click.option("--width", type=float, default=1.0, show_default=True, help="Factor on channels.")
 @click.option("-o", "--output", type=FILE, default=".", show_default=True, metavar="DIR")
 def command(network: str, output: Path, **options: Any) -> None:

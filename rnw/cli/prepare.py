@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, exit_when_interrupted, show_warnings
+from rnw.cli.common import FILE, Choice, exit_when_interrupted, show_warnings
 
 if TYPE_CHECKING:
     from rnw.data.prepare.classification import Preparation
@@ -20,7 +20,7 @@ SECONDS = 1  # between two lines of progress
 
 
 @click.command()
-@click.argument("dataset", type=click.Choice(CLASSIFICATION + SEGMENTATION), metavar="DATASET")
+@click.argument("dataset", type=Choice(CLASSIFICATION + SEGMENTATION), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option("--output", type=FILE, help="The dataset's folder; default: where it is expected.")
 @click.option(

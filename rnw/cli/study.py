@@ -7,6 +7,7 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    Group,
     data_root_option,
     device_options,
     ending_at_once,
@@ -23,7 +24,7 @@ from rnw.runtime import make_contexts
 STUDY = CLASSIFICATION._replace(default_dataset="digits")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train several networks and compare them."""
 

@@ -7,6 +7,7 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    Group,
     data_root_option,
     json_option,
     print_json,
@@ -14,7 +15,7 @@ from rnw.cli.common import (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Pack predictions as benchmark servers take them, and check what was packed."""
 

@@ -9,6 +9,7 @@ import click
 from rnw.cli.common import (
     FILE,
     SEED,
+    Choice,
     data_root_option,
     device_options,
     ending_at_once,
@@ -58,7 +59,7 @@ _OPTIONS = (
     click.option(
         "--workers", type=click.IntRange(0), metavar="N", help="Read pictures by N processes."
     ),
-    click.option("--prefetcher", type=click.Choice(["process", "thread"]), default="process"),
+    click.option("--prefetcher", type=Choice(["process", "thread"]), default="process"),
     click.option(
         "--decoder", default="opencv", show_default=True, help="opencv, or the exact pillow."
     ),

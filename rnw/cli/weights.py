@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List
 
 import click
 
-from rnw.cli.common import FILE, json_option, print_json, print_line
+from rnw.cli.common import FILE, Group, json_option, print_json, print_line
 from rnw.errors import printable
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.fit import describe
@@ -24,7 +24,7 @@ from rnw.weights.ndarray_file import Entry
 from rnw.weights.released import RELEASED, verify
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from rnw.errors import InputError
+from rnw.errors import InputError, did_you_mean
 
 POOL = "pool"  # a 3x3 max pooling of stride 2 before the level
 STRIDE = "stride"  # stride 2 in the first unit of the level
@@ -125,9 +125,10 @@ def find_network(name: str) -> NetworkSpec:
             f"malformed network {name!r}: expected <input size>-<n1>-...-<n7>, eight numbers "
             f"joined by '-', for example {UNNAMED[0]}"
         )
-    known = ", ".join((*network_names(), *RESNETS))
+    known = (*network_names(), *RESNETS)
     raise InputError(
-        f"unknown network {name!r}: expected one of {known}, or <input size>-<n1>-...-<n7>"
+        f"unknown network {name!r}: expected one of {', '.join(known)}, or "
+        f"<input size>-<n1>-...-<n7>{did_you_mean(name, known)}"
     )
 
 

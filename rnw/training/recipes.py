@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
-from rnw.errors import InputError, look_up
+from rnw.errors import InputError, did_you_mean, look_up
 from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import LOSSES, SEGMENTATION_DROPOUT, NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network, network_names
@@ -253,7 +253,10 @@ def _parse_override(recipe: Recipe, text: str) -> Tuple[str, Any]:
     fields = {f.name: f for f in dataclasses.fields(recipe) if f.name not in ("name", "source")}
     key, equals, value = text.partition("=")
     if not equals or key not in fields:
-        raise InputError(f"cannot set {text!r}: expected key=value, key one of {', '.join(fields)}")
+        raise InputError(
+            f"cannot set {text!r}: expected key=value, key one of {', '.join(fields)}"
+            f"{did_you_mean(key, fields)}"
+        )
     kind = fields[key].type
     try:
         if kind in (int, float, str):

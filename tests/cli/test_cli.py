@@ -40,32 +40,6 @@ def _process(*arguments, without=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_commands_are_those_documented():
-    assert set(COMMANDS) == {
-        "analyze",
-        "bench",
-        "convert",
-        "doctor",
-        "eval-cls",
-        "eval-seg",
-        "export-symbol",
-        "figure",
-        "launch",
-        "networks",
-        "plot",
-        "predict",
-        "prepare",
-        "report",
-        "study",
-        "submission",
-        "table",
-        "table1",
-        "train-cls",
-        "train-seg",
-        "weights",
-    }
-
-
 @pytest.mark.parametrize("option", ["-h", "--help"])
 @pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *SUBCOMMANDS], ids=" ".join)
 def test_help(rnw, command, option):
@@ -80,9 +54,30 @@ def test_help(rnw, command, option):
 def test_help_lists_the_commands_with_a_summary(rnw):
     code, out, err = rnw("--help")
     assert (code, err) == (0, "")
-    listed = dict(re.findall(r"^  ([\w-]+) +(\w.+)$", out.split("Commands:")[1], re.MULTILINE))
-    assert list(listed) == list(COMMANDS)
+    listed = re.findall(r"^  ([a-z][\w-]+) {2,}[A-Z]\w+ \w", out, re.MULTILINE)
+    assert listed == list(COMMANDS)
     assert "--debug" in out
+
+
+def test_help_groups_the_commands_and_writes_whole_sentences(rnw):
+    _, out, _ = rnw("--help")
+    headings = re.findall(r"^([A-Z][\w ]+):$", out.split("Options:")[1], re.MULTILINE)
+    assert headings == list(dict.fromkeys(COMMANDS.values()))
+    training = out.split("\nTraining:\n")[1].split("\n\n")[0]
+    found = re.findall(r"^  (\S+)", training, re.MULTILINE)
+    assert found == ["train-cls", "train-seg", "launch", "plot"]
+    assert not re.search(r"\w\.\.\.$", out, re.MULTILINE)  # where click cuts a sentence
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_as_documented(rnw, monkeypatch, shell):
+    assert f"_RNW_COMPLETE={shell}_source rnw" in rnw("--help")[1]
+    complete = f"{shell}_complete"
+    words = {"COMP_WORDS": "rnw train-", "COMP_CWORD": "train-" if shell == "fish" else "1"}
+    for name, value in {"_RNW_COMPLETE": complete, **words}.items():
+        monkeypatch.setenv(name, value)
+    _, out, _ = rnw()
+    assert re.findall(r"train-\w+", out) == ["train-cls", "train-seg"]
 
 
 @pytest.mark.parametrize("module", ["mxnet", "PIL", "sklearn", "gluoncv", "cv2"])
@@ -109,10 +104,10 @@ def test_module_of_an_extra_that_is_missing(module, command):
 
 
 def test_part_of_the_package_that_is_missing_is_no_mistake_of_the_user():
-    code, out, err = _process("networks", without="rnw.analysis")
+    code, out, err = _process("networks", without="rnw.networks.layout")
     assert (code, out) == (1, "")
     assert err.startswith("Traceback")
-    assert "rnw.analysis" in err.splitlines()[-1]
+    assert "rnw.networks.layout" in err.splitlines()[-1]
 
 
 def test_version(rnw):
@@ -124,7 +119,33 @@ def test_unknown_command(rnw, arguments):
     code, out, err = rnw(*arguments)
     assert (code, out) == (2, "")
     wrong = arguments[-1] if arguments[0] == "bench" else arguments[0]
-    assert f"Error: No such command '{wrong}'" in err
+    nearest = {"trian-cls": "train-cls", "network": "networks", "training": "train"}[wrong]
+    assert err.endswith(f"Error: No such command '{wrong}'; did you mean '{nearest}'?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        ("train-cls --dataset digit", "digits"),
+        ("train-cls --recipe modle_a", "model_a"),
+        ("train-cls --kvstore locale", "local"),
+        ("train-cls --set epoch=3", "epochs"),
+        ("train-cls --prefetcher processes", "process"),
+        ("train-seg --dataset cityscape", "cityscapes"),
+        ("export-symbol modle_a", "model_a"),
+        ("export-symbol model_a --head softmx", "softmax"),
+        ("convert source target --to onxx", "onnx"),
+        ("prepare vocc", "voc"),
+    ],
+)
+def test_a_mistyped_value_is_answered_with_the_one_most_alike(rnw, arguments, nearest):
+    code, out, err = rnw(*arguments.split())
+    assert (code, out) == (2, "")
+    assert err.endswith(f"; did you mean '{nearest}'?\n")
+
+
+def test_a_command_unlike_any_other_is_answered_without_a_guess(rnw):
+    assert rnw("zzz")[2].endswith("Error: No such command 'zzz'\n")
 
 
 def test_no_command_shows_what_there_is(rnw):
