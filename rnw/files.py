@@ -96,11 +96,12 @@ def reading(
     damaged: exceptions, besides OSError, that a file of another content makes the block raise;
         where that is any Exception, the message names its kind.
     """
+    kinds: Tuple[Type[Exception], ...] = (OSError, *damaged)
     try:
         yield
     except InputError:
         raise
-    except (OSError, *damaged) as error:
+    except kinds as error:
         reason = getattr(error, "strerror", None) or (
             repr(error) if Exception in damaged else str(error)
         )

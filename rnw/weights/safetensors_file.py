@@ -47,7 +47,7 @@ def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in names:
             for window in windows(arrays[name]):
-                file.write(window)
+                file.write(window.data)
 
 
 def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:
