@@ -27,7 +27,7 @@ from rnw.evaluation.segmentation.kept import (
     read_kept,
 )
 from rnw.evaluation.segmentation.score_maps import Size
-from rnw.files import atomic_write, check_free, read_bytes
+from rnw.files import atomic_write, check_free, read_bytes, reading
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
@@ -152,10 +152,8 @@ def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
     """Path and content of each file in a folder or an archive."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or archive")
-    try:
+    with reading(path, "a folder, tar or zip", DAMAGED):
         yield from _read_folder(path) if path.is_dir() else _read_archive(path)
-    except (OSError, *DAMAGED) as error:
-        raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
 
 
 def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
