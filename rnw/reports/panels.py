@@ -14,7 +14,8 @@ from matplotlib.textpath import TextPath
 
 from rnw.data.labeled import IGNORED
 from rnw.data.readers import decode
-from rnw.data.sets.catalog import SegmentationDataset, read_pictures
+from rnw.data.sets.catalog import read_pictures
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import correctness, labels_file, picture_names, read_kept

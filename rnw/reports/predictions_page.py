@@ -10,7 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import ORIGIN, read_origin
 from rnw.plots import write_plot

@@ -2,14 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.sets.catalog import (
-    prepared_classes,
-    read_examples,
-)
+from rnw.data.picture_types import Classified
+from rnw.data.sets.catalog import prepared_classes, read_examples
 from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
@@ -167,7 +165,7 @@ def evaluate(
 
 
 def _open_kept(
-    model: Model, examples: Any, folder: Optional[Path], overwrite: bool
+    model: Model, examples: Classified, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, KeptProbabilities]:
     """Return the predictions kept for each scale."""
     shape = len(examples.labels), model.classes
@@ -189,7 +187,11 @@ def _open_kept(
 
 
 def _fill(
-    model: Model, examples: Any, kept: Dict[int, KeptProbabilities], batch: int, on_step: OnStep
+    model: Model,
+    examples: Classified,
+    kept: Dict[int, KeptProbabilities],
+    batch: int,
+    on_step: OnStep,
 ) -> None:
     """Compute what is missing of the predictions, scale by scale."""
     read = picture_reader(examples)

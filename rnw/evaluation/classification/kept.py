@@ -13,7 +13,7 @@ import numpy as np
 
 from rnw.arrays import check_finite
 from rnw.data.members import DAMAGED
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Classified, Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.files import open_regular, parse_json
@@ -125,7 +125,7 @@ def _check_probabilities(found: np.ndarray, images: int, classes: int) -> None:
         raise InputError("probabilities of an image do not sum to 1")
 
 
-def fingerprint(examples: Any) -> str:
+def fingerprint(examples: Classified) -> str:
     """Return a checksum of which images a split has, in which order, with which labels."""
     digest = hashlib.md5(np.asarray(examples.labels, np.int64).tobytes())
     if isinstance(examples, Examples):
@@ -137,7 +137,7 @@ def fingerprint(examples: Any) -> str:
     return digest.hexdigest()
 
 
-def picture_name(examples: Any, index: int) -> str:
+def picture_name(examples: Classified, index: int) -> str:
     """Return the file name of a picture, or its number where there is no file."""
     if isinstance(examples, Examples):
         return str(index)

@@ -8,9 +8,11 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
-from rnw.data.readers import Examples, check_aspect, decode
-from rnw.data.sets.catalog import Dataset, find_dataset
+from rnw.data.picture_types import Classified, Examples
+from rnw.data.readers import check_aspect, decode
+from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.numbered import dataset_or_numbered
+from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.ahead import ahead
@@ -132,7 +134,7 @@ def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Mod
     return Model(net, dataset, list(contexts), protocol, outputs=net.config.classes)
 
 
-def picture_reader(examples: Any) -> Callable[[int], np.ndarray]:
+def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
     """Return a function from the index of a picture to its pixels (H, W, 3) uint8.
 
     It raises InputError for what is no image, or too long and thin a one.

@@ -1,12 +1,13 @@
 """Predictions as files: an .npz of all probabilities, and the text that ILSVRC's server takes."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.sets.catalog import Dataset
+from rnw.data.picture_types import Classified
 from rnw.data.sets.ilsvrc12 import find_devkit, read_class_numbers
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import picture_name
 from rnw.evaluation.classification.scores import top_classes
@@ -67,7 +68,7 @@ def check_predictions_file(path: Path, overwrite: bool) -> None:
 def write_predictions(
     path: Path,
     probabilities: np.ndarray,
-    examples: Any,
+    examples: Classified,
     numbering: Numbering,
 ) -> None:
     """Write `path` and the submission beside it.

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
+from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
@@ -158,7 +159,7 @@ def evaluate(
     )
 
 
-def _check_apart(folder: Path, examples: Any) -> None:
+def _check_apart(folder: Path, examples: LabeledSource) -> None:
     """Raise InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
@@ -181,7 +182,9 @@ def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path])
     load_tool()  # or say now that it is missing
 
 
-def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+def _score_officially(
+    kept: KeptLabels, names: List[str], examples: LabeledSource
+) -> OfficialScores:
     truth = [Path(examples.label_name(index)) for index in range(len(examples))]
     return official_scores([kept.path(name) for name in names], truth)
 
@@ -202,7 +205,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
 
 def _label_all(
     model: Model,
-    examples: Any,
+    examples: LabeledSource,
     names: List[str],
     kept: KeptLabels,
     on_step: OnStep,
@@ -226,9 +229,9 @@ def _label_all(
 
 
 def _labeled(
-    model: Model, examples: Any, names: List[str], kept: KeptLabels
+    model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
-    """Return the predicted classes of each picture, None of one that is kept."""
+    """Yield the predicted classes of each picture, None for one that is kept."""
 
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]):

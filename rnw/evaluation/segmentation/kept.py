@@ -9,8 +9,10 @@ from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_label
+from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.segmentation.score_maps import Size
@@ -73,7 +75,7 @@ class KeptLabels:
         _write_png(self.path(name), palette_image(labels, self._dataset))
 
 
-def picture_names(examples: Any) -> List[str]:
+def picture_names(examples: LabeledSource) -> List[str]:
     """Return the name that each picture's labels are kept by.
 
     Raises InputError when two pictures would share one.
@@ -133,7 +135,7 @@ def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
     return LabelMeaning(dataset.title, numbers, dataset.palette, REMEDY)
 
 
-def picture_size(examples: Any, index: int) -> Size:
+def picture_size(examples: LabeledSource, index: int) -> Size:
     """Return (height, width) of a picture, from its header; raise InputError if that fails."""
     with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
         return image.size[::-1]

@@ -7,8 +7,9 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.segmentation.kept import palette_image
