@@ -231,7 +231,7 @@ def _label_all(
 def _labeled(
     model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
-    """Return the predicted classes of each picture, None of one that is kept."""
+    """Yield the predicted classes of each picture, None for one that is kept."""
 
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]):

@@ -149,7 +149,7 @@ def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
 
 
 def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
-    """Path and content of each file in a folder or an archive."""
+    """Yield the path and content of each file in a folder or an archive."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or archive")
     with reading(path, "a folder, tar or zip", DAMAGED):
@@ -193,7 +193,7 @@ def _check_picture(
 
 
 def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:
-    """Return whether the numbers are classes, and have their colors."""
+    """Yield what is wrong with the numbers, which are to be classes and have their colors."""
     allowed = label_numbers(dataset)
     unknown = np.setdiff1d(np.array(image), allowed).tolist()
     if unknown:
