@@ -9,10 +9,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from rnw.data.labeled import IGNORED, Pair
+from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError, naming
 from rnw.files import parse_json, read_regular, reading
+from rnw.networks.heads import IGNORED_LABEL
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -138,7 +139,7 @@ def draw_scene(scene: Scene) -> np.ndarray:
             continue
         runs = mask.frPyObjects(outline, scene.height, scene.width)
         inside = mask.decode(mask.merge(runs) if isinstance(runs, list) else runs)
-        labels[inside == 1] = IGNORED if instance.is_crowd else instance.number
+        labels[inside == 1] = IGNORED_LABEL if instance.is_crowd else instance.number
     return labels
 
 
