@@ -113,8 +113,8 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
     classifier whose weight or bias does not fit keeps its initial values.
 
-    Raises InputError, before anything is changed, when features are missing, surplus or misshaped,
-    and for numbers that are not finite.
+    Raises InputError, before anything is changed, when features are missing, unexpected or wrongly
+    shaped, and for numbers that are not finite.
     """
     found = read_parameters(path)
     parameters = net.collect_params()
