@@ -11,13 +11,31 @@ from rnw.cli.common import FILE, SEED, kept_options
 @click.command()
 @click.argument("predictions", type=FILE)
 @kept_options
-@click.option("--image", "images", multiple=True, metavar="NAME", help="Show this picture.")
-@click.option("--worst", type=click.IntRange(0), default=0, help="Show so many of lowest IoU.")
-@click.option("--random", type=click.IntRange(0), default=0, help="Show so many at random.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of --random.")
-@click.option("--columns", is_flag=True, help="A column for each picture, not a row.")
 @click.option(
-    "-o", "--output", type=FILE, default="figure.png", show_default=True, help="A .png or .pdf."
+    "--image",
+    "images",
+    multiple=True,
+    metavar="NAME",
+    help="Name of a picture to show (may be repeated).",
+)
+@click.option(
+    "--worst",
+    type=click.IntRange(0),
+    default=0,
+    help="Number of pictures to show of those with the lowest IoU.",
+)
+@click.option(
+    "--random", type=click.IntRange(0), default=0, help="Number of pictures to choose at random."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random choice.")
+@click.option("--columns", is_flag=True, help="Show each picture in a column in place of a row.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default="figure.png",
+    show_default=True,
+    help="File to write, .png or .pdf.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the figure if it exists.")
 def command(
@@ -33,7 +51,10 @@ def command(
     output: Path,
     overwrite: bool,
 ) -> None:
-    """Draw what `rnw eval-seg --save-predictions PREDICTIONS` kept, a row for each picture."""
+    """Draw pictures, their ground truth and the predicted labels side by side.
+
+    PREDICTIONS is a folder that `rnw eval-seg --save-predictions PREDICTIONS` wrote.
+    """
     if not (images or worst or random):
         raise click.UsageError("give '--image', '--worst' or '--random'")
     from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra

@@ -21,16 +21,28 @@ from rnw.runtime import make_contexts
 
 @click.command()
 @click.argument("number", type=int)
-@click.option("--weights-dir", type=FILE, required=True, help="Where the .params files lie.")
+@click.option(
+    "--weights-dir", type=FILE, required=True, help="Folder of the weights files (.params)."
+)
 @click.option(
     "--memory-at",
     type=click.IntRange(1),
     metavar="SIZE",
-    help="Measure Table 2's memory, of tuning on a crop of this size: 504 for the paper's 500.",
+    help="Also measure the memory of fine-tuning on crops of SIZE pixels, as in Table 2; use 504 "
+    "for the paper's 500 (Table 2 only).",
 )
-@click.option("--output", type=FILE, default="tables", show_default=True, metavar="DIR")
 @click.option(
-    "--overwrite", is_flag=True, help="Replace files of these names that are not this command's."
+    "--output",
+    type=FILE,
+    default="tables",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the table.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files of these names that this command did not write.",
 )
 @data_root_option
 @device_options
@@ -46,10 +58,11 @@ def command(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Fill the paper's Table NUMBER, 2 to 7, with the scores of the weights that are there.
+    """Reproduce one of the paper's Tables 2 to 7 beside the published scores.
 
-    Where there are none, and for test splits, whose labels are not public, a dash stays. It writes
-    table<NUMBER>.md and .json, in place of those of an earlier run.
+    Each row is tested whose weights file is found; a dash stays for the others, and for test splits
+    without public labels. Writes table<NUMBER>.md and table<NUMBER>.json, in place of those of an
+    earlier run.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.reports.segmentation_tables import (  # starts MXNet

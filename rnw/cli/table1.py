@@ -20,13 +20,40 @@ from rnw.runtime import make_contexts
 
 
 @click.command()
-@click.option("--weights-dir", type=FILE, required=True, help="Where the .params files lie.")
-@click.option("--only", "networks", multiple=True, metavar="NETWORK", help="Only this row.")
-@click.option("--speed/--no-speed", default=False, help="Measure the speed, too: ten minutes.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--output", type=FILE, default="table1", show_default=True, metavar="DIR")
 @click.option(
-    "--overwrite", is_flag=True, help="Replace files of these names that are not this command's."
+    "--weights-dir", type=FILE, required=True, help="Folder of the weights files (.params)."
+)
+@click.option(
+    "--only",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="Fill only the row of this network (may be repeated).",
+)
+@click.option(
+    "--speed/--no-speed",
+    default=False,
+    help="Whether to also measure the speed, which takes ten minutes (default: no).",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Number of images in a batch.",
+)
+@click.option(
+    "--output",
+    type=FILE,
+    default="table1",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the table.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files of these names that this command did not write.",
 )
 @data_root_option
 @device_options
@@ -43,10 +70,10 @@ def command(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Fill the paper's Table 1: errors of the weights that are there; speed on this device.
+    """Reproduce the paper's Table 1 beside the published errors and speeds.
 
-    It writes table1.md and table1.json, in place of those of an earlier run. Errors already
-    computed are not computed again.
+    Each row is tested whose weights file is found. Writes table1.md and table1.json, in place of
+    those of an earlier run; errors that were computed before are not computed again.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.reports.table1 import as_markdown, fill_table, write_table  # starts MXNet

@@ -25,9 +25,13 @@ CLASSIFICATION = Task("train-cls", "ilsvrc-cls", _find_dataset, _make_validator,
 @click.command()
 @click.option(
     "--dataset",
-    help="ilsvrc-cls, places365-cls, digits or shapes-cls; default: the recipe's, or ilsvrc-cls.",
+    help="Dataset to train on: ilsvrc-cls, places365-cls, digits or shapes-cls (default: that of "
+    "the recipe, or ilsvrc-cls).",
 )
 @training_options
 def command(**options: Any) -> None:
-    """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
+    """Train a classification network.
+
+    Without other options than devices, this is the paper's Model A on ILSVRC 2012.
+    """
     run_training(CLASSIFICATION, **options)
