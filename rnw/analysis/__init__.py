@@ -1,1 +1,1 @@
-"""What the paper learns about networks: cost, speed and memory."""
+"""The paper's study of networks: paths and sub-networks (section 3), depth against width."""

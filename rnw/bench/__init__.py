@@ -1,1 +1,1 @@
-"""What speed, memory and fidelity are on this machine: one file for each `rnw bench` command."""
+"""Measurements of speed and memory on this machine: one module for each `rnw bench` command."""
