@@ -41,6 +41,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnw", "rnw.*"]),
+    package_data={"": ["README.md"]},
     python_requires=">=3.8,<3.13",
     install_requires=["numpy>=1.17,<2", "click>=8"],
     extras_require={

@@ -1,9 +1,12 @@
 """The public face of the package, and what importing it costs."""
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,7 @@ def _python(*arguments):
     "modules",
     [
         "rnw",
+        "rnw.api",
         "rnw.runtime, rnw.cli, rnw.networks.cost",
         "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released, rnw.networks.zoo",
         "rnw.data.sets.catalog, rnw.data.prepare.classification, rnw.training.recipes",
@@ -75,15 +79,51 @@ def test_version_is_that_of_the_distribution():
     assert re.fullmatch(r"\d+\.\d+\.\d+", rnw.__version__)
 
 
-def test_public_names_are_those_of_their_modules():
-    from rnw.networks.classifier import get_network
-    from rnw.weights import load_params, save_params
-    from rnw.weights.optimize import optimize
+def _names_for_types():
+    """The module of each name that the package imports for an editor."""
+    tree = ast.parse(Path(rnw.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    return {alias.name: node.module for node in block.body for alias in node.names}
 
-    found = (rnw.get_network, rnw.load_params, rnw.optimize, rnw.save_params)
-    assert found == (get_network, load_params, optimize, save_params)
-    assert sorted(rnw.__all__) == ["get_network", "load_params", "optimize", "save_params"]
-    assert set(rnw.__all__) < set(dir(rnw))
+
+@pytest.mark.parametrize(("name", "module"), _names_for_types().items())
+def test_a_public_name_is_what_an_editor_sees(name, module):
+    from_module = getattr(importlib.import_module(module), name)
+    assert getattr(rnw, name) is from_module
+
+
+def test_public_names():
+    functions = "evaluate get_network list_networks load_network load_params optimize predict "
+    functions += "save_params train warm_start"
+    assert set(functions.split()) | {"__version__", "datasets"} < set(rnw.__all__)
+    assert set(rnw.__all__) == {*_names_for_types(), "__version__", "runtime"}
+    assert {*rnw.__all__, "api", "cli", "errors"} < set(dir(rnw))
+    assert all(callable(getattr(rnw, name)) for name in functions.split())
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        ("rnw.optimize", "rnw.weights.optimize.optimize"),
+        ("rnw.weights.optimize.optimize", "rnw.optimize"),
+    ],
+)
+def test_optimize_is_a_function_and_in_weights_a_module(uses):
+    found = _python("-c", f"import rnw\nprint(*({', '.join(uses)}), sep='\\n')")
+    first, second = found.stdout.splitlines()
+    assert first == second
+    assert first.startswith("<function optimize ")
+
+
+def test_packages_are_imported_on_use():
+    script = (
+        "import sys, rnw\nprint('rnw.data' in sys.modules)\n"
+        "print(rnw.data.sets.catalog.find_dataset('digits').classes)\n"
+        "print('voc' in dir(rnw.data.sets), 'mxnet' in sys.modules)"
+    )
+    assert _python("-c", script).stdout == "False\n10\nTrue False\n"
+    with pytest.raises(AttributeError, match=r"module 'rnw\.data' has no attribute 'nothing'"):
+        _ = rnw.data.nothing
 
 
 def test_public_names_work_together(tmp_path):

@@ -16,6 +16,7 @@ from typing import (
 
 import click
 
+from rnw.api import holds_segmentation
 from rnw.cli.common import (
     FILE,
     device_options,
@@ -27,8 +28,7 @@ from rnw.cli.common import (
 )
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
-from rnw.weights.convert import read_parameters
-from rnw.weights.meaning import Meaning, meaning_of
+from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification.evaluate import Prediction
@@ -80,7 +80,7 @@ def command(
     cannot be read are listed at the end, and the exit status is then 1.
     """
     contexts = make_contexts(gpus, cpus)
-    segmentation = _is_segmentation(weights)
+    segmentation = holds_segmentation(weights)
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
     if output is not None and not segmentation:
@@ -108,16 +108,6 @@ def command(
     if done and not as_json:
         _say_origin(origin)
     _name_bad(bad, done)
-
-
-def _is_segmentation(weights: Path) -> bool:
-    """By what the file holds, whatever dataset its name tells."""
-    from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
-
-    return (
-        baseline_of(weights) is None
-        and meaning_of(weights, read_parameters(weights)).config.segmentation
-    )
 
 
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:

@@ -1,1 +1,5 @@
 """What an example is: datasets, readers, transforms and batches."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

@@ -1,1 +1,5 @@
 """How numbers are judged: protocols and metrics (section 6 of the paper)."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

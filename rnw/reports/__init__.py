@@ -1,1 +1,5 @@
 """What is shown: published numbers, the paper's tables, figures, curves and web pages."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

@@ -4,6 +4,7 @@ Synchronous servers only add. Each worker then makes the same update by itself, 
 lives with the workers and any optimizer can be resumed exactly. Asynchronous servers run it.
 """
 
+import hashlib
 import os
 import time
 from typing import Any, Callable, Dict, Optional, Sequence
@@ -86,8 +87,8 @@ class Local:
         self._updater.check()
         self._kvstore.pull(key, parameter.list_data(), priority=-key)
 
-    def agrees(self, values: Sequence[float]) -> bool:
-        """Whether the first worker has the same values; all workers wait for each other here."""
+    def agrees(self, facts: Sequence[Any]) -> bool:
+        """Whether the first worker has the same facts; all workers wait for each other here."""
         return True
 
     def total(self, key: int, values: np.ndarray) -> np.ndarray:
@@ -133,8 +134,9 @@ class _Distributed(Local):
     def _set_barrier_before_exit(self, wait: bool) -> None:
         check_call(_LIB.MXKVStoreSetBarrierBeforeExit(self._servers.handle, int(wait)))
 
-    def agrees(self, values: Sequence[float]) -> bool:
-        mine = mx.nd.array(values, dtype="float64")
+    def agrees(self, facts: Sequence[Any]) -> bool:
+        digest = hashlib.blake2b(repr([*facts]).encode()).digest()
+        mine = mx.nd.array(list(digest))  # by bytes, since servers keep 24 bits of a number
         self._servers.init(FIRST_WORKERS, mine)
         first = self._pull(FIRST_WORKERS, mine)
         return bool(np.array_equal(first, mine.asnumpy()))

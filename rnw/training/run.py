@@ -429,7 +429,7 @@ def _check_all_alike(
     kvstore: Local, state: Optional[State], folder: Path, devices: int, seed: int, pictures: str
 ) -> None:
     position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
-    if not kvstore.agrees([*position, devices, seed, float(int(pictures, 16))]):
+    if not kvstore.agrees([*position, devices, seed, pictures]):
         raise InputError(
             f"{folder}: worker {kvstore.rank} has another --seed, number of devices or list "
             "of pictures than the others, or finds another state there: give all of them the same "

@@ -7,6 +7,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.lazy import import_on_use
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
 from rnw.weights.fit import check_parameters
@@ -27,6 +28,8 @@ __all__ = [
     "save_params",
     "warm_start",
 ]
+
+import_on_use(__name__)
 
 
 def load_params(

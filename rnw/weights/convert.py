@@ -298,12 +298,8 @@ def convert(
         structure = structure_of(source, parameters)
         _check_class(source, to, structure)
         meaning = _find_meaning(source, parameters, structure, network, graph)
-        parameters, done = surgery.replace_classifier(structure, parameters)
+        structure, parameters, done = _operate(source, structure, parameters, surgery)
         notes += done
-        structure = structure_of(source, parameters)
-        parameters = {
-            p.name: parameters[p.name] for p in structure.parameters()
-        }  # the graph's order
     else:
         meaning = find_meaning(source, parameters)
     if to == ONNX_GRAPH:
@@ -313,6 +309,18 @@ def convert(
         notes += listed("left out", write_parameters(target, parameters, to))
         notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
     return Conversion(Path(target), notes)
+
+
+def _operate(
+    source: PathLike,
+    structure: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    surgery: Surgery,
+) -> Tuple[NetworkConfig, Dict[str, np.ndarray], List[str]]:
+    """The network and its parameters, in the graph's order, after surgery, and what was done."""
+    changed, done = surgery.replace_classifier(structure, parameters)
+    structure = structure_of(source, changed)
+    return structure, {p.name: changed[p.name] for p in structure.parameters()}, done
 
 
 def _find_meaning(

@@ -89,6 +89,25 @@ def meaning_of(
     else:
         told = _told_by_graph(path, graph, label if network is None else None)
     spec = told.spec if network is None else find_network(network)
+    with _saying(f" (the network is told by {told.by})" if graph else ""):
+        config = _fit(path, spec, {**told.options, **options}, parameters)
+    asked = [f"network {network}"] * (network is not None and spec != told.spec)
+    asked += [
+        f"{name} {value!r}"
+        for name, value in options.items()
+        if told.options.get(name, value) != value
+    ]
+    by = told.by + (f" but for {', '.join(asked)}" if asked else "")
+    return Meaning(config, by, label.dataset if label else "")
+
+
+def _fit(
+    path: PathLike,
+    spec: NetworkSpec,
+    options: Mapping[str, Any],
+    parameters: Mapping[str, np.ndarray],
+) -> NetworkConfig:
+    """The network of these parameters, whose shapes tell what the options leave open."""
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
     usual = {
         "classes": classes_of(shapes),
@@ -96,19 +115,11 @@ def meaning_of(
         "classifier": kind_of_classifier(shapes),
     }
     with naming(path):
-        config = configure(spec, **{**usual, **told.options, **options})
+        config = configure(spec, **{**usual, **options})
     if config.head == "features":
         shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
-    with _saying(f" (the network is told by {told.by})" if graph else ""):
-        check_parameters(config, config.parameters(), shapes, path)
-    overruled = [f"network {network}"] * (network is not None and spec != told.spec)
-    overruled += [
-        f"{name} {value!r}"
-        for name, value in options.items()
-        if told.options.get(name, value) != value
-    ]
-    by = told.by + (f" but for {', '.join(overruled)}" if overruled else "")
-    return Meaning(config, by, label.dataset if label else "")
+    check_parameters(config, config.parameters(), shapes, path)
+    return config
 
 
 def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Optional[Meaning]:

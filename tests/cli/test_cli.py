@@ -41,32 +41,6 @@ def _process(*arguments, without=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_commands_are_those_documented():
-    assert set(COMMANDS) == {
-        "analyze",
-        "bench",
-        "convert",
-        "doctor",
-        "eval-cls",
-        "eval-seg",
-        "export-symbol",
-        "figure",
-        "launch",
-        "networks",
-        "plot",
-        "predict",
-        "prepare",
-        "report",
-        "study",
-        "submission",
-        "table",
-        "table1",
-        "train-cls",
-        "train-seg",
-        "weights",
-    }
-
-
 @pytest.mark.parametrize("option", ["-h", "--help"])
 @pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *SUBCOMMANDS], ids=" ".join)
 def test_help(rnw, command, option):

@@ -189,8 +189,8 @@ def test_features_of_a_named_network(rnw, released):
 
 
 def test_the_readme_as_written(rnw, released):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.split("## Without MXNet", 1)[1].split("\n## ", 1)[0]
+    page = Path(__file__).parents[2] / "rnw" / "weights" / "README.md"
+    section = page.read_text(encoding="utf-8").split("\n## Conversion\n", 1)[1].split("\n## ", 1)[0]
     commands = re.findall(r"^rnw (convert .+)$", section, re.MULTILINE)
     assert len(commands) == 2
     source = Path(commands[0].split()[1])

@@ -1,1 +1,5 @@
 """From the official archives of a dataset to folders, lists and packs."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

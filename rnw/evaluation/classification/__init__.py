@@ -1,1 +1,5 @@
 """How classifiers are judged: top-1 and top-5 accuracy."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

@@ -1,1 +1,5 @@
 """How segmentation networks are judged: pixel accuracy and intersection over union."""
+
+from rnw.lazy import import_on_use
+
+import_on_use(__name__)

@@ -1,0 +1,152 @@
+"""What `import rnw` offers for both tasks: whether a network labels pictures or pixels is found."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequence, Union
+
+from rnw.data.sets.catalog import (
+    DATASETS,
+    SEGMENTATION,
+    Dataset,
+    SegmentationDataset,
+    find_dataset,
+    find_segmentation_dataset,
+)
+from rnw.errors import InputError
+from rnw.files import PathLike
+from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names
+from rnw.runtime import make_contexts
+from rnw.weights.convert import read_parameters
+from rnw.weights.meaning import meaning_of
+
+if TYPE_CHECKING:
+    from rnw.evaluation.classification.evaluate import Evaluation, Prediction
+    from rnw.evaluation.classification.model import Model
+    from rnw.evaluation.segmentation.evaluate import SegmentationEvaluation
+    from rnw.evaluation.segmentation.model import Segmenter
+    from rnw.evaluation.segmentation.pictures import SegmentedPicture
+    from rnw.networks.classifier import Network
+
+datasets: Mapping[str, Union[Dataset, SegmentationDataset]] = MappingProxyType(
+    {**DATASETS, **SEGMENTATION}
+)
+
+
+def list_networks() -> List[str]:
+    """Return the names that `get_network` takes: classifiers, then segmentation networks.
+
+    It also takes any other `<input size>-<n1>-...-<n7>`, with or without `fcn_` before it.
+    """
+    segmentation = [SEGMENTATION_PREFIX + name for name in (*NETWORKS, *UNNAMED, *RESNETS)]
+    return [*network_names(), *RESNETS, *segmentation]
+
+
+def evaluate(
+    weights: Union[PathLike, "Network"],
+    dataset: Optional[str] = None,
+    contexts: Optional[Sequence[Any]] = None,
+    *,
+    data_root: Optional[Path] = None,
+    predictions: Optional[Path] = None,
+    overwrite: bool = False,
+) -> Union["Evaluation", "SegmentationEvaluation"]:
+    """Test a network on the test split of its dataset by the protocol of the paper (section 6).
+
+    weights: a weights file, or an initialized network with the head 'logits'.
+    dataset: one of `rnw.datasets`; default: that which the file's name tells.
+    contexts: MXNet devices; default: one CPU, or those of the network that is given.
+    data_root: the folder of the prepared dataset; default: `root` of its row in `rnw.datasets`.
+    predictions: a folder where predictions of a weights file are kept while they are computed, so
+        that an interrupted evaluation can be resumed.
+    overwrite: compute kept predictions anew.
+
+    Return top-1 and top-5 accuracy of a classifier, pixel accuracy and IoU of a segmentation
+    network, in percent. Raise InputError for a file that cannot be read or does not tell its
+    network, for an unknown dataset, and for data that is missing or does not fit.
+    """
+    from rnw.evaluation.classification.evaluate import evaluate as evaluate_classifier
+    from rnw.evaluation.segmentation.evaluate import evaluate as evaluate_segmentation
+    from rnw.evaluation.segmentation.model import Segmenter
+
+    model = _load_model(weights, dataset, contexts)
+    options: Any = {"data_root": data_root, "predictions": predictions, "overwrite": overwrite}
+    if isinstance(model, Segmenter):
+        return evaluate_segmentation(model, **options)
+    return evaluate_classifier(model, **options)
+
+
+def predict(
+    weights: Union[PathLike, "Network"],
+    images: Sequence[PathLike],
+    dataset: Optional[str] = None,
+    contexts: Optional[Sequence[Any]] = None,
+    *,
+    top: int = 5,
+    output: Optional[Path] = None,
+    overwrite: bool = False,
+) -> Iterator[Union["Prediction", "SegmentedPicture"]]:
+    """Yield what a network sees in image files, and in those of folders, one picture at a time.
+
+    weights, dataset, contexts: as for `evaluate`.
+    top: how many of the most probable classes a classifier names for each picture.
+    output: the folder for the label maps and overlays of a segmentation network, which needs one.
+    overwrite: replace what was written to `output` before.
+
+    Raise InputError for a file that cannot be read or does not tell its network, an unknown
+    dataset, a picture that cannot be read, and a segmentation network without `output`.
+    """
+    from rnw.evaluation.classification.evaluate import predict as predict_classes
+    from rnw.evaluation.segmentation.model import Segmenter
+    from rnw.evaluation.segmentation.pictures import predict_pictures
+
+    model = _load_model(weights, dataset, contexts)
+    if not isinstance(model, Segmenter):
+        return predict_classes(model, images, top=top)
+    if output is None:
+        raise InputError("a segmentation network draws pictures: give a folder as `output`")
+    return predict_pictures(model, images, Path(output), overwrite=overwrite)
+
+
+def holds_segmentation(path: PathLike) -> bool:
+    """Tell whether a weights file holds a segmentation network, whatever dataset its name tells.
+
+    Raise InputError for a file that cannot be read or does not tell its network.
+    """
+    from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
+
+    if baseline_of(path) is not None:
+        return False
+    return meaning_of(path, read_parameters(path)).config.segmentation
+
+
+def _load_model(
+    weights: Union[PathLike, "Network"], dataset: Optional[str], contexts: Optional[Sequence[Any]]
+) -> Union["Model", "Segmenter"]:
+    from rnw.evaluation.classification.evaluate import load_model
+    from rnw.evaluation.segmentation.model import load_segmenter
+    from rnw.networks.classifier import Network
+
+    if isinstance(weights, Network):
+        return _model_of(weights, dataset, contexts)
+    contexts = contexts or make_contexts()
+    if holds_segmentation(weights):
+        return load_segmenter([weights], contexts, dataset=dataset)
+    return load_model(weights, contexts, dataset=dataset)
+
+
+def _model_of(
+    net: "Network", dataset: Optional[str], contexts: Optional[Sequence[Any]]
+) -> Union["Model", "Segmenter"]:
+    """Return a network with the protocol that it is tested by on a dataset."""
+    from rnw.evaluation.classification.evaluate import _own_model
+    from rnw.evaluation.segmentation.model import make_segmenter
+    from rnw.weights.optimize import optimize
+
+    if dataset is None:
+        raise InputError("a network does not tell its dataset: give one of `rnw.datasets`")
+    if net.config.head != "logits":
+        raise InputError(f"the network has the head {net.config.head!r}, expected 'logits'")
+    contexts = contexts or next(iter(net.collect_params().values())).list_ctx()
+    if net.config.segmentation:
+        return make_segmenter(net, find_segmentation_dataset(dataset), contexts)
+    return _own_model(optimize(net), find_dataset(dataset), contexts)
