@@ -1,4 +1,4 @@
-"""`rnw analyze`: what the paper learns about networks."""
+"""`rnw analyze`: cost of networks and recipes, and the paper's analysis of networks."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence

@@ -1,4 +1,4 @@
-"""`rnw analyze paths` and `rnw analyze unravel`: what section 3 says of trained networks."""
+"""`rnw analyze paths` and `rnw analyze unravel`: section 3 of the paper on trained networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Count(NamedTuple):
-    """How far a measurement is."""
+    """The progress of a measurement."""
 
     step: int
     steps: int
@@ -43,7 +43,7 @@ def _counting(display: Display, what: str) -> Callable[[int, int], None]:
 
 
 def _measuring_options(command: Callable) -> Callable:
-    """Add the options of what is drawn at random, and of devices."""
+    """Add the options of random choices, of data and of devices."""
     for option in (
         click.option(
             "--seed",

@@ -1,4 +1,4 @@
-"""`rnw bench`: speed, as ratios to a reference measured in the same run."""
+"""`rnw bench`: speed and memory, beside a reference that is measured in the same run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
@@ -177,7 +177,7 @@ def train(
 
 
 def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
-    """The ratios of a training bench, in words."""
+    """Return the ratios of a training benchmark in words."""
     first = rows["rnw"]
     parts = [f"a step takes {1 / rows['module'].ratio:.3f} times as long as Module's"]
     if "one device" in rows:

@@ -18,16 +18,16 @@ INTERRUPTED = 130  # the status of what Ctrl-C ended
 
 
 class _File(click.Path):
-    """The name of a file, whether it is there or not."""
+    """The name of a file or folder, which need not exist."""
 
     def convert(self, value: Any, *where: Any) -> Path:
         if not value or "\0" in str(value):
-            raise InputError(f"{str(value)!r} is the name of no file")
+            raise InputError(f"{str(value)!r} is not a file name")
         return super().convert(value, *where)
 
 
 class Group(click.Group):
-    """A command with subcommands: lists whole sentences, suggests a name for a mistyped one."""
+    """A command with subcommands, which lists whole sentences and knows mistyped names."""
 
     def sections(self, ctx: click.Context) -> Dict[str, List[str]]:
         """Return the names of the subcommands below each heading of the help."""
@@ -53,7 +53,7 @@ class Group(click.Group):
 
 
 class Choice(click.Choice):
-    """One of several words; suggests the one most like a mistyped word."""
+    """One of several words, which suggests the one most like a mistyped word."""
 
     def convert(self, value: Any, *where: Any) -> Any:
         try:
@@ -80,7 +80,7 @@ def device_options(command: Callable) -> Callable:
 
 
 def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
-    """A callback for an option of numbers joined by commas."""
+    """Return a callback for an option of numbers joined by commas."""
 
     def parse(ctx: click.Context, option: click.Parameter, text: str) -> Tuple[Any, ...]:
         try:
@@ -169,7 +169,7 @@ _PROTOCOL = (
 
 
 def protocol_options(command: Callable) -> Callable:
-    """Add what `Segmenter.tested_by` takes."""
+    """Add the options of a test protocol, as `Segmenter.tested_by` takes them."""
     return _with_options(command, _PROTOCOL)
 
 
@@ -188,7 +188,7 @@ _KEPT = (
 
 
 def kept_options(command: Callable) -> Callable:
-    """Add `--dataset`, `--split` and `--data-root` of kept predictions."""
+    """Add `--dataset`, `--split` and `--data-root` for saved predictions."""
     return _with_options(command, _KEPT)
 
 
@@ -217,12 +217,12 @@ def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
 
 
 def print_line(line: str, err: bool = False) -> None:
-    """Print one line, whatever the names in it hold."""
+    """Print a line, with control characters in names escaped."""
     click.echo(printable(line), err=err)
 
 
 def ending_at_once(command: Callable) -> Callable:
-    """A command that trains, whose process signals end at once while no run takes them."""
+    """Let signals end a command that trains at once while no run handles them."""
 
     @functools.wraps(command)
     def run(**options: Any) -> None:
@@ -233,13 +233,13 @@ def ending_at_once(command: Callable) -> Callable:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one object on one line."""
+    """Print a JSON object on one line."""
     click.echo(json.dumps(value))
 
 
 @contextlib.contextmanager
 def show_warnings() -> Iterator[None]:
-    """Show on standard error what the package warns of, one line each."""
+    """Show the warnings of the package on standard error, each on one line."""
     handler = _Warnings(logging.WARNING)
     logging.getLogger("rnw").addHandler(handler)
     try:
