@@ -169,7 +169,7 @@ _PROTOCOL = (
 
 
 def protocol_options(command: Callable) -> Callable:
-    """Add the options of a test protocol, as `Segmenter.tested_by` takes them."""
+    """Add the options of a test protocol, as `Model.tested_by` takes them."""
     return _with_options(command, _PROTOCOL)
 
 

@@ -14,7 +14,7 @@ def _find_dataset(name: str) -> Any:
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
-    from rnw.evaluation.classification.evaluate import make_validator  # starts MXNet
+    from rnw.evaluation.classification.validate import make_validator  # starts MXNet
 
     return make_validator(*arguments, **options)
 
