@@ -1,4 +1,4 @@
-"""The one exception for mistakes that the caller can mend, two ways to raise it, one to show it."""
+"""The one exception for mistakes that the caller can mend, with what raises and shows it."""
 
 import contextlib
 import difflib
@@ -34,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def naming(what: Any) -> Iterator[None]:
-    """Let an InputError begin with the file that it is about."""
+    """Prefix the message of an InputError with the file that it is about."""
     try:
         yield
     except InputError as error:
@@ -42,8 +42,8 @@ def naming(what: Any) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    r"""The text on one line: ends of lines and what steers a terminal are escaped (`\n`, `\x1b`).
+    r"""Return the text on one line, line ends and terminal controls escaped (`\n`, `\x1b`).
 
-    Names of files and of arrays may hold both, and letters that no terminal can show.
+    Names of files and of arrays may hold both, and characters that no terminal can show.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -42,7 +42,7 @@ DRIVER_LIBRARY = "libcuda.so.1"  # comes with the NVIDIA driver, not from pip
 
 
 class _PrepareMXNet(MetaPathFinder):
-    """Prepares the process at the moment MXNet is first imported, by whomever."""
+    """Prepare the process at the moment MXNet is first imported, by whatever module."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if fullname == "mxnet":
@@ -67,7 +67,7 @@ def _restore_numpy_names() -> None:
 
 
 def cpu_cores() -> int:
-    """Number of CPU cores this process may use: its share, beside other workers of `rnw launch`."""
+    """Return the number of CPU cores for this process, a share beside workers of the same job."""
     bound = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
     return max(1, cores // int(os.environ.get(LOCAL_WORKERS, 1)))
@@ -76,12 +76,13 @@ def cpu_cores() -> int:
 def set_threads(contexts: int = 1) -> None:
     """Give each of `contexts` CPU devices its share of the cores, and let none wait for another.
 
-    Operators that have drawn the same scratch space exclude each other on whatever devices they
-    are, so that several devices need many. A second queue each lets updates, which are on the first
-    device, not hold up its backward pass. One device can use neither.
+    Operators that share a scratch buffer run one after the other, even on different devices, so
+    that several devices need several buffers. A second queue for each device keeps the weight
+    updates, which run on the first device, from delaying its backward pass. A single device
+    benefits from neither.
 
-    Has an effect only before MXNet is imported. The user's own OMP_NUM_THREADS,
-    MXNET_OMP_MAX_THREADS, MXNET_CPU_TEMP_COPY or MXNET_CPU_WORKER_NTHREADS wins.
+    This has an effect only before MXNet is imported. OMP_NUM_THREADS, MXNET_OMP_MAX_THREADS,
+    MXNET_CPU_TEMP_COPY and MXNET_CPU_WORKER_NTHREADS are left alone where the user has set them.
     """
     several = contexts > 1
     os.environ.setdefault(SCRATCH_VARIABLE, str(SCRATCH_PER_DEVICE * contexts if several else 1))
@@ -91,13 +92,13 @@ def set_threads(contexts: int = 1) -> None:
 
 
 def leave_threads_to_mxnet() -> None:
-    """Let MXNet choose its number of threads, as if nobody had set it (for comparison)."""
+    """Let MXNet choose its number of threads, as if it had not been set (for comparison)."""
     os.environ.pop("OMP_NUM_THREADS", None)
     os.environ["MXNET_OMP_MAX_THREADS"] = ""  # set, so that it is kept; MXNet ignores a blank one
 
 
 def mxnet_builds() -> List[str]:
-    """Names of the installed MXNet distributions: `mxnet`, `mxnet-cu112`."""
+    """Return the names of the installed MXNet distributions, such as `mxnet` or `mxnet-cu112`."""
     from importlib import metadata  # takes time that commands without MXNet need not spend
 
     names = {dist.metadata["Name"] or "" for dist in metadata.distributions()}
@@ -107,7 +108,7 @@ def mxnet_builds() -> List[str]:
 def load_cuda_libraries() -> List[str]:
     """Load the CUDA libraries of the `nvidia-*-cu11` wheels, for a GPU build of MXNet.
 
-    Returns the names of those that neither the wheels nor the system have.
+    Return the names of the libraries found neither in the wheels nor on the system.
     """
     if not any("-cu" in build for build in mxnet_builds()):
         return []
@@ -134,9 +135,9 @@ def _loads(library: str) -> bool:
 
 
 def import_mxnet() -> ModuleType:
-    """MXNet itself.
+    """Import MXNet and return the module.
 
-    Raises InputError that says what to install when it is not there or cannot start.
+    Raises InputError that says what to install when MXNet is missing or cannot start.
     """
     try:
         return importlib.import_module("mxnet")
@@ -151,9 +152,9 @@ def import_mxnet() -> ModuleType:
 
 
 def parse_gpus(text: str) -> List[int]:
-    """Device numbers from a string such as `0,1,2,3`.
+    """Return the device numbers in a string such as `0,1,2,3`.
 
-    Raises InputError for anything else.
+    Raises InputError for a string of another form and for a device named twice.
     """
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise InputError(f"--gpus {text}: expected device numbers joined by commas, as 0,1,2,3")
@@ -164,9 +165,9 @@ def parse_gpus(text: str) -> List[int]:
 
 
 def make_contexts(gpus: Optional[str] = None, cpus: Optional[int] = None) -> list:
-    """MXNet contexts for `gpus` ('0,1,2,3') or for `cpus` CPU devices; one CPU device by default.
+    """Return MXNet contexts for `gpus` ('0,1,2,3') or for `cpus` CPU devices; by default one CPU.
 
-    Raises InputError for a GPU that is not there or that this build of MXNet cannot use.
+    Raises InputError for a GPU that is missing or that this build of MXNet cannot use.
     """
     if gpus is not None and cpus is not None:
         raise InputError("--gpus and --cpus cannot be used together: choose one")
@@ -196,7 +197,7 @@ def _gpu_contexts(gpus: List[int]) -> list:
 
 
 class Finding(NamedTuple):
-    """One line of a diagnosis; `advice` is empty when nothing is wrong."""
+    """A line of a diagnosis; `advice` is empty when nothing is wrong."""
 
     what: str
     found: str
@@ -204,7 +205,7 @@ class Finding(NamedTuple):
 
 
 def diagnose() -> List[Finding]:
-    """What is installed and found on this machine, and what to do about each problem."""
+    """Check what is installed and found on this machine; say what to do about each problem."""
     return [
         _diagnose_python(),
         *_diagnose_packages(),

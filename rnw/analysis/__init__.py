@@ -1,4 +1,4 @@
-"""What the paper learns about networks: cost, speed and memory."""
+"""The paper's study of networks: paths and sub-networks (section 3), depth against width."""
 
 from rnw.lazy import import_on_use
 

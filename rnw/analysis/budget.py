@@ -1,4 +1,4 @@
-"""Networks of one budget: the width at which a network has so many parameters or activations."""
+"""Networks of one budget: the width that gives a network a number of parameters or activations."""
 
 from dataclasses import replace
 from typing import Callable, Dict, NamedTuple
@@ -17,7 +17,7 @@ _MOST_CHANNELS = max(max(shape.channels) for shape in LEVEL_SHAPES.values())
 
 
 def count_activations(config: NetworkConfig, size: int) -> int:
-    """Values that training keeps of one (3, size, size) image."""
+    """Return the number of values that training keeps of one (3, size, size) image."""
     return sum(row.kept for row in liveness(config, size))
 
 
@@ -28,7 +28,7 @@ COUNTS: Dict[str, Callable[[NetworkConfig, int], int]] = {
 
 
 class Budget(NamedTuple):
-    """So many of `kind`, a key of COUNTS."""
+    """A number of parameters or activations; `kind` is a key of COUNTS."""
 
     kind: str
     value: int
@@ -37,14 +37,14 @@ class Budget(NamedTuple):
         return f"{self.value:,} {self.kind}"
 
     def count(self, recipe: Recipe) -> int:
-        """What the recipe's network takes of such a budget."""
+        """Return what the recipe's network takes of such a budget."""
         return COUNTS[self.kind](recipe_network(recipe), input_size(recipe))
 
 
 def parse_budget(text: str, recipe: Recipe) -> Budget:
-    """The budget that `<kind>=<value>` says, or `<kind>`: what the recipe's network takes.
+    """Return the budget `<kind>=<value>`, or for `<kind>` alone what the recipe's network takes.
 
-    Raises InputError for an unknown kind and a value that is no whole number above 0.
+    Raises InputError for an unknown kind and for a value that is not a whole number above 0.
     """
     kind, equals, value = text.partition("=")
     look_up(COUNTS, kind, "budget")
@@ -56,9 +56,9 @@ def parse_budget(text: str, recipe: Recipe) -> Budget:
 
 
 def fit_width(recipe: Recipe, budget: Budget) -> Recipe:
-    """The recipe with the width at which its network is nearest to the budget.
+    """Return the recipe with the width at which its network is nearest to the budget.
 
-    Raises InputError when that is further than TOLERANCE away.
+    Raises InputError when the nearest is further away than TOLERANCE.
     """
 
     def at(step: int) -> Recipe:

@@ -1,6 +1,6 @@
-"""A residual network as a chain of residual units and of what lies between them (section 3).
+"""A residual network as a chain of residual units and the layers between them (section 3).
 
-Each residual unit is taken apart into its shortcut and its mapping f, as in equation 1.
+Each residual unit is split into its shortcut and its mapping f, as in equation 1.
 """
 
 from functools import partial
@@ -17,10 +17,11 @@ Function = Callable[[mx.nd.NDArray], mx.nd.NDArray]
 
 
 class Between(NamedTuple):
-    """What is no residual unit: the stem, a pooling, the classifier.
+    """A part of the network between residual units: the stem, a pooling, the classifier.
 
-    `as_in_training`: a max pooling, which is the same in tests, but only in training remembers
-    where the maxima were; without that, what oneDNN passes back in float32 is wrong.
+    as_in_training: whether to run it in training mode, as max pooling must. It computes the same in
+    tests, but only in training does it remember where the maxima were; without that, the float32
+    gradients of oneDNN are wrong.
     """
 
     function: Function
@@ -28,11 +29,11 @@ class Between(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A residual unit: `join` of the sum of what `split` gives, the shortcut and the mapping.
+    """A residual unit, whose output is join(shortcut + mapping) for shortcut, mapping = split(x).
 
-    A projection, with its normalization where it has one, is the shortcut of its unit, since the
-    first unit of a level has no other. An identity is the very array that was passed. `join` None:
-    nothing follows the sum.
+    A projection, with its normalization if any, is the shortcut of its unit, since the first unit
+    of a level has no other. An identity shortcut is the very array that was passed. join: None
+    where nothing follows the sum.
     """
 
     split: Callable[[mx.nd.NDArray], Tuple[mx.nd.NDArray, mx.nd.NDArray]]
@@ -43,7 +44,7 @@ Link = Union[Between, Unit]
 
 
 def chain_of(net: Block) -> List[Link]:
-    """The links of a network of this package or of one of gluoncv's ResNets, in their order.
+    """Return the links of a network of this package or of a ResNet from gluoncv, in their order.
 
     Raises InputError for other networks.
     """
@@ -51,7 +52,7 @@ def chain_of(net: Block) -> List[Link]:
         return [_own_link(block) for block in net.blocks]
     links = list(_foreign_links(net))
     if not any(isinstance(link, Unit) for link in links):
-        raise InputError(f"{type(net).__name__}: has no residual units that are known")
+        raise InputError(f"{type(net).__name__}: has no known residual units")
     return links
 
 
@@ -69,7 +70,7 @@ def _own_link(block: Block) -> Link:
 
 
 def _foreign_links(block: Block) -> Iterator[Link]:
-    """Children in the order in which they were registered, which in the ResNets is that of use."""
+    """Yield the links in the order in which children were registered, which is that of use."""
     make_unit = _UNITS.get(type(block).__name__)
     if make_unit is not None:
         if getattr(block, "se", None):
@@ -97,7 +98,7 @@ def _relu(x: mx.nd.NDArray) -> mx.nd.NDArray:
 
 
 def _post_activation(block: Block) -> Unit:
-    """The units of "v1" and "v1b": normalizations behind convolutions, ReLU behind the sum."""
+    """Return a unit of "v1" or "v1b": normalization after each convolution, ReLU after the sum."""
     stages = _stages(block)
     if isinstance(stages[-1], mx.gluon.nn.Activation):
         stages.pop()
@@ -113,9 +114,11 @@ def _post_activation(block: Block) -> Unit:
 
 
 def _pre_activation(block: Block) -> Unit:
-    """The units of "v2": each convolution behind a normalization and a ReLU."""
+    """Return a unit of "v2": normalization and ReLU before each convolution."""
     stages = _stages(block)
-    projects_input = type(block).__name__.startswith("CIFAR")  # the others what is normalized
+    projects_input = type(block).__name__.startswith(
+        "CIFAR"
+    )  # the others project the normalized input
 
     def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         shortcut = top = x

@@ -1,6 +1,6 @@
 """Wider or deeper: networks of one budget, trained alike, from narrow and deep to wide and shallow.
 
-All have the same input size and data, and the same recipe; several seeds tell what is chance.
+All share the input size, the data and the recipe; runs with several seeds show the variance.
 """
 
 import itertools
@@ -40,7 +40,7 @@ FAMILY: Tuple[str, ...] = (
 class Member(NamedTuple):
     """A network of the family; activations and multiply-adds are those of one image.
 
-    `memory_bytes` are computed: those of a training step, in all on CPUs and of each GPU.
+    memory_bytes: computed memory of a training step, of each GPU or of all CPU devices together.
     """
 
     network: str
@@ -56,10 +56,11 @@ class Member(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What became of one network: accuracy on the test split in percent, after the last epoch.
+    """The result of training one network.
 
-    `training_loss` is the mean over the last epoch, `seconds_per_step` that of the fastest
-    epoch, which other programs disturbed least.
+    top1: accuracy on the test split in percent after the last epoch. training_loss: the mean over
+    the last epoch. seconds_per_step: that of the fastest epoch, which other programs disturbed
+    least.
     """
 
     seed: int
@@ -75,16 +76,16 @@ class Run(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A network with its runs, one a seed."""
+    """A network with its runs, one for each seed."""
 
     member: Member
     runs: List[Run]
 
 
 class Study(NamedTuple):
-    """A finished study, the deepest network first; `settings` are what all runs have in common.
+    """A finished study, the deepest network first.
 
-    `tested` is the number of pictures of the test split.
+    settings: what all runs have in common. tested: the number of pictures in the test split.
     """
 
     settings: Dict[str, Any]
@@ -93,7 +94,7 @@ class Study(NamedTuple):
 
 
 class StudyProgress(NamedTuple):
-    """Where the run under way is, `number` of `runs`."""
+    """The progress of the current run, `number` of `runs`."""
 
     number: int
     runs: int
@@ -117,9 +118,9 @@ class StudyProgress(NamedTuple):
 
 
 def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -> List[Recipe]:
-    """The recipe for networks of so many `units` each, as wide as the budget allows, deepest first.
+    """Return a recipe for each string of `units`, as wide as the budget allows, deepest first.
 
-    Raises InputError for malformed units and a budget that cannot be met.
+    Raises InputError for malformed units and for a budget that cannot be met.
     """
     size = input_size(recipe)
     networks = [replace(recipe, network=f"{size}-{levels}") for levels in dict.fromkeys(units)]
@@ -128,7 +129,7 @@ def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -
 
 
 def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> Member:
-    """The network of a recipe, and what a step of it costs on these devices."""
+    """Describe the network of a recipe, and the memory of a training step on these devices."""
     config, size = recipe_network(recipe), input_size(recipe)
     memory = recipe_memory(recipe, len(contexts))[False]
     on_gpus = contexts[0].device_type == "gpu"
@@ -155,14 +156,14 @@ def run_study(
     on_step: Callable[[StudyProgress], None] = ignore,
     on_run: Callable[[Member, Run], None] = ignore,
 ) -> Study:
-    """Train each network of the family (see `make_family`) with seeds 0, 1..., or what is left.
+    """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
-    Each run has a folder of its own, `<folder>/<network>/seed-<n>`: those that are finished are
-    read, one that was stopped goes on. All of the same seed come before the next seed. `on_run` is
-    told what each run that was trained here came to.
+    Each run has a folder of its own, `<folder>/<network>/seed-<n>`: finished runs are read, and a
+    stopped run is resumed. All networks are trained with one seed before the next seed. `on_run` is
+    called with the result of each run that was trained by this call.
 
-    Raises InputError for a budget that cannot be met, a folder with a study of other settings or
-    something else, and what `rnw.training.run.train` raises.
+    Raises InputError for a budget that cannot be met and for a folder that holds a study of other
+    settings or something else, and whatever `rnw.training.run.train` raises.
     """
     family = make_family(recipe, budget, units)
     rows = [Row(describe(network, contexts), []) for network in family]
@@ -203,13 +204,13 @@ def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) ->
 
 
 def _claim(folder: Path, settings: Dict[str, Any]) -> None:
-    """Make sure that no run of other settings, and nothing else, is in the folder."""
+    """Write the settings to the folder; raise InputError if it holds other runs or files."""
     path = folder / SETTINGS
     own = (SETTINGS, LOCK_FILE)
     begun = folder.is_dir() and any(found.name not in own for found in folder.iterdir())
     if begun and not path.exists():
         raise InputError(
-            f"{folder}: is not empty, and there is no study to go on with: choose another --output"
+            f"{folder}: is not empty, and holds no study to resume: choose another --output"
         )
     if begun:
         check_same_settings(path, read_json(path), settings)
@@ -218,9 +219,9 @@ def _claim(folder: Path, settings: Dict[str, Any]) -> None:
 
 
 def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
-    """What a run came to, from its metrics; None while it is not finished.
+    """Return the result of a run from its metrics, or None if it is not finished.
 
-    The last epoch alone is validated, after all that counts.
+    Only the last epoch is validated, so that a run with a validation is finished.
     """
     path = folder / METRICS_FILE
     records = read_json_lines(path) if path.exists() else []

@@ -1,4 +1,4 @@
-"""A study of depth and width as a table, a picture and its caption."""
+"""A study of depth and width as a table, a figure and its caption."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ programs disturbed least.
 
 
 class Range(NamedTuple):
-    """Values over the seeds."""
+    """Mean, lowest and highest value over the seeds."""
 
     mean: float
     lowest: float
@@ -53,7 +53,7 @@ class Range(NamedTuple):
 
 
 def over_seeds(row: Row, figure: str) -> Range:
-    """A figure of a network's runs, a field of `Run`."""
+    """Return the range of a field of `Run` over the runs of a network."""
     values = [getattr(run, figure) for run in row.runs]
     return Range(statistics.fmean(values), min(values), max(values))
 
@@ -61,7 +61,7 @@ def over_seeds(row: Row, figure: str) -> Range:
 def save_report(study: Study, folder: Path) -> None:
     """Write `study.csv`, `.json`, the figure `.png` and `.pdf`, and its caption `.txt`.
 
-    What an earlier call wrote is replaced.
+    Files of an earlier call are replaced.
     """
     write_text(folder / TABLE, _table(study))
     write_json(folder / RECORD, as_record(study))
@@ -73,7 +73,7 @@ def save_report(study: Study, folder: Path) -> None:
 
 
 def as_record(study: Study) -> Dict[str, Any]:
-    """The study in plain types: its settings, and the networks with their runs."""
+    """Return the study in plain types: its settings, and the networks with their runs."""
     networks = [
         {
             **row.member._asdict(),
@@ -86,7 +86,7 @@ def as_record(study: Study) -> Dict[str, Any]:
 
 
 def as_text(study: Study) -> str:
-    """The study as a table of lines, one a network."""
+    """Return the study as a table in text, one line for each network."""
     lines = []
     for row in study.rows:
         member, top1 = row.member, over_seeds(row, "top1")

@@ -1,4 +1,4 @@
-"""Figure 4 in small: a deep and a wide network trained on the digits."""
+"""A small version of Figure 4: a deep and a wide network trained on the digits."""
 
 from pathlib import Path
 from typing import Callable, List, Sequence, Tuple
@@ -19,7 +19,7 @@ DEMO: Tuple[Tuple[str, ...], ...] = (
 
 
 def demo_recipes() -> List[Recipe]:
-    """How the two networks are trained, the deep one first."""
+    """Return the recipes of the two networks, the deep one first."""
     return [find_recipe("digits", fields) for fields in DEMO]
 
 
@@ -32,9 +32,9 @@ def train_demo(
     on_epoch: Hook = ignore,
     on_validation: Callable[[Validated], None] = ignore,
 ) -> List[Path]:
-    """Train both networks, or go on where that stopped; the paths of their weights.
+    """Train both networks, or resume their training; return the paths of their weights.
 
-    Raises what `rnw.training.run.train` raises.
+    Raises whatever `rnw.training.run.train` raises.
     """
     score = make_validator("digits", contexts)
     return [

@@ -1,4 +1,4 @@
-"""Measured gradient paths as a table, a picture in the manner of Figure 4, and its caption."""
+"""Measured gradient paths as a table, a figure like Figure 4, and its caption."""
 
 import csv
 import io
@@ -54,9 +54,9 @@ given with it.
 
 
 class Measured(NamedTuple):
-    """What was measured of a network, with all that it depends on.
+    """The measurement of a network, with all that it depends on.
 
-    `told`: by what the network in the file is known, '' of others.
+    told: how the network was inferred from the weights file, '' for networks without one.
     """
 
     name: str
@@ -71,22 +71,22 @@ class Measured(NamedTuple):
 
     @property
     def units(self) -> int:
-        """The number of residual units."""
+        """Return the number of residual units."""
         return len(self.lengths) - 1
 
     @property
     def depth(self) -> int:
-        """The effective depth by the sums of norms."""
+        """Return the effective depth by the sums of norms."""
         return effective_depth([row.total for row in self.lengths])
 
     @property
     def even_depth(self) -> int:
-        """What the effective depth would be if every path had the same norm."""
+        """Return what the effective depth would be if all paths had the same norm."""
         return effective_depth([row.paths for row in self.lengths])
 
     @property
     def exact_depth(self) -> int:
-        """The effective depth by the norms of sums."""
+        """Return the effective depth by the norms of sums."""
         return effective_depth([row.norm_of_sum for row in self.lengths])
 
     def __str__(self) -> str:
@@ -108,10 +108,11 @@ def measure(
     data_root: Optional[Path] = None,
     on_step: Callable[[int, int], None] = lambda done, steps: None,
 ) -> Measured:
-    """Measure `samples` paths of each length of a network on one batch of `examples`.
+    """Measure `samples` paths of each length of a network on one batch of `examples` images.
 
-    `on_step` is told how many of how many steps are done. Raises InputError for missing data, and
-    for gradients that are not finite or all zero.
+    on_step: called with the number of steps done and the number of all steps.
+
+    Raises InputError for missing data, and for gradients that are not finite or all zero.
     """
     ((images, labels),) = Batches(subject, examples, examples, seed=seed, data_root=data_root)
     trace = Trace(subject.chain, images, labels)
@@ -146,7 +147,7 @@ def _check_gradients(subject: Subject, lengths: Sequence[PathLength]) -> None:
 
 
 def report_files(folder: Path) -> List[Path]:
-    """What a report in `folder` consists of."""
+    """Return the paths of the files of a report in `folder`."""
     return [folder / name for name in (TABLE, RECORD, PICTURE, PDF, CAPTION)]
 
 

@@ -1,7 +1,7 @@
 """Gradients along single paths through a residual network (Figure 4, appendix A.2).
 
-A path goes through the mapping of some residual units and through the shortcut of the others; its
-length is the number of mappings. What is measured is the gradient that it brings to the input.
+A path passes the mapping of some residual units and the shortcut of the others; its length is the
+number of mappings. What is measured is the gradient that arrives at the input along it.
 """
 
 import math
@@ -21,10 +21,10 @@ Array = mx.nd.NDArray
 
 
 class _Step(NamedTuple):
-    """A link with the arrays of a forward pass; `top` is None where there is no residual unit.
+    """A link with the arrays of a forward pass from input `x`.
 
-    `shortcut` and `top` come from `x`, or without a unit `shortcut` alone; `output` from `total`,
-    their sum.
+    For a residual unit, `shortcut` and `top` (its mapping) are computed from `x`, and `output` from
+    `total`, their sum. For other links, `shortcut` alone is computed and the rest is None.
     """
 
     x: Array
@@ -34,20 +34,20 @@ class _Step(NamedTuple):
     output: Optional[Array] = None
 
     def at_sum(self, gradient: Array) -> Array:
-        """The gradient of the unit's sum from that of its output."""
+        """Return the gradient of the unit's sum, given that of its output."""
         return gradient if self.output is None else _pass_back(self.output, self.total, gradient)
 
     def by_shortcut(self, gradient: Array) -> Array:
-        """The gradient of `x` by the shortcut from that of the sum."""
+        """Return the gradient of `x` through the shortcut, given that of the sum."""
         return _pass_back(self.shortcut, self.x, gradient)
 
     def by_mapping(self, gradient: Array) -> Array:
-        """The gradient of `x` by the mapping from that of the sum."""
+        """Return the gradient of `x` through the mapping, given that of the sum."""
         return _pass_back(self.top, self.x, gradient)
 
 
 def _pass_back(output: Array, x: Array, gradient: Array) -> Array:
-    """The product of a gradient of `output` and the Jacobian of what made `output` from `x`."""
+    """Return the product of a gradient of `output` and the Jacobian of `output` by `x`."""
     if output is x:
         return gradient
     return autograd.grad([output], [x], [gradient], retain_graph=True, train_mode=False)[0]
@@ -68,8 +68,8 @@ class Trace:
     chain: see `chain_of`; images: (N, 3, H, W); labels: (N,) classes, or (N, H/s, W/s) of the cells
     of a segmentation network. The loss is the cross-entropy, summed over the examples and cells.
 
-    Until the trace is done with, other gradients of the same network must be taken with
-    `retain_graph=True`: MXNet else frees what graphs share.
+    While a trace is in use, other gradients of the same network must be computed with
+    `retain_graph=True`; otherwise MXNet frees what their graphs share.
     """
 
     def __init__(self, chain: Sequence[Link], images: Array, labels: Array):
@@ -97,10 +97,10 @@ class Trace:
         return total if output is None else output
 
     def along(self, paths: np.ndarray) -> Iterator[Tuple[int, Array]]:
-        """The gradient of the input, like `images`, along each of `paths`, with its row.
+        """Yield the row of each path and the gradient of the input along it, shaped as `images`.
 
         paths: (P, units) bool, whether a path takes the mapping of a unit, the lowest unit first.
-        They come in an order in which the common upper parts of paths are passed only once.
+        The order of the results is one in which common upper parts of paths are passed only once.
         """
         waiting = [(len(self._steps), self._gradient, np.arange(len(paths)))]
         below = np.cumsum([step.top is not None for step in self._steps]) - 1  # unit of a step
@@ -127,7 +127,7 @@ class Trace:
         unit: Optional[int] = None,
         on_unit: Callable[[int], None] = lambda passed: None,
     ) -> List[Array]:
-        """The exact sum of the gradients along all paths of length k, for k from 0 to `longest`.
+        """Return the exact sum of gradients along all paths of length k, for k = 0 to `longest`.
 
         As gradients are linear, the sum of all paths of length k that end at the input of a unit is
         the sum of those of length k at its output, passed by the shortcut, and of those of length
@@ -135,7 +135,7 @@ class Trace:
 
         unit: stop at the output of the mapping of that unit, counted from 0, rather than at the
         input; the gradient of its parameters is linear in what is found there (equation 7).
-        on_unit: is told how many units are passed.
+        on_unit: called with the number of units passed.
         """
         sums, number = [self._gradient], self.units
         for step in reversed(self._steps):
@@ -153,7 +153,7 @@ class Trace:
 
 
 def _lengthened(step: _Step, sums: List[Array]) -> List[Array]:
-    """Sums by length at the input of a unit from those at its sum."""
+    """Return the sums by length at the input of a unit, given those at its sum."""
     short = [step.by_shortcut(gradient) for gradient in sums]
     long = [step.by_mapping(gradient) for gradient in sums]
     both = [first + second for first, second in zip(short[1:], long)]
@@ -163,10 +163,10 @@ def _lengthened(step: _Step, sums: List[Array]) -> List[Array]:
 class PathLength(NamedTuple):
     """Gradients at the input along paths of one length.
 
-    A norm is the Euclidean one of the whole batch's gradient, divided by the number of examples.
-    paths: how many there are of this length, `samples` how many of them were measured; mean,
-    median, lowest and highest of their norms; `total`, the mean times the number of paths;
-    `norm_of_sum`, the norm of the sum of all of them, exact, which is less where they cancel.
+    A norm is the Euclidean norm of the gradient of the whole batch, divided by the number of
+    examples. paths: the number of paths of this length. samples: the number of those measured, to
+    whose norms mean, median, lowest and highest belong. total: the mean times the number of paths.
+    norm_of_sum: the exact norm of the sum of all of them, which is less where they cancel.
     """
 
     length: int
@@ -181,7 +181,7 @@ class PathLength(NamedTuple):
 
 
 def draw_paths(units: int, length: int, samples: int, random: np.random.RandomState) -> np.ndarray:
-    """Paths (P, units) bool of a length: `samples` drawn ones, or all where there are no more."""
+    """Draw `samples` paths of a length, or take all if there are no more; (P, units) bool."""
     if math.comb(units, length) <= samples:
         chosen = list(combinations(range(units), length))
     else:
@@ -198,10 +198,10 @@ def measure_paths(
     seed: int = 0,
     on_step: Callable[[int, int], None] = lambda done, steps: None,
 ) -> List[PathLength]:
-    """Measure paths of each length from 0 to the number of units, as Figure 4 does.
+    """Measure paths of each length from 0 to the number of units, as in Figure 4.
 
-    samples: paths of each length; `on_step` is told how many of how many steps are done, one for
-    each unit and each path.
+    samples: the number of paths of each length. on_step: called with the number of steps done and
+    the number of all steps, one for each unit and each path.
     """
     random = np.random.RandomState(seed)
     lengths = range(trace.units + 1)
@@ -234,9 +234,10 @@ def _norm(gradient: Array) -> float:
 
 
 def effective_depth(masses: Sequence[float], share: float = GRADIENT_SHARE) -> int:
-    """The smallest length such that paths up to it carry `share` of the gradient.
+    """Return the smallest length such that paths up to it carry `share` of the gradient.
 
-    masses: of the paths of each length from 0, their `total` or their `norm_of_sum`.
+    masses: the `total` or the `norm_of_sum` of the paths of each length, from length 0.
+
     Raises InputError for NaN and infinity.
     """
     check_finite("norms of gradients", masses)

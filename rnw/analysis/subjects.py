@@ -1,4 +1,4 @@
-"""The trained networks that are analyzed, and the examples that they are analyzed on."""
+"""The networks that are analyzed, and the images that they are analyzed on."""
 
 import re
 from pathlib import Path
@@ -27,9 +27,10 @@ _GLUONCV_PROTOCOLS = {"cifar10": Protocol((32,)), BASELINE_DATASET: Protocol((22
 
 
 class Subject(NamedTuple):
-    """A network as a chain; `weights` says in words where its parameters are from.
+    """A network to analyze, as a chain of residual units.
 
-    `meaning` is what a file of this package tells of its network.
+    weights: in words, where its parameters come from. meaning: how the network was inferred from a
+    weights file of this package.
     """
 
     name: str
@@ -43,13 +44,12 @@ class Subject(NamedTuple):
 
 
 def load_subject(path: PathLike, context: mx.Context) -> Subject:
-    """The network in a weights file, of this package or of a ResNet of gluoncv's.
+    """Load the network in a weights file, of this package or of a ResNet from gluoncv.
 
-    The name of the file tells which, as for
-    `rnw.evaluation.classification.model.load_model`, or as
-    `cifar_resnet110_v1-<anything>.params`.
+    A file named `cifar_resnet110_v1-<anything>.params` or alike holds that ResNet from gluoncv;
+    others are read by `rnw.evaluation.classification.model.load_model`.
 
-    Raises InputError for a file that cannot be read or is for another kind of network.
+    Raises InputError for a file that cannot be read or that holds another kind of network.
     """
     name = Path(path).stem.partition("-")[0]
     if _GLUONCV.fullmatch(name):
@@ -72,13 +72,13 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
 
 
 def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) -> Subject:
-    """A network by name: a ResNet of gluoncv's with its weights, else one of this package.
+    """Return a network by name: a ResNet from gluoncv with its weights, or one of this package.
 
-    The weights of gluoncv's are downloaded unless they are there; a network of this package has
-    the initial values of seed 0, for dataset `dataset`.
+    The weights of gluoncv are downloaded if needed; a network of this package, made for `dataset`,
+    has the initial values of seed 0.
 
-    Raises InputError for an unknown name, a segmentation network, and weights that
-    cannot be had.
+    Raises InputError for an unknown name, a segmentation network, and weights that cannot be
+    downloaded.
     """
     if _GLUONCV.fullmatch(name):
         row = _gluoncv_row(name)
@@ -111,10 +111,10 @@ def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
 
 
 class Batches:
-    """Batches of the test split as (images (N, 3, H, W), labels (N,)), decoded when asked for.
+    """Batches of the test split as (images (N, 3, H, W), labels (N,)), decoded on access.
 
-    `number` images are drawn without repetition, or all where there are no more; N is `batch`, of
-    the last one what is left. Raises InputError for missing data.
+    `number` images are drawn without repetition, or all if there are no more. N is `batch`, or what
+    is left in the last one. Raises InputError for missing data.
     """
 
     def __init__(

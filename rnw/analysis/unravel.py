@@ -1,7 +1,7 @@
 """The unraveled view: a residual network as an ensemble of sub-networks M_0 to M_d (section 3).
 
-d is the number of residual units. By equations 1 to 3 the output of the units is a sum: of what the
-shortcuts alone carry to the top, M_0, and of what the mapping of each unit i adds, M_i.
+d is the number of residual units. By equations 1 to 3 the output of the units is the sum of what
+the shortcuts alone carry to the top, M_0, and of what the mapping of each unit i adds, M_i.
 """
 
 from itertools import combinations
@@ -16,11 +16,11 @@ Array = mx.nd.NDArray
 
 
 class Ensemble(NamedTuple):
-    """What the sub-networks give for a batch, below the last normalization and classifier.
+    """The outputs of the sub-networks for a batch, below the last normalization and classifier.
 
-    partial: for i from 0 to d, the sum of the terms of M_0 to M_i, (N, C, H, W); it is the output
-    of unit i, passed to the top by the shortcuts alone. The last one is that of the network.
-    `scores` makes (N, classes) of such a sum.
+    partial: for i from 0 to d, the sum of the terms of M_0 to M_i, (N, C, H, W), which is the
+    output of unit i passed to the top by the shortcuts alone. The last one is that of the network.
+    scores: a function from such a sum to (N, classes).
     """
 
     partial: List[Array]
@@ -28,10 +28,10 @@ class Ensemble(NamedTuple):
 
     @property
     def terms(self) -> List[Array]:
-        """The term of each sub-network, M_0 first; they add up to the output of all units.
+        """Return the term of each sub-network, M_0 first; their sum is the output of all units.
 
-        Where no projection and no pooling lies above unit i, that of M_i is f_i(y_{i-1}) of
-        equation 3; where some do, it is the difference that it makes at the top.
+        Where no projection and no pooling lies above unit i, the term of M_i is f_i(y_{i-1}) of
+        equation 3; otherwise it is the difference that this makes at the top.
         """
         return [self.partial[0]] + [
             later - earlier for earlier, later in zip(self.partial, self.partial[1:])
@@ -39,7 +39,7 @@ class Ensemble(NamedTuple):
 
 
 def unravel(chain: Sequence[Link], images: Array) -> Ensemble:
-    """Take a network apart for a batch (N, 3, H, W), as it is in tests; chain: see `chain_of`."""
+    """Split a network's output for a batch (N, 3, H, W) in test mode; chain: see `chain_of`."""
     top = max(place for place, link in enumerate(chain) if isinstance(link, Unit)) + 1
     partial = [images]
     for link in chain[:top]:
@@ -57,7 +57,7 @@ def unravel(chain: Sequence[Link], images: Array) -> Ensemble:
 
 
 def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
-    """Sums at the output of a unit; only the last one, so far the network's, takes its mapping."""
+    """Return the sums at the output of a unit; only the last, the network's, takes its mapping."""
     shortcut, mapping = unit.split(partial[-1])
     if shortcut is partial[-1]:
         carried = partial
@@ -68,9 +68,9 @@ def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
 
 
 class SubNetwork(NamedTuple):
-    """Accuracy in percent of M_i `alone` and of the sum of M_0 to M_i (`together`).
+    """Accuracy in percent of M_i (`alone`) and of the sum of M_0 to M_i (`together`).
 
-    size: mean over the examples of the norm of M_i's term over that of the whole sum.
+    size: the norm of the term of M_i over the norm of the whole sum, the mean over the examples.
     """
 
     index: int
@@ -97,7 +97,7 @@ def measure_sub_networks(
 
 
 def _measure_batch(ensemble: Ensemble, labels: np.ndarray) -> np.ndarray:
-    """(d + 1, N, 3): whether M_i alone and together is right, and the size of its term."""
+    """Return whether M_i alone and together is right, and the size of its term, (d + 1, N, 3)."""
 
     def right(x: Array) -> np.ndarray:
         return ensemble.scores(x).asnumpy().argmax(axis=1) == labels
@@ -114,10 +114,10 @@ def _measure_batch(ensemble: Ensemble, labels: np.ndarray) -> np.ndarray:
 
 
 def gradient_terms(units: int, unit: int, depth: int) -> Iterator[Tuple[int, ...]]:
-    """The terms that the gradient of a unit's parameters has with an effective depth.
+    """Yield the terms of the gradient of a unit's parameters, given an effective depth.
 
-    Each is named by the units above, all counted from 1, whose mappings it passes on its way down
-    (equations 5 to 7 list them for two units); no term passes more than `depth` mappings, that of
+    A term is the tuple of the units above, counted from 1, whose mappings it passes on its way down
+    (equations 5 to 7 list them for two units). No term passes more than `depth` mappings, that of
     the unit itself included.
     """
     for length in range(min(depth, units - unit + 1)):
@@ -125,9 +125,9 @@ def gradient_terms(units: int, unit: int, depth: int) -> Iterator[Tuple[int, ...
 
 
 def trained_end_to_end(units: int, depth: int) -> float:
-    """The fraction of the sub-networks M_1 to M_d that are trained end to end (Figure 1).
+    """Return the fraction of the sub-networks M_1 to M_d that are trained end to end (Figure 1).
 
-    M_i passes gradients through i mappings on its deepest path, so that it is trained end to end
-    where i is not above the effective depth; below 1 the network is over-deepened.
+    The deepest path of M_i passes gradients through i mappings, so that M_i is trained end to end
+    if i is at most the effective depth. The network is over-deepened if the fraction is below 1.
     """
     return min(depth, units) / units

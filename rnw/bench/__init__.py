@@ -1,4 +1,4 @@
-"""What speed, memory and fidelity are on this machine: one file for each `rnw bench` command."""
+"""Measurements of speed and memory on this machine: one module for each `rnw bench` command."""
 
 from rnw.lazy import import_on_use
 

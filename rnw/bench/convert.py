@@ -1,4 +1,4 @@
-"""Converting and listing a full-size weights file, beside a plain copy of it in the same run."""
+"""Time of converting and listing a weights file, beside a plain copy of it in the same run."""
 
 import os
 import shutil
@@ -32,13 +32,13 @@ print(time.perf_counter() - start)
 
 
 class ConversionSpeed(NamedTuple):
-    """Medians over the rounds, seconds and units of 10^6 bytes.
+    """Times and memory of a conversion: medians over the rounds, in seconds and 10^6 bytes.
 
-    `copy` and `convert` end when the file is on the disk; `ratio` is convert over copy, round by
-    round. `show` is a whole process, from the start of Python to the end.
-    `peak_memory_mb` is the largest resident memory of a conversion, mapped parts of the file and
-    Python itself included; where the system counts for a new process what its parent had, it is at
-    least the peak of the process that calls.
+    `copy` and `convert` end when the file is on the disk; `ratio` is the median of convert over
+    copy in each round. `show` is the time of a whole `rnw weights show` process, with the start of
+    Python. `peak_memory_mb` is the largest resident memory of a conversion, mapped parts of the
+    file and Python itself included; where the system counts the memory of the parent for a new
+    process, it is at least the peak of the calling process.
     """
 
     network: str
@@ -55,13 +55,13 @@ class ConversionSpeed(NamedTuple):
 def bench_conversion(
     name: str, to: str, *, repetitions: int = 5, folder: Optional[PathLike] = None, **options: Any
 ) -> ConversionSpeed:
-    """Convert a file of network `name` to format `to`, in turn with copying and listing it.
+    """Time converting a file of network `name` to format `to`, in turn with copying and listing it.
 
-    folder: where the files are made for the time being; default the system's temporary folder.
-    options: of the network, as `rnw.get_network` takes them.
+    folder: where temporary files are written (default: the system's temporary folder).
+    options: those of the network, as `rnw.get_network` takes them.
 
-    Raises InputError for an unknown network or format, a folder that cannot be written, and when a
-    conversion fails.
+    Raises InputError for an unknown network or format, for a folder that cannot be written, and
+    when a conversion fails.
     """
     if repetitions < 1:
         raise InputError("repetitions must be at least 1")
@@ -92,7 +92,7 @@ def bench_conversion(
 
 
 def _write_source(path: Path, config: NetworkConfig) -> None:
-    """A Module file of random values, one filter repeated, so that no large array is ever held."""
+    """Write a Module file of one random filter repeated, so that no large array is ever held."""
     stream = np.random.RandomState(0)
     arrays = {}
     for parameter in config.parameters():
@@ -129,7 +129,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _run(*arguments: str) -> Tuple[bytes, float]:
-    """What a Python process of its own prints, and its peak memory."""
+    """Run Python in a new process; return what it prints and its peak memory in 10^6 bytes."""
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
         printed = process.stdout.read()
         _, process.returncode, usage = os.wait4(process.pid, 0)

@@ -1,7 +1,7 @@
 """Speed of the training transform beside a plain transcription of the original's, in the same run.
 
-Rates are by processor time, so that other programs on the machine hardly change them; only the
-loader, which works in processes of its own, is timed by the clock.
+Rates are per second of processor time, which other programs on the machine hardly change; only the
+loader, which works in other processes, is timed by the clock.
 """
 
 import contextlib
@@ -34,13 +34,15 @@ LOADED = 80  # batches of a loader that are timed
 
 
 class DataSpeed(NamedTuple):
-    """Images/s, medians over the repetitions; ratios to the yardstick, repetition by repetition.
+    """Speeds in images/s, medians over the repetitions, and medians of ratios to the yardstick.
 
-    `identical`: whether the reference path gave the yardstick's arrays bit for bit. `difference`:
-    of the fast path from it, the mean in gray levels (of 255). `loader` are the best rates of the
-    fast path with one process, with two, and of two loaders with one each at the same time, which
-    is what the machine can do; `scaling` is the second over the first, `kept` over the third. None
-    on a single core.
+    yardstick: the plain transcription of the original's transform. reference, fast: ours with
+    Pillow and with OpenCV. identical: whether the reference gave the yardstick's arrays bit for
+    bit. difference: the mean difference of fast from reference in gray levels (of 255).
+
+    loader: the best rates of the fast path with one process, with two, and of two loaders with one
+    process each at the same time, which is what the machine can do. scaling: the second of these
+    over the first. kept: the second over the third. All three are None on a single core.
     """
 
     images: int
@@ -58,7 +60,10 @@ class DataSpeed(NamedTuple):
 
 
 def bench_data(images: int = 64, size: int = 224, *, repetitions: int = 5) -> DataSpeed:
-    """Decode and augment `images` JPEGs of 500x375 for training at `size`."""
+    """Time decoding and augmenting `images` JPEGs of 500x375 for training at (size, size).
+
+    Raises InputError for numbers below 1.
+    """
     if min(images, size, repetitions) < 1:
         raise InputError("images, size and repetitions must be at least 1")
     with tempfile.TemporaryDirectory() as folder, _one_thread():
@@ -102,7 +107,7 @@ def _results(chain: Chain, contents: List[bytes], size: int) -> np.ndarray:
 
 
 def _rates(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[str, float]:
-    """Images per second of processor time of each chain, one after the other."""
+    """Return images per second of processor time for each chain, one after the other."""
     rates = {}
     out = np.empty((3, size, size), np.float32)
     random = np.random.RandomState()
@@ -116,7 +121,7 @@ def _rates(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[s
 
 
 def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -> List[float]:
-    """The best rates with one process, with two, and of two loaders at once, taken in turn."""
+    """Return the best rates with one process, with two, and of two loaders at once, in turn."""
     count = BATCH * LOADED
     repeated = [names[index % len(names)] for index in range(count)]
     listed = ImageList(folder, repeated, np.zeros(count, np.int64))
@@ -157,9 +162,9 @@ def _one_thread() -> Iterator[None]:
 
 
 def make_pictures(folder: Path, count: int) -> List[str]:
-    """Write `count` JPEGs of about 100 kB into a folder; their names.
+    """Write `count` JPEGs of about 100 kB into a folder and return their names.
 
-    Their noise falls with frequency as that of photographs, and there are some edges in it.
+    Their spectrum falls with frequency as that of photographs does, and they contain some edges.
     """
     names = [f"{index}.jpg" for index in range(count)]
     for index, name in enumerate(names):
@@ -186,7 +191,7 @@ def _natural_picture(random: np.random.RandomState) -> Image.Image:
 
 
 def _plain_chain(content: bytes, size: int, random: np.random.RandomState, out: np.ndarray) -> None:
-    """The original's training transform, step by step as it was written, with Pillow and NumPy."""
+    """Apply the original's training transform, step by step as written, with Pillow and NumPy."""
     image = np.array(Image.open(io.BytesIO(content)).convert("RGB"), np.uint8)
     data = _plain_crop(image, size, random).astype(np.float32)
     data *= np.float32(1 / 255)

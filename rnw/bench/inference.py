@@ -1,4 +1,4 @@
-"""Inference speed beside what a plain matrix product reaches on the same device in the same run."""
+"""Speed of inference beside that of a plain matrix product on the same device in the same run."""
 
 import statistics
 import time
@@ -21,11 +21,12 @@ WARM_UP = 2
 
 
 class InferenceSpeed(NamedTuple):
-    """Medians over the repetitions; GFLOP/s count a multiply-add as two operations.
+    """Speeds, medians over the repetitions; GFLOP/s count a multiply-add as two operations.
 
-    `ratio` is the network's multiply-add rate over the matrix product's, repetition by repetition.
-    `optimized_gain` is the speed of `rnw.optimize`'s copy over the network's, likewise.
-    `thread_gain` is the speed over that of a process with MXNet's own number of threads.
+    ratio: the network's rate of multiply-adds over that of the matrix product, the median over the
+    repetitions. optimized_gain: the speed of the copy that `rnw.optimize` makes over that of the
+    network, likewise. thread_gain: the speed over that in a process where MXNet chooses the number
+    of threads; None on a GPU. peak_memory_mb: in 10^6 bytes.
     """
 
     network: str
@@ -45,9 +46,11 @@ def bench_inference(
 ) -> InferenceSpeed:
     """Time network `name` on (batch, 3, size, size) float32, in turn with the reference product.
 
-    So is its copy for inference, `rnw.optimize`. Peak memory is that of the process before both
-    take their share, in units of 10^6 bytes. options: of the network, as `rnw.get_network` takes
-    them.
+    Its copy optimized for inference, from `rnw.optimize`, is timed as well. Peak memory is that of
+    the process before copy and product are made. options: those of the network, as
+    `rnw.get_network` takes them.
+
+    Raises InputError for numbers below 1 and for an unknown network.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
@@ -91,7 +94,7 @@ def _warm_up(run: Callable[[], Any]) -> None:
 
 
 def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
-    """Of measurements that were taken in turn."""
+    """Return the median ratio of measurements that were taken in turn."""
     return statistics.median(n / d for n, d in zip(numerators, denominators))
 
 
@@ -102,7 +105,7 @@ def _matrix_product(context: Any) -> Callable[[], Any]:
 
 
 def _speed_with_own_threads(config: NetworkConfig, batch: int, size: int) -> float:
-    """Images/s in a new process where MXNet chooses its number of threads itself."""
+    """Return images/s in a new process where MXNet chooses its number of threads."""
     with ProcessPoolExecutor(
         1, mp_context=get_context("spawn"), initializer=leave_threads_to_mxnet
     ) as pool:
@@ -114,13 +117,13 @@ def _plain_speed(config: NetworkConfig, batch: int, size: int) -> float:
 
 
 def measure_speed(net: Any, batch: int, size: int, context: Any, repetitions: int = 3) -> float:
-    """Images/s of a network, which it initializes, on (batch, 3, size, size) float32; a median."""
+    """Initialize a network; return its median images/s on (batch, 3, size, size) float32."""
     (seconds,) = in_turn([forward(net, batch, size, context)], repetitions)
     return batch / statistics.median(seconds)
 
 
 def forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
-    """A pass of a network, which it initializes, on (batch, 3, size, size) float32; warmed up."""
+    """Initialize a network; return its forward pass on (batch, 3, size, size) float32, warm."""
     _hybridized(net, context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))
@@ -128,7 +131,7 @@ def forward(net: Any, batch: int, size: int, context: Any) -> Callable[[], Any]:
 
 
 def in_turn(runs: Sequence[Callable[[], Any]], repetitions: int) -> List[Tuple[float, ...]]:
-    """The seconds of each run, which are called one after the other, `repetitions` times."""
+    """Call the runs one after the other, `repetitions` times; return the seconds of each run."""
     return list(zip(*([_seconds(run) for run in runs] for _ in range(repetitions))))
 
 

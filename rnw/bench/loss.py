@@ -1,4 +1,4 @@
-"""Speed of the bootstrapped loss beside plain NumPy and MXNet's SoftmaxOutput, in the same run."""
+"""Speed of the bootstrapped loss beside plain NumPy and MXNet's SoftmaxOutput in the same run."""
 
 import statistics
 import time
@@ -28,9 +28,9 @@ Results = Tuple[np.ndarray, np.ndarray]
 class LossSpeed(NamedTuple):
     """Milliseconds for probabilities and gradient, medians over the repetitions.
 
-    `yardstick` is plain NumPy, on one thread; `softmax` is SoftmaxOutput without bootstrapping.
-    `ratio` is the yardstick's time over ours, the median over the repetitions; `difference` the
-    largest between its probabilities or gradients and ours.
+    yardstick: plain NumPy on one thread. softmax: SoftmaxOutput without bootstrapping. ratio: the
+    yardstick's time over ours, the median over the repetitions. difference: the largest absolute
+    difference between its probabilities or gradients and ours.
     """
 
     images: int
@@ -84,9 +84,11 @@ def plain_bootstrapped_softmax(
     threshold: float = OHEM_THRESHOLD,
     min_kept: int = OHEM_KEPT,
 ) -> Results:
-    """`bootstrapped_softmax` in NumPy: probabilities and gradient, (N, classes, H, W) float32.
+    """Return what `bootstrapped_softmax` computes, in NumPy: probabilities and gradient.
 
-    As an operator in Python does it: the softmax in double precision, then no more than is asked.
+    scores: (N, classes, H, W) float32, as both results; label: (N, H, W). Written as an operator in
+    Python would be: the softmax in double precision, then no more than is asked.
+
     Raises InputError for NaN and infinity.
     """
     check_finite("scores", scores)
@@ -122,7 +124,7 @@ class _Loss(HybridBlock):
 
 
 def _step(loss, scores: np.ndarray, label: np.ndarray, context: Any) -> Callable[[], Any]:
-    """A function that computes probabilities and gradient and waits for both."""
+    """Return a function that computes probabilities and gradient and waits for both."""
     block = _Loss(loss)
     block.hybridize(static_alloc=True, static_shape=True)
     scores, label = mx.nd.array(scores, context), mx.nd.array(label, context)

@@ -1,4 +1,4 @@
-"""How much memory a process has taken on its devices, and how much is left."""
+"""How much memory a process has used on its devices, and how much is free."""
 
 import os
 import re
@@ -14,10 +14,10 @@ _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
 
 
 def used_memory_mb(contexts: Sequence[Any]) -> float:
-    """Largest memory so far, in units of 10^6 bytes: of the process, or of its GPUs together.
+    """Return the peak memory so far in 10^6 bytes: of the process, or of its GPUs together.
 
-    contexts: of MXNet, all of one kind.
-    MXNet returns nothing to a GPU before it ends, so that what is taken is the largest.
+    contexts: MXNet contexts, all GPUs or all CPUs. MXNet gives no memory back to a GPU while it
+    runs, so that the memory in use there is the peak.
     """
     if contexts[0].device_type == "gpu":
         memory_info = import_mxnet().context.gpu_memory_info
@@ -27,7 +27,7 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
 
 
 def _peak_of_process_mb() -> float:
-    """`getrusage` of Linux includes what the parent had when it started this process."""
+    """Return the peak of this process alone; Linux's `getrusage` includes that of its parent."""
     if _STATUS.exists():
         lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
@@ -35,14 +35,14 @@ def _peak_of_process_mb() -> float:
 
 
 def peak_memory_mb(usage: "resource.struct_rusage") -> float:
-    """Largest resident memory of a process that has ended, or so far, in units of 10^6 bytes."""
+    """Return the largest resident memory in a resource usage, in 10^6 bytes."""
     return usage.ru_maxrss / 1e6 if sys.platform == "darwin" else usage.ru_maxrss * 1024 / 1e6
 
 
 def free_memory(contexts: Sequence[Any]) -> int:
-    """Bytes that are free on each GPU, or in the main memory.
+    """Return the bytes that are free on the fullest GPU, or in the main memory.
 
-    contexts: of MXNet, all of one kind.
+    contexts: MXNet contexts, all GPUs or all CPUs.
     """
     if contexts[0].device_type == "gpu":
         memory_info = import_mxnet().context.gpu_memory_info

@@ -1,4 +1,4 @@
-"""What a run will take, told before it starts: steps, memory, and days from a measured step."""
+"""What a run will take, before it starts: steps, memory, and time by a measured step."""
 
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Sequence
@@ -29,15 +29,15 @@ from rnw.training.trainer import check_devices
 REPETITIONS = 3
 SECONDS = 60  # that measuring may take, beside building the network
 USABLE = 0.8  # of the free memory
-SECONDS_PER_DAY = 86_400
+UNITS = {"days": 86_400, "hours": 3600, "minutes": 60}  # in seconds
 ONE_PROCESS = ("local", "device")
 
 
 class Measured(NamedTuple):
-    """A step of `batch` images a device took `seconds`; that of the recipe takes `scale` times.
+    """A measured step of `batch` images a device; a step of the recipe takes `scale` times as long.
 
-    That is an upper bound unless `scale` is 1: what a step of any batch needs, as the update of the
-    weights, is counted `scale` times.
+    That is an upper bound unless `scale` is 1: what does not depend on the batch, such as the
+    update of the weights, is counted `scale` times.
     """
 
     batch: int
@@ -59,9 +59,10 @@ class Measured(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a run of `recipe` will take on `devices`; `memory` without and with recomputing.
+    """What a run of `recipe` will take on `devices` devices.
 
-    `weights` is the file it starts from, if any. Reading images is not in the measured step.
+    memory: without and with recomputation. weights: the file that the run starts from, if any.
+    The measured step does not include reading images.
     """
 
     recipe: Recipe
@@ -79,8 +80,8 @@ class Plan(NamedTuple):
         return self.recipe.epochs * self.steps_per_epoch
 
     @property
-    def days(self) -> float:
-        return self.steps * self.measured.seconds_per_step / SECONDS_PER_DAY
+    def seconds(self) -> float:
+        return self.steps * self.measured.seconds_per_step
 
     def __str__(self) -> str:
         lines = [
@@ -98,8 +99,16 @@ class Plan(NamedTuple):
         how = "with" if self.recompute else "without"
         lines.append(f"{self.measured}, {how} --recompute")
         bound = "" if self.measured.scale == 1 else "at most "
-        lines.append(f"{bound}{_figure(self.days)} days, if images are read as fast")
+        lines.append(f"{bound}{format_duration(self.seconds)}, if images are read as fast")
         return "\n".join(lines)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in the unit that fits: "30 s", "5.5 minutes", "3.2 hours", "2.1 days"."""
+    for unit, length in UNITS.items():
+        if seconds >= 2 * length:
+            return f"{_figure(seconds / length)} {unit}"
+    return f"{_figure(seconds)} s"
 
 
 def _figure(value: float) -> str:
@@ -115,14 +124,14 @@ def plan_training(
     folder: Path = OUTPUT,
     recompute: bool = False,
 ) -> Plan:
-    """Plan `rnw.training.run.train` with the same arguments; takes a few steps, writes nothing.
+    """Plan a run of `rnw.training.run.train` with the same arguments, without writing anything.
 
-    Where there is no data, the published number of images counts. The step is measured with the
-    batch of the recipe, or with a smaller one where that would take more than a minute, or more
-    memory than is free.
+    A few steps are measured, with the batch of the recipe, or with a smaller one where that would
+    take more than a minute or more memory than is free. Where the dataset is missing, its published
+    number of images counts.
 
-    Raises InputError for a recipe that cannot be trained on these devices, and as training will for
-    data that is there and cannot be trained on.
+    Raises InputError for a recipe that cannot be trained on these devices, and as training does for
+    data that cannot be trained on.
     """
     if recipe.kvstore not in ONE_PROCESS:
         raise InputError(
@@ -146,7 +155,7 @@ def plan_training(
 
 
 def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
-    """As many as training will read, or where there is no data as are published."""
+    """Return how many images training will read; without data, how many are published."""
     if isinstance(recipe, SegmentationRecipe):
         dataset = find_segmentation_dataset(recipe.dataset)
         split = recipe.split or dataset.train_split
@@ -162,7 +171,7 @@ def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
 def _measure(
     config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: bool
 ) -> Measured:
-    """Time the largest batch that can be had: `wanted` images a device, a half, a quarter..."""
+    """Time the largest batch that fits: `wanted` images a device, a half, a quarter..."""
 
     def seconds(batch: int) -> float:
         images = batch * len(contexts)

@@ -1,4 +1,4 @@
-"""Labeling and scoring a full-size picture, beside Pillow's upsampling of every class."""
+"""Speed of labeling and scoring full-size pictures beside Pillow's upsampling of every class."""
 
 import statistics
 import time
@@ -21,11 +21,12 @@ CASES = (  # classes, height and width of the picture
 
 
 class ScoringSpeed(NamedTuple):
-    """Medians over the rounds, in seconds of one core: processor time of all threads.
+    """Seconds of processor time of all threads, medians over the rounds.
 
-    `label` gives the labels of random score maps; `pillow` upsamples them class by class, without
-    finding the largest; `ratio` is label over pillow, round by round. `score` counts the pixels.
-    `other_labels` are those that have not the largest score to 1e-5.
+    label: finding the labels from random score maps. pillow: upsampling these maps class by class,
+    without finding the largest. ratio: label over pillow, the median over the rounds. score:
+    counting the pixels of each class. other_labels: the number of labels whose score is not the
+    largest, up to 1e-5.
     """
 
     classes: int
@@ -39,7 +40,10 @@ class ScoringSpeed(NamedTuple):
 
 
 def bench_scoring(*, repetitions: int = 5) -> List[ScoringSpeed]:
-    """Time the steps after the network for pictures of Cityscapes, VOC and ADE20K."""
+    """Time the steps after the network for pictures of Cityscapes, VOC and ADE20K.
+
+    Raises InputError for no repetitions.
+    """
     if repetitions < 1:
         raise InputError("repetitions must be at least 1")
     return [_measure(*case, repetitions) for case in CASES]

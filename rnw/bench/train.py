@@ -1,7 +1,7 @@
-"""Time and memory of a training step: ours, recomputing, and `mx.mod.Module` on the same graph.
+"""Time and memory of a training step: ours, with recomputation, and that of `mx.mod.Module`.
 
-Every variant runs in a process of its own, since the number of threads and the peak memory belong
-to a process; the steps are taken in turn, so that all see the same machine.
+Each variant runs in a process of its own, since the number of threads and the peak memory belong
+to a process; the steps are taken in turn, so that the load of the machine is the same for all.
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ WARM_UP = 1
 
 
 class Variant(NamedTuple):
-    """A way to take the step, on `gpus` ('0,1') or on `cpus` CPU devices."""
+    """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices."""
 
     name: str
     gpus: Optional[str]
@@ -31,11 +31,12 @@ class Variant(NamedTuple):
 
 
 class TrainingSpeed(NamedTuple):
-    """What one variant takes: medians over the repetitions, peak memory in units of 10^6 bytes.
+    """Time and memory of a variant: medians over the repetitions, memory in 10^6 bytes.
 
-    `parts` divides the peak of our own steps: what the process holds before the network, and from
-    the shapes parameters, gradients, momentum and the copies of the KVStore; activations are the
-    rest. `ratio` is the median over the turns of the time over that of our step with all kept.
+    ratio: the time over that of our step without recomputation, the median over the turns. parts:
+    what the peak memory of our own steps consists of: what the process holds before the network;
+    parameters, gradients, momentum and the copies in the KVStore, by their shapes; and the
+    activations, which are the rest.
     """
 
     variant: str
@@ -58,13 +59,13 @@ def bench_training(
     repetitions: int = 5,
     **options: Any,
 ) -> List[TrainingSpeed]:
-    """Time training steps of `network` on (batch, 3, size, size) float32, batch over all devices.
+    """Time training steps of `network` on (batch, 3, size, size) float32, shared by all devices.
 
-    Compared are the trainer's step, the same recomputing when `recompute` is set, that of
-    `mx.mod.Module`, and where there are several devices the whole batch on one of them.
-    options: of the network, as `rnw.get_network` takes them.
+    The variants are the trainer's step, the same with recomputation if `recompute` is set, the step
+    of `mx.mod.Module` and, given several devices, the trainer's step on one of them.
+    options: those of the network, as `rnw.get_network` takes them.
 
-    Raises InputError for numbers below 1, an unknown network and devices that are not there.
+    Raises InputError for numbers below 1, an unknown network and missing devices.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
@@ -92,9 +93,10 @@ def measure_step(
     recompute: bool = False,
     repetitions: int = 3,
 ) -> TrainingSpeed:
-    """Time and memory of the trainer's step on (batch, 3, size, size) float32, in a new process.
+    """Measure the trainer's step on (batch, 3, size, size) float32 in a new process.
 
-    contexts: of MXNet, all of one kind. Raises InputError when the process dies, as for memory.
+    contexts: MXNet contexts, all GPUs or all CPUs. Raises InputError when the process dies, for
+    example because memory is short.
     """
     numbers = ",".join(str(context.device_id) for context in contexts)
     on_gpus = contexts[0].device_type == "gpu"
@@ -134,7 +136,7 @@ def _result(worker, batch: int, seconds: List[float], ours: List[float]) -> Trai
 
 
 class _Worker:
-    """A process that takes steps when told to."""
+    """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
         self.variant = variant
@@ -148,12 +150,12 @@ class _Worker:
         self._answer()
 
     def step(self) -> float:
-        """The seconds that a step took."""
+        """Take a step; return its seconds."""
         self._connection.send("step")
         return self._answer()
 
     def memory(self):
-        """Number of devices, peak memory and its parts."""
+        """Return the number of devices, the peak memory and its parts."""
         self._connection.send("memory")
         return self._answer()
 

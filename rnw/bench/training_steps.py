@@ -1,4 +1,4 @@
-"""The same training step taken by our trainer and by `mx.mod.Module`."""
+"""The same training step by our trainer and by `mx.mod.Module`."""
 
 from typing import Callable, Sequence, Tuple
 
@@ -28,7 +28,7 @@ def trainer_step(
     *,
     recompute: bool = False,
 ) -> Step:
-    """A function that takes a step of `Trainer` and waits for it."""
+    """Return a function that takes a step of `Trainer` and waits for its end."""
     check_devices(batch, len(contexts))
     net = _network(config, contexts)
     optimizer = make_optimizer(
@@ -52,7 +52,7 @@ def trainer_step(
 def module_step(
     config: NetworkConfig, batch: int, size: int, contexts: Sequence[mx.Context]
 ) -> Step:
-    """A function that takes the step of `mx.mod.Module` on the same graph and waits for it."""
+    """Return a function that takes a step of `mx.mod.Module` on the same graph, and waits."""
     net = _network(config, [mx.cpu()])
     module = mx.mod.Module(to_symbol(net), label_names=["softmax_label"], context=list(contexts))
     images, labels = map(mx.nd.array, _example(config, batch, size))
@@ -83,12 +83,12 @@ def _network(config: NetworkConfig, contexts: Sequence[mx.Context]) -> Network:
 
 
 def _rescale(config: NetworkConfig, batch: int, contexts: Sequence[mx.Context]) -> float:
-    """The factor on the gradients, which segmentation has divided by labels on each device."""
+    """Return the factor on gradients; segmentation has divided them by labels on each device."""
     return 1 / (len(contexts) if config.segmentation else batch)
 
 
 def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Images and labels that are in no file, some labels of a segmentation network ignored."""
+    """Return random images and labels; for segmentation, some labels are ignored ones."""
     random = np.random.RandomState(0)
     images = random.standard_normal((batch, 3, size, size)).astype(np.float32)
     if not config.segmentation:

@@ -3,7 +3,7 @@
 import errno
 import importlib
 import sys
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import click
 
@@ -44,8 +44,6 @@ Completion of commands and options in a shell:
   zsh:  eval "$(_RNW_COMPLETE=zsh_source rnw)"
   fish: _RNW_COMPLETE=fish_source rnw | source
 Add the line for your shell to its startup file to keep it."""
-COLUMN = max(map(len, COMMANDS)) + 2  # of the summaries in `rnw --help`
-SUMMARY = 150  # letters of one, enough for a sentence
 # brought by the extras
 OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "scipy", "cv2", "matplotlib")
 
@@ -61,16 +59,11 @@ class _Commands(Group):
             return None
         return importlib.import_module(f"rnw.cli.{name.replace('-', '_')}").command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the first sentence of each command's help below the heading of its group."""
-        for heading in dict.fromkeys(COMMANDS.values()):
-            names = [name for name, group in COMMANDS.items() if group == heading]
-            rows = [(name, self._summary(ctx, name)) for name in names]
-            with formatter.section(heading):
-                formatter.write_dl(rows, col_max=COLUMN, col_spacing=COLUMN - max(map(len, names)))
-
-    def _summary(self, ctx: click.Context, name: str) -> str:
-        return self.get_command(ctx, name).get_short_help_str(limit=SUMMARY)
+    def sections(self, ctx: click.Context) -> Dict[str, List[str]]:
+        return {
+            heading: [name for name, group in COMMANDS.items() if group == heading]
+            for heading in COMMANDS.values()
+        }
 
     def invoke(self, ctx: click.Context):
         try:

@@ -1,4 +1,4 @@
-"""`rnw analyze`: what the paper learns about networks."""
+"""`rnw analyze`: cost of networks and recipes, and the paper's analysis of networks."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def command() -> None:
-    """Analyse networks and recipes."""
+    """Show what networks and recipes cost, and how gradients pass through networks."""
 
 
 command.add_command(analyze_paths.paths)
@@ -23,18 +23,32 @@ command.add_command(analyze_paths.unravel)
 
 @command.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--size", type=int, help="Side of the input in pixels; default: the training size.")
-@click.option("--classes", type=int, help="Default: 1000, for segmentation 21.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Of a training step."
+    "--size",
+    type=int,
+    help="Side of the input image in pixels (default: the size the network is trained at).",
+)
+@click.option(
+    "--classes",
+    type=int,
+    help="Number of classes (default: 1000 for classification, 21 for segmentation).",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of images in the training step whose memory is shown.",
 )
 @json_option
 def cost(
     names: Sequence[str], size: Optional[int], classes: Optional[int], batch: int, as_json: bool
 ) -> None:
-    """Parameters, multiply-adds and memory of networks by level, receptive field and depth.
+    """Show parameters, multiply-adds, memory, receptive field and depth of networks.
 
-    NAME is as `rnw networks` lists it, any <size>-<n1>-...-<n7>, or fcn_ before a letter.
+    NAME is a network that `rnw networks` lists, <size>-<n1>-...-<n7> with the input size and the
+    number of residual units on each level, or fcn_<letter> for the fully convolutional network
+    made of model_<letter>.
     """
     from rnw.networks.cost import detailed_cost
     from rnw.networks.layout import configure
@@ -83,13 +97,20 @@ def _show_cost(row: "DetailedCost") -> None:
 
 
 @command.command()
-@click.option("--devices", type=click.IntRange(1), default=4, show_default=True)
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Number of devices that share a batch.",
+)
 @json_option
 def recipes(devices: int, as_json: bool) -> None:
-    """Training recipes and the memory that each of so many devices needs.
+    """List the training recipes and the memory that each device needs.
 
-    It is that of parameters, gradients and maps, without and with `--recompute`; what CUDA and
-    cuDNN take comes on top.
+    The memory is that of parameters, gradients and activations, without and with `--recompute`;
+    what CUDA and cuDNN allocate comes on top. With --json, each recipe is shown with all fields
+    that `--set` can change.
     """
     from rnw.training.memory import recipe_memory
     from rnw.training.recipes import RECIPES, named_weights

@@ -1,4 +1,4 @@
-"""`rnw analyze paths` and `rnw analyze unravel`: what section 3 says of trained networks."""
+"""`rnw analyze paths` and `rnw analyze unravel`: section 3 of the paper on trained networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Count(NamedTuple):
-    """How far a measurement is."""
+    """The progress of a measurement."""
 
     step: int
     steps: int
@@ -43,18 +43,28 @@ def _counting(display: Display, what: str) -> Callable[[int, int], None]:
 
 
 def _measuring_options(command: Callable) -> Callable:
-    """Add the options of what is drawn at random, and of devices."""
+    """Add the options of random choices, of data and of devices."""
     for option in (
-        click.option("--seed", type=SEED, default=0, show_default=True),
         click.option(
-            "--examples", type=click.IntRange(1), default=32, show_default=True, help="Of a batch."
+            "--seed",
+            type=SEED,
+            default=0,
+            show_default=True,
+            help="Seed of the random choice of images and paths.",
+        ),
+        click.option(
+            "--examples",
+            type=click.IntRange(1),
+            default=32,
+            show_default=True,
+            help="Number of images in a batch.",
         ),
         click.option(
             "--samples",
             type=click.IntRange(1),
             default=16,
             show_default=True,
-            help="Paths of each length.",
+            help="Number of paths to draw of each length.",
         ),
     ):
         command = option(command)
@@ -63,13 +73,41 @@ def _measuring_options(command: Callable) -> Callable:
 
 @click.command()
 @click.option(
-    "--weights", "files", type=FILE, multiple=True, help="A trained network, also of gluoncv's."
+    "--weights",
+    "files",
+    type=FILE,
+    multiple=True,
+    help="Weights file of a trained network, of this package or of a ResNet from gluoncv.",
 )
-@click.option("--network", "names", multiple=True, metavar="NAME", help="A network by its name.")
-@click.option("--dataset", metavar="DS", help="For a --network of ours; default: ilsvrc-cls.")
-@click.option("--demo", is_flag=True, help="Train a deep and a wide network on the digits first.")
-@click.option("-o", "--output", type=FILE, metavar="DIR", default="paths", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace what an earlier call wrote there.")
+@click.option(
+    "--network",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Name of a network: a ResNet from gluoncv with its weights, or one of ours, untrained.",
+)
+@click.option(
+    "--dataset",
+    metavar="DS",
+    help="Dataset to measure an untrained --network of ours on (default: ilsvrc-cls).",
+)
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="First train a deep and a wide network on the digits, then measure both.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    default="paths",
+    show_default=True,
+    help="Folder for the measurements and the figure.",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the measurements and the figure of an earlier call."
+)
 @_measuring_options
 def paths(
     files: Tuple[Path, ...],
@@ -85,11 +123,12 @@ def paths(
     gpus: Optional[str],
     cpus: Optional[int],
 ) -> None:
-    """Measure gradients along paths of each length, as Figure 4 (appendix A.2).
+    """Measure the gradients along paths of each length, as in Figure 4 (appendix A.2).
 
-    One panel for each --weights FILE, then each --network NAME: a ResNet of gluoncv's, whose
-    weights it downloads, as resnet101_v1b or cifar_resnet110_v1, or a network of ours that is not
-    trained. Writes paths.csv, .json, .png, .pdf and a caption, paths.txt, into DIR.
+    The figure has one panel for each --weights FILE, then one for each --network NAME. NAME is a
+    ResNet from gluoncv, such as resnet101_v1b or cifar_resnet110_v1, whose weights are downloaded,
+    or a network of ours that is not trained. Writes paths.csv, paths.json, paths.png, paths.pdf and
+    their caption, paths.txt, to DIR.
     """
     if not (files or names or demo):
         raise click.UsageError("give '--weights', '--network' or '--demo'")
@@ -140,9 +179,18 @@ def _measure(
 
 
 @click.command()
-@click.option("--weights", type=FILE, required=True, help="A trained network, also of gluoncv's.")
 @click.option(
-    "--images", type=click.IntRange(1), default=1000, show_default=True, help="For accuracies."
+    "--weights",
+    type=FILE,
+    required=True,
+    help="Weights file of a trained network, of this package or of a ResNet from gluoncv.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Number of test images to measure accuracy on.",
 )
 @_measuring_options
 @json_option
@@ -157,11 +205,11 @@ def unravel(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Take a network apart into the ensemble of its sub-networks (section 3, Figures 1 and 2).
+    """Measure the sub-networks that a residual network is an ensemble of (section 3).
 
-    M_i is what the mapping of residual unit i adds to the sum that is classified. The effective
-    depth is the smallest path length such that paths up to it carry 90 % of the gradient at the
-    input, as `rnw analyze paths` measures it.
+    Sub-network M_i is what the mapping of residual unit i adds to the sum that is classified
+    (Figures 1 and 2). The effective depth is the smallest path length such that paths of at most
+    this length carry 90 % of the gradient at the input, as `rnw analyze paths` measures it.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.analysis.subjects import Batches, load_subject

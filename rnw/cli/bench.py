@@ -1,4 +1,4 @@
-"""`rnw bench`: speed, as ratios to a reference measured in the same run."""
+"""`rnw bench`: speed and memory, beside a reference that is measured in the same run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
@@ -29,9 +29,19 @@ def _one_device(gpus: Optional[str], cpus: Optional[int]) -> Any:
 
 @command.command()
 @click.argument("network")
-@click.option("--batch", type=int, default=8, show_default=True)
-@click.option("--size", type=int, default=224, show_default=True)
-@click.option("--repetitions", type=int, default=5, show_default=True)
+@click.option(
+    "--batch", type=int, default=8, show_default=True, help="Number of images in a batch."
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
 @device_options
 @json_option
 def inference(
@@ -43,10 +53,10 @@ def inference(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Compare NETWORK with a large float32 matrix product and its optimized copy, on one device.
+    """Compare the speed of NETWORK with that of a large matrix product, on one device.
 
-    On a CPU the measurement is repeated in a second process that leaves the number of threads to
-    MXNet.
+    The network as optimized for inference is measured, too. On a CPU the measurement is repeated
+    in a second process that leaves the number of threads to MXNet.
     """
     context = _one_device(gpus, cpus)
     from rnw.bench.inference import bench_inference  # starts MXNet
@@ -65,13 +75,32 @@ def inference(
 
 
 @command.command()
-@click.option("--network", default="model_a1", show_default=True)
-@click.option("--to", type=Choice(list(FORMATS)), default="safetensors", show_default=True)
-@click.option("--repetitions", type=int, default=5, show_default=True)
-@click.option("--folder", type=FILE, help="Where to make the files, three times the size.")
+@click.option(
+    "--network", default="model_a1", show_default=True, help="Network whose weights are converted."
+)
+@click.option(
+    "--to",
+    type=Choice(list(FORMATS)),
+    default="safetensors",
+    show_default=True,
+    help="Format to convert to.",
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@click.option(
+    "--folder",
+    type=FILE,
+    help="Folder for temporary files, which needs room for three weights files (default: the "
+    "system's temporary folder).",
+)
 @json_option
 def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
-    """Compare converting a full-size weights file with a plain copy of it; time `weights show`."""
+    """Compare the conversion of a weights file with a plain copy, and time `rnw weights show`."""
     result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
     if as_json:
         print_json(result._asdict())
@@ -86,12 +115,36 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
 
 @command.command()
 @click.argument("network")
-@click.option("--batch", type=int, default=8, show_default=True, help="Over all devices.")
-@click.option("--size", type=int, default=224, show_default=True)
-@click.option("--repetitions", type=int, default=5, show_default=True)
-@click.option("--recompute", is_flag=True, help="Measure it too.")
-@click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")
-@click.option("--cpus", "--devices", type=int, metavar="N", help="Use N CPU devices.")
+@click.option(
+    "--batch",
+    type=int,
+    default=8,
+    show_default=True,
+    help="Number of images in a batch, shared by all devices.",
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
+@click.option(
+    "--gpus",
+    metavar="0,1,...",
+    help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
+)
+@click.option(
+    "--cpus",
+    "--devices",
+    type=int,
+    metavar="N",
+    help="Number of CPU devices to compute on (default: 1).",
+)
 @json_option
 def train(
     network: str,
@@ -103,7 +156,7 @@ def train(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Compare training steps of NETWORK with those of MXNet's Module, and of one device."""
+    """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
     from rnw.bench.train import bench_training
 
     rows = bench_training(
@@ -124,7 +177,7 @@ def train(
 
 
 def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
-    """The ratios of a training bench, in words."""
+    """Return the ratios of a training benchmark in words."""
     first = rows["rnw"]
     parts = [f"a step takes {1 / rows['module'].ratio:.3f} times as long as Module's"]
     if "one device" in rows:
@@ -137,10 +190,20 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
 
 
 @command.command()
-@click.option("--images", type=int, default=4, show_default=True)
-@click.option("--classes", type=int, default=21, show_default=True)
-@click.option("--size", type=int, default=63, show_default=True, help="Side of the score maps.")
-@click.option("--repetitions", type=int, default=50, show_default=True)
+@click.option(
+    "--images", type=int, default=4, show_default=True, help="Number of images in a batch."
+)
+@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@click.option(
+    "--size", type=int, default=63, show_default=True, help="Side of the score maps in cells."
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=50,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
 @device_options
 @json_option
 def loss(
@@ -167,14 +230,24 @@ def loss(
 
 
 @command.command()
-@click.option("--images", type=int, default=64, show_default=True)
-@click.option("--size", type=int, default=224, show_default=True)
-@click.option("--repetitions", type=int, default=5, show_default=True)
+@click.option(
+    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
 @json_option
 def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
-    """Decode and augment pictures for training, on one core, and load them by two processes.
+    """Compare decoding and augmentation on one core, and loading in one and two processes.
 
-    The yardstick is a plain transcription of the original's transform.
+    The reference is a plain transcription of the transform of the paper's released code.
     """
     from rnw.bench.data import bench_data  # needs an extra
 
@@ -205,12 +278,37 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
     "networks",
     multiple=True,
     metavar="NETWORK",
-    help="Only this row: model_a for speed, fcn_a for memory.",
+    help="Measure only this row: model_a for the speed of a classifier, fcn_a for the memory of a "
+    "segmentation network (may be repeated).",
 )
-@click.option("--batch", type=click.IntRange(1), default=10, show_default=True, help="For speed.")
-@click.option("--crops", type=click.IntRange(1), default=1, show_default=True, help="For memory.")
-@click.option("--size", type=click.IntRange(1), default=504, show_default=True, help="Of crops.")
-@click.option("--repetitions", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Number of images in a batch when speed is measured.",
+)
+@click.option(
+    "--crops",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of crops in a training step when memory is measured.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(1),
+    default=504,
+    show_default=True,
+    help="Side of these crops in pixels.",
+)
+@click.option(
+    "--repetitions",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of speed measurements, of which the median counts.",
+)
 @device_options
 @json_option
 def table(
@@ -223,10 +321,11 @@ def table(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Compare the paper's networks with ResNet-101, here and in the paper.
+    """Compare the speed and memory of the paper's networks with those of ResNet-101.
 
-    First the speed of those in Table 1; then the memory of tuning, as for Table 2, that each fully
-    convolutional network takes in a process of its own. The paper's memory is not known here.
+    First the speed of the classifiers in Table 1, beside the ratio in the paper; then the memory
+    that fine-tuning each fully convolutional network takes, as for Table 2, each measured in a
+    process of its own. The paper's values of memory are not known here.
     """
     context = _one_device(gpus, cpus)
     from rnw.reports.cost_tables import (  # starts MXNet
@@ -262,12 +361,18 @@ def _speed_line(row: "SpeedRow") -> str:
 
 
 @command.command("seg-eval")
-@click.option("--repetitions", type=int, default=5, show_default=True)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
 @json_option
 def seg_eval(repetitions: int, as_json: bool) -> None:
-    """Compare labeling pictures from score maps with Pillow's upsampling of every class.
+    """Compare labeling pictures from score maps with upsampling the scores by Pillow.
 
-    All that is counted is processor time, as on one core.
+    The times are processor time, as on one core.
     """
     from rnw.bench.seg_eval import bench_scoring  # needs an extra
 

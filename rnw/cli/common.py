@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 import click
 
@@ -14,20 +14,37 @@ from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError, did_you_mean, printable
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
+SUMMARY = 150  # letters of a command in the list of commands, enough for a sentence
 INTERRUPTED = 130  # the status of what Ctrl-C ended
 
 
 class _File(click.Path):
-    """The name of a file, whether it is there or not."""
+    """The name of a file or folder, which need not exist."""
 
     def convert(self, value: Any, *where: Any) -> Path:
         if not value or "\0" in str(value):
-            raise InputError(f"{str(value)!r} is the name of no file")
+            raise InputError(f"{str(value)!r} is not a file name")
         return super().convert(value, *where)
 
 
 class Group(click.Group):
-    """A command with subcommands that suggests the one most like a mistyped name."""
+    """A command with subcommands, which lists whole sentences and knows mistyped names."""
+
+    def sections(self, ctx: click.Context) -> Dict[str, List[str]]:
+        """Return the names of the subcommands below each heading of the help."""
+        return {"Commands": self.list_commands(ctx)}
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command's help below the heading of its section."""
+        width = max(map(len, self.list_commands(ctx)))
+        for heading, names in self.sections(ctx).items():
+            commands = [self.get_command(ctx, name) for name in names]
+            rows = [
+                (f"{name:{width}}", command.get_short_help_str(limit=SUMMARY))
+                for name, command in zip(names, commands)
+            ]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Any:
         name, known = args[0], self.list_commands(ctx)
@@ -37,7 +54,7 @@ class Group(click.Group):
 
 
 class Choice(click.Choice):
-    """One of several words; suggests the one most like a mistyped word."""
+    """One of several words, which suggests the one most like a mistyped word."""
 
     def convert(self, value: Any, *where: Any) -> Any:
         try:
@@ -59,12 +76,18 @@ def one_of(names: Iterable[str]) -> str:
 
 def device_options(command: Callable) -> Callable:
     """Add `--gpus 0,1,2,3` and `--cpus N`."""
-    command = click.option("--cpus", type=int, metavar="N", help="Use N CPU devices.")(command)
-    return click.option("--gpus", metavar="0,1,...", help="Use these GPUs.")(command)
+    command = click.option(
+        "--cpus", type=int, metavar="N", help="Number of CPU devices to compute on (default: 1)."
+    )(command)
+    return click.option(
+        "--gpus",
+        metavar="0,1,...",
+        help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
+    )(command)
 
 
 def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
-    """A callback for an option of numbers joined by commas."""
+    """Return a callback for an option of numbers joined by commas."""
 
     def parse(ctx: click.Context, option: click.Parameter, text: str) -> Tuple[Any, ...]:
         try:
@@ -75,12 +98,38 @@ def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
     return parse
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line."
+)
 segmentation_dataset_option = click.option(
-    "--dataset", required=True, help=f"Dataset of the pictures: {one_of(SEGMENTATION)}."
+    "--dataset",
+    required=True,
+    help=f"Segmentation dataset that the labels belong to: {one_of(SEGMENTATION)}.",
 )
 data_root_option = click.option(
-    "--data-root", type=FILE, help="Where the dataset lies, if not under data/."
+    "--data-root",
+    type=FILE,
+    help="Folder of the prepared dataset (default: its own folder below data/).",
+)
+
+trained_dataset_option = click.option(
+    "--dataset",
+    metavar="DS",
+    help="Dataset that the network was trained on (default: inferred from the name of the weights "
+    "file).",
+)
+recipe_option = click.option(
+    "--recipe",
+    metavar="NAME",
+    help="Recipe to train by, listed by `rnw analyze recipes` (default: that of the dataset).",
+)
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a field of the recipe, such as epochs=10 (may be repeated). "
+    "`rnw analyze recipes --json` lists the fields; rnw/training/README.md explains them.",
 )
 
 _PROTOCOL = (
@@ -88,34 +137,65 @@ _PROTOCOL = (
         "--scales",
         callback=parse_numbers(int, "sizes such as 375,500"),
         metavar="N,...",
-        help="Longer sides to average, in pixels.",
+        help="Sizes to test a picture at and average, as pixels of its longer side (default: "
+        "those of the published protocol, or the dataset's own size).",
     ),
-    click.option("--flip/--no-flip", default=None, help="Average the mirror image."),
     click.option(
-        "--test-steps", "steps", type=int, metavar="N", help="Shift by N fractions of the stride."
+        "--flip/--no-flip",
+        default=None,
+        help="Whether to average the scores of a picture with those of its mirror image.",
     ),
-    click.option("--tile", type=click.IntRange(1), metavar="N", help="Test squares of N pixels."),
     click.option(
-        "--overlap", type=click.IntRange(0), metavar="N", help="Of tiles; default: a quarter."
+        "--test-steps",
+        "steps",
+        type=int,
+        metavar="N",
+        help="Number of positions in each direction, fractions of the network's stride apart, at "
+        "which to test a picture; a denser map is made of their scores.",
     ),
-    click.option("--crf", metavar="NAME", help="Refine by a CRF: deeplab or kraehenbuehl."),
+    click.option(
+        "--tile",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Side in pixels of the square tiles that a large picture is cut into for testing "
+        "(default: the published protocol's; without one, pictures are tested whole).",
+    ),
+    click.option(
+        "--overlap",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Overlap between tiles in pixels (default: a quarter of the tile).",
+    ),
+    click.option(
+        "--crf",
+        metavar="NAME",
+        help="Refine the labels with a conditional random field: deeplab or kraehenbuehl (named "
+        "after the source of its parameters).",
+    ),
 )
 
 
 def protocol_options(command: Callable) -> Callable:
-    """Add what `Model.tested_by` takes."""
+    """Add the options of a test protocol, as `Model.tested_by` takes them."""
     return _with_options(command, _PROTOCOL)
 
 
 _KEPT = (
-    click.option("--dataset", help="Default: that of the weights that were tested."),
-    click.option("--split", help="Default: the dataset's test split."),
+    click.option(
+        "--dataset",
+        help="Dataset of the predictions (default: that of the weights they were made with).",
+    ),
+    click.option(
+        "--split",
+        help="Split of the dataset that was predicted (default: the one that the dataset is "
+        "tested on).",
+    ),
     data_root_option,
 )
 
 
 def kept_options(command: Callable) -> Callable:
-    """Add `--dataset`, `--split` and `--data-root` of kept predictions."""
+    """Add `--dataset`, `--split` and `--data-root` for saved predictions."""
     return _with_options(command, _KEPT)
 
 
@@ -127,28 +207,29 @@ def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
 
 @contextlib.contextmanager
 def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
-    """End at Ctrl-C, or when a run was stopped, a command that goes on where it stopped.
+    """End a command that can be resumed at Ctrl-C or when a run was stopped, and say how to resume.
 
-    One that was to `overwrite` what there was goes on without that.
+    A command that was told to `overwrite` earlier results is resumed without that option.
     """
-    again = "the same command without --overwrite" if overwrite else "the same command"
+    changed = " without --overwrite" if overwrite else ""
+    again = f"run the same command again{changed} to resume"
     try:
         yield
     except RunStoppedError as stopped:
-        click.echo(f"{stopped}; {again} goes on", err=True)
+        click.echo(f"{stopped}; {again}", err=True)
         raise SystemExit(stopped.exit_status) from None
     except KeyboardInterrupt:
-        click.echo(f"\nstopped; {again} goes on", err=True)
+        click.echo(f"\nstopped; {again}", err=True)
         raise SystemExit(INTERRUPTED) from None
 
 
 def print_line(line: str, err: bool = False) -> None:
-    """Print one line, whatever the names in it hold."""
+    """Print a line, with control characters in names escaped."""
     click.echo(printable(line), err=err)
 
 
 def ending_at_once(command: Callable) -> Callable:
-    """A command that trains, whose process signals end at once while no run takes them."""
+    """Let signals end a command that trains at once while no run handles them."""
 
     @functools.wraps(command)
     def run(**options: Any) -> None:
@@ -159,13 +240,13 @@ def ending_at_once(command: Callable) -> Callable:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one object on one line."""
+    """Print a JSON object on one line."""
     click.echo(json.dumps(value))
 
 
 @contextlib.contextmanager
 def show_warnings() -> Iterator[None]:
-    """Show on standard error what the package warns of, one line each."""
+    """Show the warnings of the package on standard error, each on one line."""
     handler = _Warnings(logging.WARNING)
     logging.getLogger("rnw").addHandler(handler)
     try:

@@ -17,22 +17,57 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
 @click.option(
-    "--to", type=Choice(list(FORMATS)), required=True, metavar="FORMAT", help="See below."
+    "--to",
+    type=Choice(list(FORMATS)),
+    required=True,
+    metavar="FORMAT",
+    help="Format to convert to, one of those listed below.",
 )
-@click.option("--network", metavar="NAME", help="Take the weights for this network's.")
-@click.option("--classes", type=click.IntRange(1), help="Another number of classes.")
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Network that the weights belong to (default: inferred from the file's name and the "
+    "array shapes).",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(1),
+    help="Number of classes of a new classifier that replaces the one in SOURCE.",
+)
 @click.option(
     "--fcn",
     type=Choice(list(SEGMENTATION_CLASSIFIERS)),
-    help="A dilated classifier for maps.",
+    help="Number of dilated convolutions of a segmentation classifier that replaces the one in "
+    "SOURCE.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of a new classifier.")
-@click.option("--features", is_flag=True, help="Leave the classifier out.")
-@click.option("--half", is_flag=True, help="Half precision.")
-@click.option("--stride", type=int, help="ONNX: input pixels per cell of the last map.")
-@click.option("--pooling", type=Choice(POOLINGS), help="ONNX: as the released file, or pad.")
-@click.option("--softmax", is_flag=True, help="ONNX: probabilities instead of scores.")
-@click.option("--fold-bn", is_flag=True, help="ONNX: batch normalizations into convolutions.")
+@click.option(
+    "--seed",
+    type=SEED,
+    default=0,
+    show_default=True,
+    help="Seed of the initial values of a new classifier.",
+)
+@click.option("--features", is_flag=True, help="Leave out the classifier.")
+@click.option("--half", is_flag=True, help="Write weights and biases in half precision (float16).")
+@click.option(
+    "--stride",
+    type=int,
+    help="Input pixels per cell of the last feature map: 32, 16 or 8 (ONNX only).",
+)
+@click.option(
+    "--pooling",
+    type=Choice(POOLINGS),
+    help="Max pooling at the borders: pad by one pixel, or without padding round the size of the "
+    "map down (caffe) or up (full) (ONNX only; default: that of the released weights, else pad).",
+)
+@click.option(
+    "--softmax",
+    is_flag=True,
+    help="Let the graph give probabilities in place of scores (ONNX only).",
+)
+@click.option(
+    "--fold-bn", is_flag=True, help="Fold batch normalizations into convolutions (ONNX only)."
+)
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 def command(
     source: Path,
@@ -46,9 +81,10 @@ def command(
     fold_bn: bool,
     **surgery: Any,
 ) -> None:
-    """Convert the weights in SOURCE, whatever their kind, to TARGET.
+    """Convert the weights file SOURCE, of any supported format, to TARGET.
 
-    The PyTorch formats go to .safetensors, .npz, .pth, .pt or .pth.tar, as TARGET's name says.
+    The formats of PyTorch projects are written as .safetensors, .npz, .pth, .pt or .pth.tar,
+    according to the ending of TARGET.
     """
     graph = GraphOptions(stride, pooling, softmax, fold_bn)
     done = convert(

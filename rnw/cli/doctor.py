@@ -10,7 +10,10 @@ from rnw.runtime import diagnose
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show what was found on this machine; status 1 when something needs mending."""
+    """Check this machine for what rnw needs, and say how to mend what is wrong.
+
+    The exit status is 1 when something needs mending.
+    """
     findings = diagnose()
     if as_json:
         print_json({"findings": [finding._asdict() for finding in findings]})

@@ -13,6 +13,7 @@ from rnw.cli.common import (
     json_option,
     parse_numbers,
     print_json,
+    trained_dataset_option,
 )
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
@@ -22,33 +23,65 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--weights", type=FILE, help="A released file, a checkpoint or a file of gluoncv's.")
 @click.option(
-    "--baseline", metavar="NAME", help="resnet50_v1, resnet101_v1, resnet152_v1 or vgg16."
+    "--weights",
+    type=FILE,
+    help="Weights file: a released one, a checkpoint, or a file of a --baseline.",
+)
+@click.option(
+    "--baseline",
+    metavar="NAME",
+    help="Network of gluoncv to test for comparison: resnet50_v1, resnet101_v1, resnet152_v1 or "
+    "vgg16.",
 )
 @click.option(
     "--scales",
     callback=parse_numbers(int, "crop sizes such as 224,320"),
     metavar="N,...",
-    help="Crop sizes to average; default: the protocol's.",
+    help="Crop sizes in pixels to test at and average (default: those of the published protocol).",
 )
-@click.option("--three-crops", is_flag=True, help="Both ends and the middle of each picture.")
-@click.option("--ten-crops", is_flag=True, help="Corners and middle, out of 8/7 of it, with flips.")
-@click.option("--flip", is_flag=True, help="Average the mirror images as well.")
-@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "--three-crops",
+    is_flag=True,
+    help="Average three crops of each picture: both ends and the middle.",
+)
+@click.option(
+    "--ten-crops",
+    is_flag=True,
+    help="Average ten crops of each picture, resized to 8/7 of the crop size: the corners, the "
+    "center, and the mirror images of these.",
+)
+@click.option("--flip", is_flag=True, help="Also average the scores of the mirror images.")
+@trained_dataset_option
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Number of images in a batch.",
+)
 @click.option(
     "--predictions",
     type=FILE,
     metavar="DIR",
-    help="Keep the predictions of each scale there; default: beside the weights.",
+    help="Folder for the predictions at each crop size (default: beside the weights).",
 )
 @click.option(
-    "--save-predictions", type=FILE, metavar="FILE.npz", help="And FILE.txt, as ILSVRC submits it."
+    "--save-predictions",
+    type=FILE,
+    metavar="FILE.npz",
+    help="Also write the averaged predictions to FILE.npz, and to FILE.txt in the format of "
+    "ILSVRC submissions.",
 )
-@click.option("--devkit", type=FILE, help="ILSVRC's, for its numbers; default: in --data-root.")
-@click.option("--overwrite", is_flag=True, help="Compute and save all predictions anew.")
-@click.option("--per-class", is_flag=True, help="Show the accuracy of each class.")
+@click.option(
+    "--devkit",
+    type=FILE,
+    help="ILSVRC devkit, for the official class ids (default: the one in --data-root).",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Compute all predictions again and replace the saved ones."
+)
+@click.option("--per-class", is_flag=True, help="Also show the accuracy of each class.")
 @data_root_option
 @device_options
 @json_option
@@ -71,10 +104,11 @@ def command(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Test a classification network on its dataset, all taken from the weights file.
+    """Measure the top-1 and top-5 accuracy of a classification network.
 
-    An evaluation that was interrupted goes on, and further scales are added to those computed. A
-    baseline without weights is downloaded by gluoncv.
+    The network, its dataset and the published protocol are inferred from the weights file. Run the
+    same command again to resume an interrupted evaluation; predictions at further crop sizes are
+    added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")

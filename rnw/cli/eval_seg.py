@@ -16,6 +16,7 @@ from rnw.cli.common import (
     print_json,
     protocol_options,
     show_warnings,
+    trained_dataset_option,
 )
 from rnw.cli.display import Display
 from rnw.runtime import make_contexts
@@ -30,25 +31,35 @@ if TYPE_CHECKING:
     required=True,
     multiple=True,
     type=FILE,
-    help="A released file or a checkpoint; several are averaged.",
+    help="Weights file: a released one or a checkpoint (may be repeated: the scores are averaged).",
 )
 @click.option(
     "--mix",
     callback=parse_numbers(float, "numbers such as 0.5,0.5"),
     metavar="X,...",
-    help="What each file weighs; default: the same.",
+    help="Weight of each file in the average, joined by commas (default: all the same).",
 )
 @protocol_options
-@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
-@click.option("--split", help="Default: the dataset's test split.")
+@trained_dataset_option
+@click.option(
+    "--split",
+    help="Split of the dataset to test on (default: the one that the dataset is tested on).",
+)
 @click.option(
     "--save-predictions",
     type=FILE,
     metavar="DIR",
-    help="Keep each picture's labels there; an interrupted evaluation goes on.",
+    help="Folder for the predicted labels of each picture; run the same command again to resume "
+    "an interrupted evaluation.",
 )
-@click.option("--overwrite", is_flag=True, help="Compute kept predictions anew.")
-@click.option("--official", is_flag=True, help="Cityscapes: also score them with its own tool.")
+@click.option(
+    "--overwrite", is_flag=True, help="Compute all predictions again and replace the saved ones."
+)
+@click.option(
+    "--official",
+    is_flag=True,
+    help="Also score the saved predictions with the official tool (Cityscapes only).",
+)
 @data_root_option
 @device_options
 @json_option
@@ -66,10 +77,11 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Test segmentation networks on their dataset, all taken from the weights file.
+    """Measure the pixel accuracy and IoU of segmentation networks.
 
-    What is not given is as published for a released file; other files are tested at the dataset's
-    own scale.
+    The network and its dataset are inferred from the weights file. A released file is tested by the
+    published protocol unless options say otherwise; other files are tested at the dataset's own
+    size.
     """
     if official and save_predictions is None:
         raise click.UsageError("--official scores files: give '--save-predictions'")

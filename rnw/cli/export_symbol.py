@@ -12,15 +12,57 @@ from rnw.runtime import import_mxnet
 
 @click.command()
 @click.argument("network")
-@click.option("--classes", type=int, help="Default 1000, for fcn_* 21.")
-@click.option("--stride", type=int, help="Input pixels per cell of the last map: 32, 16 or 8.")
-@click.option("--head", type=Choice(HEADS), default="softmax", show_default=True)
-@click.option("--pooling", type=Choice(POOLINGS), default="pad", show_default=True)
-@click.option("--classifier", type=Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)))
-@click.option("--width", type=float, default=1.0, show_default=True, help="Factor on channels.")
-@click.option("-o", "--output", type=FILE, default=".", show_default=True, metavar="DIR")
+@click.option(
+    "--classes",
+    type=int,
+    help="Number of classes (default: 1000 for classification, 21 for segmentation).",
+)
+@click.option(
+    "--stride",
+    type=int,
+    help="Input pixels per cell of the last feature map: 32, 16 or 8 (default: by the network).",
+)
+@click.option(
+    "--head",
+    type=Choice(HEADS),
+    default="softmax",
+    show_default=True,
+    help="Output of the graph: softmax, probabilities with a label input for training; ohem, the "
+    "same with the bootstrapped loss (segmentation only); logits; or features, below the "
+    "classifier.",
+)
+@click.option(
+    "--pooling",
+    type=Choice(POOLINGS),
+    default="pad",
+    show_default=True,
+    help="Max pooling at the borders: pad by one pixel, or without padding round the size of the "
+    "map down (caffe) or up (full).",
+)
+@click.option(
+    "--classifier",
+    type=Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)),
+    help="Classifier: linear for classification, or the number of dilated convolutions for "
+    "segmentation (default: by the network).",
+)
+@click.option(
+    "--width",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Factor on the number of channels of every layer.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default=".",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the file.",
+)
 def command(network: str, output: Path, **options: Any) -> None:
-    """Write NETWORK-symbol.json, for mx.sym.load and mx.mod.Module.
+    """Write a network as an MXNet graph, NETWORK-symbol.json, for mx.sym.load and mx.mod.Module.
 
     NETWORK is a name of `rnw networks`, fcn_a1 and the like for segmentation, or
     <size>-<n1>-...-<n7>.

@@ -1,4 +1,4 @@
-"""`rnw figure`: photographs, their labels and what was predicted, side by side."""
+"""`rnw figure`: pictures, their ground truth and the predicted labels side by side."""
 
 from pathlib import Path
 from typing import Optional, Tuple

@@ -17,11 +17,29 @@ from rnw.training.launch import (
 
 @click.command()
 @click.argument("job", nargs=-1, required=True, metavar="-- COMMAND...")
-@click.option("--workers", type=click.IntRange(1), required=True, metavar="N")
-@click.option("--servers", type=click.IntRange(1), default=1, show_default=True, metavar="N")
-@click.option("--hosts", type=FILE, metavar="FILE", help="Machines for ssh, one a line.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Of the scheduler; default: a free one."
+    "--workers",
+    type=click.IntRange(1),
+    required=True,
+    metavar="N",
+    help="Number of processes that train.",
+)
+@click.option(
+    "--servers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of parameter servers.",
+)
+@click.option(
+    "--hosts",
+    type=FILE,
+    metavar="FILE",
+    help="File with the hosts to reach by ssh, one a line (default: this machine alone).",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port of the scheduler (default: any free port)."
 )
 @click.option(
     "--stall-seconds",
@@ -31,7 +49,7 @@ from rnw.training.launch import (
     envvar="RNW_STALL_SECONDS",
     show_envvar=True,
     metavar="N",
-    help="End a job in which nothing goes on for so long.",
+    help="End a job that has made no progress for N seconds.",
 )
 def command(
     job: Tuple[str, ...],
@@ -41,14 +59,14 @@ def command(
     port: Optional[int],
     stall_seconds: int,
 ) -> None:
-    """Run COMMAND, as `rnw train-cls --kvstore dist_sync ...`, as several workers.
+    """Train with several worker processes, on this machine or on several hosts.
 
-    They run on this machine, or dealt in turn over those of --hosts. When one fails, all are ended,
-    and so they are when the job stalls: when for --stall-seconds a process of it is stopped, its
-    machine does not answer, or no worker that trains makes a step while nothing computes. A long
-    preparation or test of a network computes, and a COMMAND that reports no steps may also sleep.
-    Ctrl-C is passed to the workers; a second one kills them, and so does the launcher when they
-    cannot or do not end.
+    COMMAND is what each worker runs, such as `rnw train-cls --kvstore dist_sync ...`. Workers are
+    assigned to the --hosts in turn. When one of them fails, all are ended. They are also ended when
+    the job stalls: when for --stall-seconds one of its processes is suspended, its host does not
+    answer, or no training worker completes a step while nothing computes. A long preparation or
+    test of a network computes; a COMMAND that reports no steps may also sleep. Ctrl-C is passed to
+    the workers; a second one kills them, as the launcher does when they do not end by themselves.
     """
     machines = () if hosts is None else read_hosts(hosts)
     try:
@@ -65,7 +83,7 @@ def command(
         click.echo(f"{failed}", err=True)
         raise SystemExit(failed.exit_status) from None
     except JobStoppedError as stopped:
-        click.echo(f"{stopped}; go on with --resume", err=True)
+        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
         raise SystemExit(stopped.exit_status) from None
 
 

@@ -9,7 +9,7 @@ from rnw.networks import cost
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """List the networks of the paper: levels, parameters, multiply-adds."""
+    """List the networks of the paper with their units, parameters and multiply-adds."""
     rows = cost.table()
     if as_json:
         print_json({"networks": [row._asdict() for row in rows]})

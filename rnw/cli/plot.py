@@ -20,7 +20,10 @@ from rnw.cli.common import FILE
 )
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 def command(runs: Tuple[Path, ...], output: Path, overwrite: bool) -> None:
-    """Draw loss, error and learning rate of each RUN, a folder or its metrics.jsonl."""
+    """Draw the loss, error and learning rate of training runs.
+
+    RUN is the folder of a training run, or the metrics.jsonl in it.
+    """
     from rnw.reports.curves import plot  # starts Matplotlib
 
     plot(runs, output, overwrite=overwrite)

@@ -23,6 +23,7 @@ from rnw.cli.common import (
     print_json,
     print_line,
     protocol_options,
+    trained_dataset_option,
 )
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
@@ -34,13 +35,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--weights", required=True, type=FILE, help="A released file or a checkpoint.")
 @click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, help="Of a classifier."
+    "--weights", required=True, type=FILE, help="Weights file: a released one or a checkpoint."
 )
-@click.option("--dataset", metavar="DS", help="Whose classes; default: by the weights' name.")
-@click.option("-o", "--output", type=FILE, metavar="DIR", help="For label maps and overlays.")
-@click.option("--overwrite", is_flag=True, help="Replace what was written there.")
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Number of classes to print (classification only).",
+)
+@trained_dataset_option
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="DIR",
+    help="Folder for label maps and overlays (segmentation only).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace label maps and overlays that exist.")
 @click.argument("images", nargs=-1, required=True, type=FILE)
 @protocol_options
 @device_options
@@ -57,11 +70,13 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Print the most probable classes of each of IMAGES, files or folders of them.
+    """Classify or segment pictures of your own.
 
-    With a segmentation network, write a label map, an overlay with a legend and the area of each
-    class to DIR, and print the areas; the protocol is that of `rnw eval-seg`. Pictures are taken
-    upright, one at a time; those that cannot be read are named at the end, with status 1.
+    IMAGES are files or folders of files. With a classification network, print the most probable
+    classes of each. With a segmentation network, write a label map and an overlay with a legend to
+    DIR, and print the area of each class; the options for sizes, mirror images, tiles and the CRF
+    are those of `rnw eval-seg`. Pictures are turned upright as their EXIF data say. Those that
+    cannot be read are listed at the end, and the exit status is then 1.
     """
     contexts = make_contexts(gpus, cpus)
     from rnw.api import holds_segmentation  # needs an extra

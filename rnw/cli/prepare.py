@@ -22,15 +22,37 @@ SECONDS = 1  # between two lines of progress
 @click.command(epilog=f"DATASET is {one_of(DATASETS)}.")
 @click.argument("dataset", type=Choice(DATASETS), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
-@click.option("--output", type=FILE, help="The dataset's folder; default: where it is expected.")
 @click.option(
-    "--split", "splits", multiple=True, metavar="NAME", help="Only this one; default: all there is."
+    "--output",
+    type=FILE,
+    help="Folder to write to (default: the dataset's own folder below data/).",
 )
-@click.option("--subset", is_flag=True, help="Take what is there: no counts, no checksums.")
-@click.option("--md5/--no-md5", default=True, help="Check archives before extracting; the default.")
-@click.option("--pack", is_flag=True, help="Pack pictures with one class each into RecordIO.")
-@click.option("--overwrite", is_flag=True, help="Make lists, packs and drawn label maps anew.")
-@click.option("--dry-run", is_flag=True, help="Say what is to do and what is missing; do nothing.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split to prepare (may be repeated; default: all that are found).",
+)
+@click.option(
+    "--subset",
+    is_flag=True,
+    help="Accept an incomplete dataset: check neither numbers of files nor checksums.",
+)
+@click.option(
+    "--md5/--no-md5",
+    default=True,
+    help="Whether to verify the MD5 checksums of archives before extracting (default: yes).",
+)
+@click.option(
+    "--pack", is_flag=True, help="Also pack the pictures into RecordIO files (classification only)."
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace lists, RecordIO files and label maps that exist."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the steps to take and what is missing, and do nothing."
+)
 def command(
     dataset: str,
     sources: Tuple[Path, ...],
@@ -42,10 +64,11 @@ def command(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    """Prepare DATASET from the official archives, or their content, in FOLDERs.
+    """Prepare a dataset for training and testing from its official archives.
 
-    Archives are extracted, folders linked, then the lists are written. It can be stopped at any
-    time: run the same command again to resume.
+    Each FOLDER holds archives or what was extracted from them. Archives are extracted, folders are
+    linked, then the lists of pictures are written. It can be stopped at any time: run the same
+    command again to resume.
     """
     preparation = _preparation(
         dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite

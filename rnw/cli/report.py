@@ -17,9 +17,9 @@ from rnw.cli.display import Display
     type=click.IntRange(0),
     default=4,
     show_default=True,
-    help="Show so many of the best and of the worst.",
+    help="Number of pictures to show of the best and of the worst.",
 )
-@click.option("-o", "--output", type=FILE, help="An .html file; default: RUN/report.html.")
+@click.option("-o", "--output", type=FILE, help="File to write, .html (default: RUN/report.html).")
 @click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
 def command(
     run: Path,
@@ -30,9 +30,9 @@ def command(
     output: Optional[Path],
     overwrite: bool,
 ) -> None:
-    """Write one web page about RUN, which needs no other file.
+    """Write a self-contained web page about a training run or an evaluation.
 
-    RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` made.
+    RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` wrote.
     """
     from rnw.reports.report import write_report  # starts Matplotlib
 

@@ -13,7 +13,9 @@ from rnw.cli.common import (
     ending_at_once,
     exit_when_interrupted,
     json_option,
+    overrides_option,
     print_json,
+    recipe_option,
     show_warnings,
 )
 from rnw.cli.display import Display
@@ -36,24 +38,38 @@ def command() -> None:
     default="parameters",
     show_default=True,
     metavar="KIND[=N]",
-    help="parameters or activations; without N, those of the recipe's network.",
+    help="What all networks have in common: their number of parameters or of activations (without "
+    "N, that of the recipe's network).",
 )
 @click.option(
     "--units",
     multiple=True,
     metavar="N1-...-N7",
-    help="Residual units by level, of one network; default: four networks of depth 16 to 114.",
+    help="Residual units on each level of one network (may be repeated; default: four networks of "
+    "depth 16 to 114).",
 )
 @click.option(
-    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each network."
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of runs of each network, each with its own seed.",
 )
 @click.option(
     "--dataset",
-    help="ilsvrc-cls, places365-cls, digits or shapes-cls; default: the recipe's, or digits.",
+    help="Dataset to train on: ilsvrc-cls, places365-cls, digits or shapes-cls (default: that of "
+    "the recipe, or digits).",
 )
-@click.option("--recipe", help="A row of the recipe table; default: that of the dataset.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field.")
-@click.option("--output", type=FILE, default="output/study", show_default=True, metavar="DIR")
+@recipe_option
+@overrides_option
+@click.option(
+    "--output",
+    type=FILE,
+    default="output/study",
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the runs and the results.",
+)
 @data_root_option
 @device_options
 @json_option
@@ -71,12 +87,12 @@ def depth_width(
     cpus: Optional[int],
     as_json: bool,
 ) -> None:
-    """Train networks of one budget, from narrow and deep to wide and shallow.
+    """Compare networks of one budget, from narrow and deep to wide and shallow.
 
-    Each is as wide as the budget allows, and all learn by the same recipe. Writes accuracy, memory
-    and time against depth as study.csv, .json, .png, .pdf and a caption, study.txt, into DIR,
-    beside the runs. The same command goes on where it was stopped; with more --seeds it adds to
-    the study.
+    Each is as wide as the budget allows, and all are trained by the same recipe. Writes accuracy,
+    memory and time by depth to DIR, as study.csv, study.json, study.png, study.pdf and their
+    caption, study.txt. Run the same command again to resume; with more --seeds it adds runs to the
+    study.
     """
     resolved = STUDY.resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)

@@ -17,16 +17,16 @@ from rnw.cli.common import (
 
 @click.group(cls=Group)
 def command() -> None:
-    """Pack predictions as benchmark servers take them, and check what was packed."""
+    """Pack predictions for benchmark servers, and check such an archive."""
 
 
 @command.command()
 @click.argument("predictions", type=FILE)
 @segmentation_dataset_option
-@click.option("-o", "--output", required=True, type=FILE, help="The archive.")
+@click.option("-o", "--output", required=True, type=FILE, help="Archive to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
 def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
-    """Pack what `rnw eval-seg --save-predictions PREDICTIONS` kept."""
+    """Pack the predictions that `rnw eval-seg --save-predictions PREDICTIONS` wrote."""
     from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra
     from rnw.evaluation.segmentation.submission import write_submission
 
@@ -37,13 +37,20 @@ def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None
 @command.command()
 @click.argument("submission", type=FILE)
 @segmentation_dataset_option
-@click.option("--split", help="Default: test, where the dataset has it, or its test split.")
+@click.option(
+    "--split",
+    help="Split that was predicted (default: test where the dataset has one, else the split that "
+    "it is tested on).",
+)
 @data_root_option
 @json_option
 def check(
     submission: Path, dataset: str, split: Optional[str], data_root: Optional[Path], as_json: bool
 ) -> None:
-    """Name all that is wrong with SUBMISSION, a folder or an archive; status 2 if something is."""
+    """List all that is wrong with SUBMISSION, a folder or an archive.
+
+    The exit status is 2 when something is wrong.
+    """
     from rnw.data.sets.catalog import find_segmentation_dataset  # need an extra
     from rnw.evaluation.segmentation.submission import check_submission
 

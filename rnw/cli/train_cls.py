@@ -23,9 +23,13 @@ CLASSIFICATION = Task(
 @click.command()
 @click.option(
     "--dataset",
-    help=f"{one_of(catalog.DATASETS)}; default: the recipe's, or ilsvrc-cls.",
+    help=f"Dataset to train on: {one_of(catalog.DATASETS)} (default: that of the recipe, or "
+    "ilsvrc-cls).",
 )
 @training_options
 def command(**options: Any) -> None:
-    """Train a network; with nothing else but devices, the paper's Model A on ILSVRC 2012."""
+    """Train a classification network.
+
+    Without other options than devices, this is the paper's Model A on ILSVRC 2012.
+    """
     run_training(CLASSIFICATION, **options)

@@ -23,13 +23,15 @@ SEGMENTATION = Task(
 @click.command()
 @click.option(
     "--dataset",
-    help=f"{one_of(catalog.SEGMENTATION)}; default: that of the recipe, else voc.",
+    help=f"Dataset to train on: {one_of(catalog.SEGMENTATION)} (default: that of the recipe, or "
+    "voc).",
 )
 @training_options
 def command(**options: Any) -> None:
     """Train a segmentation network from a classification network.
 
-    With nothing else but devices, Model A1 on PASCAL VOC 2012. A recipe called `<name>_linear` is
-    the second phase of `<name>`, and starts from what that left in --output.
+    Without other options than devices, this is Model A1 on PASCAL VOC 2012. The recipe
+    `<name>_linear` is the second phase of the recipe `<name>`, and starts from the last checkpoint
+    of the first phase in --output.
     """
     run_training(SEGMENTATION, **options)

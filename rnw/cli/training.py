@@ -13,6 +13,8 @@ from rnw.cli.common import (
     data_root_option,
     device_options,
     ending_at_once,
+    overrides_option,
+    recipe_option,
     show_warnings,
 )
 from rnw.cli.display import Display
@@ -22,49 +24,97 @@ from rnw.training.recipes import Recipe, SegmentationRecipe, find_recipe
 from rnw.training.signals import RunStoppedError
 
 _OPTIONS = (
-    click.option("--recipe", help="A row of the recipe table; default: that of the dataset."),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a field."),
+    recipe_option,
+    overrides_option,
     click.option(
         "--kvstore",
-        help="local, device, dist_sync, dist_device_sync or dist_async (see rnw launch).",
+        help="How devices and machines share gradients: local, device, dist_sync, "
+        "dist_device_sync or dist_async (default: that of the recipe; dist_* need `rnw launch`).",
     ),
-    click.option("--seed", type=SEED, default=0, show_default=True),
-    click.option("--output", type=FILE, default="output", show_default=True, metavar="DIR"),
+    click.option(
+        "--seed",
+        type=SEED,
+        default=0,
+        show_default=True,
+        help="Seed of initial values, order and augmentation.",
+    ),
+    click.option(
+        "--output",
+        type=FILE,
+        default="output",
+        show_default=True,
+        metavar="DIR",
+        help="Folder of the run: checkpoints, state and metrics.",
+    ),
     click.option("--overwrite", is_flag=True, help="Replace the checkpoints of an earlier run."),
     click.option(
-        "--weights", "--init", "weights", type=FILE, help="Start from this file, not the recipe's."
-    ),
-    click.option("--recompute", is_flag=True, help="Less memory, more time."),
-    click.option("--dry-run", is_flag=True, help="Print steps, memory and days; write nothing."),
-    click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one."),
-    click.option(
-        "--checkpoint-every", type=click.IntRange(1), metavar="N", help="Save each N steps as well."
+        "--weights",
+        "--init",
+        "weights",
+        type=FILE,
+        help="Weights file to start from (default: the one that the recipe names, if any).",
     ),
     click.option(
-        "--keep", type=click.IntRange(1), metavar="N", help="Keep the N newest epochs only."
+        "--recompute",
+        is_flag=True,
+        help="Recompute activations in the backward pass: less memory, more time.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Print the number of steps, the memory and the time the run will take; write nothing.",
+    ),
+    click.option("--resume", is_flag=True, help="Resume the run in --output, if there is one."),
+    click.option(
+        "--checkpoint-every",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Also save the state of the run every N steps, not only after each epoch.",
+    ),
+    click.option(
+        "--keep",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of newest checkpoints to keep (default: all).",
     ),
     click.option(
         "--keep-every",
         type=click.IntRange(1),
         metavar="N",
-        help="With --keep: and each N-th epoch.",
+        help="Also keep the checkpoint of every N-th epoch (with --keep).",
     ),
     click.option(
         "--val-every",
         type=click.IntRange(1),
         metavar="N",
-        help="Test each N epochs; keep the best.",
+        help="Test the network every N epochs, and keep the best checkpoint.",
     ),
-    click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard as well."),
+    click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard."),
     click.option(
-        "--workers", type=click.IntRange(0), metavar="N", help="Read pictures by N processes."
+        "--workers",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Number of processes (or threads, see --prefetcher) that read pictures (default: one "
+        "fewer than the cores).",
     ),
-    click.option("--prefetcher", type=Choice(["process", "thread"]), default="process"),
     click.option(
-        "--decoder", default="opencv", show_default=True, help="opencv, or the exact pillow."
+        "--prefetcher",
+        type=Choice(["process", "thread"]),
+        default="process",
+        show_default=True,
+        help="Whether pictures are read in processes or in threads.",
     ),
     click.option(
-        "--skip-bad-images", is_flag=True, help="Go on without pictures that are damaged."
+        "--decoder",
+        default="opencv",
+        show_default=True,
+        help="Library that decodes pictures: opencv is faster, pillow gives exactly the pixels of "
+        "the paper's code.",
+    ),
+    click.option(
+        "--skip-bad-images",
+        is_flag=True,
+        help="Leave out damaged pictures in place of ending with an error.",
     ),
     data_root_option,
     device_options,
@@ -191,5 +241,5 @@ def _exit_when_stopped() -> Iterator[None]:
     try:
         yield
     except RunStoppedError as stopped:
-        click.echo(f"{stopped}; go on with --resume", err=True)
+        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
         raise SystemExit(stopped.exit_status) from None

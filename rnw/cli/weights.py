@@ -28,7 +28,7 @@ from rnw.weights.released import RELEASED, verify
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """List the released weights with their checksums and published scores."""
+    """List the released weights files with their checksums and published scores."""
     if ctx.invoked_subcommand is not None:
         return
     if as_json:
@@ -42,17 +42,21 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @command.command("verify")
 @click.argument("file", type=FILE)
 def verify_command(file: Path) -> None:
-    """Check FILE against the released checksums."""
+    """Check whether FILE is one of the released files, by its checksum."""
     row = verify(file)
     print_line(f"{file}: the released {row.name} ({row.published})")
 
 
 @command.command()
 @click.argument("file", type=FILE)
-@click.option("--stats", is_flag=True, help="Read the values too: smallest, largest, mean, NaN.")
+@click.option(
+    "--stats",
+    is_flag=True,
+    help="Also show the smallest, largest and mean value of each array, and count NaN.",
+)
 @json_option
 def show(file: Path, stats: bool, as_json: bool) -> None:
-    """List what is in FILE and which network it fits."""
+    """List the arrays in FILE and the networks that they fit."""
     found = inspect(file)
     if as_json:
         print_json(_inspection_json(found, stats))
@@ -127,12 +131,12 @@ def _entry_json(entry: Entry, stats: bool) -> Dict[str, Any]:
     type=float,
     default=0.0,
     show_default=True,
-    help="Largest absolute difference of two values that does not count.",
+    help="Largest absolute difference at which two values count as equal.",
 )
 @json_option
 @click.pass_context
 def diff(ctx: click.Context, first: Path, second: Path, tolerance: float, as_json: bool) -> None:
-    """Compare the weights in FIRST and SECOND, whatever their kind.
+    """Compare the weights files FIRST and SECOND, of any supported formats.
 
     The exit status is 0 when they are equal, 1 when they differ and 2 when one cannot be read.
     """

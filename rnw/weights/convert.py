@@ -102,32 +102,34 @@ class Format:
 
 
 FORMATS: Dict[str, Format] = {
-    MODULE: Format("the published arg:/aux: file, for Module", (PARAMS,), _module_key),
-    GLUON: Format("for Gluon's load_parameters", (PARAMS,), _gluon_key),
-    "safetensors": Format("the original's names", (SAFETENSORS,)),
-    "npz": Format("the original's names", (NPZ,)),
-    ONNX_GRAPH: Format("a graph, for ONNX Runtime", (ONNX,)),
+    MODULE: Format(
+        "MXNet's Module (arg: and aux: names, as the released files)", (PARAMS,), _module_key
+    ),
+    GLUON: Format("Gluon's load_parameters", (PARAMS,), _gluon_key),
+    "safetensors": Format("safetensors file with the names of the released files", (SAFETENSORS,)),
+    "npz": Format("NumPy file with the names of the released files", (NPZ,)),
+    ONNX_GRAPH: Format("ONNX graph, for ONNX Runtime and others", (ONNX,)),
     "resnet38d": Format(
-        "PSA, SEAM and their family",
+        "PyTorch: ResNet38 of PSA, SEAM and their family",
         (SAFETENSORS, TORCH, NPZ),
         naming=RESNET38D,
         downsampling=ALL_STRIDED,
         units=(0, 3, 3, 6, 3, 1, 1),
     ),
     "wider_resnet": Format(
-        "WiderResNet of inplace_abn",
+        "PyTorch: WiderResNet of inplace_abn",
         (SAFETENSORS, TORCH, NPZ),
         naming=WIDER_RESNET,
         downsampling=ALL_POOLED,
     ),
     "wider_resnet_a2": Format(
-        "WiderResNetA2 of inplace_abn",
+        "PyTorch: WiderResNetA2 of inplace_abn",
         (SAFETENSORS, TORCH, NPZ),
         naming=WIDER_RESNET,
         downsampling=TOP_STRIDED,
     ),
     "wrn38": Format(
-        "WiderResNetA2 of NVIDIA's semantic-segmentation",
+        "PyTorch: WiderResNetA2 of NVIDIA's semantic-segmentation",
         (SAFETENSORS, TORCH_CHECKPOINT, NPZ),
         naming=WRN38,
         downsampling=TOP_STRIDED,

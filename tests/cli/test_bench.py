@@ -186,7 +186,7 @@ def test_table_beside_resnet_101(rnw):
     assert 0.1 < narrow["ratio"] < 30
     assert (same["network"], same["size"], same["published_ratio"]) == ("resnet101_v1", 320, 1)
     assert 0.1 < same["ratio"] < 10
-    assert all(0.05 < row["images_per_second"] < 10_000 for row in (narrow, same))
+    assert all(row["images_per_second"] > 0 for row in (narrow, same))
 
 
 def test_table_of_memory(rnw):

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from rnw import __version__
-from rnw.cli import COMMANDS
+from rnw.cli import COMMANDS, _rnw
 
 SUBCOMMANDS = (
     ("analyze", "cost"),
@@ -49,6 +50,30 @@ def test_help(rnw, command, option):
     description = out.split("\n")[2].strip()
     assert re.match(r"[A-Z].*\w", description)
     assert "--help" in out
+
+
+def _commands(context, name=""):
+    """Every command by its whole name, those below others included."""
+    command = context.command
+    yield name.strip(), command
+    for below in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        yield from _commands(click.Context(command.get_command(context, below)), f"{name} {below}")
+
+
+def test_help_of_each_option_is_a_whole_sentence_or_phrase():
+    options = [
+        (command, option)
+        for command, found in _commands(click.Context(_rnw))
+        for option in found.params
+        if isinstance(option, click.Option)
+    ]
+    assert len(options) > 150
+    wanting = [
+        (command, option.opts, option.help)
+        for command, option in options
+        if not re.fullmatch(r"[A-Z].*\w \w.*[.]", option.help or "", re.DOTALL)
+    ]
+    assert wanting == []
 
 
 def test_help_lists_the_commands_with_a_summary(rnw):

@@ -110,8 +110,8 @@ def test_refused_sources_write_nothing(refused, released, kept, added, wording):
     [
         ("absent", "absent: no such file"),
         (".", ".: is a folder, expected a regular file"),
-        ("", "'' is the name of no file"),
-        ("a\0b", r"'a\x00b' is the name of no file"),
+        ("", "'' is not a file name"),
+        ("a\0b", r"'a\x00b' is not a file name"),
     ],
 )
 def test_refuses_what_is_no_file(refused, source, wording):

@@ -114,7 +114,10 @@ def test_an_interrupt_keeps_what_is_computed(prepared, rnw):
         process.send_signal(signal.SIGINT)
         time.sleep(1)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert (process.returncode, err.decode().strip()) == (
+        130,
+        "stopped; run the same command again to resume",
+    )
     picture.unlink()
     kept = Path("weights", F).with_suffix("") / "val_80_center.npz"
     with np.load(kept) as arrays:

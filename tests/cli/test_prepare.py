@@ -104,7 +104,10 @@ def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert (process.returncode, err.decode().strip()) == (
+        130,
+        "stopped; run the same command again to resume",
+    )
     assert not Path("data/ilsvrc12/train.lst").exists()
     code, out, _ = rnw("prepare", "ilsvrc-cls", "archives", "--subset")
     assert code == 0
@@ -228,7 +231,10 @@ def test_an_interrupt_stops_drawing_until_it_is_called_again(rnw):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err.decode().strip()) == (130, "stopped; the same command goes on")
+    assert (process.returncode, err.decode().strip()) == (
+        130,
+        "stopped; run the same command again to resume",
+    )
     assert len(list(drawn.glob("*.png"))) < 1503
     assert not list(Path().rglob("*.lst"))
     code, out, _ = rnw("prepare", "pascal-context", "archives", "--subset")

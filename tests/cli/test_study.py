@@ -24,7 +24,7 @@ def test_stopped_it_goes_on_with_the_same_command(rnw):
         run.send_signal(signal.SIGINT)
         _, err = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert err.endswith("; the same command goes on\n")
+    assert err.endswith("; run the same command again to resume\n")
     assert first.startswith("28-0-2-2-2-2-2-2 (depth 30, width 0.0")
     assert ", seed 0: top-1 " in first
 

@@ -78,7 +78,7 @@ def test_table_1_measures_speed(rnw, monkeypatch):
     assert (code, err.count("\n")) == (0, 1)
     (row,) = json.loads(out)["rows"]
     assert row["our_speed"]["size"] == 320
-    assert 0.05 < row["our_speed"]["images_per_second"] < 10000
+    assert row["our_speed"]["images_per_second"] > 0
     assert row["weights"] is None
     assert "ours" not in row
 

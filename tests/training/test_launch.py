@@ -111,7 +111,9 @@ def test_stopped_job_resumes(whole, tmp_path, number, status):
     job.send_signal(number)
     output, _ = job.communicate(timeout=60)
     assert job.returncode == status
-    assert f"stopped by {signal.Signals(number).name}; go on with --resume" in output
+    assert (
+        f"stopped by {signal.Signals(number).name}; run it again with --resume to go on" in output
+    )
     assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
     before = _results(tmp_path)
     assert before != _results(whole)
