@@ -4,14 +4,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequence, Union
 
-from rnw.data.sets.catalog import (
-    DATASETS,
-    SEGMENTATION,
-    Dataset,
-    SegmentationDataset,
-    find_dataset,
-    find_segmentation_dataset,
-)
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
+from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names
@@ -20,11 +14,12 @@ from rnw.weights.convert import read_parameters
 from rnw.weights.meaning import meaning_of
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification.evaluate import Evaluation, Prediction
+    from rnw.evaluation.classification import evaluate as classification
     from rnw.evaluation.classification.model import Model
-    from rnw.evaluation.segmentation.evaluate import SegmentationEvaluation
-    from rnw.evaluation.segmentation.model import Segmenter
-    from rnw.evaluation.segmentation.pictures import SegmentedPicture
+    from rnw.evaluation.classification.predict import Prediction
+    from rnw.evaluation.segmentation import evaluate as segmentation
+    from rnw.evaluation.segmentation import model as segmentation_model
+    from rnw.evaluation.segmentation import predict as segmentation_predict
     from rnw.networks.classifier import Network
 
 datasets: Mapping[str, Union[Dataset, SegmentationDataset]] = MappingProxyType(
@@ -49,7 +44,7 @@ def evaluate(
     data_root: Optional[Path] = None,
     predictions: Optional[Path] = None,
     overwrite: bool = False,
-) -> Union["Evaluation", "SegmentationEvaluation"]:
+) -> "Union[classification.Evaluation, segmentation.Evaluation]":
     """Test a network on the test split of its dataset by the protocol of the paper (section 6).
 
     weights: a weights file, or an initialized network with the head 'logits'.
@@ -66,11 +61,11 @@ def evaluate(
     """
     from rnw.evaluation.classification.evaluate import evaluate as evaluate_classifier
     from rnw.evaluation.segmentation.evaluate import evaluate as evaluate_segmentation
-    from rnw.evaluation.segmentation.model import Segmenter
+    from rnw.evaluation.segmentation.model import Model as SegmentationModel
 
     model = _load_model(weights, dataset, contexts)
     options: Any = {"data_root": data_root, "predictions": predictions, "overwrite": overwrite}
-    if isinstance(model, Segmenter):
+    if isinstance(model, SegmentationModel):
         return evaluate_segmentation(model, **options)
     return evaluate_classifier(model, **options)
 
@@ -84,7 +79,7 @@ def predict(
     top: int = 5,
     output: Optional[Path] = None,
     overwrite: bool = False,
-) -> Iterator[Union["Prediction", "SegmentedPicture"]]:
+) -> "Iterator[Union[Prediction, segmentation_predict.Prediction]]":
     """Yield what a network sees in image files, and in those of folders, one picture at a time.
 
     weights, dataset, contexts: as for `evaluate`.
@@ -95,16 +90,16 @@ def predict(
     Raise InputError for a file that cannot be read or does not tell its network, an unknown
     dataset, a picture that cannot be read, and a segmentation network without `output`.
     """
-    from rnw.evaluation.classification.evaluate import predict as predict_classes
-    from rnw.evaluation.segmentation.model import Segmenter
-    from rnw.evaluation.segmentation.pictures import predict_pictures
+    from rnw.evaluation.classification.predict import predict as predict_classes
+    from rnw.evaluation.segmentation.model import Model as SegmentationModel
+    from rnw.evaluation.segmentation.predict import predict as predict_pixels
 
     model = _load_model(weights, dataset, contexts)
-    if not isinstance(model, Segmenter):
+    if not isinstance(model, SegmentationModel):
         return predict_classes(model, images, top=top)
     if output is None:
         raise InputError("a segmentation network draws pictures: give a folder as `output`")
-    return predict_pictures(model, images, Path(output), overwrite=overwrite)
+    return predict_pixels(model, images, Path(output), overwrite=overwrite)
 
 
 def holds_segmentation(path: PathLike) -> bool:
@@ -121,25 +116,25 @@ def holds_segmentation(path: PathLike) -> bool:
 
 def _load_model(
     weights: Union[PathLike, "Network"], dataset: Optional[str], contexts: Optional[Sequence[Any]]
-) -> Union["Model", "Segmenter"]:
-    from rnw.evaluation.classification.evaluate import load_model
-    from rnw.evaluation.segmentation.model import load_segmenter
+) -> "Union[Model, segmentation_model.Model]":
+    from rnw.evaluation.classification.model import load_model
+    from rnw.evaluation.segmentation.model import load_model as load_segmentation_model
     from rnw.networks.classifier import Network
 
     if isinstance(weights, Network):
         return _model_of(weights, dataset, contexts)
     contexts = contexts or make_contexts()
     if holds_segmentation(weights):
-        return load_segmenter([weights], contexts, dataset=dataset)
+        return load_segmentation_model([weights], contexts, dataset=dataset)
     return load_model(weights, contexts, dataset=dataset)
 
 
 def _model_of(
     net: "Network", dataset: Optional[str], contexts: Optional[Sequence[Any]]
-) -> Union["Model", "Segmenter"]:
+) -> "Union[Model, segmentation_model.Model]":
     """Return a network with the protocol that it is tested by on a dataset."""
-    from rnw.evaluation.classification.evaluate import _own_model
-    from rnw.evaluation.segmentation.model import make_segmenter
+    from rnw.evaluation.classification.model import own_model as own_classifier
+    from rnw.evaluation.segmentation.model import own_model as own_segmentation_model
     from rnw.weights.optimize import optimize
 
     if dataset is None:
@@ -148,5 +143,5 @@ def _model_of(
         raise InputError(f"the network has the head {net.config.head!r}, expected 'logits'")
     contexts = contexts or next(iter(net.collect_params().values())).list_ctx()
     if net.config.segmentation:
-        return make_segmenter(net, find_segmentation_dataset(dataset), contexts)
-    return _own_model(optimize(net), find_dataset(dataset), contexts)
+        return own_segmentation_model(net, find_segmentation_dataset(dataset), contexts)
+    return own_classifier(optimize(net), find_dataset(dataset), contexts)

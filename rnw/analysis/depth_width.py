@@ -14,7 +14,7 @@ import mxnet as mx
 from rnw.analysis.budget import Budget, count_activations, fit_width
 from rnw.data.sets.catalog import find_dataset, read_examples
 from rnw.errors import InputError
-from rnw.evaluation.classification.evaluate import make_validator
+from rnw.evaluation.classification.validate import make_validator
 from rnw.files import read_json, read_json_lines, write_json
 from rnw.locks import LOCK_FILE
 from rnw.networks.cost import count_multiply_adds, count_parameters

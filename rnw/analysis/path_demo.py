@@ -5,7 +5,7 @@ from typing import Callable, List, Sequence, Tuple
 
 import mxnet as mx
 
-from rnw.evaluation.classification.evaluate import make_validator
+from rnw.evaluation.classification.validate import make_validator
 from rnw.training.checkpoints import Checkpointing
 from rnw.training.progress import Hook, Validated, ignore
 from rnw.training.recipes import Recipe, find_recipe

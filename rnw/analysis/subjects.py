@@ -15,9 +15,8 @@ from rnw.data.sets.subsets import match_labels
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import Baseline, download_weights, load_baseline
-from rnw.evaluation.classification.evaluate import BASELINE_DATASET, load_model
-from rnw.evaluation.classification.model import picture_reader
-from rnw.evaluation.classification.protocol import Protocol
+from rnw.evaluation.classification.model import BASELINE_DATASET, load_model, picture_reader
+from rnw.evaluation.classification.protocol import Protocol, own_protocol
 from rnw.files import PathLike
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
@@ -47,7 +46,7 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
     """The network in a weights file, of this package or of a ResNet of gluoncv's.
 
     The name of the file tells which, as for
-    `rnw.evaluation.classification.evaluate.load_model`, or as
+    `rnw.evaluation.classification.model.load_model`, or as
     `cifar_resnet110_v1-<anything>.params`.
 
     Raises InputError for a file that cannot be read or is for another kind of network.
@@ -89,9 +88,9 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
     if net.config.segmentation:
         raise InputError(f"{name}: is a segmentation network, expected a classifier")
     initialize(net, [context], np.random.RandomState(0))
-    crop = int(net.config.spec.size * found.test_scale)
+    protocol = own_protocol(found, net.config.spec.size)
     name, weights = net.config.spec.name, "initial values, not trained"
-    return Subject(name, weights, chain_of(net), found, found.classes, Protocol((crop,)), context)
+    return Subject(name, weights, chain_of(net), found, found.classes, protocol, context)
 
 
 def _gluoncv_row(name: str) -> Baseline:

@@ -103,7 +103,7 @@ _PROTOCOL = (
 
 
 def protocol_options(command: Callable) -> Callable:
-    """Add what `Segmenter.tested_by` takes."""
+    """Add what `Model.tested_by` takes."""
     return _with_options(command, _PROTOCOL)
 
 

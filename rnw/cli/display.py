@@ -10,11 +10,18 @@ import click
 from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification.evaluate import Tested
-    from rnw.evaluation.segmentation.evaluate import Segmented
+    from rnw.evaluation.classification import evaluate as classification
+    from rnw.evaluation.segmentation import evaluate as segmentation
     from rnw.reports.cost_tables import MemoryRow
     from rnw.reports.segmentation import Compared
     from rnw.reports.table1 import Row
+
+    Shown = Union[
+        Progress,
+        classification.EvaluationProgress,
+        segmentation.EvaluationProgress,
+        Compared,
+    ]
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 BAR = "%(label)s [%(bar)s]%(info)s"
@@ -39,7 +46,7 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
 
-    def on_step(self, progress: "Union[Progress, Tested, Segmented, Compared]") -> None:
+    def on_step(self, progress: "Shown") -> None:
         if self._stream.isatty():
             self._show_bar(progress)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -63,7 +70,7 @@ class Display:
         click.echo(line, err=self._err)
         self._last_line = time.monotonic()
 
-    def _show_bar(self, progress: "Union[Progress, Tested, Segmented, Compared]") -> None:
+    def _show_bar(self, progress: "Shown") -> None:
         """One line, as wide as the terminal; a resumed epoch starts further on."""
         if self._bar is None:
             self._bar = click.progressbar(

@@ -81,7 +81,8 @@ def command(
     if three_crops and ten_crops:
         raise click.UsageError("--three-crops and --ten-crops cannot be used together")
     contexts = make_contexts(gpus, cpus)
-    from rnw.evaluation.classification.evaluate import evaluate, load_model  # starts MXNet
+    from rnw.evaluation.classification.evaluate import evaluate  # starts MXNet
+    from rnw.evaluation.classification.model import load_model
 
     crops = "three" if three_crops else "ten" if ten_crops else None
     with exit_when_interrupted(overwrite=overwrite), Display(err=as_json) as display:
@@ -94,7 +95,7 @@ def command(
             save=save_predictions,
             devkit=devkit,
             overwrite=overwrite,
-            on_batch=display.on_step,
+            on_step=display.on_step,
         )
     if as_json:
         print_json(_as_dict(result, per_class))

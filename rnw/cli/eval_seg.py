@@ -21,7 +21,7 @@ from rnw.cli.display import Display
 from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
-    from rnw.evaluation.segmentation.evaluate import SegmentationEvaluation
+    from rnw.evaluation.segmentation.evaluate import Evaluation
 
 
 @click.command()
@@ -75,13 +75,13 @@ def command(
         raise click.UsageError("--official scores files: give '--save-predictions'")
     contexts = make_contexts(gpus, cpus)
     from rnw.evaluation.segmentation.evaluate import evaluate  # start MXNet
-    from rnw.evaluation.segmentation.model import load_segmenter
+    from rnw.evaluation.segmentation.model import load_model
 
     ending = (
         exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()
     )
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_segmenter(weights, contexts, mix, dataset).tested_by(**protocol)
+        model = load_model(weights, contexts, mix, dataset).tested_by(**protocol)
         result = evaluate(
             model,
             data_root=data_root,
@@ -89,7 +89,7 @@ def command(
             predictions=save_predictions,
             overwrite=overwrite,
             official=official,
-            on_picture=display.on_step,
+            on_step=display.on_step,
         )
     if as_json:
         print_json(result.as_dict())
@@ -97,7 +97,7 @@ def command(
         _show(result, save_predictions)
 
 
-def _show(result: "SegmentationEvaluation", saved: Optional[Path]) -> None:
+def _show(result: "Evaluation", saved: Optional[Path]) -> None:
     click.echo(f"{result.dataset} {result.split}, {result.images} images")
     click.echo(str(result.protocol))
     for meaning in result.meanings:
@@ -114,7 +114,7 @@ def _show(result: "SegmentationEvaluation", saved: Optional[Path]) -> None:
         click.echo(f"predictions in {saved}")
 
 
-def _show_scores(result: "SegmentationEvaluation") -> None:
+def _show_scores(result: "Evaluation") -> None:
     scores = result.as_dict()
     click.echo("   IoU accuracy  class")
     for row in scores["per_class"]:

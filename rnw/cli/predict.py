@@ -30,8 +30,8 @@ from rnw.runtime import make_contexts
 from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification.evaluate import Prediction
-    from rnw.evaluation.segmentation.pictures import SegmentedPicture
+    from rnw.evaluation.classification import predict as classification
+    from rnw.evaluation.segmentation import predict as segmentation
 
 
 @click.command()
@@ -74,25 +74,48 @@ def command(
         raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
     bad: List[InputError] = []
     if segmentation:
-        from rnw.evaluation.segmentation.model import load_segmenter
-        from rnw.evaluation.segmentation.pictures import predict_pictures  # starts MXNet
-
-        model = load_segmenter([weights], contexts, dataset=dataset).tested_by(**protocol)
-        origin = _origin(model.meanings[0], model.dataset)
-        found = predict_pictures(model, images, output, overwrite=overwrite, on_bad=bad.append)
-        done = _show(found, _area_lines, origin, as_json)
-        if done and not as_json:
-            print_line(f"pictures in {output}")
+        options = {"output": output, "overwrite": overwrite, "on_bad": bad.append}
+        found, origin = _segment(weights, contexts, dataset, images, protocol, **options)
     else:
-        from rnw.evaluation.classification.evaluate import load_model, predict  # starts MXNet
-
-        classifier = load_model(weights, contexts, dataset=dataset)
-        origin = _origin(classifier.meaning, classifier.dataset)
-        found = predict(classifier, images, top=top, on_bad=bad.append)
-        done = _show(found, _class_lines, origin, as_json)
+        found, origin = _classify(weights, contexts, dataset, images, top=top, on_bad=bad.append)
+    done = _show(found, _area_lines if segmentation else _class_lines, origin, as_json)
     if done and not as_json:
+        if segmentation:
+            print_line(f"pictures in {output}")
         _say_origin(origin)
     _name_bad(bad, done)
+
+
+def _segment(
+    weights: Path,
+    contexts: Sequence[Any],
+    dataset: Optional[str],
+    images: Sequence[Path],
+    protocol: Dict[str, Any],
+    **options: Any,
+) -> "Tuple[Iterator[segmentation.Prediction], Dict[str, Any]]":
+    """Return the predictions of a segmentation network, not yet made, and their origin."""
+    from rnw.evaluation.segmentation.model import load_model  # starts MXNet
+    from rnw.evaluation.segmentation.predict import predict
+
+    model = load_model([weights], contexts, dataset=dataset).tested_by(**protocol)
+    origin = _origin(model.meanings[0], model.dataset)
+    return predict(model, images, **options), origin
+
+
+def _classify(
+    weights: Path,
+    contexts: Sequence[Any],
+    dataset: Optional[str],
+    images: Sequence[Path],
+    **options: Any,
+) -> "Tuple[Iterator[classification.Prediction], Dict[str, Any]]":
+    """Return the predictions of a classification network, not yet made, and their origin."""
+    from rnw.evaluation.classification.model import load_model  # starts MXNet
+    from rnw.evaluation.classification.predict import predict
+
+    model = load_model(weights, contexts, dataset=dataset)
+    return predict(model, images, **options), _origin(model.meaning, model.dataset)
 
 
 def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
@@ -129,12 +152,12 @@ def _show(
     return done
 
 
-def _class_lines(prediction: "Prediction") -> Iterator[str]:
+def _class_lines(prediction: "classification.Prediction") -> Iterator[str]:
     for number, name, probability in prediction.classes:
         yield f"  {probability:7.4f}  {number:4}  {name}"
 
 
-def _area_lines(prediction: "SegmentedPicture") -> Iterator[str]:
+def _area_lines(prediction: "segmentation.Prediction") -> Iterator[str]:
     for area in prediction.areas:
         yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
 

@@ -66,7 +66,7 @@ def command(
             contexts,
             data_root=data_root,
             memory_at=memory_at,
-            on_picture=display.on_step,
+            on_step=display.on_step,
             on_memory=display.on_row,
         )
     table = write_segmentation_table(output, number, rows)

@@ -60,7 +60,7 @@ def command(
             networks=networks,
             speed=speed,
             batch=batch,
-            on_batch=display.on_step,
+            on_step=display.on_step,
             on_row=display.on_row,
         )
     table = write_table(output, rows, str(contexts[0]))

@@ -10,7 +10,7 @@ from rnw.data.sets import catalog
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
-    from rnw.evaluation.classification.evaluate import make_validator  # starts MXNet
+    from rnw.evaluation.classification.validate import make_validator  # starts MXNet
 
     return make_validator(*arguments, **options)
 

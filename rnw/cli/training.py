@@ -83,7 +83,7 @@ class Task(NamedTuple):
     """What a command trains for; its functions import what starts MXNet or is of an extra.
 
     command: the name of the one for this task. find_dataset: in the table of the task, by name.
-    make_validator: as that of `rnw.evaluation.classification.evaluate`; `best_by` is the score
+    make_validator: as that of `rnw.evaluation.classification.validate`; `best_by` is the score
     that counts.
     """
 

@@ -7,8 +7,8 @@ import mxnet as mx
 
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.errors import InputError
-from rnw.evaluation.segmentation.evaluate import SegmentationEvaluation, Segmented, evaluate
-from rnw.evaluation.segmentation.model import load_segmenter
+from rnw.evaluation.segmentation.evaluate import Evaluation, OnStep, evaluate
+from rnw.evaluation.segmentation.model import load_model
 from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
 from rnw.reports.cost_tables import MemoryRow, compare_memory
 from rnw.reports.published import (
@@ -32,7 +32,7 @@ class SegmentationRow(NamedTuple):
 
     published: PublishedSegmentation
     weights: Optional[Path] = None
-    evaluation: Optional[SegmentationEvaluation] = None
+    evaluation: Optional[Evaluation] = None
     memory: Optional[MemoryRow] = None
 
     def score(self, name: str) -> Optional[float]:
@@ -75,7 +75,7 @@ def fill_segmentation_table(
     *,
     data_root: Optional[Path] = None,
     memory_at: Optional[int] = None,
-    on_picture: Callable[[Segmented], None] = lambda segmented: None,
+    on_step: OnStep = lambda progress: None,
     on_memory: Callable[[MemoryRow], None] = lambda row: None,
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
@@ -100,9 +100,9 @@ def fill_segmentation_table(
         if published.split == dataset.test_split:
             row = row._replace(weights=_find_weights(weights_folder, table.dataset, published))
         if row.weights:
-            model = load_segmenter([row.weights], contexts)
+            model = load_model([row.weights], contexts)
             kept = row.weights.with_suffix("")
-            found = evaluate(model, data_root=data_root, predictions=kept, on_picture=on_picture)
+            found = evaluate(model, data_root=data_root, predictions=kept, on_step=on_step)
             row = row._replace(evaluation=found)
         rows.append(row)
     return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_memory)

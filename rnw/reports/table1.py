@@ -21,7 +21,8 @@ from rnw.bench.inference import measure_speed
 from rnw.data.sets.catalog import find_dataset, read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import BASELINES, baseline_of
-from rnw.evaluation.classification.evaluate import Evaluation, Hook, evaluate, load_model
+from rnw.evaluation.classification.evaluate import Evaluation, OnStep, evaluate
+from rnw.evaluation.classification.model import load_model
 from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.reports.published import README, REMEMBERED, TABLE_1, Published
@@ -94,7 +95,7 @@ def fill_table(
     networks: Sequence[str] = (),
     speed: bool = False,
     batch: int = 64,
-    on_batch: Hook = lambda tested: None,
+    on_step: OnStep = lambda progress: None,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> List[Row]:
     """Test all weights of Table 1's networks in a folder.
@@ -120,7 +121,7 @@ def fill_table(
             model = load_model(row.weights, contexts)
             kept = row.weights.with_suffix("")
             found = evaluate(
-                model, data_root=data_root, batch=batch, predictions=kept, on_batch=on_batch
+                model, data_root=data_root, batch=batch, predictions=kept, on_step=on_step
             )
             row = row._replace(evaluation=found)
         if speed and row.published.network:

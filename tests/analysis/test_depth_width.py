@@ -13,7 +13,8 @@ from rnw.analysis.budget import Budget
 from rnw.analysis.depth_width import FAMILY, make_family, run_study
 from rnw.analysis.depth_width_report import CAPTION, PICTURE, RECORD, TABLE, over_seeds, save_report
 from rnw.errors import InputError
-from rnw.evaluation.classification.evaluate import evaluate, load_model
+from rnw.evaluation.classification.evaluate import evaluate
+from rnw.evaluation.classification.model import load_model
 from rnw.training.recipes import find_recipe, recipe_network
 from rnw.training.signals import RunStoppedError
 

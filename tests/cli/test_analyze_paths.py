@@ -21,7 +21,8 @@ from rnw.analysis.path_report import (
 )
 from rnw.analysis.paths import PathLength
 from rnw.analysis.subjects import load_subject
-from rnw.evaluation.classification.evaluate import evaluate, load_model
+from rnw.evaluation.classification.evaluate import evaluate
+from rnw.evaluation.classification.model import load_model
 from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts

@@ -19,7 +19,9 @@ from rnw.data.lists import write_classes
 from rnw.data.sets.catalog import DATASETS
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
-from rnw.evaluation.classification.evaluate import load_model, make_validator, predict
+from rnw.evaluation.classification.model import load_model
+from rnw.evaluation.classification.predict import predict
+from rnw.evaluation.classification.validate import make_validator
 from rnw.files import md5
 from rnw.networks.classifier import get_network
 from rnw.weights import load_params, save_params

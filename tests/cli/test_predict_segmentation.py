@@ -10,7 +10,7 @@ from PIL import Image
 
 from rnw.data.readers import ORIENTATION, read_image
 from rnw.data.sets.catalog import SEGMENTATION
-from rnw.evaluation.segmentation.model import load_segmenter
+from rnw.evaluation.segmentation.model import load_model
 from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
@@ -63,7 +63,7 @@ def test_text_says_the_same(rnw, pictures):
 def test_the_protocol_is_that_of_the_library(rnw, pictures):
     code, _, _ = rnw(*COMMAND, "--scales", "40,64", "--flip", "--tile", "32", "mine/a.jpg")
     assert code == 0
-    plain = load_segmenter([SHAPES], [mx.cpu()])
+    plain = load_model([SHAPES], [mx.cpu()])
     model = plain.tested_by(scales=(40, 64), flip=True, tile=32)
     image = read_image("mine/a.jpg")
     labels = np.array(Image.open("out/a.png"))

@@ -22,7 +22,7 @@ from rnw.reports.panels import read_results
 from rnw.reports.report import write_report
 from rnw.reports.segmentation import predictions_page
 from tests.data.test_transforms import picture
-from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_segmenter
+from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
 
 NAMES = ("ground", "<b>disc</b>", 'it\'s & "$x"')
 VOID = ("meta", "img")
@@ -65,7 +65,7 @@ def evaluation(tmp_path_factory):
     pictures = Pictures([picture(40, 60, seed) for seed in range(5)], labels)
     palette = ((255, 255, 255), (1, 2, 3), (200, 100, 0))
     dataset = make_dataset(pictures, 3, class_names=NAMES, palette=palette, title="A & B")
-    result = evaluate(make_segmenter(dataset, 1), predictions=folder)
+    result = evaluate(make_model(dataset, 1), predictions=folder)
     return result, read_results(folder, dataset)
 
 
@@ -227,7 +227,7 @@ def test_a_report_needs_a_pixel_that_is_judged():
 def test_large_pictures_become_smaller(evaluation):
     image, truth = np.zeros((100, 1600, 3), np.uint8), np.zeros((100, 1600), np.uint8)
     dataset = make_dataset(Pictures([image], [truth]), 2)
-    evaluate(make_segmenter(dataset, 1), predictions=Path("kept"))
+    evaluate(make_model(dataset, 1), predictions=Path("kept"))
     found = Page(predictions_page(read_results(Path("kept"), dataset), 1, lambda compared: None))
     sizes = {_decode(a["src"]).shape for a in found.all("img")[1:]}
     assert sizes == {(40, 640, 3)}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.classification.evaluate import make_validator
+from rnw.evaluation.classification.validate import make_validator
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Checkpointing, Validation, train
 from rnw.training.signals import RunStoppedError

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.classification.evaluate import evaluate, load_model, make_validator
+from rnw.evaluation.classification.evaluate import evaluate
+from rnw.evaluation.classification.model import load_model
+from rnw.evaluation.classification.validate import make_validator
 from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
 from rnw.training.run import Validation, train

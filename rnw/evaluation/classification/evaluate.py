@@ -1,35 +1,27 @@
-"""Top-1 and top-5 of a classification network, and what it sees in a picture."""
+"""Top-1 and top-5 accuracy of a classification network on a dataset (Table 1)."""
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
-import mxnet as mx
 import numpy as np
 
 from rnw.data.picture_types import Classified
-from rnw.data.sets.catalog import find_dataset, prepared_classes, read_examples
-from rnw.data.sets.numbered import dataset_or_numbered, numbering_note
-from rnw.data.sets.rows import Dataset
+from rnw.data.sets.catalog import (
+    prepared_classes,
+    read_examples,
+)
+from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
-from rnw.evaluation.classification.baselines import (
-    Baseline,
-    baseline_of,
-    download_weights,
-    find_baseline,
-    load_baseline,
-)
-from rnw.evaluation.classification.kept import Kept, fingerprint, make_folder_to_keep
-from rnw.evaluation.classification.model import Model, picture_reader, predict_batches
-from rnw.evaluation.classification.protocol import Protocol
+from rnw.evaluation.classification.kept import KeptProbabilities, fingerprint, make_folder_to_keep
+from rnw.evaluation.classification.model import Model, picture_reader, predict_batches, released_of
+from rnw.evaluation.classification.protocol import Protocol, released_protocol
 from rnw.evaluation.classification.scores import (
     Accuracy,
     ClassAccuracy,
     accuracy,
     class_accuracies,
-    cross_entropy,
-    top_accuracy,
     top_classes,
 )
 from rnw.evaluation.classification.submission import (
@@ -37,16 +29,10 @@ from rnw.evaluation.classification.submission import (
     find_numbering,
     write_predictions,
 )
-from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
-from rnw.files import PathLike, md5
+from rnw.files import md5
 from rnw.locks import alone_in
-from rnw.networks.classifier import Network
-from rnw.weights import load_with_meaning
 from rnw.weights.meaning import Meaning
-from rnw.weights.optimize import optimize
-from rnw.weights.released import ReleasedFile, published_of, released_row
-
-BASELINE_DATASET = "ilsvrc-cls"
+from rnw.weights.released import published_of
 
 
 class Evaluation(NamedTuple):
@@ -85,7 +71,7 @@ class Evaluation(NamedTuple):
         return self.accuracy.top5
 
 
-class Tested(NamedTuple):
+class EvaluationProgress(NamedTuple):
     """How far an evaluation is: `step` of `steps` images over all scales.
 
     `top1` and `top5` are the accuracies in percent so far at the present `scale`.
@@ -109,84 +95,7 @@ class Tested(NamedTuple):
         return f"{self.scale}: {self.top1:.2f} {self.top5:.2f} {self.images_per_second:.0f} img/s"
 
 
-Hook = Callable[[Tested], None]
-
-
-class Prediction(NamedTuple):
-    """The most probable classes of an image, best first: (class, name, probability)."""
-
-    image: str
-    classes: List[Tuple[int, str, float]]
-
-    def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types."""
-        keys = ("class", "name", "probability")
-        return {"image": self.image, "classes": [dict(zip(keys, entry)) for entry in self.classes]}
-
-
-def load_model(
-    path: Optional[PathLike],
-    contexts: Sequence[mx.Context],
-    baseline: Optional[str] = None,
-    *,
-    dataset: Optional[str] = None,
-    optimized: bool = True,
-) -> Model:
-    """The classifier in a weights file; dataset and protocol come from the file's name.
-
-    `dataset` is another one; the classes of a dataset that is not known are numbered.
-
-    A released file is tested as published. A file of gluoncv's is known by its name, as
-    `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
-    downloads it. `optimized` makes of a network of this package what `optimize` does.
-
-    Raises InputError for a file that cannot be read or is no classifier, and for an unknown
-    `dataset`.
-    """
-    row = find_baseline(baseline) if baseline else baseline_of(path)
-    if row is not None:
-        if dataset not in (None, BASELINE_DATASET):
-            raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
-        return _load_baseline(row, path or download_weights(row), contexts)
-    given = None if dataset is None else find_dataset(dataset)
-    net, meaning = load_with_meaning(path, list(contexts))
-    if net.config.segmentation:
-        raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
-    model = _own_model(optimize(net) if optimized else net, chosen, contexts)
-    model = model._replace(weights=Path(path), meaning=meaning)
-    released = _released(model)
-    return model._replace(protocol=_released_protocol(released)) if released else model
-
-
-def _released(model: Model) -> Optional[ReleasedFile]:
-    """The row of a released file that is tested on its own dataset."""
-    row = released_row(model.weights) if model.meaning else None
-    return row if row and model.dataset.name == model.meaning.dataset else None
-
-
-def _released_protocol(released: ReleasedFile) -> Protocol:
-    return Protocol((released.test_size,), interpolation=released.interpolation)
-
-
-def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Context]) -> Model:
-    net = load_baseline(baseline, path, list(contexts))
-    net.hybridize(static_alloc=True, static_shape=True)
-    return Model(
-        net,
-        find_dataset(BASELINE_DATASET),
-        list(contexts),
-        baseline.protocol,
-        weights=Path(path),
-        fixed_size=baseline.fixed_size,
-    )
-
-
-def _own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
-    """A network trained here with its protocol."""
-    crop = int(net.config.spec.size * dataset.test_scale)
-    outputs = net.config.classes
-    return Model(net, dataset, list(contexts), Protocol((crop,)), outputs=outputs)
+OnStep = Callable[[EvaluationProgress], None]
 
 
 def evaluate(
@@ -198,7 +107,7 @@ def evaluate(
     save: Optional[Path] = None,
     devkit: Optional[Path] = None,
     overwrite: bool = False,
-    on_batch: Hook = lambda tested: None,
+    on_step: OnStep = lambda progress: None,
 ) -> Evaluation:
     """Test a model by its protocol on its dataset's test split.
 
@@ -230,7 +139,7 @@ def evaluate(
         make_folder_to_keep(predictions)
     with alone_in(predictions):
         kept = _open_kept(model, examples, predictions, overwrite)
-        _fill(model, examples, kept, batch, on_batch)
+        _fill(model, examples, kept, batch, on_step)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None:
@@ -255,11 +164,11 @@ def evaluate(
 
 def _open_kept(
     model: Model, examples: Classified, folder: Optional[Path], overwrite: bool
-) -> Dict[int, Kept]:
+) -> Dict[int, KeptProbabilities]:
     """The predictions kept for each scale."""
     shape = len(examples.labels), model.classes
     if folder is None:
-        return {scale: Kept(None, {}, shape) for scale in model.protocol.scales}
+        return {scale: KeptProbabilities(None, {}, shape) for scale in model.protocol.scales}
     origin = {
         "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
         "images": fingerprint(examples),
@@ -270,13 +179,17 @@ def _open_kept(
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
-        scale: Kept(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
+        scale: KeptProbabilities(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
         for scale in model.protocol.scales
     }
 
 
 def _fill(
-    model: Model, examples: Classified, kept: Dict[int, Kept], batch: int, on_batch: Hook
+    model: Model,
+    examples: Classified,
+    kept: Dict[int, KeptProbabilities],
+    batch: int,
+    on_step: OnStep,
 ) -> None:
     """Compute what is missing of the predictions, scale by scale."""
     read = picture_reader(examples)
@@ -289,7 +202,7 @@ def _fill(
                 predictions.append(rows)
                 best.append(top_classes(rows))
                 so_far = accuracy(np.concatenate(best), examples.labels[: predictions.done])
-                on_batch(speedometer.tested(scale, so_far))
+                on_step(speedometer.progress(scale, so_far))
         finally:
             predictions.save()
 
@@ -297,7 +210,7 @@ def _fill(
 class _Speedometer:
     """Tells how far an evaluation is, and how fast it goes since it was begun or taken up."""
 
-    def __init__(self, steps: int, kept: Dict[int, Kept]):
+    def __init__(self, steps: int, kept: Dict[int, KeptProbabilities]):
         self._steps = steps
         self._kept = kept
         self._before = self._done()
@@ -306,11 +219,11 @@ class _Speedometer:
     def _done(self) -> int:
         return sum(predictions.done for predictions in self._kept.values())
 
-    def tested(self, scale: int, so_far: Accuracy) -> Tested:
+    def progress(self, scale: int, so_far: Accuracy) -> EvaluationProgress:
         done = self._done()
         seconds = max(time.monotonic() - self._start, 1e-9)
         speed = (done - self._before) / seconds
-        return Tested(scale, done, self._steps, so_far.top1, so_far.top5, speed)
+        return EvaluationProgress(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
 def _check_classes(model: Model, prepared: Sequence[str]) -> None:
@@ -326,71 +239,7 @@ def _check_classes(model: Model, prepared: Sequence[str]) -> None:
 
 def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    released = _released(model)
+    released = released_of(model)
     if released is None or model.meaning.config.pooling != released.pooling:
         return None
-    return published_of(model.weights) if model.protocol == _released_protocol(released) else None
-
-
-def make_validator(
-    name: str,
-    contexts: Sequence[mx.Context],
-    *,
-    data_root: Optional[Path] = None,
-    batch: int = 64,
-) -> Callable[[Network], Dict[str, float]]:
-    """A function that tests a network in training on dataset `name` as `evaluate` does its file.
-
-    It returns cross-entropy ("loss") and accuracies in percent ("top-1", "top-5"). Raises
-    InputError when the data is missing, and the function does for labels unknown to the network.
-    """
-    dataset = find_dataset(name)
-    examples = read_examples(dataset, dataset.test_split, data_root)
-    read = picture_reader(examples)
-
-    def validate(net: Network) -> Dict[str, float]:
-        model = _own_model(net, dataset, contexts)._replace(in_training=True)
-        split, classes = dataset.test_split, model.classes
-        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the network")
-        probabilities = _average_scales(model, read, len(examples.labels), batch)
-        return {
-            "loss": cross_entropy(probabilities, labels),
-            "top-1": top_accuracy(probabilities, labels, 1),
-            "top-5": top_accuracy(probabilities, labels, 5),
-        }
-
-    return validate
-
-
-def predict(
-    model: Model, paths: Sequence[PathLike], *, top: int = 5, on_bad: OnBad = stop_at
-) -> Iterator[Prediction]:
-    """The `top` most probable classes of each image file, and of those in folders, one by one.
-
-    `on_bad` as for `read_photographs`. Raises InputError for a folder without images.
-    """
-    names = _names(model)
-    for path, image in read_photographs(find_images(paths), on_bad):
-        probabilities = _average_scales(model, [image].__getitem__, images=1, batch=1)
-        (row,), (best,) = probabilities, top_classes(probabilities, top)
-        classes = [(int(k), names[k] if k < len(names) else str(k), float(row[k])) for k in best]
-        yield Prediction(str(path), classes)
-
-
-def _names(model: Model) -> Sequence[str]:
-    """Those of the network's classes, as far as known: for a subset, those prepared last."""
-    if model.classes == model.dataset.classes:
-        return model.dataset.class_names()
-    prepared = prepared_classes(model.dataset)
-    return prepared if len(prepared) == model.classes else ()
-
-
-def _average_scales(
-    model: Model, read: Callable[[int], np.ndarray], images: int, batch: int
-) -> np.ndarray:
-    """Probabilities (images, classes), the mean over the scales of the protocol."""
-    by_scale = [
-        np.concatenate(list(predict_batches(model, read, range(images), scale, batch)))
-        for scale in model.protocol.scales
-    ]
-    return np.mean(by_scale, axis=0)
+    return published_of(model.weights) if model.protocol == released_protocol(released) else None

@@ -25,7 +25,7 @@ DAMAGED_ARRAYS = (OSError, LookupError, TypeError, AttributeError, ValueError, M
 ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
 
-class Kept:
+class KeptProbabilities:
     """Probabilities (N, classes) float32 of the first `done` images of a split, at one scale.
 
     shape: (images, classes) once all are done.

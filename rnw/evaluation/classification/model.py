@@ -1,4 +1,4 @@
-"""From pictures to probabilities: decoding ahead, crops, flips and devices."""
+"""Classification networks with the protocol they are tested by: from pictures to probabilities."""
 
 from itertools import islice
 from pathlib import Path
@@ -10,12 +10,27 @@ from mxnet.gluon.utils import split_and_load
 
 from rnw.data.picture_types import Classified, Examples
 from rnw.data.readers import check_aspect, decode
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.numbered import dataset_or_numbered
 from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.ahead import ahead
-from rnw.evaluation.classification.protocol import CROPS, Protocol
+from rnw.evaluation.classification.baselines import (
+    Baseline,
+    baseline_of,
+    download_weights,
+    find_baseline,
+    load_baseline,
+)
+from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
+from rnw.files import PathLike
+from rnw.weights import load_with_meaning
 from rnw.weights.meaning import Meaning
+from rnw.weights.optimize import optimize
+from rnw.weights.released import ReleasedFile, released_row
+
+BASELINE_DATASET = "ilsvrc-cls"
 
 
 class Model(NamedTuple):
@@ -59,6 +74,66 @@ class Model(NamedTuple):
         return self._replace(protocol=protocol)
 
 
+def load_model(
+    path: Optional[PathLike],
+    contexts: Sequence[mx.Context],
+    baseline: Optional[str] = None,
+    *,
+    dataset: Optional[str] = None,
+    optimized: bool = True,
+) -> Model:
+    """The classifier in a weights file; dataset and protocol come from the file's name.
+
+    `dataset` is another one; the classes of a dataset that is not known are numbered.
+
+    A released file is tested as published. A file of gluoncv's is known by its name, as
+    `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
+    downloads it. `optimized` makes of a network of this package what `optimize` does.
+
+    Raises InputError for a file that cannot be read or is no classifier, and for an unknown
+    `dataset`.
+    """
+    row = find_baseline(baseline) if baseline else baseline_of(path)
+    if row is not None:
+        if dataset not in (None, BASELINE_DATASET):
+            raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
+        return _load_baseline(row, path or download_weights(row), contexts)
+    given = None if dataset is None else find_dataset(dataset)
+    net, meaning = load_with_meaning(path, list(contexts))
+    if net.config.segmentation:
+        raise InputError(f"{path}: holds a segmentation network, expected a classifier")
+    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
+    model = own_model(optimize(net) if optimized else net, chosen, contexts)
+    model = model._replace(weights=Path(path), meaning=meaning)
+    released = released_of(model)
+    return model._replace(protocol=released_protocol(released)) if released else model
+
+
+def released_of(model: Model) -> Optional[ReleasedFile]:
+    """The row of a released file that is tested on its own dataset."""
+    row = released_row(model.weights) if model.meaning else None
+    return row if row and model.dataset.name == model.meaning.dataset else None
+
+
+def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Context]) -> Model:
+    net = load_baseline(baseline, path, list(contexts))
+    net.hybridize(static_alloc=True, static_shape=True)
+    return Model(
+        net,
+        find_dataset(BASELINE_DATASET),
+        list(contexts),
+        baseline.protocol,
+        weights=Path(path),
+        fixed_size=baseline.fixed_size,
+    )
+
+
+def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
+    """Return a network, as it is now, tested by the protocol of its size and dataset."""
+    protocol = own_protocol(dataset, net.config.spec.size)
+    return Model(net, dataset, list(contexts), protocol, outputs=net.config.classes)
+
+
 def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
     """A function from the index of a picture to its pixels (H, W, 3) uint8.
 
@@ -99,6 +174,17 @@ def predict_batches(
         if not chosen:
             return
         yield _mean_over_views(model, np.stack(chosen))
+
+
+def average_scales(
+    model: Model, read: Callable[[int], np.ndarray], images: int, batch: int
+) -> np.ndarray:
+    """Probabilities (images, classes), the mean over the scales of the protocol."""
+    by_scale = [
+        np.concatenate(list(predict_batches(model, read, range(images), scale, batch)))
+        for scale in model.protocol.scales
+    ]
+    return np.mean(by_scale, axis=0)
 
 
 def _mean_over_views(model: Model, crops: np.ndarray) -> np.ndarray:

@@ -6,7 +6,9 @@ from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from rnw.data import transforms
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
+from rnw.weights.released import ReleasedFile
 
 
 class Crops(NamedTuple):
@@ -60,3 +62,16 @@ class Protocol(NamedTuple):
         shorter_side = int(np.ceil(scale * kind.enlarged))
         scaled = transforms.scale_shorter_side(image, shorter_side, self.interpolation)
         return kind.cut(scaled, scale)
+
+
+def own_protocol(dataset: Dataset, size: int) -> Protocol:
+    """Return how a network is tested that is trained on crops of `size` pixels a side.
+
+    It is one crop in the middle, larger by the dataset's `test_scale`.
+    """
+    return Protocol((int(size * dataset.test_scale),))
+
+
+def released_protocol(released: ReleasedFile) -> Protocol:
+    """The protocol that gives a released file's published scores."""
+    return Protocol((released.test_size,), interpolation=released.interpolation)

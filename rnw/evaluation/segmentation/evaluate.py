@@ -21,18 +21,14 @@ from rnw.evaluation.segmentation.kept import (
     picture_names,
     picture_size,
 )
-from rnw.evaluation.segmentation.model import (
-    SegmentationProtocol,
-    Segmenter,
-    released_of,
-    released_protocol,
-)
+from rnw.evaluation.segmentation.model import Model, released_of
 from rnw.evaluation.segmentation.official_scores import (
     CITYSCAPES,
     OfficialScores,
     load_tool,
     official_scores,
 )
+from rnw.evaluation.segmentation.protocol import Protocol, released_protocol
 from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
@@ -41,7 +37,7 @@ from rnw.weights.released import published_of
 DECODED_AHEAD = 4  # pictures
 
 
-class SegmentationEvaluation(NamedTuple):
+class Evaluation(NamedTuple):
     """Counts of pixels over all pictures of a split; None where no labels are published.
 
     `published` is the published protocol and score of a released file tested as published,
@@ -52,7 +48,7 @@ class SegmentationEvaluation(NamedTuple):
     dataset: str
     split: str
     images: int
-    protocol: SegmentationProtocol
+    protocol: Protocol
     class_names: Tuple[str, ...]
     confusion: Optional[Confusion] = None
     published: Optional[str] = None
@@ -78,7 +74,7 @@ class SegmentationEvaluation(NamedTuple):
         return fields
 
 
-class Segmented(NamedTuple):
+class EvaluationProgress(NamedTuple):
     """How far an evaluation is: `step` of `steps` pictures.
 
     `mean_iou` in percent is that of all classes on the pictures so far, None without labels;
@@ -100,16 +96,19 @@ class Segmented(NamedTuple):
         return f"{iou}{self.images_per_second:.2f} img/s"
 
 
+OnStep = Callable[[EvaluationProgress], None]
+
+
 def evaluate(
-    model: Segmenter,
+    model: Model,
     *,
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
     predictions: Optional[Path] = None,
     overwrite: bool = False,
     official: bool = False,
-    on_picture: Callable[[Segmented], None] = lambda segmented: None,
-) -> SegmentationEvaluation:
+    on_step: OnStep = lambda progress: None,
+) -> Evaluation:
     """Test networks by their protocol on a split of their dataset, by default its test split.
 
     predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
@@ -137,11 +136,11 @@ def evaluate(
     names = picture_names(examples) if predictions else [""] * len(examples)
     with alone_in(predictions):
         kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
-        confusion = _label_all(model, examples, names, kept, on_picture)
+        confusion = _label_all(model, examples, names, kept, on_step)
         if confusion:
             confusion.check_judged(examples.label_name(0))
         official_found = _score_officially(kept, names, examples) if official else None
-    return SegmentationEvaluation(
+    return Evaluation(
         dataset.name,
         split,
         len(examples),
@@ -185,7 +184,7 @@ def _score_officially(
     return official_scores([kept.path(name) for name in names], truth)
 
 
-def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
+def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
     """All that predictions depend on."""
     if folder is None:
         return {}
@@ -200,11 +199,11 @@ def _origin(model: Segmenter, names: List[str], folder: Optional[Path]) -> Dict[
 
 
 def _label_all(
-    model: Segmenter,
+    model: Model,
     examples: LabeledSource,
     names: List[str],
     kept: KeptLabels,
-    on_picture: Callable[[Segmented], None],
+    on_step: OnStep,
 ) -> Optional[Confusion]:
     """Predict what is not kept yet, and count the pixels of all pictures where they have labels."""
     confusion = Confusion(model.dataset.classes) if examples.has_labels else None
@@ -220,12 +219,12 @@ def _label_all(
                 confusion.add(truth, labels)
         if computed:
             kept.write(names[index], labels, truth)
-        on_picture(speedometer.segmented(index + 1, computed, confusion))
+        on_step(speedometer.progress(index + 1, computed, confusion))
     return confusion
 
 
 def _labeled(
-    model: Segmenter, examples: LabeledSource, names: List[str], kept: KeptLabels
+    model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
     """The predicted classes of each picture, None of one that is kept."""
 
@@ -246,14 +245,16 @@ class _Speedometer:
         self._computed = 0
         self._start = time.monotonic()
 
-    def segmented(self, step: int, computed: bool, confusion: Optional[Confusion]) -> Segmented:
+    def progress(
+        self, step: int, computed: bool, confusion: Optional[Confusion]
+    ) -> EvaluationProgress:
         self._computed += computed
         seconds = max(time.monotonic() - self._start, 1e-9)
         iou = confusion and 100 * confusion.mean_iou
-        return Segmented(step, self._steps, iou, self._computed / seconds)
+        return EvaluationProgress(step, self._steps, iou, self._computed / seconds)
 
 
-def _published(model: Segmenter) -> Optional[str]:
+def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
     first, *others = model.scorers
     released = None if others else released_of(first, model.dataset)

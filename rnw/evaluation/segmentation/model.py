@@ -12,6 +12,7 @@ from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
     Forward,
     ScoreMap,
@@ -29,30 +30,6 @@ from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
 
 
-class SegmentationProtocol(NamedTuple):
-    """What is averaged for a picture: scales (its longer side in pixels) and mirror images.
-
-    `steps`: shifts by fractions of the stride. `tile`, `overlap`: squares that the network is
-    given rather than the whole, in pixels; None for the whole. `crf`: the row of `crf.CRFS` by
-    which the averaged scores are refined.
-    """
-
-    scales: Tuple[int, ...]
-    flip: bool = False
-    steps: int = 1
-    tile: Optional[int] = None
-    overlap: int = 0
-    crf: Optional[str] = None
-
-    def __str__(self) -> str:
-        parts = [f"longer side {', '.join(map(str, self.scales))}"]
-        parts += ["flip"] * self.flip
-        parts += [f"{self.steps} steps"] * (self.steps > 1)
-        parts += [f"tiles of {self.tile} overlapping by {self.overlap}"] * bool(self.tile)
-        parts += [f"CRF {self.crf}"] * bool(self.crf)
-        return ", ".join(parts)
-
-
 class Scorer(NamedTuple):
     """A network as a function, its stride in pixels, its weight in the mean, and its file.
 
@@ -66,19 +43,19 @@ class Scorer(NamedTuple):
     meaning: Optional[Meaning] = None
 
 
-class Segmenter(NamedTuple):
+class Model(NamedTuple):
     """Networks for the classes of a dataset, with the protocol they are tested by."""
 
     scorers: List[Scorer]
     dataset: SegmentationDataset
-    protocol: SegmentationProtocol
+    protocol: Protocol
 
     @property
     def meanings(self) -> List[Meaning]:
         """What is told of each network that comes from a file."""
         return [scorer.meaning for scorer in self.scorers if scorer.meaning]
 
-    def tested_by(self, **changes: Any) -> "Segmenter":
+    def tested_by(self, **changes: Any) -> "Model":
         """The same networks with another protocol where a change is given (is not None).
 
         Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
@@ -137,12 +114,12 @@ class Segmenter(NamedTuple):
         return flipped(forward) if self.protocol.flip else forward
 
 
-def load_segmenter(
+def load_model(
     paths: Sequence[PathLike],
     contexts: Sequence[mx.Context],
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
-) -> Segmenter:
+) -> Model:
     """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
 
     Dataset and protocol come from the name of the first file: a released one is tested as
@@ -165,30 +142,18 @@ def load_segmenter(
     for scorer in scorers:
         _check_dataset(scorer, chosen, asked=given is not None)
     row = released_of(scorers[0], chosen)
-    return Segmenter(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
+    return Model(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
 
 
-def make_segmenter(
-    net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]
-) -> Segmenter:
+def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:
     """A network for a dataset, as it is now, tested at the dataset's own scale."""
-    return Segmenter([_scorer(net, contexts)], dataset, own_protocol(dataset))
+    return Model([_scorer(net, contexts)], dataset, own_protocol(dataset))
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
     """The row of a released file that is tested on its own dataset."""
     own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
     return released_row(scorer.weights_file) if own else None
-
-
-def own_protocol(dataset: SegmentationDataset) -> SegmentationProtocol:
-    """How files that are not released are tested."""
-    return SegmentationProtocol((dataset.test_size,))
-
-
-def released_protocol(released: ReleasedFile) -> SegmentationProtocol:
-    """The protocol that gives a released file's published scores."""
-    return SegmentationProtocol((released.test_size,), released.flip, released.steps)
 
 
 def _load_scorer(path: Path, contexts: Sequence[mx.Context], weight: float) -> Scorer:

@@ -12,7 +12,7 @@ from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
 from rnw.errors import naming
 from rnw.evaluation.segmentation.confusion import Confusion
-from rnw.evaluation.segmentation.model import make_segmenter
+from rnw.evaluation.segmentation.model import own_model
 from rnw.evaluation.segmentation.upsampling import upsample
 from rnw.networks.classifier import Network
 from rnw.weights import parameter_values
@@ -33,7 +33,7 @@ def make_validator(
     check_label_maps(dataset, pictures)
 
     def validate(net: Network) -> Dict[str, float]:
-        model = make_segmenter(_scoring_copy(net), dataset, contexts)
+        model = own_model(_scoring_copy(net), dataset, contexts)
         confusion = Confusion(net.config.classes)
         loss = 0.0
         for index in range(len(pictures)):

@@ -73,13 +73,13 @@ def test_an_interrupted_evaluation_goes_on():
     expected = evaluate(_model((40, 32)))
     first = _model((40, 32))
     with pytest.raises(KeyboardInterrupt):
-        _evaluate(first, on_batch=_stop_after(7))
+        _evaluate(first, on_step=_stop_after(7))
     assert sorted(path.name for path in Path("kept").iterdir()) == [
         "test_32_center.npz",
         "test_40_center.npz",
     ]
     again, told = _model((40, 32)), []
-    assert _evaluate(again, on_batch=told.append) == expected
+    assert _evaluate(again, on_step=told.append) == expected
     assert (first.net.crops, again.net.crops) == (14, 6)
     assert [(tested.scale, tested.step, tested.steps) for tested in told] == [
         (32, 16, 20),

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.sets.rows import SegmentationDataset
-from rnw.evaluation.segmentation.model import Scorer, SegmentationProtocol, Segmenter
+from rnw.evaluation.segmentation.model import Model, Scorer
+from rnw.evaluation.segmentation.protocol import Protocol
 
 
 class Pictures:
@@ -66,10 +67,10 @@ def stand_in(classes, seed):
     return forward
 
 
-def make_segmenter(dataset, *seeds, protocol=None):
+def make_model(dataset, *seeds, protocol=None):
     """Stand-ins of some seeds with equal weights."""
     scorers = [Scorer(stand_in(dataset.classes, seed), 8, 1 / len(seeds)) for seed in seeds]
-    return Segmenter(scorers, dataset, protocol or SegmentationProtocol((dataset.test_size,)))
+    return Model(scorers, dataset, protocol or Protocol((dataset.test_size,)))
 
 
 def label_map(height, width, classes, seed):

@@ -12,13 +12,14 @@ from rnw.errors import InputError
 from rnw.evaluation.segmentation.crf import KRAEHENBUEHL, refine
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.kept import correctness
-from rnw.evaluation.segmentation.model import SegmentationProtocol, load_segmenter
+from rnw.evaluation.segmentation.model import load_model
+from rnw.evaluation.segmentation.protocol import Protocol
 from rnw.evaluation.segmentation.upsampling import upsample
 from rnw.locks import LOCK_FILE, alone_in
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
-from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_segmenter
+from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
 from tests.golden_cases import each_json_case, golden_arrays
 
 IMAGES = [picture(60 + k, 80, k) for k in range(5)]
@@ -26,7 +27,7 @@ LABELS = [label_map(60 + k, 80, 4, k) for k in range(5)]
 
 
 def _model(images=IMAGES, labels=LABELS, seeds=(1,), protocol=None, **fields):
-    return make_segmenter(
+    return make_model(
         make_dataset(Pictures(images, labels), 4, **fields), *seeds, protocol=protocol
     )
 
@@ -43,8 +44,8 @@ def test_evaluation_is_the_originals(case):
     dataset = make_dataset(
         Pictures(images, labels), case["classes"], identical_sizes=case["identical_sizes"]
     )
-    protocol = SegmentationProtocol((case["scale"],), case["flip"], case["steps"])
-    model = make_segmenter(dataset, case["network_seed"], protocol=protocol)
+    protocol = Protocol((case["scale"],), case["flip"], case["steps"])
+    model = make_model(dataset, case["network_seed"], protocol=protocol)
     same = True
     found = evaluate(model, predictions=Path("kept"))
     for number, (image, truth) in enumerate(zip(images, labels)):
@@ -68,7 +69,7 @@ def test_evaluation_is_the_originals(case):
 
 
 def test_networks_and_scales_are_averaged():
-    protocol = SegmentationProtocol((96, 64), flip=True)
+    protocol = Protocol((96, 64), flip=True)
     model = _model(seeds=(1, 2), protocol=protocol)
     scores = sum(upsample(found, IMAGES[0].shape[:2]) for found in model.score_maps(IMAGES[0]))
     assert len(model.score_maps(IMAGES[0])) == 4
@@ -100,22 +101,22 @@ def test_an_interrupted_evaluation_goes_on():
     expected = evaluate(_model())
     told = []
 
-    def stop(segmented):
-        told.append(segmented)
+    def stop(progress):
+        told.append(progress)
         if len(told) == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(_model(), predictions=Path("kept"), on_picture=stop)
+        evaluate(_model(), predictions=Path("kept"), on_step=stop)
     Path("kept/labels/1.png").unlink()
     model, computed = _model(), []
     (scorer,) = model.scorers
     counting = scorer._replace(forward=lambda x: computed.append(1) or scorer.forward(x))
     model = model._replace(scorers=[counting])
-    again = evaluate(model, predictions=Path("kept"), on_picture=told.append)
+    again = evaluate(model, predictions=Path("kept"), on_step=told.append)
     assert len(computed) == 3
     assert again.confusion.counts.tolist() == expected.confusion.counts.tolist()
-    assert [segmented.step for segmented in told] == [1, 2, 3, 1, 2, 3, 4, 5]
+    assert [progress.step for progress in told] == [1, 2, 3, 1, 2, 3, 4, 5]
     assert told[-1].mean_iou == pytest.approx(100 * expected.confusion.mean_iou)
 
 
@@ -123,7 +124,7 @@ def test_an_interrupted_evaluation_goes_on():
     ("changed", "wording"),
     [
         ({"seeds": (1, 2)}, r"mix \[1.0\], now \[0.5, 0.5\]"),
-        ({"protocol": SegmentationProtocol((80,))}, "protocol longer side 96, now longer side 80"),
+        ({"protocol": Protocol((80,))}, "protocol longer side 96, now longer side 80"),
         ({"images": IMAGES[:4]}, "images"),
     ],
 )
@@ -157,7 +158,7 @@ class _InFolders(Pictures):
 
 def test_pictures_of_one_name_are_not_kept_in_one_file():
     dataset = make_dataset(_InFolders(IMAGES, LABELS), 4)
-    model = make_segmenter(dataset, 1)
+    model = make_model(dataset, 1)
     with pytest.raises(InputError, match=r"^a/x\.jpg and b/x\.jpg: .* would be kept as x\.png;"):
         evaluate(model, predictions=Path("kept"), overwrite=True)
     assert not Path("kept").exists()
@@ -169,11 +170,11 @@ def test_overwriting_that_is_interrupted_leaves_nothing_of_what_was_there():
     evaluate(_model(), predictions=Path("kept"))
     other = _model(seeds=(2,), label_ids=(1, 2, 3, 4))
 
-    def stop(segmented):
+    def stop(progress):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate(other, predictions=Path("kept"), overwrite=True, on_picture=stop)
+        evaluate(other, predictions=Path("kept"), overwrite=True, on_step=stop)
     assert [path.name for path in Path("kept/labels").iterdir()] == ["0.png"]
     found = evaluate(other, predictions=Path("kept"))
     assert found.confusion.counts.tolist() == evaluate(other).confusion.counts.tolist()
@@ -193,7 +194,7 @@ def test_an_evaluation_that_kept_nothing_is_no_obstacle():
     with pytest.raises(InputError):
         evaluate(_model(labels=[LABELS[1]] * 5), predictions=Path("kept"))
     assert Path("kept/evaluation.json").exists()
-    evaluate(_model(protocol=SegmentationProtocol((80,))), predictions=Path("kept"))
+    evaluate(_model(protocol=Protocol((80,))), predictions=Path("kept"))
 
 
 def test_two_evaluations_do_not_keep_labels_in_one_folder():
@@ -234,7 +235,7 @@ def test_progress_and_result_count_classes_alike():
     """Classes 2 and 3 are true nowhere, and count as 0 from the first picture on."""
     told = []
     labels = [np.minimum(labels, 1) for labels in LABELS]
-    found = evaluate(_model(labels=labels), on_picture=told.append)
+    found = evaluate(_model(labels=labels), on_step=told.append)
     first = evaluate(_model(IMAGES[:1], labels[:1]))
     assert told[0].mean_iou == first.as_dict()["mean_iou"] < 50
     assert told[-1].mean_iou == found.as_dict()["mean_iou"]
@@ -266,11 +267,11 @@ def test_labels_that_do_not_fit_are_named(labels, wording):
 @pytest.mark.parametrize(
     ("changes", "protocol"),
     [
-        ({}, SegmentationProtocol((96,))),
-        ({"scales": (), "flip": None}, SegmentationProtocol((96,))),
-        ({"tile": 64}, SegmentationProtocol((96,), tile=64, overlap=16)),
-        ({"tile": 64, "overlap": 0}, SegmentationProtocol((96,), tile=64)),
-        ({"scales": (50, 70), "flip": True}, SegmentationProtocol((50, 70), flip=True)),
+        ({}, Protocol((96,))),
+        ({"scales": (), "flip": None}, Protocol((96,))),
+        ({"tile": 64}, Protocol((96,), tile=64, overlap=16)),
+        ({"tile": 64, "overlap": 0}, Protocol((96,), tile=64)),
+        ({"scales": (50, 70), "flip": True}, Protocol((50, 70), flip=True)),
     ],
 )
 def test_protocols_are_changed_where_it_is_said(changes, protocol):
@@ -281,7 +282,7 @@ def test_protocols_are_changed_where_it_is_said(changes, protocol):
 def test_overlaps_are_of_tiles(overlap):
     with pytest.raises(InputError, match=f"^overlap {overlap}: is of tiles; give .* --tile"):
         _model().tested_by(overlap=overlap)
-    tiled = _model(protocol=SegmentationProtocol((96,), tile=64, overlap=8))
+    tiled = _model(protocol=Protocol((96,), tile=64, overlap=8))
     assert tiled.tested_by(overlap=overlap).protocol.overlap == overlap
 
 
@@ -300,13 +301,13 @@ def _save(name, fill, network="fcn_a1", classes=5):
 
 
 def test_a_weights_file_says_all(fill):
-    model = load_segmenter([_save(SHAPES, fill)], [mx.cpu()])
-    assert (model.dataset.name, model.protocol) == ("shapes", SegmentationProtocol((128,)))
+    model = load_model([_save(SHAPES, fill)], [mx.cpu()])
+    assert (model.dataset.name, model.protocol) == ("shapes", Protocol((128,)))
     image = picture(90, 96, 1)
     (found,) = model.score_maps(image)
     assert (found.scores.shape, found.stride) == ((5, 15, 16), 8)
     np.testing.assert_allclose(found.scores.sum(axis=0), 1, rtol=1e-5)
-    two = load_segmenter([SHAPES], [mx.cpu(0), mx.cpu(1)]).tested_by(flip=True, steps=2)
+    two = load_model([SHAPES], [mx.cpu(0), mx.cpu(1)]).tested_by(flip=True, steps=2)
     one = model.tested_by(flip=True, steps=2)
     np.testing.assert_allclose(
         two.score_maps(image)[0].scores, one.score_maps(image)[0].scores, atol=1e-6
@@ -322,7 +323,7 @@ def test_a_weights_file_says_all(fill):
 )
 def test_other_weights_are_refused(name, network, classes, wording, fill):
     with pytest.raises(InputError, match=wording):
-        load_segmenter([_save(name, fill, network, classes)], [mx.cpu()])
+        load_model([_save(name, fill, network, classes)], [mx.cpu()])
 
 
 @pytest.mark.parametrize(
@@ -330,4 +331,4 @@ def test_other_weights_are_refused(name, network, classes, wording, fill):
 )
 def test_mixes_are_a_positive_number_for_each_file(mix):
     with pytest.raises(InputError, match="expected a positive number for each of the 2 weights"):
-        load_segmenter([SHAPES, SHAPES], [mx.cpu()], mix)
+        load_model([SHAPES, SHAPES], [mx.cpu()], mix)

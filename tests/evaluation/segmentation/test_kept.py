@@ -11,7 +11,7 @@ from rnw.errors import InputError
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.kept import KeptLabels, kept_dataset, palette_image, read_kept
 from tests.data.test_transforms import picture
-from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_segmenter
+from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
 
 IDS = (7, 8, 11, 12)
 DATASET = make_dataset((), 4, title="Streets", label_ids=IDS)
@@ -85,7 +85,7 @@ def test_an_evaluation_looks_at_what_it_does_not_compute(labeled):
     images = [picture(40, 60, seed) for seed in range(2)]
     labels = [label_map(40, 60, 4, seed) for seed in range(2)] if labeled else None
     dataset = make_dataset(Pictures(images, labels), 4)
-    model = make_segmenter(dataset, 1)
+    model = make_model(dataset, 1)
     evaluate(model, predictions=Path("kept"))
     other = Path("kept/labels/1.png")
     palette_image(np.zeros((60, 40), np.uint8), dataset).save(other)

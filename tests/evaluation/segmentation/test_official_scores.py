@@ -17,7 +17,7 @@ from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.official_scores import official_scores
 from tests.data.test_transforms import picture
-from tests.evaluation.segmentation.segments import make_dataset, make_segmenter
+from tests.evaluation.segmentation.segments import make_dataset, make_model
 
 TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
 IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -34,7 +34,7 @@ def model():
         _write(pair, number)
     pictures = LabeledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
     dataset = make_dataset(pictures, 19, name="cityscapes", label_ids=IDS, identical_sizes=True)
-    return make_segmenter(dataset, 1)
+    return make_model(dataset, 1)
 
 
 def _write(pair, seed):

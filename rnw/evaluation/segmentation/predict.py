@@ -11,7 +11,7 @@ from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.segmentation.kept import palette_image
-from rnw.evaluation.segmentation.model import Segmenter
+from rnw.evaluation.segmentation.model import Model
 from rnw.files import PathLike, atomic_write, check_free, open_regular, write_json
 from rnw.locks import alone_in
 
@@ -30,7 +30,7 @@ class Area(NamedTuple):
     share: float
 
 
-class SegmentedPicture(NamedTuple):
+class Prediction(NamedTuple):
     """The classes of a picture, the largest first."""
 
     image: str
@@ -45,14 +45,14 @@ class SegmentedPicture(NamedTuple):
         return {**self._asdict(), "areas": classes}
 
 
-def predict_pictures(
-    model: Segmenter,
+def predict(
+    model: Model,
     paths: Sequence[PathLike],
     output: Path,
     *,
     overwrite: bool = False,
     on_bad: OnBad = stop_at,
-) -> Iterator[SegmentedPicture]:
+) -> Iterator[Prediction]:
     """Segment image files, and those in folders, and write for each what is seen, into `output`.
 
     `NAME.png` are the labels in the numbers and colors of the dataset, `NAME_overlay.png` shows
@@ -116,9 +116,9 @@ def _has_palette(path: Path) -> bool:
         return False
 
 
-def _predict(model: Segmenter, path: Path, image: np.ndarray, output: Path) -> SegmentedPicture:
+def _predict(model: Model, path: Path, image: np.ndarray, output: Path) -> Prediction:
     labels = model.segment(image)
-    found = SegmentedPicture(str(path), *labels.shape, measure_areas(labels, model.dataset))
+    found = Prediction(str(path), *labels.shape, measure_areas(labels, model.dataset))
     pictures = {
         LABELS: palette_image(labels, model.dataset),
         OVERLAY: draw_overlay(image, labels, model.dataset),

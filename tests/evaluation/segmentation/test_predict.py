@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnw.data.sets.catalog import SEGMENTATION
-from rnw.evaluation.segmentation.pictures import (
+from rnw.evaluation.segmentation.predict import (
     OPACITY,
     draw_overlay,
     measure_areas,

@@ -1,0 +1,42 @@
+"""Scores of a classification network in training on the test split, by its dataset's protocol."""
+
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence
+
+import mxnet as mx
+
+from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.subsets import match_labels
+from rnw.evaluation.classification.model import average_scales, own_model, picture_reader
+from rnw.evaluation.classification.scores import cross_entropy, top_accuracy
+from rnw.networks.classifier import Network
+
+
+def make_validator(
+    name: str,
+    contexts: Sequence[mx.Context],
+    *,
+    data_root: Optional[Path] = None,
+    batch: int = 64,
+) -> Callable[[Network], Dict[str, float]]:
+    """A function that tests a network in training on dataset `name` as `evaluate` does its file.
+
+    It returns cross-entropy ("loss") and accuracies in percent ("top-1", "top-5"). Raises
+    InputError when the data is missing, and the function does for labels unknown to the network.
+    """
+    dataset = find_dataset(name)
+    examples = read_examples(dataset, dataset.test_split, data_root)
+    read = picture_reader(examples)
+
+    def validate(net: Network) -> Dict[str, float]:
+        model = own_model(net, dataset, contexts)._replace(in_training=True)
+        split, classes = dataset.test_split, model.classes
+        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the network")
+        probabilities = average_scales(model, read, len(examples.labels), batch)
+        return {
+            "loss": cross_entropy(probabilities, labels),
+            "top-1": top_accuracy(probabilities, labels, 1),
+            "top-5": top_accuracy(probabilities, labels, 5),
+        }
+
+    return validate
