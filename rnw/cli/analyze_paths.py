@@ -89,7 +89,7 @@ def paths(
 
     One panel for each --weights FILE, then each --network NAME: a ResNet of gluoncv's, whose
     weights it downloads, as resnet101_v1b or cifar_resnet110_v1, or a network of ours that is not
-    trained. Writes paths.csv, .json, .png and a caption, paths.txt, into DIR.
+    trained. Writes paths.csv, .json, .png, .pdf and a caption, paths.txt, into DIR.
     """
     if not (files or names or demo):
         raise click.UsageError("give '--weights', '--network' or '--demo'")

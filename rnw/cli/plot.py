@@ -11,7 +11,12 @@ from rnw.cli.common import FILE
 @click.command()
 @click.argument("runs", type=FILE, nargs=-1, required=True, metavar="RUN...")
 @click.option(
-    "-o", "--output", type=FILE, default="curves.png", show_default=True, help="A .png or .svg."
+    "-o",
+    "--output",
+    type=FILE,
+    default="curves.png",
+    show_default=True,
+    help="File to draw to: .png, .svg or .pdf.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 def command(runs: Tuple[Path, ...], output: Path, overwrite: bool) -> None:

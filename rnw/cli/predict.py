@@ -16,7 +16,6 @@ from typing import (
 
 import click
 
-from rnw.api import holds_segmentation
 from rnw.cli.common import (
     FILE,
     device_options,
@@ -65,6 +64,8 @@ def command(
     upright, one at a time; those that cannot be read are named at the end, with status 1.
     """
     contexts = make_contexts(gpus, cpus)
+    from rnw.api import holds_segmentation  # needs an extra
+
     segmentation = holds_segmentation(weights)
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")

@@ -12,7 +12,7 @@ from rnw.data.lists import list_file, read_list
 from rnw.data.pictures import MAX_BYTES, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError, naming
-from rnw.files import PathLike, read_regular
+from rnw.files import PathLike, read_regular, reading
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
@@ -39,12 +39,11 @@ def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
 
 def read_file(path: PathLike, what: str = "an image") -> bytes:
     """A picture's file as it is; raises InputError for one that is missing or cannot be read."""
-    try:
-        return read_regular(path, MAX_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such {what.partition(' ')[2]}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as {what}: {error.strerror}") from error
+    with reading(path, what):
+        try:
+            return read_regular(path, MAX_BYTES)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such {what.partition(' ')[2]}") from None
 
 
 def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:

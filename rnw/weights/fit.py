@@ -177,7 +177,13 @@ def _problem(what: str, entries: Sequence[str], total: int) -> List[str]:
     return [f"{what} {len(entries)} of {total} arrays, first {entries[0]}"]
 
 
-def _probable_cause(config, missing, surplus, misshaped, found) -> str:
+def _probable_cause(
+    config: NetworkConfig,
+    missing: Mapping[str, Shape],
+    surplus: Mapping[str, Shape],
+    misshaped: Mapping[str, Shape],
+    found: Mapping[str, Shape],
+) -> str:
     """What the differences most likely mean, as ' (...)', or nothing."""
     folder = common_prefix(surplus)
     if folder and len(surplus) == len(found):

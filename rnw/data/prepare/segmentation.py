@@ -22,7 +22,7 @@ from rnw.data.prepare.official import OfficialFiles, Step, names_of
 from rnw.data.sets.publication import LabeledSplit, Rendering
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
-from rnw.files import open_regular, remove_parts
+from rnw.files import open_regular, reading, remove_parts
 
 Result = TypeVar("Result")
 
@@ -168,8 +168,5 @@ def _for_each(
 
 def _picture_size(path: Path) -> Tuple[int, int]:
     """Width and height, from its first bytes; raises InputError for what is no picture."""
-    try:
-        with open_regular(path) as file, open_picture(file, str(path)) as image:
-            return image.size
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
+    with reading(path, "an image"), open_regular(path) as file, open_picture(file, str(path)) as im:
+        return im.size

@@ -71,7 +71,7 @@ def read_pictures(
     root = root or dataset.root
     listing = root / f"{split}.lst" if root else None
     if split not in dataset.counts and not (listing and listing.exists()):
-        lists = f", or a list, {listing} (see README.md)" if listing else ""
+        lists = f", or a list, {listing} (see rnw/data/README.md)" if listing else ""
         raise InputError(
             f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
         )

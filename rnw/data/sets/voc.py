@@ -17,7 +17,7 @@ from rnw.data.sets import coco
 from rnw.data.sets.publication import Form, LabeledSplit, Rendering
 from rnw.data.sets.rows import TAR, SegmentationDataset, SubmissionForm, prepared_labeled
 from rnw.errors import InputError
-from rnw.files import read_regular
+from rnw.files import read_regular, reading
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
@@ -43,10 +43,8 @@ def read_names(path: Path) -> List[str]:
 
     Raises InputError for a list that cannot be read, and for names that are paths.
     """
-    try:
+    with reading(path, "a list of pictures", (UnicodeDecodeError,)):
         names = list(dict.fromkeys(read_regular(path).decode("utf-8-sig").split()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a list of pictures: {error}") from error
     odd = next((name for name in names if "/" in name or "\0" in name), None)
     if odd is not None:
         raise InputError(f"{path}: {odd!r} is expected to be a name without folders and suffix")

@@ -28,7 +28,7 @@ def find_numbering(
     devkit: Optional[Path] = None,
     labels: Optional[Sequence[str]] = None,
 ) -> Numbering:
-    """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
+    """Return the ILSVRC2012_ID of each class, from a development kit.
 
     labels: WordNet ids of a network's classes; None: all of the dataset's, sorted; none: unknown.
 
@@ -54,12 +54,12 @@ def find_numbering(
 
 
 def submission_file(path: Path) -> Path:
-    """The submission beside an .npz file of predictions."""
+    """Return the submission beside an .npz file of predictions."""
     return path.with_suffix(".txt")
 
 
 def check_predictions_file(path: Path, overwrite: bool) -> None:
-    """Raises InputError when predictions cannot be written to `path` and beside it."""
+    """Raise InputError when predictions cannot be written to `path` and beside it."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
     check_free(path, submission_file(path), overwrite=overwrite)

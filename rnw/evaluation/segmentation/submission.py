@@ -27,7 +27,7 @@ from rnw.evaluation.segmentation.kept import (
     read_kept,
 )
 from rnw.evaluation.segmentation.score_maps import Size
-from rnw.files import atomic_write, check_free, read_bytes
+from rnw.files import atomic_write, check_free, read_bytes, reading
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
@@ -44,7 +44,7 @@ def find_form(dataset: SegmentationDataset) -> SubmissionForm:
 def write_submission(
     predictions: Path, dataset: SegmentationDataset, archive: Path, overwrite: bool = False
 ) -> int:
-    """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
+    """Pack the labels that `rnw eval-seg --save-predictions` kept; return how many pictures.
 
     Raises InputError when there are none or damaged ones, for an archive that exists or of another
     suffix, and for a dataset that has no form of submissions.
@@ -101,9 +101,10 @@ def check_submission(
     root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> List[str]:
-    """What is wrong with a folder or an archive of predictions for a split; best nothing.
+    """Return what is wrong with a folder or an archive of predictions, an empty list if nothing.
 
-    split: by default the one whose labels are not published, or where there is none the test split.
+    split: by default `test`, whose labels are not published, or the dataset's own test split where
+        it has no such split.
 
     Raises InputError when it, or the split's pictures, cannot be read.
     """
@@ -127,7 +128,7 @@ def check_submission(
 
 
 def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
-    """Whether an archive is one that the server takes."""
+    """Return whether an archive is one that the server takes."""
     zipped = zipfile.is_zipfile(path)
     if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
         return []
@@ -141,7 +142,7 @@ def _default_split(dataset: SegmentationDataset) -> str:
 
 
 def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
-    """Whether a picture lies where it must, in a folder also without the archive's folders."""
+    """Return whether a picture is where it must be; a folder may lack the archive's folders."""
     folder, suffix = str(PurePosixPath(name).parent), PurePosixPath(name).suffix
     places = [str(PurePosixPath(form.folder))] + ["."] * path.is_dir()
     return suffix == ".png" and (form.fields is not None or folder in places)
@@ -151,10 +152,8 @@ def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
     """Path and content of each file in a folder or an archive."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or archive")
-    try:
+    with reading(path, "a folder, tar or zip", DAMAGED):
         yield from _read_folder(path) if path.is_dir() else _read_archive(path)
-    except (OSError, *DAMAGED) as error:
-        raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
 
 
 def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
@@ -194,7 +193,7 @@ def _check_picture(
 
 
 def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:
-    """Whether the numbers are classes, and have their colors."""
+    """Return whether the numbers are classes, and have their colors."""
     allowed = label_numbers(dataset)
     unknown = np.setdiff1d(np.array(image), allowed).tolist()
     if unknown:
