@@ -4,14 +4,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequence, Union
 
-from rnw.data.sets.catalog import (
-    DATASETS,
-    SEGMENTATION,
-    Dataset,
-    SegmentationDataset,
-    find_dataset,
-    find_segmentation_dataset,
-)
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
+from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names

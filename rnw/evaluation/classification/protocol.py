@@ -6,7 +6,7 @@ from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from rnw.data import transforms
-from rnw.data.sets.catalog import Dataset
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.weights.released import ReleasedFile
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Optional, Tuple
 
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.weights.released import ReleasedFile
 
 
