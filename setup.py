@@ -41,7 +41,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnw", "rnw.*"]),
-    package_data={"": ["README.md"]},
+    package_data={"": ["README.md", "py.typed"]},
     python_requires=">=3.8,<3.13",
     install_requires=["numpy>=1.17,<2", "click>=8"],
     extras_require={
@@ -51,7 +51,7 @@ setup(
         "coco": COCO,
         "onnx": ONNX,
         "cityscapes": CITYSCAPES,
-        "dev": ["pytest", "ruff", "safetensors", *TENSORBOARD, *COCO, *ONNX, *CITYSCAPES],
+        "dev": ["mypy", "pytest", "ruff", "safetensors", *TENSORBOARD, *COCO, *ONNX, *CITYSCAPES],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

@@ -11,7 +11,20 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Set, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+    Type,
+    Union,
+)
 
 from rnw.errors import InputError
 
@@ -69,10 +82,31 @@ def read_regular(path: PathLike, limit: int = LARGEST) -> bytes:
 
 def read_bytes(path: PathLike, limit: int = LARGEST) -> bytes:
     """Read a regular file whole; raises InputError, naming it, whatever prevents that."""
-    try:
+    with reading(path):
         return read_regular(path, limit)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def reading(
+    path: PathLike, what: str = "", damaged: Tuple[Type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Raise InputError that names `path` where the block cannot read it.
+
+    what: what is expected there, with its article, such as "a label map".
+    damaged: exceptions, besides OSError, that a file of another content makes the block raise;
+        where that is any Exception, the message names its kind.
+    """
+    kinds: Tuple[Type[Exception], ...] = (OSError, *damaged)
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        reason = getattr(error, "strerror", None) or (
+            repr(error) if Exception in damaged else str(error)
+        )
+        kind = f" as {what}" if what else ""
+        raise InputError(f"{path}: cannot be read{kind}: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -213,11 +247,8 @@ def parse_json(text: Union[str, bytes], **options: Any) -> Any:
 
 def read_json(path: PathLike) -> Dict[str, Any]:
     """The object in a JSON file; raises InputError for one that cannot be read or holds another."""
-    content = read_bytes(path)
-    try:
-        found = parse_json(content.decode())
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    with reading(path, damaged=(ValueError,)):
+        found = parse_json(read_regular(path).decode())
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected a JSON object")
     return found
@@ -247,11 +278,8 @@ def md5(path: PathLike, on_bytes: Callable[[int], None] = lambda done: None) -> 
     Raises InputError when it cannot be read.
     """
     digest = hashlib.md5()
-    try:
-        with open_regular(path) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                on_bytes(file.tell())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with reading(path), open_regular(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            on_bytes(file.tell())
     return digest.hexdigest()

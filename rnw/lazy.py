@@ -3,7 +3,6 @@
 import importlib
 import sys
 from importlib.util import find_spec
-from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Any, List, Mapping
 
@@ -23,6 +22,8 @@ def import_on_use(package: str, names: Mapping[str, str] = MappingProxyType({}))
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def list_names() -> List[str]:
+        from pkgutil import iter_modules  # takes time that only whoever looks around need spend
+
         modules = (found.name for found in iter_modules(module.__path__))
         return sorted({*vars(module), *names, *modules})
 

@@ -13,7 +13,7 @@ import sys
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Any, Iterator, List, NamedTuple, Optional
 
 from rnw.errors import InputError
 
@@ -44,7 +44,7 @@ DRIVER_LIBRARY = "libcuda.so.1"  # comes with the NVIDIA driver, not from pip
 class _PrepareMXNet(MetaPathFinder):
     """Prepare the process at the moment MXNet is first imported, by whatever module."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if fullname == "mxnet":
             sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
             _restore_numpy_names()
@@ -122,7 +122,7 @@ def load_cuda_libraries() -> List[str]:
 
 def _wheel_paths(package: str, library: str) -> List[str]:
     spec = importlib.util.find_spec("nvidia")
-    roots = spec.submodule_search_locations if spec else []
+    roots = (spec and spec.submodule_search_locations) or []
     return [str(p) for r in roots if (p := Path(r) / package / "lib" / library).exists()]
 
 

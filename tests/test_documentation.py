@@ -1,5 +1,7 @@
 """What the READMEs say: their commands, options, links, examples and tables."""
 
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
+import rnw
 from rnw.cli import COMMANDS, _rnw
 from rnw.weights.released import RELEASED
+from tests.test_imports import ORDER
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("rnw/**/*.md"), *ROOT.glob("tests/**/*.md")])
@@ -57,7 +61,11 @@ def _documented(kinds):
 
 def _find(words):
     """The command that a line calls, with its context and the words after its name."""
-    command, context, rest = _rnw, click.Context(_rnw, info_name="rnw"), list(words)
+    command, context, rest = (
+        _rnw,
+        click.Context(_rnw, info_name="rnw", **_rnw.context_settings),
+        list(words),
+    )
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         name, found, rest = command.resolve_command(context, rest)
         command, context = found, click.Context(found, parent=context, info_name=name)
@@ -116,8 +124,8 @@ def test_commands_parse(words):
 
 
 @pytest.mark.parametrize("words", _documented([RUN]))
-def test_commands_run(rnw, words):
-    code, out, err = rnw(*words)
+def test_commands_run(request, words):
+    code, out, err = request.getfixturevalue("rnw")(*words)
     assert code == 0, err
     assert out
 
@@ -166,7 +174,28 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_in_python_are_python(page):
     for _, code in _blocks(page, "python"):
-        compile(code, str(page), "exec")
+        tree = ast.parse(code)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("rnw"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), code
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "rnw":
+                assert hasattr(rnw, node.attr), node.attr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_in_python_within_sentences_are_there(page):
+    for name in re.findall(r"`(rnw\.[\w.]+)", _prose(page)):
+        found = rnw
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
+
+
+def test_the_order_of_imports():
+    block = _text(ROOT / "rnw" / "README.md").split("```text\n", 1)[1].split("```", 1)[0]
+    rows = tuple(tuple(line.split(", ")) for line in block.splitlines())
+    folders = (tuple(at for at in places if (ROOT / "rnw" / at).is_dir()) for places in ORDER)
+    assert rows == tuple(filter(None, folders))
 
 
 def test_the_first_page_is_short():

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rnw.files import (
     read_json,
     read_json_lines,
     read_regular,
+    reading,
     write_json,
     write_text,
 )
@@ -127,6 +129,27 @@ def test_other_lines_are_named(tmp_path, line):
     path.write_bytes(b"{}\n{}\n" + line + b"\n{}\n")
     with pytest.raises(InputError, match="lines, line 3: expected a JSON object"):
         read_json_lines(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "damaged", "message"),
+    [
+        (OSError(5, "Input/output error"), (), "a: cannot be read as a list: Input/output error"),
+        (OSError("no errno"), (), "a: cannot be read as a list: no errno"),
+        (ValueError("two heads"), (ValueError,), "a: cannot be read as a list: two heads"),
+        (KeyError("size"), (Exception,), "a: cannot be read as a list: KeyError('size')"),
+        (InputError("b: is empty"), (Exception,), "b: is empty"),
+    ],
+)
+def test_what_prevents_reading_is_named(error, damaged, message):
+    named = pytest.raises(InputError, match=f"^{re.escape(message)}$")
+    with named, reading("a", "a list", damaged):
+        raise error
+
+
+def test_other_errors_while_reading_pass():
+    with pytest.raises(ZeroDivisionError), reading("a"):
+        raise ZeroDivisionError
 
 
 def test_unreadable_lines(tmp_path):

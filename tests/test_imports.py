@@ -20,7 +20,7 @@ ORDER = (
     ("training",),
     ("data", "weights"),
     ("networks",),
-    ("runtime", "locks"),
+    ("runtime", "locks", "plots"),
     ("files", "arrays", "children"),
     ("errors", "lazy"),
 )

@@ -12,9 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rnw.analysis.depth_width import Member, Row, Run, Study
-from rnw.files import atomic_write, write_json, write_text
+from rnw.files import write_json, write_text
+from rnw.plots import save_plot
 
-TABLE, RECORD, PICTURE, CAPTION = "study.csv", "study.json", "study.png", "study.txt"
+TABLE, RECORD, CAPTION = "study.csv", "study.json", "study.txt"
+PICTURE, PDF = "study.png", "study.pdf"  # the same figure
 SIZE, DPI = (15, 5), 100  # inches, pixels per inch
 
 _SETTINGS = {"font.size": 12}
@@ -57,15 +59,17 @@ def over_seeds(row: Row, figure: str) -> Range:
 
 
 def save_report(study: Study, folder: Path) -> None:
-    """Write `study.csv`, `study.json`, `study.png` and its caption `study.txt` into `folder`.
+    """Write `study.csv`, `.json`, the figure `.png` and `.pdf`, and its caption `.txt`.
 
     Files of an earlier call are replaced.
     """
     write_text(folder / TABLE, _table(study))
     write_json(folder / RECORD, as_record(study))
     write_text(folder / CAPTION, _caption(study))
-    with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
-        _draw(study).savefig(file, format="png")
+    with matplotlib.rc_context(_SETTINGS):
+        figure = _draw(study)
+        for name in (PICTURE, PDF):
+            save_plot(figure, folder / name)
 
 
 def as_record(study: Study) -> Dict[str, Any]:

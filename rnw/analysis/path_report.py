@@ -21,9 +21,11 @@ from rnw.analysis.paths import (
 )
 from rnw.analysis.subjects import Batches, Subject
 from rnw.errors import InputError
-from rnw.files import atomic_write, check_free, write_json, write_text
+from rnw.files import check_free, write_json, write_text
+from rnw.plots import save_plot
 
-TABLE, RECORD, PICTURE, CAPTION = "paths.csv", "paths.json", "paths.png", "paths.txt"
+TABLE, RECORD, CAPTION = "paths.csv", "paths.json", "paths.txt"
+PICTURE, PDF = "paths.png", "paths.pdf"  # the same figure
 PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
 
 _SETTINGS = {"font.size": 11}
@@ -145,12 +147,12 @@ def _check_gradients(subject: Subject, lengths: Sequence[PathLength]) -> None:
 
 
 def report_files(folder: Path) -> List[Path]:
-    """Return the paths of the files of a report in `folder`."""
-    return [folder / name for name in (TABLE, RECORD, PICTURE, CAPTION)]
+    """What a report in `folder` consists of."""
+    return [folder / name for name in (TABLE, RECORD, PICTURE, PDF, CAPTION)]
 
 
 def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool = False) -> None:
-    """Write `paths.csv`, `paths.json`, `paths.png` and its caption `paths.txt` into `folder`.
+    """Write `paths.csv`, `.json`, the figure `.png` and `.pdf`, and its caption `.txt`.
 
     Raises InputError when one of them exists and `overwrite` is not set.
     """
@@ -158,8 +160,10 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     write_text(folder / TABLE, _table(networks))
     write_json(folder / RECORD, _record(networks))
     write_text(folder / CAPTION, _caption(networks))
-    with matplotlib.rc_context(_SETTINGS), atomic_write(folder / PICTURE) as file:
-        _draw(networks).savefig(file, format="png")
+    with matplotlib.rc_context(_SETTINGS):
+        figure = _draw(networks)
+        for name in (PICTURE, PDF):
+            save_plot(figure, folder / name)
 
 
 def _record(networks: Sequence[Measured]) -> Dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from rnw.bench.memory import free_memory
 from rnw.bench.train import WARM_UP, measure_step
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Examples
 from rnw.data.sets.catalog import (
     find_dataset,
     find_segmentation_dataset,

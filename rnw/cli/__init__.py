@@ -29,7 +29,6 @@ COMMANDS = {
     "report": EVALUATION,
     "submission": EVALUATION,
     "table": EVALUATION,
-    "table1": EVALUATION,
     "weights": WEIGHTS,
     "convert": WEIGHTS,
     "export-symbol": WEIGHTS,

@@ -125,10 +125,9 @@ def paths(
 ) -> None:
     """Measure the gradients along paths of each length, as in Figure 4 (appendix A.2).
 
-    The figure has one panel for each --weights FILE, then one for each --network NAME. NAME is a
-    ResNet from gluoncv, such as resnet101_v1b or cifar_resnet110_v1, whose weights are downloaded,
-    or a network of ours that is not trained. Writes paths.csv, paths.json, paths.png and its
-    caption, paths.txt, to DIR.
+    One panel for each --weights FILE, then each --network NAME: a ResNet of gluoncv's, whose
+    weights it downloads, as resnet101_v1b or cifar_resnet110_v1, or a network of ours that is not
+    trained. Writes paths.csv, .json, .png, .pdf and a caption, paths.txt, into DIR.
     """
     if not (files or names or demo):
         raise click.UsageError("give '--weights', '--network' or '--demo'")

@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 import click
 
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError, did_you_mean, printable
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
@@ -67,6 +68,12 @@ FILE = _File(path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
 
 
+def one_of(names: Iterable[str]) -> str:
+    """Return names as help lists them: 'a, b or c'."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def device_options(command: Callable) -> Callable:
     """Add `--gpus 0,1,2,3` and `--cpus N`."""
     command = click.option(
@@ -95,9 +102,7 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line."
 )
 segmentation_dataset_option = click.option(
-    "--dataset",
-    required=True,
-    help="Segmentation dataset that the labels belong to: voc, cityscapes, ade20k, ...",
+    "--dataset", required=True, help=f"Dataset of the pictures: {one_of(SEGMENTATION)}."
 )
 data_root_option = click.option(
     "--data-root",

@@ -12,9 +12,9 @@ from rnw.training.progress import Progress, Validated
 if TYPE_CHECKING:
     from rnw.evaluation.classification import evaluate as classification
     from rnw.evaluation.segmentation import evaluate as segmentation
+    from rnw.reports.classification_tables import ClassificationRow
     from rnw.reports.cost_tables import MemoryRow
-    from rnw.reports.segmentation import Compared
-    from rnw.reports.table1 import Row
+    from rnw.reports.predictions_page import Compared
 
     Shown = Union[
         Progress,
@@ -58,7 +58,7 @@ class Display:
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
 
-    def on_row(self, row: "Union[MemoryRow, Row]") -> None:
+    def on_row(self, row: "Union[MemoryRow, ClassificationRow]") -> None:
         self._write(str(row))
 
     @property

@@ -16,7 +16,7 @@ from rnw.cli.common import FILE
     type=FILE,
     default="curves.png",
     show_default=True,
-    help="File to write, .png or .svg.",
+    help="File to draw to: .png, .svg or .pdf.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 def command(runs: Tuple[Path, ...], output: Path, overwrite: bool) -> None:

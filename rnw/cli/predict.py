@@ -16,7 +16,6 @@ from typing import (
 
 import click
 
-from rnw.api import holds_segmentation
 from rnw.cli.common import (
     FILE,
     device_options,
@@ -80,6 +79,8 @@ def command(
     cannot be read are listed at the end, and the exit status is then 1.
     """
     contexts = make_contexts(gpus, cpus)
+    from rnw.api import holds_segmentation  # needs an extra
+
     segmentation = holds_segmentation(weights)
     if segmentation and output is None:
         raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, Choice, exit_when_interrupted, show_warnings
+from rnw.cli.common import FILE, Choice, exit_when_interrupted, one_of, show_warnings
+from rnw.data.sets import catalog
 
 if TYPE_CHECKING:
     from rnw.data.prepare.classification import Preparation
     from rnw.data.prepare.official import Step
     from rnw.data.prepare.segmentation import SegmentationPreparation
 
-CLASSIFICATION = ("ilsvrc-cls", "places365-cls")
-SEGMENTATION = ("voc", "cityscapes", "ade20k", "pascal-context")
+DATASETS = catalog.to_prepare()
 SECONDS = 1  # between two lines of progress
 
 
-@click.command()
-@click.argument("dataset", type=Choice(CLASSIFICATION + SEGMENTATION), metavar="DATASET")
+@click.command(epilog=f"DATASET is {one_of(DATASETS)}.")
+@click.argument("dataset", type=Choice(DATASETS), metavar="DATASET")
 @click.argument("sources", type=FILE, nargs=-1, metavar="[FOLDER]...")
 @click.option(
     "--output",
@@ -66,10 +66,8 @@ def command(
 ) -> None:
     """Prepare a dataset for training and testing from its official archives.
 
-    DATASET is ilsvrc-cls, places365-cls, voc, cityscapes, ade20k or pascal-context; each FOLDER
-    holds archives or what was extracted from them. Archives are extracted, folders are linked, then
-    the lists of pictures are written. It can be stopped at any time: run the same command again to
-    resume.
+    Archives are extracted, folders linked, then the lists are written. It can be stopped at any
+    time: run the same command again to resume.
     """
     preparation = _preparation(
         dataset, output, splits, pack, sources=sources, subset=subset, md5=md5, overwrite=overwrite
@@ -92,20 +90,17 @@ def command(
 def _preparation(
     dataset: str, output: Optional[Path], splits: Tuple[str, ...], pack: bool, **options: Any
 ) -> "Union[Preparation, SegmentationPreparation]":
-    from rnw.data.prepare import classification as prepare
-    from rnw.data.prepare import segmentation
-    from rnw.data.sets import catalog
+    from rnw.data.prepare.classification import SPLITS, Preparation  # need an extra
+    from rnw.data.prepare.segmentation import SegmentationPreparation
 
-    if dataset in CLASSIFICATION:
-        publication, root = prepare.PUBLICATIONS[dataset], catalog.find_dataset(dataset).root
-        options = {**options, "splits": splits or prepare.SPLITS, "pack": pack}
-        return prepare.Preparation(publication, output=output or root, **options)
+    if dataset in catalog.DATASETS:
+        row = catalog.find_dataset(dataset)
+        options = {**options, "splits": splits or SPLITS, "pack": pack}
+        return Preparation(row.publication, output=output or row.root, **options)
     if pack:
         raise click.UsageError(f"--pack is for pictures with one class each, not for {dataset}")
-    row = catalog.find_segmentation_dataset(dataset)
-    return segmentation.SegmentationPreparation(
-        row, segmentation.PUBLICATIONS[dataset], output=output or row.root, splits=splits, **options
-    )
+    labeled = catalog.find_segmentation_dataset(dataset)
+    return SegmentationPreparation(labeled, output=output or labeled.root, splits=splits, **options)
 
 
 class _Progress:

@@ -89,9 +89,10 @@ def depth_width(
 ) -> None:
     """Compare networks of one budget, from narrow and deep to wide and shallow.
 
-    Each is as wide as the budget allows, and all are trained by the same recipe. Writes accuracy,
-    memory and time by depth to DIR, as study.csv, study.json, study.png and its caption, study.txt.
-    Run the same command again to resume; with more --seeds it adds runs to the study.
+    Each is as wide as the budget allows, and all learn by the same recipe. Writes accuracy, memory
+    and time against depth as study.csv, .json, .png, .pdf and a caption, study.txt, into DIR,
+    beside the runs. The same command goes on where it was stopped; with more --seeds it adds to
+    the study.
     """
     resolved = STUDY.resolve(recipe, dataset, overrides)
     contexts = make_contexts(gpus, cpus)

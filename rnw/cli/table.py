@@ -1,7 +1,7 @@
-"""`rnw table`: one of the paper's Tables 2 to 7 beside what is found here."""
+"""`rnw table`: one of the paper's Tables 1 to 7 beside what is found here."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import click
 
@@ -15,21 +15,39 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
-from rnw.reports.table_files import check_table_files
+from rnw.reports.table_files import check_table_files, write_table_files
 from rnw.runtime import make_contexts
+
+OF_TABLE_1 = {"networks": "--only", "speed": "--speed", "batch": "--batch"}
+OF_OTHERS = {"memory_at": "--memory-at"}
 
 
 @click.command()
-@click.argument("number", type=int)
+@click.argument("number", type=click.IntRange(1, 7))
+@click.option("--weights-dir", type=FILE, required=True, help="Folder of the .params files.")
 @click.option(
-    "--weights-dir", type=FILE, required=True, help="Folder of the weights files (.params)."
+    "--only",
+    "networks",
+    multiple=True,
+    metavar="NETWORK",
+    help="Table 1: fill only the row of this network (may be repeated).",
+)
+@click.option(
+    "--speed/--no-speed",
+    default=False,
+    help="Table 1: also measure images per second on this device (ten minutes on a CPU).",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="Table 1: crops that go through the network at a time (default: 64).",
 )
 @click.option(
     "--memory-at",
     type=click.IntRange(1),
     metavar="SIZE",
-    help="Also measure the memory of fine-tuning on crops of SIZE pixels, as in Table 2; use 504 "
-    "for the paper's 500 (Table 2 only).",
+    help="Table 2: also measure the memory of fine-tuning on crops of SIZE pixels a side; 504 "
+    "stands for the paper's 500.",
 )
 @click.option(
     "--output",
@@ -37,12 +55,12 @@ from rnw.runtime import make_contexts
     default="tables",
     show_default=True,
     metavar="DIR",
-    help="Folder for the table.",
+    help="Folder to write the table to.",
 )
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace files of these names that this command did not write.",
+    help="Replace files of the same names that this command did not write.",
 )
 @data_root_option
 @device_options
@@ -50,40 +68,61 @@ from rnw.runtime import make_contexts
 def command(
     number: int,
     weights_dir: Path,
-    memory_at: Optional[int],
     output: Path,
     overwrite: bool,
     data_root: Optional[Path],
     gpus: Optional[str],
     cpus: Optional[int],
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Reproduce one of the paper's Tables 2 to 7 beside the published scores.
+    """Fill the paper's Table NUMBER (1 to 7) with the scores of the weights in a folder.
 
-    Each row is tested whose weights file is found; a dash stays for the others, and for test splits
-    without public labels. Writes table<NUMBER>.md and table<NUMBER>.json, in place of those of an
-    earlier run.
+    Writes table<NUMBER>.md and table<NUMBER>.json to DIR and replaces those of an earlier run.
+    Where no weights are found there is a dash, as there is for test splits, whose labels are not
+    public. Predictions are kept beside the weights and are not computed again.
     """
+    others = OF_OTHERS if number == 1 else OF_TABLE_1
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    misplaced = [others[name] for name in given if name in others]
+    if misplaced:
+        raise click.UsageError(f"{misplaced[0]} is not for table {number}")
     contexts = make_contexts(gpus, cpus)
-    from rnw.reports.segmentation_tables import (  # starts MXNet
-        as_markdown,
-        fill_segmentation_table,
-        write_segmentation_table,
-    )
-
     check_table_files(output, number, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display, show_warnings():
-        rows = fill_segmentation_table(
-            number,
-            weights_dir,
-            contexts,
-            data_root=data_root,
-            memory_at=memory_at,
-            on_step=display.on_step,
-            on_memory=display.on_row,
-        )
-    table = write_segmentation_table(output, number, rows)
+        hooks = {"on_step": display.on_step, "on_row": display.on_row}
+        fill = _fill_table_1 if number == 1 else _fill_other_table
+        text, content = fill(number, weights_dir, contexts, data_root=data_root, **given, **hooks)
+    write_table_files(output, number, text, content)
     if as_json:
-        print_json(table)
+        print_json(content)
     else:
-        click.echo(as_markdown(number, rows), nl=False)
+        click.echo(text, nl=False)
+
+
+def _fill_table_1(
+    number: int, weights: Path, contexts: Sequence[Any], **options: Any
+) -> Tuple[str, Dict[str, Any]]:
+    """Return the table of classification as Markdown and in plain types."""
+    from rnw.reports.classification_tables import (  # starts MXNet
+        as_dict,
+        as_markdown,
+        fill_table,
+    )
+
+    rows, device = fill_table(weights, contexts, **options), str(contexts[0])
+    return as_markdown(rows, device), as_dict(rows, device)
+
+
+def _fill_other_table(
+    number: int, weights: Path, contexts: Sequence[Any], **options: Any
+) -> Tuple[str, Dict[str, Any]]:
+    """Return a table of segmentation as Markdown and in plain types."""
+    from rnw.reports.segmentation_tables import (  # starts MXNet
+        as_dict,
+        as_markdown,
+        fill_table,
+    )
+
+    rows = fill_table(number, weights, contexts, **options)
+    return as_markdown(number, rows), as_dict(number, rows)

@@ -4,13 +4,9 @@ from typing import Any, Callable
 
 import click
 
+from rnw.cli.common import one_of
 from rnw.cli.training import Task, run_training, training_options
-
-
-def _find_dataset(name: str) -> Any:
-    from rnw.data.sets.catalog import find_dataset  # needs an extra, which `--help` must not
-
-    return find_dataset(name)
+from rnw.data.sets import catalog
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -19,14 +15,15 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
     return make_validator(*arguments, **options)
 
 
-CLASSIFICATION = Task("train-cls", "ilsvrc-cls", _find_dataset, _make_validator, best_by="top-1")
+CLASSIFICATION = Task(
+    "train-cls", "ilsvrc-cls", catalog.find_dataset, _make_validator, best_by="top-1"
+)
 
 
 @click.command()
 @click.option(
     "--dataset",
-    help="Dataset to train on: ilsvrc-cls, places365-cls, digits or shapes-cls (default: that of "
-    "the recipe, or ilsvrc-cls).",
+    help=f"Dataset to train on: {one_of(catalog.DATASETS)} (default: the recipe's, or ilsvrc-cls).",
 )
 @training_options
 def command(**options: Any) -> None:

@@ -4,13 +4,9 @@ from typing import Any, Callable
 
 import click
 
+from rnw.cli.common import one_of
 from rnw.cli.training import Task, run_training, training_options
-
-
-def _find_dataset(name: str) -> Any:
-    from rnw.data.sets.catalog import find_segmentation_dataset  # needs an extra
-
-    return find_segmentation_dataset(name)
+from rnw.data.sets import catalog
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -19,14 +15,15 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
     return make_validator(*arguments, **options)
 
 
-SEGMENTATION = Task("train-seg", "voc", _find_dataset, _make_validator, best_by="mean-iou")
+SEGMENTATION = Task(
+    "train-seg", "voc", catalog.find_segmentation_dataset, _make_validator, best_by="mean-iou"
+)
 
 
 @click.command()
 @click.option(
     "--dataset",
-    help="Dataset to train on: voc, cityscapes, ade20k, pascal-context or shapes (default: that "
-    "of the recipe, or voc).",
+    help=f"Dataset to train on: {one_of(catalog.SEGMENTATION)} (default: the recipe's, or voc).",
 )
 @training_options
 def command(**options: Any) -> None:

@@ -1,10 +1,11 @@
 """TABLE of decoders, and the training transform from an image file's bytes to a network's input."""
 
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 
 from rnw.data import opencv, readers, transforms
+from rnw.data.picture_types import ClassifiedSource
 
 
 class Decoder(NamedTuple):
@@ -49,9 +50,9 @@ class Augmentation(NamedTuple):
 
 
 class ClassifiedPictures(NamedTuple):
-    """Makes samples of `images`, as `readers.ImageList`: augmented pictures with their classes."""
+    """Makes samples of `images`: augmented pictures with their classes."""
 
-    images: Any
+    images: ClassifiedSource
     augmentation: Augmentation
 
     @property

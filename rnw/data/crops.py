@@ -1,12 +1,13 @@
 """The training transform of segmentation (section 5): a rate, a crop and a flip of both maps."""
 
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
 
 import numpy as np
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
 from rnw.data.labeled import IGNORED, check_size
+from rnw.data.picture_types import LabeledSource
 from rnw.data.transforms import EXACT_MEAN, Box, Resize, draw_flip, normalize, resize
 from rnw.errors import InputError
 
@@ -54,7 +55,7 @@ class Cropping(NamedTuple):
         return resized[self.stride // 2 :: self.stride, self.stride // 2 :: self.stride]
 
 
-def _cut(image: np.ndarray, box: Box, padding: Any) -> np.ndarray:
+def _cut(image: np.ndarray, box: Box, padding: Union[int, np.ndarray]) -> np.ndarray:
     """A crop that may reach beyond the image, where it has the value `padding`."""
     cut = np.empty((box.height, box.width, *image.shape[2:]), image.dtype)
     cut[:] = padding
@@ -66,9 +67,9 @@ def _cut(image: np.ndarray, box: Box, padding: Any) -> np.ndarray:
 
 
 class LabeledCrops(NamedTuple):
-    """Makes samples of `images`, as `labeled.LabeledImages`: data and labels at the stride."""
+    """Makes samples of `images`: crops, and their labels at the stride."""
 
-    images: Any
+    images: LabeledSource
     cropping: Cropping
     decoder: str = "opencv"
 

@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-from typing import Any
+from typing import Union
 
 import numpy as np
 
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Classified, Examples, LabeledSource
 
 
-def identity(examples: Any) -> str:
+def identity(examples: Union[Classified, LabeledSource]) -> str:
     """A digest of the names and labels of examples, in their order; 16 hexadecimal digits.
 
     It does not depend on where they lie, nor on whether they are packed, and nothing is read of the

@@ -5,14 +5,16 @@ classes. What betrays it are the colors of its palette, and which numbers occur 
 """
 
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import numpy as np
-from PIL import Image
 
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.heads import IGNORED_LABEL
+
+if TYPE_CHECKING:
+    from PIL import Image  # of an extra, which the catalog must not need
 
 Color = Tuple[int, int, int]
 
@@ -35,7 +37,7 @@ class LabelMeaning:
         """Whether the numbers are the classes themselves."""
         return self.ids == tuple(range(len(self.ids)))
 
-    def check(self, image: Image.Image, path: PathLike) -> None:
+    def check(self, image: "Image.Image", path: PathLike) -> None:
         """Check a label map, a picture of mode L or P.
 
         Raises InputError, naming its file, where a class in it has the color of something else, and
@@ -72,7 +74,7 @@ class LabelMeaning:
         """What a numbering from 0 has, but is no id."""
         return sorted(set(range(len(self.ids))) - set(self.ids))
 
-    def _check_colors(self, image: Image.Image, counts: np.ndarray, path: PathLike) -> None:
+    def _check_colors(self, image: "Image.Image", counts: np.ndarray, path: PathLike) -> None:
         found = _palette(image)
         used = [(number, color) for number, color in zip(self.ids, self.colors) if counts[number]]
         if all(found[number] == (number,) * 3 for number, _ in used):
@@ -96,7 +98,7 @@ class LabelMeaning:
             )
 
 
-def _palette(image: Image.Image) -> List[Optional[Color]]:
+def _palette(image: "Image.Image") -> List[Optional[Color]]:
     """The color of each index; None beyond those in the file."""
     values = iter(image.getpalette("RGB"))
     colors: List[Optional[Color]] = list(zip(values, values, values))

@@ -8,13 +8,14 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Iterable, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.lists import fields_problem, list_file, path_problem, quote, read_lines
+from rnw.data.picture_types import Pair
 from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.data.readers import read_file
 from rnw.errors import InputError
@@ -25,13 +26,6 @@ IGNORED = IGNORED_LABEL
 MODES = {"L": "gray", "P": "with a palette"}  # of label maps
 _SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
 _TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
-
-
-class Pair(NamedTuple):
-    """Paths of a picture and of its label map, relative to the root; None: not published."""
-
-    image: str
-    label: Optional[str]
 
 
 class LabeledImages:

@@ -151,8 +151,8 @@ def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
     path = root / f"{split}.lst"
     if not path.exists():
         raise InputError(
-            f"{path}: no such list; {tool} makes it of the official files (see README.md); "
-            f"`--dataset {embedded}` needs no data"
+            f"{path}: no such list; {tool} makes it of the official files (see "
+            f"rnw/data/README.md); `--dataset {embedded}` needs no data"
         )
     return path
 

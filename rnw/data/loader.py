@@ -3,16 +3,16 @@
 import contextlib
 import logging
 from functools import cached_property
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabeledCrops
 from rnw.data.identity import identity
+from rnw.data.picture_types import Classified, Examples, LabeledSource
 from rnw.data.prefetch import prepare
-from rnw.data.readers import Examples
-from rnw.data.samples import Bad, Batch, Pictures
+from rnw.data.samples import Bad, Batch, Maker, Pictures
 from rnw.data.transforms import normalize
 from rnw.data.waiting import Waiting, never
 from rnw.errors import InputError, look_up
@@ -55,7 +55,7 @@ class Loader:
 
     def __init__(
         self,
-        examples: Any,
+        examples: Union[Classified, LabeledSource],
         batch: int,
         seed: int,
         part: Tuple[int, int] = (0, 1),
@@ -80,7 +80,7 @@ class Loader:
         self._loading = loading
         self.decoder = None if self._in_memory else loading.decoder
         if cropping is None:
-            maker: Any = ClassifiedPictures(examples, Augmentation(size, loading.decoder))
+            maker: Maker = ClassifiedPictures(examples, Augmentation(size, loading.decoder))
         else:
             maker = LabeledCrops(examples, cropping, loading.decoder)
         self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})

@@ -14,7 +14,7 @@ from typing import Callable, Container, Dict, Iterator, List, Mapping, Tuple
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import read_bytes
+from rnw.files import read_bytes, reading
 
 LARGEST = 1 << 28  # bytes of a variable that is compressed
 _HEADER = 128  # bytes; the last four are the version and the order of bytes
@@ -162,10 +162,8 @@ def read_matlab(
     are not between 0 and `largest`.
     """
     content = read_bytes(path)
-    try:
+    with reading(path, "a label map", (Exception,)):  # of many kinds when the file is damaged
         labels = find(read_variables(content)).numbers()
-    except Exception as error:  # of many kinds when the file is damaged
-        raise InputError(f"{path}: cannot be read as a label map: {error!r}") from error
     if labels.ndim != 2 or not labels.size or labels.dtype.kind not in "iu":
         raise InputError(
             f"{path}: expected labels of pixels, found {labels.dtype} of shape {labels.shape}"

@@ -3,21 +3,19 @@
 import io
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, Sequence, Union
 
 import numpy as np
 from PIL import Image
 
-from rnw.data import transforms
 from rnw.data.lists import list_file, read_list
-from rnw.data.pictures import MAX_BYTES, gray_to_rgb, open_picture, to_rgb
+from rnw.data.pictures import MAX_BYTES, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError, naming
-from rnw.files import PathLike, read_regular
+from rnw.files import PathLike, read_regular, reading
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
-HELD_OUT_EVERY = 5  # every fifth digit is a test digit
 
 # What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
 _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
@@ -31,13 +29,6 @@ _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-class Examples(NamedTuple):
-    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
 def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
     """Decode an image file to (H, W, 3) uint8 RGB, as `decode`.
 
@@ -48,12 +39,11 @@ def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
 
 def read_file(path: PathLike, what: str = "an image") -> bytes:
     """A picture's file as it is; raises InputError for one that is missing or cannot be read."""
-    try:
-        return read_regular(path, MAX_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such {what.partition(' ')[2]}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as {what}: {error.strerror}") from error
+    with reading(path, what):
+        try:
+            return read_regular(path, MAX_BYTES)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such {what.partition(' ')[2]}") from None
 
 
 def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
@@ -90,28 +80,6 @@ def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
             f"be at most {MAX_ASPECT} times the other"
         )
     return image
-
-
-def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
-    """Raise InputError for a split that an embedded dataset does not have."""
-    if split not in splits:
-        raise InputError(f"{dataset} has no split {split!r}: expected {' or '.join(splits)}")
-
-
-def read_digits(root: Path, split: str) -> Examples:
-    """scikit-learn's 1,797 handwritten digits, white on black, enlarged from 8x8 to 28x28.
-
-    Every fifth is in split 'test', the others in 'train'; `root` is not used.
-    """
-    check_split("digits", split, ("train", "test"))
-    from sklearn.datasets import load_digits  # of an extra, and slow to import
-
-    digits = load_digits()
-    gray = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    images = np.stack([transforms.resize(gray_to_rgb(image), 28, 28, "cubic") for image in gray])
-    held_out = np.arange(len(images)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    chosen = held_out if split == "test" else ~held_out
-    return Examples(images[chosen], digits.target[chosen].astype(np.int64))
 
 
 class ImageList:
@@ -154,13 +122,3 @@ def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedIma
         check_origin(path)
         return PackedImages(pack, listing)
     return ImageList(root, *listing)
-
-
-def read_ilsvrc12(root: Path, split: str) -> Union[ImageList, PackedImages]:
-    """ILSVRC 2012 under `root`, 'train' or 'val'; raises InputError when it is not prepared."""
-    return read_listed(root, split, "tools/prepare_ilsvrc12.py")
-
-
-def read_places365(root: Path, split: str) -> Union[ImageList, PackedImages]:
-    """Places365 under `root`, 'train' or 'val'; raises InputError when it is not prepared."""
-    return read_listed(root, split, "tools/prepare_places365.py")

@@ -1,9 +1,10 @@
 """Samples: what training makes of pictures, by the numbers of seed, epoch and place alone."""
 
-from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple
+from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Protocol, Tuple
 
 import numpy as np
 
+from rnw.data.picture_types import PictureSource
 from rnw.errors import InputError
 
 
@@ -17,16 +18,32 @@ class Batch(NamedTuple):
 Bad = Dict[int, str]  # pictures, and what is wrong with each
 
 
+class Maker(Protocol):
+    """Makes samples of `images`, with the shapes `data_shape` and `label_shape`."""
+
+    @property
+    def images(self) -> PictureSource: ...
+
+    @property
+    def data_shape(self) -> Tuple[int, ...]: ...
+
+    @property
+    def label_shape(self) -> Tuple[int, ...]: ...
+
+    def __call__(
+        self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
+    ) -> None:
+        """Make picture `index` into `data` and `label`; raise InputError for a bad picture."""
+
+
 class Pictures(NamedTuple):
     """What a sample is: what `maker` makes of a picture by the numbers of (seed, epoch, index).
 
-    `maker` has `images` with a length and `name(index)`, the shapes `data_shape` and `label_shape`
-    of a sample, and is called with an index, random numbers, and arrays for both, as
-    `augmentation.ClassifiedPictures` and `crops.LabeledCrops`. With `skip_bad` a picture that
-    cannot be read gives way to the next one in the list; `deadly` are those that ended a process.
+    With `skip_bad` a picture that cannot be read gives way to the next one in the list; `deadly`
+    are those that ended a process, with what is said of each.
     """
 
-    maker: Any
+    maker: Maker
     seed: int
     skip_bad: bool
     deadly: Bad
@@ -75,7 +92,14 @@ class Pictures(NamedTuple):
             yield (index + step) % count
         raise InputError(f"none of the {count} pictures can be read")
 
-    def _try(self, sample, epoch, index, random, bad) -> bool:
+    def _try(
+        self,
+        sample: Tuple[np.ndarray, np.ndarray],
+        epoch: int,
+        index: int,
+        random: np.random.RandomState,
+        bad: Bad,
+    ) -> bool:
         try:
             if index in self.deadly:
                 raise InputError(self.deadly[index])

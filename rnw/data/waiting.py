@@ -2,9 +2,11 @@
 
 import logging
 import time
-from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
 
 import numpy as np
+
+from rnw.data.picture_types import PictureSource
 
 NOTHING = -1  # is being read
 POLL_SECONDS = 0.1  # from one look at those who are waited for to the next
@@ -30,7 +32,7 @@ class Watch:
     reading: for each reader the index of its picture among `images`, or NOTHING.
     """
 
-    def __init__(self, patience: float, images: Any, reading: np.ndarray):
+    def __init__(self, patience: float, images: PictureSource, reading: np.ndarray):
         self._patience, self._images, self._reading = patience, images, reading
         self._since: Dict[int, Tuple[Optional[int], float]] = {}
 

@@ -9,7 +9,7 @@ MAX_THREADS = 8
 
 
 def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[Any]:
-    """`map` by threads that are up to `depth` results ahead."""
+    """Yield what `map` would, computed by threads that are up to `depth` results ahead."""
     waiting: Deque[Future] = deque()
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         try:

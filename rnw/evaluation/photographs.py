@@ -18,12 +18,12 @@ OnBad = Callable[[InputError], None]
 
 
 def stop_at(error: InputError) -> None:
-    """Raise what is wrong with a photograph."""
+    """Raise the error that a photograph has caused."""
     raise error
 
 
 def find_images(paths: Sequence[PathLike]) -> List[Path]:
-    """Image files, and in the place of a folder those in it, in the order of their names.
+    """Return the image files, with each folder replaced by the images in it, sorted by name.
 
     Raises InputError for a folder without any.
     """
@@ -44,7 +44,7 @@ def _is_image(path: Path) -> bool:
 def read_photographs(
     paths: Sequence[Path], on_bad: OnBad = stop_at
 ) -> Iterator[Tuple[Path, np.ndarray]]:
-    """Each image file with its pixels (H, W, 3) uint8, upright; the next one is read meanwhile.
+    """Yield each image file and its pixels (H, W, 3) uint8, upright, while the next one is read.
 
     `on_bad` is told what is wrong with one that is missing, no image, or too long and thin, which
     is then passed over; by default that is raised.

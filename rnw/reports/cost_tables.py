@@ -10,8 +10,8 @@ from rnw.bench.train import measure_step
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, SEGMENTATION_PREFIX, network_names
+from rnw.reports.classification_tables import SPEED_BATCH, choose, untrained
 from rnw.reports.published import TABLE_1, Published
-from rnw.reports.table1 import SPEED_BATCH, choose, untrained
 
 YARDSTICK = "resnet101_v1"
 TUNED_YARDSTICK = SEGMENTATION_PREFIX + "resnet101"
@@ -24,7 +24,7 @@ CROP = 504  # pixels a side: the paper's 500, to whole cells of the score map
 
 
 def split_names(networks: Sequence[str]) -> Tuple[Sequence[str], Sequence[str]]:
-    """Of names, those of networks to time and of those to tune; all when there are none.
+    """Split names into networks to time and networks to fine-tune; all of both without names.
 
     Raises InputError for unknown ones.
     """
@@ -85,7 +85,7 @@ def compare_speeds(
 
 
 class MemoryRow(NamedTuple):
-    """The most memory that tuning takes, in units of 10^6 bytes, and that over ResNet-101's.
+    """Peak memory of fine-tuning in units of 10^6 bytes, and its ratio to ResNet-101's.
 
     What a process holds before the network is not counted.
     """

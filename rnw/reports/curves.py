@@ -1,7 +1,8 @@
 """Loss, error and learning rate of training runs as a picture, from their `metrics.jsonl`."""
 
+import io
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 import matplotlib
 import numpy as np
@@ -12,10 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, check_free, read_json_lines
+from rnw.files import PathLike, read_json_lines
+from rnw.plots import check_plot_file, save_plot, write_plot
 from rnw.training.metrics import METRICS_FILE
 
-FORMATS = (".png", ".svg")
 MAX_POINTS = 300  # of a curve over steps: where there are more, each is the mean of several
 SIZE, DPI = (15, 5.5), 100  # inches, pixels per inch of a PNG
 
@@ -24,7 +25,7 @@ _FIGURES = {"train": ("loss", "lr"), "epoch": _SCORES, "val": _SCORES}
 _PIXEL_SCORES = ("loss", "accuracy", "mean-iou")
 _PIXEL_FIGURES = {"train": ("loss", "lr"), "epoch": _PIXEL_SCORES[:2], "val": _PIXEL_SCORES}
 
-_SETTINGS = {"font.size": 12, "svg.fonttype": "none", "svg.hashsalt": "rnw"}
+_SETTINGS = {"font.size": 12, "svg.fonttype": "none"}
 _STEPS = {"linewidth": 1, "alpha": 0.35}
 _THIN = {"linewidth": 1, "alpha": 0.6}
 _EPOCH = {"marker": ".", "markersize": 4}
@@ -39,6 +40,12 @@ _ERRORS = {
     ("val", "accuracy"): {**_VALIDATION, **_THIN},
     ("val", "mean-iou"): _VALIDATION,
 }
+_ERROR_NAMES = {
+    "top-1": "top-1",
+    "top-5": "top-5",
+    "accuracy": "pixel error",
+    "mean-iou": "100 - mean IoU",
+}
 _PHASES = {"epoch": "training", "val": "validation"}
 
 Key = Tuple[str, str]
@@ -51,7 +58,7 @@ class Curve(NamedTuple):
     values: np.ndarray
 
 
-class Run(NamedTuple):
+class RunCurves(NamedTuple):
     """The curves of the run `label` by (kind of record, figure), such as `("val", "top-1")`."""
 
     name: str
@@ -59,8 +66,8 @@ class Run(NamedTuple):
     curves: Dict[Key, Curve]
 
 
-def read_runs(path: PathLike) -> List[Run]:
-    """The runs in a folder's `metrics.jsonl` or in such a file, one for each label.
+def read_runs(path: PathLike) -> List[RunCurves]:
+    """Return the runs in a folder's `metrics.jsonl` or in such a file, one for each label.
 
     Raises InputError for a missing or empty file and for a line that is no record.
     """
@@ -80,7 +87,7 @@ def read_runs(path: PathLike) -> List[Run]:
     if not runs:
         raise InputError(f"{path}: holds no metrics yet")
     return [
-        Run(
+        RunCurves(
             str(path.parent) if len(runs) == 1 else f"{path.parent}: {label}",
             label,
             {key: Curve(*np.array(rows).T) for key, rows in points.items()},
@@ -96,31 +103,28 @@ def _epochs(record: Dict[str, Any]) -> float:
 
 
 def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False) -> None:
-    """Draw the runs in `paths` (see `read_runs`) to a PNG or SVG file.
+    """Draw the runs in `paths` (see `read_runs`) to a PNG, SVG or PDF file.
 
     Raises InputError for runs that cannot be read, another kind of file, and a file that exists
     when `overwrite` is not set.
     """
-    output = Path(output)
-    if output.suffix not in FORMATS:
-        raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
-    check_free(output, overwrite=overwrite)
+    check_plot_file(output, overwrite=overwrite)
     runs = [run for path in paths for run in read_runs(path)]
-    with atomic_write(output) as file:
-        draw_curves(runs, file, output.suffix[1:])
-
-
-def draw_curves(runs: Sequence[Run], file: BinaryIO, kind: str = "svg") -> None:
-    """Write a picture of runs, "png" or "svg", to an open file."""
-    metadata = {"Date": None} if kind == "svg" else None  # the same runs, the same bytes
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        _draw(figure, runs)
-        figure.savefig(file, format=kind, metadata=metadata)
+        save_plot(_draw(runs), output)
 
 
-def _draw(figure: Figure, runs: Sequence[Run]) -> None:
+def draw_curves(runs: Sequence[RunCurves]) -> bytes:
+    """Draw runs as an SVG picture; return the bytes of the file."""
+    file = io.BytesIO()
+    with matplotlib.rc_context(_SETTINGS):
+        write_plot(_draw(runs), file, "svg")
+    return file.getvalue()
+
+
+def _draw(runs: Sequence[RunCurves]) -> Figure:
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
     loss, error, rate = figure.subplots(1, 3, sharex=True)
     for number, run in enumerate(runs):
         color = f"C{number}"
@@ -132,20 +136,28 @@ def _draw(figure: Figure, runs: Sequence[Run]) -> None:
     loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
     loss.yaxis.set_major_formatter("{x:g}")  # 0.1 rather than a power of ten
     loss.yaxis.set_minor_formatter(LogFormatter())
-    error.set(title="Error", ylabel="error in %", ylim=(0, None))
+    drawn = {key for run in runs for key in run.curves}
+    error.set(title="Error", ylabel=_error_label(drawn), ylim=(0, None))
     rate.set(title="Learning rate", ylabel="learning rate", ylim=(0, None))
     for axes in (loss, error, rate):
         axes.set_xlabel("epochs")
         axes.grid(alpha=0.3)
     _explain(loss, _LOSSES)
-    drawn = {key for run in runs for key in run.curves}
-    names = {key: f"{key[1]}, {_PHASES[key[0]]}" for key in _ERRORS if key in drawn}
+    names = {key: f"{_ERROR_NAMES[key[1]]}, {_PHASES[key[0]]}" for key in _ERRORS if key in drawn}
     _explain(error, {name: _ERRORS[key] for key, name in names.items()})
     _name_runs(figure, runs)
+    return figure
 
 
-def _name_runs(figure: Figure, runs: Sequence[Run]) -> None:
-    """A legend of colors, with the names as they are: a dollar is no formula in a path."""
+def _error_label(drawn: Set[Key]) -> str:
+    """Name what the middle panel shows: errors, or what mean IoU lacks to 100 %, or both."""
+    scores = {score for _, score in drawn}
+    errors = ["error in %"] * bool(scores & {"top-1", "top-5"} or "mean-iou" not in scores)
+    return " or ".join([*errors, *["100 - mean IoU, %"] * ("mean-iou" in scores)])
+
+
+def _name_runs(figure: Figure, runs: Sequence[RunCurves]) -> None:
+    """Return a legend of colors, with the names as they are: a dollar is no formula in a path."""
     lines = [Line2D([], [], color=f"C{number}") for number, _ in enumerate(runs)]
     numbers = map(str, range(len(runs)))  # a name that begins with _ would be left out
     legend = figure.legend(lines, numbers, loc="outside lower center", ncols=3)
@@ -154,14 +166,14 @@ def _name_runs(figure: Figure, runs: Sequence[Run]) -> None:
         text.set_text(run.name)
 
 
-def _line(axes: Axes, run: Run, key: Key, **style: Any) -> None:
+def _line(axes: Axes, run: RunCurves, key: Key, **style: Any) -> None:
     if key in run.curves:
         epochs, values = _thin(run.curves[key])
         axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 - values, **style)
 
 
 def _explain(axes: Axes, styles: Dict[str, Dict[str, Any]]) -> None:
-    """A legend of line styles, whatever the color."""
+    """Return a legend of line styles, whatever the color."""
     lines = [axes.plot([], [], color="black", **style)[0] for style in styles.values()]
     axes.legend(lines, styles, fontsize="small")
 

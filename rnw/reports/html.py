@@ -75,7 +75,7 @@ class Html(str):
 
 
 def element(tag: str, *content: str, **attributes: str) -> Html:
-    """An element; its attributes are escaped, and its content that is no `Html`.
+    """Return an element; its attributes are escaped, and its content that is no `Html`.
 
     Attributes are named as in `class_="bar", aria_label="Bars"`.
     """
@@ -89,18 +89,18 @@ def element(tag: str, *content: str, **attributes: str) -> Html:
 
 
 def join(parts: Iterable[str]) -> Html:
-    """Parts one after the other; those that are no `Html` are escaped."""
+    """Return the parts one after the other; those that are not `Html` are escaped."""
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
 
 
 def image(content: bytes, kind: str, alt: str, **attributes: str) -> Html:
-    """A picture of a kind in MIME, inside the page."""
+    """Return a picture of a kind in MIME, inside the page."""
     data = base64.b64encode(content).decode()
     return element("img", src=f"data:{MIME[kind]};base64,{data}", alt=alt, **attributes)
 
 
 def definitions(rows: Iterable[Tuple[str, str]], **attributes: str) -> Html:
-    """Names and their values, each in a box."""
+    """Return names and their values, each in a box."""
     boxes = [element("div", element("dt", name), element("dd", value)) for name, value in rows]
     return element("dl", *boxes, **attributes)
 
@@ -108,7 +108,7 @@ def definitions(rows: Iterable[Tuple[str, str]], **attributes: str) -> Html:
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, **attributes: str
 ) -> Html:
-    """A table of one row or more, each named by its first cell; columns of numbers stand right."""
+    """Return a table of rows, each named by its first cell; numbers are right-aligned."""
     numbers = [any(map(NUMBER.fullmatch, column)) for column in zip(*rows)]
     kinds = [{"class_": "number"} if right else {} for right in numbers]
     columns = [element("th", name, scope="col", **kind) for name, kind in zip(head, kinds)]
@@ -128,12 +128,12 @@ def _row(cells: Sequence[str], kinds: Sequence[Dict[str, str]]) -> Html:
 
 
 def scrolling(content: Html, label: str) -> Html:
-    """What may be wider than the page, and is then moved on its own."""
+    """Return what may be wider than the page and then scrolls on its own."""
     return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=label)
 
 
 def page(title: str, subtitle: str, sections: Sequence[Tuple[str, Html]]) -> str:
-    """A whole page, of titles and what is below them."""
+    """Return a whole page, of titles and what is below them."""
     head = (
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),

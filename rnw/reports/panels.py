@@ -14,21 +14,21 @@ from matplotlib.textpath import TextPath
 
 from rnw.data.labeled import IGNORED
 from rnw.data.readers import decode
-from rnw.data.sets.catalog import SegmentationDataset, read_pictures
+from rnw.data.sets.catalog import read_pictures
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import correctness, labels_file, picture_names, read_kept
-from rnw.files import atomic_write, check_free
+from rnw.plots import check_plot_file, save_plot
 
 KINDS = ("photograph", "truth", "prediction", "difference")
-FORMATS = (".png", ".pdf")
 CELL, GAP, PAD, LINE = 3.0, 0.1, 0.12, 0.19  # inches; a line is one of text
 CHARACTER = 0.09  # inches of a wide letter
 LEGEND_LINE, LEGEND_EDGE, HANDLE = 0.205, 0.2, 0.65  # inches; a handle is all beside a name
 SHORT = 28  # characters of a class's name in a legend
 DPI, LARGEST = 300, 65_000  # of a PNG: dots per inch, and the most that can be drawn
 FONT_SIZE = 9  # points
-SETTINGS = {"font.size": FONT_SIZE, "pdf.fonttype": 42, "text.parse_math": False}
+SETTINGS = {"font.size": FONT_SIZE, "text.parse_math": False}
 
 
 class Layout(NamedTuple):
@@ -60,25 +60,25 @@ class Results(NamedTuple):
     indices: List[int]
 
     def truth(self, name: str) -> np.ndarray:
-        """The true classes (H, W) uint8."""
+        """Return the true classes (H, W) uint8."""
         return self.examples.label(self._index(name))
 
     def labels(self, name: str) -> np.ndarray:
-        """The predicted classes (H, W) uint8."""
+        """Return the predicted classes (H, W) uint8."""
         return self._truth_and_labels(name)[1]
 
     def image(self, name: str) -> np.ndarray:
-        """The picture (H, W, 3) uint8."""
+        """Return the picture (H, W, 3) uint8."""
         index = self._index(name)
         return decode(self.examples.read(index), self.examples.name(index))
 
     def present(self, name: str) -> np.ndarray:
-        """The classes in the truth or in the prediction."""
+        """Return the classes in the truth or in the prediction."""
         truth, labels = self._truth_and_labels(name)
         return np.setdiff1d([*np.unique(truth), *np.unique(labels)], IGNORED)
 
     def panels(self, name: str) -> Dict[str, np.ndarray]:
-        """The pictures (H, W, 3) uint8 of each of KINDS."""
+        """Return the pictures (H, W, 3) uint8 of each of KINDS."""
         truth, labels = self._truth_and_labels(name)
         colors = np.full((256, 3), 255, np.uint8)
         colors[: self.dataset.classes] = self.dataset.palette
@@ -86,7 +86,7 @@ class Results(NamedTuple):
         return dict(zip(KINDS, (self.image(name), colors[truth], colors[labels], difference)))
 
     def confusion(self, name: str) -> Confusion:
-        """The counts of a picture's pixels; raises InputError where they cannot be compared."""
+        """Count a picture's pixels; raise InputError where they cannot be compared."""
         confusion = Confusion(self.dataset.classes)
         truth, labels = self._truth_and_labels(name)
         with naming(self.examples.label_name(self._index(name))):
@@ -94,7 +94,7 @@ class Results(NamedTuple):
         return confusion
 
     def iou(self, name: str) -> float:
-        """The mean IoU of the classes that occur in a picture, nan where no pixel is judged."""
+        """Return the mean IoU of the classes that occur in a picture, nan if no pixel is judged."""
         return self.confusion(name).mean_iou_of_occurring
 
     def _truth_and_labels(self, name: str) -> Tuple[np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def read_results(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> Results:
-    """What an evaluation has kept in `folder` so far, by default of its dataset's test split.
+    """Return what an evaluation has kept in `folder` so far, by default of the test split.
 
     Raises InputError when that is nothing, and for a split without labels.
     """
@@ -138,7 +138,7 @@ def choose(
     random: int = 0,
     seed: int = 0,
 ) -> List[str]:
-    """Names of pictures: those given, then the `worst` by IoU, then some at `random`.
+    """Return names of pictures: those given, then the `worst` by IoU, then some at `random`.
 
     Raises InputError for a given one without a prediction, and where that is none.
     """
@@ -158,12 +158,12 @@ def choose(
 
 
 def by_iou(ious: Mapping[str, float]) -> List[str]:
-    """The pictures of which pixels are judged, the one of lowest IoU first."""
+    """Return the pictures of which pixels are judged, the one of lowest IoU first."""
     return sorted((name for name, iou in ious.items() if not math.isnan(iou)), key=ious.get)
 
 
 def describe_iou(iou: float) -> str:
-    """The score of a picture in words."""
+    """Return the score of a picture in words."""
     return "no pixel is judged" if math.isnan(iou) else f"mean IoU {100 * iou:.2f} %"
 
 
@@ -183,18 +183,16 @@ def draw_panels(
 
     Raises InputError for a file that exists or of another kind.
     """
-    if output.suffix not in FORMATS:
-        raise InputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
-    check_free(output, overwrite=overwrite)
+    check_plot_file(output, overwrite=overwrite)
     figure = make_figure(results, names, layout)
     dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
-    with matplotlib.rc_context(SETTINGS), atomic_write(output) as file:
-        figure.savefig(file, format=output.suffix[1:], dpi=dpi)
+    with matplotlib.rc_context(SETTINGS):
+        save_plot(figure, output, dpi=dpi)
 
 
 @matplotlib.rc_context(SETTINGS)
 def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -> Figure:
-    """The figure that `draw_panels` writes.
+    """Return the figure that `draw_panels` writes.
 
     All sizes are in inches and known before anything is drawn, so that nothing overlaps.
     """
@@ -263,14 +261,14 @@ def _patch(dataset: SegmentationDataset, number: int) -> Patch:
 
 
 def short_name(dataset: SegmentationDataset, number: int) -> str:
-    """The name of a class, without what is beyond SHORT characters of a list of synonyms."""
+    """Return the name of a class, without what is beyond SHORT characters of a list of synonyms."""
     return textwrap.shorten(dataset.class_names[number], SHORT, placeholder=" ...")
 
 
 def _make_grid(
     heights: Sequence[float], widths: Sequence[float], margins: Dict[str, float], legend: _Legend
 ) -> Tuple[Figure, np.ndarray]:
-    """A figure with axes of these inches in rows and columns, and the legend below."""
+    """Return a figure with axes of these inches in rows and columns, and the legend below."""
     inner_height = sum(heights) + GAP * (len(heights) - 1)
     inner_width = sum(widths) + GAP * (len(widths) - 1)
     width = max(margins["left"] + inner_width + margins["right"], legend.column)

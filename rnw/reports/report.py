@@ -7,8 +7,8 @@ from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import LABELS, kept_dataset
 from rnw.files import check_free, write_text
 from rnw.reports.panels import read_results
-from rnw.reports.segmentation import Compared, predictions_page
-from rnw.reports.training import training_page
+from rnw.reports.predictions_page import Compared, predictions_page
+from rnw.reports.training_page import training_page
 from rnw.training.metrics import METRICS_FILE
 
 REPORT = "report.html"
@@ -25,7 +25,7 @@ def write_report(
     overwrite: bool = False,
     on_picture: Callable[[Compared], None] = lambda compared: None,
 ) -> Path:
-    """Write a page about a folder, by default into it, and give its path.
+    """Write a page about a folder, by default into it; return the path of the page.
 
     folder: of predictions kept by an evaluation, or of training runs.
     dataset, split, data_root: what the predictions are compared with, by default the test split of

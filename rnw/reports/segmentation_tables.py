@@ -1,4 +1,4 @@
-"""Tables 2 to 7 again: the paper's scores beside those of the weights that are there."""
+"""The paper's Tables 2 to 7 beside the scores of the weights at hand."""
 
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -17,7 +17,6 @@ from rnw.reports.published import (
     PublishedSegmentation,
     SegmentationTable,
 )
-from rnw.reports.table_files import write_table_files
 from rnw.weights.labels import ModelLabel, parse_label
 
 COCO = "coco"  # in the suffix of a label
@@ -36,18 +35,18 @@ class SegmentationRow(NamedTuple):
     memory: Optional[MemoryRow] = None
 
     def score(self, name: str) -> Optional[float]:
-        """Ours by the paper's name, in percent."""
+        """Return our score by the paper's name of it, in percent."""
         if self.evaluation is None or name not in SCORES:
             return None
         return self.evaluation.as_dict()[SCORES[name]]
 
     def judged(self) -> Optional[Dict[str, Any]]:
-        """What ours is a score of, and the mean IoU that leaves out what does not occur there."""
+        """Return what our score counts, and the mean IoU of the classes that occur there."""
         scores = self.evaluation and self.evaluation.as_dict()
         return scores and {name: scores[name] for name in JUDGED}
 
     def as_dict(self) -> Dict[str, Any]:
-        """The row in plain types; all scores in percent."""
+        """Return the row in plain types; all scores in percent."""
         paper = self.published
         return {
             **vars(paper),
@@ -61,14 +60,14 @@ class SegmentationRow(NamedTuple):
 
 
 def find_table(number: int) -> SegmentationTable:
-    """Table `number` of the paper; raises InputError for one that is not of segmentation."""
+    """Return Table `number` of the paper; raise InputError for one that is not of segmentation."""
     if number not in SEGMENTATION_TABLES:
         expected = ", ".join(map(str, SEGMENTATION_TABLES))
-        raise InputError(f"table {number}: expected one of {expected}, or `rnw table1`")
+        raise InputError(f"table {number}: expected one of {expected}")
     return SEGMENTATION_TABLES[number]
 
 
-def fill_segmentation_table(
+def fill_table(
     number: int,
     weights_folder: Path,
     contexts: Sequence[mx.Context],
@@ -76,7 +75,7 @@ def fill_segmentation_table(
     data_root: Optional[Path] = None,
     memory_at: Optional[int] = None,
     on_step: OnStep = lambda progress: None,
-    on_memory: Callable[[MemoryRow], None] = lambda row: None,
+    on_row: Callable[[MemoryRow], None] = lambda row: None,
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
 
@@ -105,23 +104,23 @@ def fill_segmentation_table(
             found = evaluate(model, data_root=data_root, predictions=kept, on_step=on_step)
             row = row._replace(evaluation=found)
         rows.append(row)
-    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_memory)
+    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_row)
 
 
 def _add_memory(
     rows: Sequence[SegmentationRow],
     context: mx.Context,
     size: int,
-    on_memory: Callable[[MemoryRow], None],
+    on_row: Callable[[MemoryRow], None],
 ) -> List[SegmentationRow]:
     names = [f"{SEGMENTATION_PREFIX}{row.published.network}" for row in rows]
-    measured = compare_memory(context, networks=names, size=size, on_row=on_memory)
+    measured = compare_memory(context, networks=names, size=size, on_row=on_row)
     by_name = {memory.network: memory for memory in measured}
     return [row._replace(memory=by_name[name]) for row, name in zip(rows, names)]
 
 
 def _find_weights(folder: Path, dataset: str, row: PublishedSegmentation) -> Optional[Path]:
-    """The file with the last name among those for a row."""
+    """Return the file with the last name among those for a row."""
     found = [path for path in sorted(folder.glob("*.params")) if _is_for(path, dataset, row)]
     return found[-1] if found else None
 
@@ -138,7 +137,7 @@ def _is_for(path: Path, dataset: str, row: PublishedSegmentation) -> bool:
 
 
 def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
-    """The table as Markdown, with the sources of its numbers."""
+    """Return the table as Markdown, with the sources of its numbers."""
     header = ("network", "split", "score", "paper", "source", "ours")
     if number == MEMORY_TABLE:
         header += MEMORY_HEADER
@@ -156,7 +155,7 @@ def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
 
 
 def _memory_cells(row: SegmentationRow) -> Tuple[str, ...]:
-    """The paper's memory, which no source of ours has, and what is found here."""
+    """Return the paper's memory, which no source of ours has, and what is found here."""
     if row.memory is None:
         return ("-",) * len(MEMORY_HEADER)
     return "-", f"{row.memory.memory_mb:.0f}", f"{row.memory.ratio:.2f}"
@@ -180,17 +179,13 @@ def _notes(number: int, rows: Sequence[SegmentationRow]) -> Iterator[str]:
         yield f"Ours: the peak of a process that tunes on a crop of {size}x{size}, in 10^6 bytes."
 
 
-def write_segmentation_table(
-    folder: Path, number: int, rows: Sequence[SegmentationRow]
-) -> Dict[str, Any]:
-    """Write table<N>.md and table<N>.json, and give what the latter holds."""
+def as_dict(number: int, rows: Sequence[SegmentationRow]) -> Dict[str, Any]:
+    """Return the table in plain types, with the sources of its numbers."""
     table = find_table(number)
-    content = {
+    return {
         "table": number,
         "title": table.title,
         "dataset": table.dataset,
         "sources": SOURCES,
         "rows": [row.as_dict() for row in rows],
     }
-    write_table_files(folder, number, as_markdown(number, rows), content)
-    return content

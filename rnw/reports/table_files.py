@@ -12,7 +12,7 @@ CHECKSUMS = "md5"  # in the JSON file: of the Markdown file, and of all else in 
 
 
 def table_files(folder: Path, number: int) -> Tuple[Path, Path]:
-    """Where table `number` is written: as Markdown, and as JSON."""
+    """Return where table `number` is written: as Markdown, and as JSON."""
     return folder / f"table{number}.md", folder / f"table{number}.json"
 
 
@@ -33,7 +33,7 @@ def write_table_files(folder: Path, number: int, text: str, content: Mapping[str
 
 
 def _are_own(markdown: Path, plain: Path) -> bool:
-    """Whether both are as they were written, but that the Markdown may be gone."""
+    """Return whether both are as they were written, but that the Markdown may be gone."""
     try:
         content = read_json(plain)
         text, rest = content.pop(CHECKSUMS)

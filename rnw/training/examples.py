@@ -1,8 +1,9 @@
 """What a recipe trains on: the examples of its dataset's split, checked against the recipe."""
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional, Union
 
+from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.catalog import (
     check_classes,
     check_label_maps,
@@ -16,7 +17,9 @@ from rnw.errors import InputError
 from rnw.training.recipes import Recipe, SegmentationRecipe
 
 
-def read_training_examples(recipe: Recipe, data_root: Optional[Path] = None) -> Any:
+def read_training_examples(
+    recipe: Recipe, data_root: Optional[Path] = None
+) -> Union[Classified, LabeledSource]:
     """The examples of a recipe, as `rnw.data.sets.catalog` reads them.
 
     Raises InputError for data that is missing or has no labels, and for other classes than those of
@@ -32,7 +35,7 @@ def read_training_examples(recipe: Recipe, data_root: Optional[Path] = None) -> 
     return with_labels(examples, labels)
 
 
-def _read_pictures(recipe: SegmentationRecipe, data_root: Optional[Path]) -> Any:
+def _read_pictures(recipe: SegmentationRecipe, data_root: Optional[Path]) -> LabeledSource:
     dataset = find_segmentation_dataset(recipe.dataset)
     split = recipe.split or dataset.train_split
     pictures = read_pictures(dataset, split, data_root)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
-from rnw.files import PathLike
+from rnw.files import PathLike, reading
 from rnw.runtime import LOCAL_WORKERS
 from rnw.training.heartbeat import Beat, read_beat
 from rnw.training.signals import SIGNALS
@@ -64,10 +64,8 @@ def read_hosts(path: PathLike) -> List[str]:
 
     Raises InputError when the file cannot be read or names none.
     """
-    try:
+    with reading(path, damaged=(UnicodeDecodeError,)):
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
     hosts = [host for line in lines if (host := line.partition("#")[0].strip())]
     if not hosts:
         raise InputError(f"{path}: names no machine: expected one a line")

@@ -63,7 +63,14 @@ def _differences(net: "Network", path: PathLike, found: Dict[str, np.ndarray]) -
     return differences(meaning, net.config) if meaning else []
 
 
-def _fill(net, found, path, ctx=None, allow_missing=False, ignore_extra=False) -> None:
+def _fill(
+    net: "Network",
+    found: Dict[str, np.ndarray],
+    path: PathLike,
+    ctx: Optional[Any] = None,
+    allow_missing: bool = False,
+    ignore_extra: bool = False,
+) -> None:
     parameters = net.collect_params()
     expected = [Parameter(n, parameter_kind(n), tuple(p.shape)) for n, p in parameters.items()]
     check_parameters(
@@ -106,8 +113,8 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
     classifier whose weight or bias does not fit keeps its initial values.
 
-    Raises InputError, before anything is changed, when features are missing, surplus or misshaped,
-    and for numbers that are not finite.
+    Raises InputError, before anything is changed, when features are missing, unexpected or wrongly
+    shaped, and for numbers that are not finite.
     """
     found = read_parameters(path)
     parameters = net.collect_params()
@@ -166,7 +173,7 @@ def _value(name: str, copies: List[Any]) -> np.ndarray:
     return np.mean([copy.asnumpy() for copy in copies], axis=0)
 
 
-def load_network(path: PathLike, ctx: Optional[Any] = None, **options) -> "Network":
+def load_network(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> "Network":
     """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
     ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
@@ -184,7 +191,7 @@ class Loaded(NamedTuple):
     meaning: Meaning
 
 
-def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options) -> Loaded:
+def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> Loaded:
     """As `load_network`, with what told the network."""
     from rnw.networks.classifier import Network  # starts MXNet
 

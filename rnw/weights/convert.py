@@ -31,7 +31,7 @@ from rnw.weights.containers import (
     read_weights,
 )
 from rnw.weights.fit import structure_of
-from rnw.weights.meaning import Meaning, differences, find_label, find_meaning, meaning_of
+from rnw.weights.meaning import Meaning, differences, find_clues, find_meaning, meaning_of
 from rnw.weights.names import (
     COUNTER,
     DATA_PARALLEL,
@@ -319,7 +319,8 @@ def _operate(
 ) -> Tuple[NetworkConfig, Dict[str, np.ndarray], List[str]]:
     """The network and its parameters, in the graph's order, after surgery, and what was done."""
     changed, done = surgery.replace_classifier(structure, parameters)
-    structure = structure_of(source, changed)
+    if done:
+        structure = structure_of(source, changed)
     return structure, {p.name: changed[p.name] for p in structure.parameters()}, done
 
 
@@ -334,14 +335,15 @@ def _find_meaning(
 
     Without a graph their own number of classes counts, whatever the file's name says.
     """
-    drawn = graph_beside(source)
-    if network is None and drawn is None and find_label(source) is None:
+    clues = find_clues(source)
+    if network is None and clues.label is None and clues.graph is None:
         return None
     asked = {"pooling": graph.pooling, "stride": graph.stride}
     options = {name: value for name, value in asked.items() if value is not None}
-    if drawn is None:
+    if clues.graph is None:
         options["classes"] = structure.classes
-    return meaning_of(source, parameters, network=network, head=_head(parameters), **options)
+    head = _head(parameters)
+    return meaning_of(source, parameters, network=network, clues=clues, head=head, **options)
 
 
 def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
@@ -364,7 +366,7 @@ def _misfits(
 ) -> List[str]:
     """What makes a PyTorch class compute something else than the network of the weights."""
     form = FORMATS[to]
-    negative = _negative_gammas(parameters) if form.naming.inplace_abn else 0
+    negative = _negative_gammas(parameters) if form.naming and form.naming.inplace_abn else 0
     notes = [
         f"{negative} gammas are negative: build the class with ABN, since InPlaceABN takes |gamma|"
     ] * bool(negative)

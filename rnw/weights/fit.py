@@ -51,7 +51,7 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
     """A network with the units, width and classifier that names and shapes of parameters tell.
 
     How it down-samples they do not tell. Raises InputError, naming them, for entries that are
-    missing, surplus or misshaped, and for a ResNet of unknown depth.
+    missing, unexpected or wrongly shaped, and for a ResNet of unknown depth.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
     with naming(path):
@@ -137,7 +137,7 @@ def check_parameters(
     allow_missing: bool = False,
     ignore_extra: bool = False,
 ) -> None:
-    """Raise one InputError for all entries that are missing, surplus or misshaped."""
+    """Raise one InputError for all entries that are missing, unexpected or wrongly shaped."""
     shapes = {parameter.name: parameter.shape for parameter in expected}
     missing = {n: s for n, s in shapes.items() if n not in found}
     surplus = {n: s for n, s in found.items() if n not in shapes}
@@ -177,7 +177,13 @@ def _problem(what: str, entries: Sequence[str], total: int) -> List[str]:
     return [f"{what} {len(entries)} of {total} arrays, first {entries[0]}"]
 
 
-def _probable_cause(config, missing, surplus, misshaped, found) -> str:
+def _probable_cause(
+    config: NetworkConfig,
+    missing: Mapping[str, Shape],
+    surplus: Mapping[str, Shape],
+    misshaped: Mapping[str, Shape],
+    found: Mapping[str, Shape],
+) -> str:
     """What the differences most likely mean, as ' (...)', or nothing."""
     folder = common_prefix(surplus)
     if folder and len(surplus) == len(found):

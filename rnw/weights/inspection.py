@@ -83,9 +83,14 @@ def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
     fits = []
     for spec in _candidates(found):
         for kind in kinds:
-            options = {"classifier": kind, "head": "logits" if classes else "features"}
             try:
-                config = configure(spec, classes, width=width_of(found), **options)
+                config = configure(
+                    spec,
+                    classes,
+                    width=width_of(found),
+                    classifier=kind,
+                    head="logits" if classes else "features",
+                )
             except InputError:  # no network has that width
                 continue
             if {p.name: p.shape for p in config.parameters()} == found:
@@ -150,7 +155,7 @@ class ValueDifference(NamedTuple):
     name: str
     largest: float
     relative: float
-    count: int
+    count: int  # type: ignore[assignment] # it hides that of a tuple
     size: int
 
 

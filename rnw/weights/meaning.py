@@ -59,6 +59,24 @@ class Meaning(NamedTuple):
         return {**fields, "told_by": self.told_by}
 
 
+class Clues(NamedTuple):
+    """What tells the network of a weights file besides its parameters: its name, a graph beside it.
+
+    Each is None where it tells nothing.
+    """
+
+    label: Optional[ModelLabel]
+    graph: Optional[Path]
+
+
+def find_clues(path: PathLike) -> Clues:
+    """Return the label in the name of a weights file, and the graph that lies beside it."""
+    label = None
+    with contextlib.suppress(InputError):
+        label = label_of(path)
+    return Clues(label, graph_beside(path))
+
+
 class _Told(NamedTuple):
     """A network, options of `configure` for it, and what tells both."""
 
@@ -72,18 +90,19 @@ def meaning_of(
     parameters: Mapping[str, np.ndarray],
     *,
     network: Optional[str] = None,
+    clues: Optional[Clues] = None,
     **options: Any,
 ) -> Meaning:
-    """The network that a weights file is for, of which these are the parameters.
+    """Return the network that a weights file is for, of which these are the parameters.
 
-    network: take them for this network's, whatever the name or a graph says. `options` are of
-    `configure`, and win over what is told.
+    network: take them for this network's, whatever the name or a graph says.
+    clues: those of the file, where they have been found already.
+    options: of `configure`; they win over what is told.
 
     Raises InputError when nothing tells the network, when the graph contradicts the file's name,
     and when the parameters do not fit.
     """
-    label = find_label(path)
-    graph = graph_beside(path)
+    label, graph = clues or find_clues(path)
     if graph is None:
         told = _told_by_name(path, label, network)
     else:
@@ -127,16 +146,10 @@ def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Option
 
     None where neither does. Raises InputError as `meaning_of`.
     """
-    if graph_beside(path) is None and released_row(path) is None:
+    clues = find_clues(path)
+    if clues.graph is None and released_row(path) is None:
         return None
-    return meaning_of(path, parameters, head="features")
-
-
-def find_label(path: PathLike) -> Optional[ModelLabel]:
-    """The label in the name of a weights file, None without one."""
-    with contextlib.suppress(InputError):
-        return label_of(path)
-    return None
+    return meaning_of(path, parameters, clues=clues, head="features")
 
 
 def _told_by_name(path: PathLike, label: Optional[ModelLabel], network: Optional[str]) -> _Told:

@@ -19,12 +19,23 @@ import math
 import mmap
 import struct
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
 
 import numpy as np
 
 from rnw.errors import InputError, naming
-from rnw.files import PathLike, atomic_write, open_regular
+from rnw.files import PathLike, atomic_write, open_regular, reading
 from rnw.weights.recognition import START, explain
 
 FILE_MAGIC = 0x112
@@ -45,7 +56,7 @@ MAX_NAME = 4096
 BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # as MXNet's `asnumpy` gives it
 
 # index in the file: element type (mshadow's type flags that MXNet 1.9 can hold)
-ELEMENT_TYPES = {
+ELEMENT_TYPES: Dict[int, np.dtype] = {
     0: np.dtype("<f4"),
     1: np.dtype("<f8"),
     2: np.dtype("<f2"),
@@ -81,14 +92,13 @@ class Entry(NamedTuple):
 
 def open_weights(path: PathLike) -> BinaryIO:
     """Open a file for reading bytes. Raises InputError where there is none, or something else."""
-    try:
-        return open_regular(path)
-    except InputError:
-        raise
-    except (FileNotFoundError, ValueError):  # of NUL in a name
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with reading(path):
+        try:
+            return open_regular(path)
+        except InputError:
+            raise
+        except (FileNotFoundError, ValueError):  # of NUL in a name
+            raise InputError(f"{path}: no such file") from None
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
@@ -139,7 +149,9 @@ def write_arrays_to(
 ) -> None:
     """Write arrays as `write_arrays` does to an open file, of which `write` alone is used."""
     named = isinstance(arrays, Mapping)
-    entries = dict(arrays if named else enumerate(arrays))
+    entries: Dict[Any, np.ndarray] = dict(
+        arrays if isinstance(arrays, Mapping) else enumerate(arrays)
+    )
     if np_shape is None:  # for all or none: a file of both kinds MXNet does not read
         np_shape = not all(array.size and array.ndim for array in entries.values())
     for name, array in entries.items():
@@ -162,7 +174,7 @@ def _write_array(file: BinaryIO, array: np.ndarray, magic: int) -> None:
     file.write(struct.pack(f"<{array.ndim}q", *array.shape))
     file.write(struct.pack("<iii", CPU, 0, _TYPE_FLAGS[dtype]))
     for window in windows(array):
-        file.write(window.astype(dtype, copy=False))
+        file.write(window.astype(dtype, copy=False).data)
 
 
 def windows(array: np.ndarray) -> Iterator[np.ndarray]:
@@ -175,7 +187,7 @@ def windows(array: np.ndarray) -> Iterator[np.ndarray]:
     mapping = _mapping(array)
     for start in range(0, array.size, _WINDOW):
         yield values[start : start + _WINDOW]
-        if hasattr(mapping, "madvise"):  # not on Windows
+        if mapping is not None and hasattr(mapping, "madvise"):  # not on Windows
             mapping.madvise(mmap.MADV_DONTNEED)
 
 
@@ -183,7 +195,7 @@ def _mapping(array: np.ndarray) -> Optional[mmap.mmap]:
     """What maps the file that `array` lies in, if nothing can be changed through it."""
     if not isinstance(array, np.memmap) or array.mode != "r":
         return None
-    owner = array
+    owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
     return owner
@@ -221,7 +233,7 @@ class _Reader:
         return self.buffer[self.start : self.offset]
 
     def number(self, kind: str, what: str) -> int:
-        return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what))[0]
+        return struct.unpack(f"<{kind}", self.take(struct.calcsize(kind), what).data)[0]
 
     def read(self) -> List[Entry]:
         start = self.buffer[:START].tobytes()
@@ -299,7 +311,7 @@ class _Reader:
         if rank > MAX_RANK:
             raise self.fail(f"{what} has {rank} dimensions, at most {MAX_RANK} are possible,")
         dimensions = self.take(rank * struct.calcsize(kind), f"the shape of {what}")
-        shape = struct.unpack(f"<{rank}{kind}", dimensions)
+        shape = struct.unpack(f"<{rank}{kind}", dimensions.data)
         values = math.prod(dimension for dimension in shape if dimension)
         if any(dimension < 0 for dimension in shape) or values > MAX_VALUES:
             raise self.fail(f"{what} has the impossible shape {shape}")

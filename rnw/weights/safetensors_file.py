@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from rnw.errors import InputError
-from rnw.files import PathLike, atomic_write, parse_json
+from rnw.files import PathLike, atomic_write, parse_json, reading
 from rnw.weights.ndarray_file import BFLOAT16, as_float32, windows
 
 _SHOWN = 100  # characters of an unusable entry
@@ -47,7 +47,7 @@ def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in names:
             for window in windows(arrays[name]):
-                file.write(window)
+                file.write(window.data)
 
 
 def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -79,10 +79,8 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
 
     Raises InputError for a file that is truncated, foreign or inconsistent.
     """
-    try:
+    with reading(path, damaged=(ValueError,)):
         buffer = np.memmap(Path(path), np.uint8, mode="r")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
     length = struct.unpack("<Q", buffer[:8].tobytes())[0] if buffer.size >= 8 else MAX_HEADER + 1
     if length > min(MAX_HEADER, buffer.size - 8):
         raise InputError(

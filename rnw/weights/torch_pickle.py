@@ -5,7 +5,7 @@ what is listed: build dictionaries, lists and tuples of plain values, and use na
 """
 
 import pickletools
-from typing import Any, BinaryIO, Callable, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from rnw.errors import InputError
 
@@ -40,8 +40,8 @@ class TorchUnpickler:
         self._below: List[List[Any]] = []  # the stacks up to each mark
         self._memo: Dict[int, Any] = {}
 
-    def load(self, file: BinaryIO) -> Any:
-        """The value that the pickle describes; `file` is left behind its end.
+    def load(self, file: Any) -> Any:
+        """The value that the pickle describes; `file`, or a map of one, is left behind its end.
 
         Raises InputError for what is not listed here, and LookupError, TypeError or ValueError for
         a damaged pickle.

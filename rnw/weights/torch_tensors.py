@@ -102,7 +102,15 @@ def _is_count(number: Any) -> bool:
     return type(number) is int and number >= 0
 
 
-def _tensor(storage, offset, size, stride, _grad=False, _hooks=(), metadata=None):
+def _tensor(
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _grad: Any = False,
+    _hooks: Any = (),
+    metadata: Any = None,
+) -> Union[Tensor, NoArray]:
     if metadata:
         return NoArray(f"a view of other values ({', '.join(metadata)})")
     if not isinstance(storage, Storage) or not all(map(_is_count, (offset, *size, *stride))):
@@ -110,11 +118,20 @@ def _tensor(storage, offset, size, stride, _grad=False, _hooks=(), metadata=None
     return Tensor(storage, offset, tuple(size), tuple(stride))
 
 
-def _typed_tensor(_storage, _offset, _size, _stride, _grad, _hooks, dtype, _metadata=None):
+def _typed_tensor(
+    _storage: Any,
+    _offset: Any,
+    _size: Any,
+    _stride: Any,
+    _grad: Any,
+    _hooks: Any,
+    dtype: Any,
+    _metadata: Any = None,
+) -> NoArray:
     return NoArray(f"has type {dtype}")
 
 
-def _subclass_tensor(function, _class, arguments, _state):
+def _subclass_tensor(function: Any, _class: Any, arguments: Any, _state: Any) -> Any:
     return function(*arguments)
 
 

@@ -48,7 +48,13 @@ def test_refuses(refused, options, wording):
     assert wording in refused("figure", "--dataset", "shapes", *options)
 
 
-def test_refuses_no_choice(rnw):
-    code, out, err = rnw("figure", "kept", "--dataset", "shapes")
-    assert (code, out) == (2, "")
-    assert "give '--image', '--worst' or '--random'" in err
+def test_the_worst_pictures_are_drawn_where_none_are_chosen(rnw):
+    assert rnw("figure", "kept", "--dataset", "shapes") == (0, "figure.png\n", "")
+    options = ("--worst", "4", "-o", "worst.png")
+    assert rnw("figure", "kept", "--dataset", "shapes", *options)[0] == 0
+    assert Path("figure.png").read_bytes() == Path("worst.png").read_bytes()
+    with Image.open("figure.png") as image:
+        three_rows = image.size
+    assert rnw("figure", "kept", "--dataset", "shapes", "--worst", "2", "-o", "two.png")[0] == 0
+    with Image.open("two.png") as image:
+        assert image.height < three_rows[1]

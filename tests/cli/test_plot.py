@@ -51,5 +51,5 @@ def test_refused_runs_give_no_picture(refused, checkpoint, lines, wording):
 
 
 def test_refuses_other_formats(refused, checkpoint):
-    message = refused("plot", checkpoint.parent, "-o", "curves.pdf")
-    assert "curves.pdf: expected a name that ends in .png or .svg" in message
+    message = refused("plot", checkpoint.parent, "-o", "curves.jpg")
+    assert "curves.jpg: expected a name that ends in .png, .svg, .pdf" in message

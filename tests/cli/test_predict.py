@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from rnw.data.readers import ORIENTATION, read_digits
+from rnw.data.readers import ORIENTATION
+from rnw.data.sets.digits import read_digits
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

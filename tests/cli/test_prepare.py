@@ -13,7 +13,7 @@ from rnw.locks import LOCK_FILE, FolderLock
 from tests.data.prepare import miniature_segmentation
 from tests.data.prepare.miniature import jpeg, make_ilsvrc12, make_places365
 
-TOOLS = Path(__file__).parents[2] / "tools"
+TOOL = Path(__file__).parents[2] / "tools" / "prepare.py"
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def labeled(request, tmp_path_factory):
     return request.param, folder
 
 
-def _tool(name, *arguments):
+def _tool(dataset, *arguments):
     done = subprocess.run(
-        [sys.executable, TOOLS / name, *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, TOOL, dataset, *arguments], capture_output=True, text=True, timeout=60
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -96,7 +96,7 @@ def test_a_miniature_is_not_the_official_data_set(rnw, ilsvrc, options, wording)
 
 def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
     make_ilsvrc12(Path("archives"), train=800)
-    command = [sys.executable, TOOLS / "prepare_ilsvrc12.py", "archives", "--subset"]
+    command = [sys.executable, TOOL, "ilsvrc-cls", "archives", "--subset"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not Path("data/ilsvrc12/.ILSVRC2012_train.part").exists():
@@ -134,24 +134,21 @@ def test_names_that_are_not_utf8_are_shown():
         [sys.executable, "-m", "rnw", "prepare", "ilsvrc-cls", b"so\xe9", "--subset"],
         capture_output=True,
         timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(TOOLS.parent)},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(TOOL.parents[1])},
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"ILSVRC2012_train to so\\udce9/train\n" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("tool", "dataset", "root"),
-    [
-        ("prepare_ilsvrc12.py", "ilsvrc-cls", "data/ilsvrc12"),
-        ("prepare_places365.py", "places365-cls", "data/places365"),
-    ],
+    ("dataset", "root"),
+    [("ilsvrc-cls", "data/ilsvrc12"), ("places365-cls", "data/places365")],
 )
-def test_the_scripts_are_the_same(rnw, request, tool, dataset, root):
+def test_the_script_is_the_same(rnw, request, dataset, root):
     source = request.getfixturevalue("ilsvrc" if dataset == "ilsvrc-cls" else "places")
-    assert _tool(tool, "--help") == rnw("prepare", dataset, "--help")
-    assert _tool(tool, "absent") == rnw("prepare", dataset, "absent")
-    code, _, err = _tool(tool, source, "--subset")
+    assert _tool(dataset, "--help") == rnw("prepare", dataset, "--help")
+    assert _tool(dataset, "absent") == rnw("prepare", dataset, "absent")
+    code, _, err = _tool(dataset, source, "--subset")
     assert (code, err) == (0, "")
     by_tool = {path: path.read_bytes() for path in Path(root).glob("*.*")}
     assert {path.name for path in by_tool} >= {"train.lst", "val.lst", "classes.txt"}
@@ -207,11 +204,10 @@ def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labeled):
     assert not list(Path().rglob("*.lst"))
 
 
-def test_the_segmentation_scripts_are_the_same(rnw, labeled):
+def test_the_script_is_the_same_for_segmentation(rnw, labeled):
     name, folder = labeled
-    tool = f"prepare_{name.replace('-', '_')}.py"
-    assert _tool(tool, "--help") == rnw("prepare", name, "--help")
-    code, out, err = _tool(tool, folder, "--subset")
+    assert _tool(name, "--help") == rnw("prepare", name, "--help")
+    code, out, err = _tool(name, folder, "--subset")
     assert (code, err) == (0, "")
     by_tool = {path.name: path.read_bytes() for path in Path("data", name).glob("*.lst")}
     assert {"val.lst"} < set(by_tool)
@@ -226,7 +222,7 @@ def test_an_interrupt_stops_drawing_until_it_is_called_again(rnw):
     names = [f"2009_{number:06d}" for number in range(1500)]
     maps.update({f"trainval/{name}.mat": maps["trainval/2008_000002.mat"] for name in names})
     miniature_segmentation.write_archives(Path("archives"), archives)
-    command = [sys.executable, TOOLS / "prepare_pascal_context.py", "archives", "--subset"]
+    command = [sys.executable, TOOL, "pascal-context", "archives", "--subset"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     drawn = Path("data/pascal-context/context_labels")
     deadline = time.monotonic() + 60

@@ -37,7 +37,7 @@ def test_stopped_it_goes_on_with_the_same_command(rnw):
     assert first.split("top-1 ")[1].split()[0] == deep.split()[-3]
     assert picture == "output/study/study.png"
     written = sorted(path.name for path in Path("output/study").glob("study.*"))
-    assert written == ["study.csv", "study.json", "study.png", "study.txt"]
+    assert written == ["study.csv", "study.json", "study.pdf", "study.png", "study.txt"]
 
     code, out, _ = rnw(*COMMAND, "--seeds", 1, "--json")
     assert (code, json.loads(out)) == (0, json.loads(Path("output/study/study.json").read_text()))

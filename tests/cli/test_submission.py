@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labeled import LabeledImages, Pair
+from rnw.data.labeled import LabeledImages
+from rnw.data.picture_types import Pair
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.evaluation.segmentation.kept import KeptLabels
 from tests.data.test_transforms import picture
@@ -22,7 +23,8 @@ def kept(monkeypatch):
     for name in ("a", "b"):
         Image.fromarray(picture(30, 40, 1)).save(f"data/{name}.jpg")
     pairs = [Pair("a.jpg", None), Pair("b.jpg", None)]
-    row = make_dataset((), 21, name="voc", root=Path("data"))
+    form = SEGMENTATION["voc"].submission
+    row = make_dataset((), 21, name="voc", root=Path("data"), submission=form)
     row = replace(row, read=lambda root, split: LabeledImages(root, pairs))
     monkeypatch.setitem(SEGMENTATION, "voc", row)
     KeptLabels(Path("kept"), row, {}).write("a", np.zeros((30, 40), np.uint8))

@@ -102,10 +102,26 @@ def test_memory_of_table_2_is_measured(rnw):
 @pytest.mark.parametrize(
     ("options", "wording"),
     [
-        (("1", "--weights-dir", "."), "table 1: expected one of 2, 3, 4, 5, 6, 7, or `rnw table1`"),
         (("2", "--weights-dir", "nowhere"), "nowhere: no such directory"),
         (("4", "--weights-dir", ".", "--memory-at", "504"), "table 4 has no memory"),
     ],
 )
 def test_refused(refused, options, wording):
     assert wording in refused("table", *options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (("0",), "0 is not in the range 1<=x<=7"),
+        (("8",), "8 is not in the range 1<=x<=7"),
+        (("2", "--speed"), "--speed is not for table 2"),
+        (("3", "--batch", "64"), "--batch is not for table 3"),
+        (("7", "--only", "model_a"), "--only is not for table 7"),
+        (("1", "--memory-at", "504"), "--memory-at is not for table 1"),
+    ],
+)
+def test_options_are_refused_where_they_say_nothing(rnw, arguments, wording):
+    code, out, err = rnw("table", *arguments, "--weights-dir", ".")
+    assert (code, out) == (2, "")
+    assert wording in err

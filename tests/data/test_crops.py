@@ -6,8 +6,9 @@ from PIL import Image
 
 from rnw.data.augmentation import DECODERS
 from rnw.data.crops import PADDING, Cropping, LabeledCrops
-from rnw.data.labeled import LabeledImages, Pair
+from rnw.data.labeled import LabeledImages
 from rnw.data.loader import Loader, Loading
+from rnw.data.picture_types import Pair
 from rnw.data.sets.shapes import Shapes
 from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rnw.data.identity import identity
-from rnw.data.labeled import LabeledImages, Pair
+from rnw.data.labeled import LabeledImages
 from rnw.data.lists import read_list
-from rnw.data.readers import Examples, ImageList
+from rnw.data.picture_types import Examples, Pair
+from rnw.data.readers import ImageList
 from rnw.data.recordio import PackedImages, write_pack
 from rnw.data.sets.catalog import find_dataset, read_examples
 from rnw.data.sets.shapes import Shapes

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labeled import Pair, read_label, write_label, write_pairs
+from rnw.data.labeled import read_label, write_label, write_pairs
+from rnw.data.picture_types import Pair
 from rnw.data.sets import ade20k, cityscapes, voc
 from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
 from rnw.errors import InputError

@@ -7,14 +7,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import (
-    Pair,
-    read_label,
-    read_labeled,
-    read_pairs,
-    write_label,
-    write_pairs,
-)
+from rnw.data.labeled import read_label, read_labeled, read_pairs, write_label, write_pairs
+from rnw.data.picture_types import Pair
 from rnw.errors import InputError
 
 PAIRS = [Pair("a/one.jpg", "b/one.png"), Pair("a/two é.jpg", "b/two é.png")]

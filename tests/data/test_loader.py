@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnw.data.loader import Loader
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Examples
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image, ImageFile
 from sklearn.datasets import load_digits
 
-from rnw.data.readers import read_digits, read_ilsvrc12, read_image
+from rnw.data.readers import read_image
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.digits import read_digits
 from rnw.errors import InputError
 
 RGB = np.random.RandomState(0).randint(0, 256, (6, 9, 3)).astype(np.uint8)
@@ -137,5 +139,5 @@ def test_test_digits_are_every_fifth(digits):
 
 
 def test_ilsvrc_says_what_is_missing(tmp_path):
-    with pytest.raises(InputError, match=r"/val\.lst: no such list; tools/prepare_ilsvrc12\.py"):
-        read_ilsvrc12(tmp_path, "val")
+    with pytest.raises(InputError, match=r"/val\.lst: no such list; tools/prepare\.py ilsvrc-cls"):
+        find_dataset("ilsvrc-cls").read(tmp_path, "val")

@@ -62,6 +62,27 @@ def test_the_error_is_what_accuracy_lacks_to_100_per_cent(tmp_path):
     assert max(ticks) == 50  # that of top-1; the axis begins at 0
 
 
+PIXEL_SCORES = {"loss": 1, "accuracy": 90, "mean-iou": 60}
+
+
+@pytest.mark.parametrize(
+    ("scores", "label"),
+    [
+        ([{"loss": 1, "top-1": 0, "top-5": 1}], "error in %"),
+        ([PIXEL_SCORES], "100 - mean IoU, %"),
+        ([PIXEL_SCORES, {"loss": 1, "top-1": 0, "top-5": 1}], "error in % or 100 - mean IoU, %"),
+    ],
+)
+def test_the_axis_of_errors_says_what_is_drawn(tmp_path, scores, label):
+    for number, values in enumerate(scores):
+        record = {"label": "a", "kind": "val", "epoch": 1, **values}
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps(record) + "\n")
+    plot([tmp_path / f"{number}.jsonl" for number in range(len(scores))], tmp_path / "out.svg")
+    shown = (tmp_path / "out.svg").read_text()
+    assert f">{label}</text>" in shown
+    assert (">100 - mean IoU, validation</text>" in shown) == ("IoU" in label)
+
+
 @pytest.mark.parametrize("runs", [1, 6])
 def test_pictures_of_the_same_runs_are_the_same(tmp_path, runs):
     folders = [_write(tmp_path / f"run{number}", number + 1) for number in range(runs)]

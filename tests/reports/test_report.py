@@ -19,8 +19,8 @@ from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.kept import KeptLabels
 from rnw.reports.html import element, page
 from rnw.reports.panels import read_results
+from rnw.reports.predictions_page import predictions_page
 from rnw.reports.report import write_report
-from rnw.reports.segmentation import predictions_page
 from tests.data.test_transforms import picture
 from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
 

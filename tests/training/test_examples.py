@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnw.data.labeled import Pair, write_label, write_pairs
+from rnw.data.labeled import write_label, write_pairs
 from rnw.data.lists import write_list
+from rnw.data.picture_types import Pair
 from rnw.errors import InputError
 from rnw.training.examples import read_training_examples
 from rnw.training.recipes import find_recipe

@@ -8,7 +8,8 @@ import mxnet as mx
 import pytest
 
 from rnw.data.loader import BY_PROCESSES, Loading
-from rnw.data.sets.catalog import DATASETS, Dataset
+from rnw.data.sets.catalog import DATASETS
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train

@@ -22,13 +22,9 @@ from rnw.data.prepare.listing import (
 from rnw.data.prepare.official import Found, OfficialFiles, Step, names_of
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
-from rnw.data.sets.ilsvrc12 import ILSVRC12
-from rnw.data.sets.places365 import PLACES365
 from rnw.data.sets.publication import SPLITS, Annotations, Form, Publication
 from rnw.errors import InputError
 from rnw.files import atomic_write, remove
-
-PUBLICATIONS: Dict[str, Publication] = {"ilsvrc-cls": ILSVRC12, "places365-cls": PLACES365}
 
 
 @dataclass(frozen=True)

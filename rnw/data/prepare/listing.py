@@ -42,7 +42,7 @@ def find_pictures(
             raise InputError(
                 f"{folder}/{inside}: {of_folder!r} names no class, expected "
                 f"{publication.class_kind}; rename the folders, or where they are labels write the "
-                "list yourself (see README.md)"
+                "list yourself (see rnw/data/README.md)"
             )
         if of_folder is None or (known and of_folder not in known.train):
             raise InputError(

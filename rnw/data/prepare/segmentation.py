@@ -9,58 +9,48 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, TypeVar
+from typing import Any, Callable, List, Mapping, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from rnw.data.archives import OnProgress
-from rnw.data.labeled import (
-    IGNORED,
-    Pair,
-    check_size,
-    read_label,
-    read_pairs,
-    write_label,
-    write_pairs,
-)
+from rnw.data.labeled import IGNORED, check_size, read_label, read_pairs, write_label, write_pairs
+from rnw.data.picture_types import Pair
 from rnw.data.pictures import open_picture
 from rnw.data.prepare.listing import ADVICE
 from rnw.data.prepare.official import OfficialFiles, Step, names_of
-from rnw.data.sets import ade20k, cityscapes, pascal_context, voc
-from rnw.data.sets.catalog import SegmentationDataset
 from rnw.data.sets.publication import LabeledSplit, Rendering
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
-from rnw.files import open_regular, remove_parts
+from rnw.files import open_regular, reading, remove_parts
 
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
-
-PUBLICATIONS: Dict[str, Mapping[str, LabeledSplit]] = {
-    "voc": voc.PUBLISHED,
-    "cityscapes": cityscapes.PUBLISHED,
-    "ade20k": ade20k.PUBLISHED,
-    "pascal-context": pascal_context.PUBLISHED,
-}
 
 
 @dataclass(frozen=True)
 class SegmentationPreparation:
     """What is asked for: `splits` of a dataset, found in the folders `sources`, in `output`.
 
-    No splits: those of training and validation, and the others whose files are all there.
-    `subset` takes the pictures that are there with their labels, without checks of counts and
-    archives; `md5` checks archives; `overwrite` does lists and drawn label maps anew.
+    The row `dataset` has a publication, which says what each split is made of. No splits: those of
+    training and validation, and the others whose files are all there. `subset` takes the pictures
+    that are there with their labels, without checks of counts and archives; `md5` checks archives;
+    `overwrite` does lists and drawn label maps anew.
     """
 
     dataset: SegmentationDataset
-    publication: Mapping[str, LabeledSplit]
     sources: Sequence[Path]
     output: Path
     splits: Sequence[str] = ()
     subset: bool = False
     md5: bool = True
     overwrite: bool = False
+
+    @property
+    def publication(self) -> Mapping[str, LabeledSplit]:
+        """Return the splits of the dataset as they are published."""
+        return self.dataset.publication or {}
 
     def plan(self) -> List[Step]:
         """The steps still to do; raises InputError that names all that is missing."""
@@ -178,8 +168,5 @@ def _for_each(
 
 def _picture_size(path: Path) -> Tuple[int, int]:
     """Width and height, from its first bytes; raises InputError for what is no picture."""
-    try:
-        with open_regular(path) as file, open_picture(file, str(path)) as image:
-            return image.size
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as an image: {error.strerror}") from error
+    with reading(path, "an image"), open_regular(path) as file, open_picture(file, str(path)) as im:
+        return im.size

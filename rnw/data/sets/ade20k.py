@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import LabeledImages, Pair, read_labeled
+from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, LabeledSplit
+from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm, prepared_labeled
 
 _NAMES = """
 wall; building, edifice; sky; floor, flooring; tree; ceiling; road, route; bed; windowpane,
@@ -62,13 +63,7 @@ CLASSES = tuple(" ".join(_NAMES.split()).split("; "))
 PALETTE = tuple(tuple(bytes.fromhex(color)) for color in _COLORS.split())
 LABEL_IDS = tuple(range(1, len(CLASSES) + 1))  # 0 is anything else
 MEANING = LabelMeaning("ADE20K", LABEL_IDS, PALETTE)
-TOOL = "tools/prepare_ade20k.py"
 _FOLDER, _TEST = "ADEChallengeData2016", "release_test"
-
-
-def read_ade20k(root: Path, split: str) -> LabeledImages:
-    """ADE20K under `root`; raises InputError when the split is not prepared."""
-    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:
@@ -98,3 +93,20 @@ PUBLISHED = {
     "val": LabeledSplit((_TRAINVAL,), partial(_pairs, "validation")),
     "test": LabeledSplit((_part("release_test.zip", None, _TEST),), _test_pairs),
 }
+
+DATASET = SegmentationDataset(
+    "ade20k",
+    "ADE20K scene parsing",
+    Path("data/ade20k"),
+    CLASSES,
+    PALETTE,
+    prepared_labeled("ade20k", MEANING),
+    {"train": 20_210, "val": 2000, "test": 3352},  # section 6.2
+    (2100, 2100),  # the original's bound
+    recipe="ade20k",
+    test_size=500,  # the original's README
+    label_ids=LABEL_IDS,
+    meaning=MEANING,
+    publication=PUBLISHED,
+    submission=SubmissionForm("", ZIP, palette=False),  # plain gray pictures
+)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rnw.data.readers import Examples, read_file
-from rnw.data.sets.catalog import Dataset
+from rnw.data.picture_types import Examples
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 
 MEAN = np.float32((0.4914, 0.4822, 0.4465))  # RGB in [0, 1], as gluoncv's networks are trained
@@ -46,6 +46,8 @@ def _read_records(path: Path) -> np.ndarray:
             f"{path}: not there; extract cifar-10-binary.tar.gz of "
             "https://www.cs.toronto.edu/~kriz/cifar.html, and give the folder with --data-root"
         )
+    from rnw.data.readers import read_file  # needs an extra
+
     content = read_file(path)
     if not content or len(content) % RECORD:
         raise InputError(f"{path}: {len(content)} bytes, expected {RECORD} a picture: damaged")

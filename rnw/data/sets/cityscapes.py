@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import List, Tuple
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import LabeledImages, Pair, read_labeled
+from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, LabeledSplit
+from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm, prepared_labeled
 
 # name, id in label maps and submissions, color: rows of cityscapesScripts' helpers/labels.py that
 # are trained on
@@ -33,12 +34,6 @@ _ROWS = (
 )
 CLASSES, LABEL_IDS, PALETTE = zip(*_ROWS)
 MEANING = LabelMeaning("Cityscapes", LABEL_IDS, PALETTE)
-TOOL = "tools/prepare_cityscapes.py"
-
-
-def read_cityscapes(root: Path, split: str) -> LabeledImages:
-    """Cityscapes under `root`; raises InputError when the split is not prepared."""
-    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _names(root: Path, split: str) -> List[str]:
@@ -80,3 +75,22 @@ PUBLISHED = {
     "test": LabeledSplit((_part(_PICTURES, "leftImg8bit/test"),), _test_pairs),
     "train_extra": _split("train_extra", "leftImg8bit_trainextra.zip", "gtCoarse.zip", "gtCoarse"),
 }
+
+DATASET = SegmentationDataset(
+    "cityscapes",
+    "Cityscapes",
+    Path("data/cityscapes"),
+    CLASSES,
+    PALETTE,
+    prepared_labeled("cityscapes", MEANING),
+    {"train": 2975, "val": 500, "test": 1525, "train_extra": 19_998},  # section 6.2
+    (1024, 2048),
+    recipe="cityscapes",
+    test_size=2048,  # the original's README
+    label_ids=LABEL_IDS,
+    meaning=MEANING,
+    identical_sizes=True,
+    publication=PUBLISHED,
+    # the official tool finds pictures by the first three fields of their names
+    submission=SubmissionForm("", ZIP, palette=False, fields=3),
+)

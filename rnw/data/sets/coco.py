@@ -9,10 +9,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from rnw.data.labeled import IGNORED, Pair
+from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError, naming
-from rnw.files import parse_json, read_regular
+from rnw.files import parse_json, read_regular, reading
+from rnw.networks.heads import IGNORED_LABEL
 
 NAMES = {  # of VOC, where COCO has another
     "airplane": "aeroplane",
@@ -68,14 +69,10 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
         if not (root / FOLDER / folder).is_dir():
             continue
         path = root / FOLDER / "annotations" / f"instances_{folder}.json"
-        try:
+        if not path.exists():
+            raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}")
+        with reading(path, "COCO's annotations", (Exception,)):  # of many kinds in another form
             found = _read_scenes(parse_json(read_regular(path)), classes, path)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}") from None
-        except InputError:
-            raise
-        except Exception as error:  # of many kinds where something has another form
-            raise InputError(f"{path}: cannot be read as COCO's annotations: {error!r}") from error
         scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
     return scenes
 
@@ -142,7 +139,7 @@ def draw_scene(scene: Scene) -> np.ndarray:
             continue
         runs = mask.frPyObjects(outline, scene.height, scene.width)
         inside = mask.decode(mask.merge(runs) if isinstance(runs, list) else runs)
-        labels[inside == 1] = IGNORED if instance.is_crowd else instance.number
+        labels[inside == 1] = IGNORED_LABEL if instance.is_crowd else instance.number
     return labels
 
 

@@ -1,11 +1,14 @@
 """ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
 
+from fractions import Fraction
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.data.archives import read_member
 from rnw.data.matlab import read_variables
+from rnw.data.sets.ilsvrc12_ids import WORDNET_IDS
 from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.data.sets.rows import Dataset, prepared
 from rnw.errors import InputError
 
 META = "meta.mat"
@@ -112,4 +115,26 @@ ILSVRC12 = Publication(
     ),
     class_kind="a WordNet id such as n01440764",
     class_names=r"n\d{8}",
+)
+
+
+def _class_names() -> Sequence[str]:
+    from gluoncv.data.imagenet.classification import ImageNet1kAttr  # starts MXNet
+
+    return ImageNet1kAttr().classes
+
+
+DATASET = Dataset(
+    "ilsvrc-cls",
+    "ILSVRC 2012 classification",
+    Path("data/ilsvrc12"),
+    ILSVRC12.classes,
+    _class_names,
+    prepared("ilsvrc-cls"),
+    "train",
+    "val",
+    recipe="model_a",
+    test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
+    publication=ILSVRC12,
+    class_ids=WORDNET_IDS,
 )

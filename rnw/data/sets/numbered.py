@@ -5,14 +5,17 @@ They are read from lists in the form that `rnw prepare` writes.
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Sequence, Union
+from typing import Callable, Sequence, TypeVar, Union
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_labeled
 from rnw.data.readers import read_listed
 from rnw.data.sets import voc
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, Dataset, SegmentationDataset
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
+
+Pictures = TypeVar("Pictures")
 
 TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper
 LARGEST = (2100, 2100)  # the original's bound for ADE20K
@@ -77,8 +80,8 @@ def _numbered(classes: int) -> Sequence[str]:
     return [f"class {number}" for number in range(classes)]
 
 
-def _reader(read: Callable[..., Any]) -> Callable[[Path, str], Any]:
-    def read_own(root: Path, split: str) -> Any:
+def _reader(read: Callable[[Path, str], Pictures]) -> Callable[[Path, str], Pictures]:
+    def read_own(root: Path, split: str) -> Pictures:
         listing = root / f"{split}.lst"
         if not listing.is_file():
             raise InputError(

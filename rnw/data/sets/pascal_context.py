@@ -12,10 +12,11 @@ from typing import Dict, List
 import numpy as np
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import LabeledImages, Pair, read_labeled
 from rnw.data.matlab import read_matlab
+from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, LabeledSplit, Rendering
-from rnw.data.sets.voc import read_names
+from rnw.data.sets.rows import TAR, SegmentationDataset, SubmissionForm, prepared_labeled
+from rnw.data.sets.voc import palette, read_names
 
 # name and number in LabelMap, which has 459 (labels.txt)
 _NUMBERS = """
@@ -32,12 +33,6 @@ CLASSES = ("background", *(name for name, _ in _ROWS))
 NUMBERS = tuple(int(number) for _, number in _ROWS)
 ALL_NUMBERS = 459
 MEANING = LabelMeaning("PASCAL Context", tuple(range(len(CLASSES))))  # colors are not published
-TOOL = "tools/prepare_pascal_context.py"
-
-
-def read_pascal_context(root: Path, split: str) -> LabeledImages:
-    """PASCAL Context under `root`; raises InputError when the split is not prepared."""
-    return read_labeled(root, split, TOOL, MEANING)
 
 
 def _pairs(split: str, root: Path) -> List[Pair]:
@@ -80,3 +75,19 @@ PUBLISHED = {
     split: LabeledSplit((_PICTURES, _LABELS), partial(_pairs, split), (LABELS,))
     for split in ("train", "val")
 }
+
+DATASET = SegmentationDataset(
+    "pascal-context",
+    "PASCAL Context",
+    Path("data/pascal-context"),
+    CLASSES,
+    palette(len(CLASSES)),
+    prepared_labeled("pascal-context", MEANING),
+    {"train": 4998, "val": 5105},  # section 6.2
+    (500, 500),
+    recipe="pascal-context",
+    test_size=500,
+    meaning=MEANING,
+    publication=PUBLISHED,
+    submission=SubmissionForm("", TAR, palette=True),  # there is no server; VOC's form
+)

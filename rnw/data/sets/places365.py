@@ -2,11 +2,14 @@
 
 import os
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Container, Dict, Iterator, Optional, Tuple
 
 from rnw.data.archives import read_member
+from rnw.data.sets.places365_names import PLACES365_NAMES
 from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.data.sets.rows import Dataset, prepared
 from rnw.errors import InputError
 
 CATEGORIES = "categories_places365.txt"
@@ -116,4 +119,19 @@ PLACES365 = Publication(
     class_kind="the name of a category such as airfield",
     class_names=r".*\D.*",  # no number
     class_of=class_of,
+)
+
+DATASET = Dataset(
+    "places365-cls",
+    "Places365-Standard scene classification",
+    Path("data/places365"),
+    PLACES365.classes,
+    lambda: PLACES365_NAMES,
+    prepared("places365-cls"),
+    "train",
+    "val",
+    recipe="places365_a2",
+    test_scale=Fraction(10, 7),  # as ILSVRC
+    publication=PLACES365,
+    class_ids=PLACES365_NAMES,
 )

@@ -7,7 +7,7 @@ from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.data.labeled import Pair
+from rnw.data.picture_types import Pair
 
 SPLITS = ("train", "val")
 

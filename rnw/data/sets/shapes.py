@@ -1,32 +1,25 @@
-"""Textured shapes on textured ground: with a label for each pixel, or one shape a picture.
-
-The shapes of both are of the same sizes, so that what learnt to classify them can learn to
-segment them.
-"""
+"""Textured shapes on textured ground, with a label for each pixel; drawn, not read."""
 
 import io
 from pathlib import Path
 from typing import Dict, Iterator, Tuple
 
 import numpy as np
-from PIL import Image
 
-from rnw.data.readers import Examples, check_split
+from rnw.data.sets.rows import SegmentationDataset, check_split
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
 SIZE = 96  # pixels a side
 TRAINING, HELD_OUT = 1000, 100
 SPLITS = {"train": (TRAINING, 0), "val": (HELD_OUT, 1)}  # pictures, and the seed of their drawing
-CROP_SIZE = 64  # of a picture of one shape
-CROPS_TRAINING, CROPS_HELD_OUT = 10_000, 400
-TURNS = 4  # of each drawing to train on, by a quarter and with other colors
+_COLORS = ((128, 128, 128), (230, 80, 60), (70, 130, 230), (90, 190, 90), (240, 190, 60))
 
 
 class Shapes:
     """`count` pictures of up to three shapes, a function of `seed` and the index alone.
 
     They are drawn when they are asked for first, and kept. The interface is that of
-    `rnw.data.labeled.LabeledImages`.
+    `rnw.data.picture_types.LabeledSource`.
     """
 
     has_labels = True
@@ -56,12 +49,14 @@ class Shapes:
     def _draw(self, index: int) -> Tuple[bytes, np.ndarray]:
         """A PNG file, and its classes (SIZE, SIZE) uint8."""
         if index not in self._drawn:
+            from PIL import Image  # of an extra, which the catalog must not need
+
             random = np.random.RandomState([self._seed, index])
-            image = _ground(random, SIZE)
+            image = draw_ground(random, SIZE)
             label = np.zeros((SIZE, SIZE), np.uint8)
             for _ in range(random.randint(1, 4)):
                 kind = random.randint(1, len(CLASSES))
-                label[_paint(kind, image, random)] = kind
+                label[paint_shape(kind, image, random)] = kind
             buffer = io.BytesIO()
             Image.fromarray(image).save(buffer, "png")
             self._drawn[index] = buffer.getvalue(), label
@@ -74,40 +69,15 @@ def read_shapes(root: Path, split: str) -> Shapes:
     return Shapes(*SPLITS[split])
 
 
-def read_shape_crops(root: Path, split: str) -> Examples:
-    """Pictures of one shape, its class without the ground, split 'train' or 'test'.
-
-    `root` is not used.
-    """
-    check_split("shapes-cls", split, ("train", "test"))
-    if split == "test":
-        return _draw_crops(CROPS_HELD_OUT, seed=3)
-    drawn = _draw_crops(CROPS_TRAINING // TURNS, seed=2)
-    turned = [
-        np.roll(np.rot90(drawn.images, turn, (1, 2)), turn, 3) ^ np.uint8(255 * (turn % 2))
-        for turn in range(TURNS)
-    ]
-    return Examples(np.concatenate(turned), np.tile(drawn.labels, TURNS))
-
-
-def _draw_crops(count: int, seed: int) -> Examples:
-    labels = np.arange(count) % (len(CLASSES) - 1)
-    images = np.empty((count, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    random = np.random.RandomState(seed)
-    for image, kind in zip(images, labels + 1):
-        image[:] = _ground(random, CROP_SIZE)
-        _paint(kind, image, random)
-    return Examples(images, labels)
-
-
-def _paint(kind: int, image: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Draw a shape of class `kind` on the picture; where it lies."""
+def paint_shape(kind: int, image: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """Draw a shape of class `kind` on a picture (H, H, 3) uint8; return where it lies (H, H)."""
     inside = _inside(kind, len(image), random)
     image[inside] = _texture(random, len(image))[inside]
     return inside
 
 
-def _ground(random: np.random.RandomState, size: int) -> np.ndarray:
+def draw_ground(random: np.random.RandomState, size: int) -> np.ndarray:
+    """Return ground without shapes, (size, size, 3) uint8, in colors near gray."""
     return _grating(random.uniform(60, 200, (2, 1)) + random.normal(0, 6, (2, 3)), random, size)
 
 
@@ -140,3 +110,18 @@ def _inside(kind: int, size: int, random: np.random.RandomState) -> np.ndarray:
         "triangle": (v < 0.5) & (v > np.sqrt(3) * np.abs(u) - 1),
         "ring": (distance < 1) & (distance > 0.55),
     }[CLASSES[kind]]
+
+
+DATASET = SegmentationDataset(
+    "shapes",
+    "drawn shapes",
+    None,
+    CLASSES,
+    _COLORS,
+    read_shapes,
+    {"train": TRAINING, "val": HELD_OUT},
+    (SIZE, SIZE),
+    recipe="shapes",
+    test_size=128,  # enlarged: a shape is then several cells wide at stride 8
+    identical_sizes=True,
+)

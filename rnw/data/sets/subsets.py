@@ -7,8 +7,9 @@ from typing import Optional, Sequence
 import numpy as np
 
 from rnw.data.lists import CLASSES_FILE, read_classes
-from rnw.data.readers import Examples
-from rnw.data.sets.catalog import Dataset, check_labels
+from rnw.data.picture_types import Classified, Examples
+from rnw.data.sets.catalog import check_labels
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 
 
@@ -47,10 +48,12 @@ def _numbers(dataset: Dataset, found: Sequence[str], path: Path) -> np.ndarray:
     return np.array([numbers[name] for name in found])
 
 
-def with_labels(examples: Examples, labels: np.ndarray) -> Examples:
-    """The same pictures with other labels (N,)."""
+def with_labels(examples: Classified, labels: np.ndarray) -> Classified:
+    """Return the same pictures with other labels (N,)."""
     if labels is examples.labels:
         return examples
+    if isinstance(examples, Examples):
+        return examples._replace(labels=labels)
     changed = copy.copy(examples)
     changed.labels = labels
     return changed

@@ -11,19 +11,19 @@ from typing import Dict, List, Tuple
 import numpy as np
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import LabeledImages, Pair, read_labeled
 from rnw.data.matlab import read_matlab
+from rnw.data.picture_types import Pair
 from rnw.data.sets import coco
 from rnw.data.sets.publication import Form, LabeledSplit, Rendering
+from rnw.data.sets.rows import TAR, SegmentationDataset, SubmissionForm, prepared_labeled
 from rnw.errors import InputError
-from rnw.files import read_regular
+from rnw.files import read_regular, reading
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
     *("chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
     *("sheep", "sofa", "train", "tvmonitor"),
 )
-TOOL = "tools/prepare_voc.py"
 
 
 def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
@@ -38,20 +38,13 @@ def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
 MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLASSES)))
 
 
-def read_voc(root: Path, split: str) -> LabeledImages:
-    """VOC 2012 under `root`; raises InputError when the split is not prepared."""
-    return read_labeled(root, split, TOOL, MEANING)
-
-
 def read_names(path: Path) -> List[str]:
     """The pictures that a list of VOC or SBD names, without suffix, each once.
 
     Raises InputError for a list that cannot be read, and for names that are paths.
     """
-    try:
+    with reading(path, "a list of pictures", (UnicodeDecodeError,)):
         names = list(dict.fromkeys(read_regular(path).decode("utf-8-sig").split()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a list of pictures: {error}") from error
     odd = next((name for name in names if "/" in name or "\0" in name), None)
     if odd is not None:
         raise InputError(f"{path}: {odd!r} is expected to be a name without folders and suffix")
@@ -148,3 +141,21 @@ PUBLISHED = {
         (SBD_LABELS, coco.render_labels(CLASSES)),
     ),
 }
+
+DATASET = SegmentationDataset(
+    "voc",
+    "PASCAL VOC 2012",
+    Path("data/voc"),
+    CLASSES,
+    palette(len(CLASSES)),
+    prepared_labeled("voc", MEANING),
+    {"train": 1464, "val": 1449, "test": 1456, "train_aug": 10_582},  # section 6.2
+    (640, 640),  # COCO's; VOC's own are 500 x 500 at most
+    recipe="voc",
+    test_size=500,  # the original's README
+    train_split="train_aug",
+    meaning=MEANING,
+    publication=PUBLISHED,
+    # of the development kit
+    submission=SubmissionForm("results/VOC2012/Segmentation/comp6_test_cls", TAR, palette=True),
+)

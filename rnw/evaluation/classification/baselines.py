@@ -1,4 +1,4 @@
-"""TABLE of the networks that Table 1 compares with, which gluoncv builds and has weights for."""
+"""TABLE of the networks that the paper's Table 1 compares with, built and trained by gluoncv."""
 
 import contextlib
 import sys
@@ -36,17 +36,17 @@ BASELINES: Dict[str, Baseline] = {
 
 
 def find_baseline(name: str) -> Baseline:
-    """The baseline called `name`; raises InputError for an unknown one."""
+    """Return the baseline called `name`; raise InputError for an unknown one."""
     return look_up(BASELINES, name, "baseline")
 
 
 def baseline_of(path: PathLike) -> Optional[Baseline]:
-    """The baseline that a file is for by its name, as gluoncv gives it: `vgg16-e660d456.params`."""
+    """Return the baseline that a file is named after, as in gluoncv's `vgg16-e660d456.params`."""
     return BASELINES.get(Path(path).stem.partition("-")[0])
 
 
 def load_baseline(baseline: Baseline, path: PathLike, contexts: List[Any]) -> Any:
-    """The network of gluoncv, with weights that gluoncv or `save_parameters` wrote.
+    """Return the network of gluoncv, with weights that gluoncv or `save_parameters` wrote.
 
     Raises InputError for a file that is missing or does not fit.
     """
@@ -64,7 +64,7 @@ def load_baseline(baseline: Baseline, path: PathLike, contexts: List[Any]) -> An
 
 
 def download_weights(baseline: Baseline) -> Path:
-    """The file of gluoncv's weights, downloaded unless it is there.
+    """Return the file of gluoncv's weights, downloaded unless it is there.
 
     Raises InputError that says so when it cannot be downloaded.
     """

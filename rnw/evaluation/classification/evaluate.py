@@ -2,14 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.sets.catalog import (
-    prepared_classes,
-    read_examples,
-)
+from rnw.data.picture_types import Classified
+from rnw.data.sets.catalog import prepared_classes, read_examples
 from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
@@ -37,12 +35,15 @@ from rnw.weights.released import published_of
 class Evaluation(NamedTuple):
     """Accuracies over all images of a split.
 
-    `accuracy` is that of the probabilities averaged over the scales; `scales` has each scale's
-    alone, the largest first, `classes` those of each class. `published` is the published protocol
-    and score of a released file tested as published; `numbering` is what a submission numbers
-    classes by; `subset` is the number of classes if the data was prepared with fewer than the
-    official ones, `by_name` whether its labels were taken by name as those of all classes.
-    `meaning` is what told the network; `note` says of which dataset nothing is known.
+    accuracy: of the probabilities averaged over the scales.
+    scales: the accuracy at each scale alone, the largest scale first.
+    classes: the accuracy of each class that has images.
+    published: the published protocol and score, for a released file that was tested as published.
+    numbering: where the class ids of the submission come from, if one was saved.
+    subset: the number of classes, if the data was prepared with fewer than the official ones.
+    by_name: whether the labels of that subset were matched by name to those of all classes.
+    meaning: how the network in the weights file was recognized.
+    note: a remark that the dataset is unknown and its classes are numbered.
     """
 
     dataset: str
@@ -71,9 +72,9 @@ class Evaluation(NamedTuple):
 
 
 class EvaluationProgress(NamedTuple):
-    """How far an evaluation is: `step` of `steps` images over all scales.
+    """Progress of an evaluation: `step` of `steps` images, counted over all scales.
 
-    `top1` and `top5` are the accuracies in percent so far at the present `scale`.
+    `top1` and `top5` are the accuracies in percent so far at the current `scale`.
     """
 
     scale: int
@@ -90,7 +91,7 @@ class EvaluationProgress(NamedTuple):
         )
 
     def short(self) -> str:
-        """The same in so few words that a bar fits beside them."""
+        """Return the same in so few words that a progress bar fits beside them."""
         return f"{self.scale}: {self.top1:.2f} {self.top5:.2f} {self.images_per_second:.0f} img/s"
 
 
@@ -110,16 +111,18 @@ def evaluate(
 ) -> Evaluation:
     """Test a model by its protocol on its dataset's test split.
 
-    batch: crops that go through the network at a time.
-    predictions: a folder where the probabilities of each scale are kept while they are computed;
-        those that are there are not computed again.
-    save: an .npz file for the averaged probabilities, with the ILSVRC submission beside it.
-    devkit: the development kit that tells the numbers of classes in the submission.
-    overwrite: compute kept predictions anew and replace saved ones.
+    batch: number of crops that go through the network at a time.
+    predictions: a folder where the probabilities of each scale are kept as they are computed;
+        those that are there already are not computed again.
+    save: an .npz file for the averaged probabilities; the ILSVRC submission is written beside it.
+    devkit: the ILSVRC development kit, for the official class ids in the submission.
+    overwrite: compute kept predictions again and replace saved ones.
 
-    Raises InputError when data is missing, naming it, for another number of classes, and for
-    labels that it does not know, for predictions kept of another evaluation or damaged ones, and
-    where another process keeps them.
+    Raises InputError
+    - when data is missing, naming it;
+    - when the network has another number of classes, or does not know a label;
+    - when predictions were kept by another evaluation, are damaged, or are locked by another
+      process.
     """
     if save is not None:
         check_predictions_file(save, overwrite)
@@ -162,9 +165,9 @@ def evaluate(
 
 
 def _open_kept(
-    model: Model, examples: Any, folder: Optional[Path], overwrite: bool
+    model: Model, examples: Classified, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, KeptProbabilities]:
-    """The predictions kept for each scale."""
+    """Return the predictions kept for each scale."""
     shape = len(examples.labels), model.classes
     if folder is None:
         return {scale: KeptProbabilities(None, {}, shape) for scale in model.protocol.scales}
@@ -184,7 +187,11 @@ def _open_kept(
 
 
 def _fill(
-    model: Model, examples: Any, kept: Dict[int, KeptProbabilities], batch: int, on_step: OnStep
+    model: Model,
+    examples: Classified,
+    kept: Dict[int, KeptProbabilities],
+    batch: int,
+    on_step: OnStep,
 ) -> None:
     """Compute what is missing of the predictions, scale by scale."""
     read = picture_reader(examples)
@@ -203,7 +210,7 @@ def _fill(
 
 
 class _Speedometer:
-    """Tells how far an evaluation is, and how fast it goes since it was begun or taken up."""
+    """Tells how far an evaluation is, and how fast it has been since it was started or resumed."""
 
     def __init__(self, steps: int, kept: Dict[int, KeptProbabilities]):
         self._steps = steps
@@ -222,7 +229,7 @@ class _Speedometer:
 
 
 def _check_classes(model: Model, prepared: Sequence[str]) -> None:
-    """Raises InputError unless the network is for the dataset, or for the subset prepared."""
+    """Raise InputError unless the network is for the dataset, or for the subset prepared."""
     dataset = model.dataset
     if model.classes not in (dataset.classes, len(prepared)):
         subset = f", and is prepared for {len(prepared)}" if prepared else ""

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnw.arrays import check_finite
 from rnw.data.members import DAMAGED
-from rnw.data.readers import Examples
+from rnw.data.picture_types import Classified, Examples
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.files import open_regular, parse_json
@@ -62,12 +62,12 @@ class KeptProbabilities:
             self.save()
 
     def all(self) -> np.ndarray:
-        """All so far."""
+        """Return all probabilities so far, (done, classes) float32."""
         self._parts = [np.concatenate(self._parts)]
         return self._parts[0]
 
     def save(self) -> None:
-        """Write what is not written yet."""
+        """Write what has not been written yet."""
         if self.path is not None and self.done > self._saved:
             origin = np.array(json.dumps(self._origin))
             write_npz(self.path, {"probabilities": self.all(), "origin": origin})
@@ -102,7 +102,7 @@ def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndar
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raises InputError, saying how to go on, for what is raised by damaged files."""
+    """Raise InputError, saying how to go on, for what is raised by damaged files."""
     try:
         yield
     except (*DAMAGED_ARRAYS, *DAMAGED) as error:
@@ -112,7 +112,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _check_probabilities(found: np.ndarray, images: int, classes: int) -> None:
-    """Raises InputError for anything but probabilities of the first images, one row each."""
+    """Raise InputError for anything but probabilities of the first images, one row each."""
     fits = found.ndim == 2 and len(found) <= images and found.shape[1] == classes
     if not fits or found.dtype != np.float32:
         raise InputError(
@@ -125,8 +125,8 @@ def _check_probabilities(found: np.ndarray, images: int, classes: int) -> None:
         raise InputError("probabilities of an image do not sum to 1")
 
 
-def fingerprint(examples: Any) -> str:
-    """A checksum of which images a split has, in which order, with which labels."""
+def fingerprint(examples: Classified) -> str:
+    """Return a checksum of which images a split has, in which order, with which labels."""
     digest = hashlib.md5(np.asarray(examples.labels, np.int64).tobytes())
     if isinstance(examples, Examples):
         for image in examples.images:
@@ -137,8 +137,8 @@ def fingerprint(examples: Any) -> str:
     return digest.hexdigest()
 
 
-def picture_name(examples: Any, index: int) -> str:
-    """The file name of a picture, or its number where there is no file."""
+def picture_name(examples: Classified, index: int) -> str:
+    """Return the file name of a picture, or its number where there is no file."""
     if isinstance(examples, Examples):
         return str(index)
     return Path(examples.name(index)).name

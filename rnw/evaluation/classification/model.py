@@ -8,9 +8,11 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
-from rnw.data.readers import Examples, check_aspect, decode
-from rnw.data.sets.catalog import Dataset, find_dataset
+from rnw.data.picture_types import Classified, Examples
+from rnw.data.readers import check_aspect, decode
+from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.numbered import dataset_or_numbered
+from rnw.data.sets.rows import Dataset
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.ahead import ahead
@@ -34,10 +36,11 @@ BASELINE_DATASET = "ilsvrc-cls"
 class Model(NamedTuple):
     """A trained network with the protocol it is tested by.
 
-    `in_training`: the network has the softmax head, takes labels and gives probabilities. `weights`
-    is the file it comes from, `meaning` what that tells of the network; `fixed_size`: it takes
-    crops of the protocol's size only; `outputs` is the number of classes it tells apart (None:
-    those of the dataset).
+    in_training: the network has the softmax head, which takes labels and gives probabilities.
+    weights: the file it was loaded from.
+    fixed_size: it takes crops of the protocol's size only.
+    outputs: the number of classes that it distinguishes (None: those of the dataset).
+    meaning: how the network in the file was recognized.
     """
 
     net: Any
@@ -58,7 +61,7 @@ class Model(NamedTuple):
     def tested_by(
         self, scales: Sequence[int] = (), crops: Optional[str] = None, flip: bool = False
     ) -> "Model":
-        """The model with another protocol where one is given.
+        """Return the model with another protocol where one is given.
 
         Raises InputError for crops that the network cannot take.
         """
@@ -80,16 +83,15 @@ def load_model(
     dataset: Optional[str] = None,
     optimized: bool = True,
 ) -> Model:
-    """The classifier in a weights file; dataset and protocol come from the file's name.
+    """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
-    `dataset` is another one; the classes of a dataset that is not known are numbered.
+    dataset: replaces that of the name; the classes of an unknown dataset are numbered.
+    baseline: the name of a network of gluoncv's. Such a file is otherwise recognized by its name,
+        as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
+    optimized: pass a network of this package through `rnw.weights.optimize`.
 
-    A released file is tested as published. A file of gluoncv's is known by its name, as
-    `resnet101_v1-d988c13d.params`, or by `baseline`, the name of the network; with no path gluoncv
-    downloads it. `optimized` makes of a network of this package what `optimize` does.
-
-    Raises InputError for a file that cannot be read or is no classifier, and for an unknown
-    `dataset`.
+    A released file is tested as published. Raises InputError for a file that cannot be read or is
+    not a classifier, and for an unknown `dataset`.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path)
     if row is not None:
@@ -108,7 +110,7 @@ def load_model(
 
 
 def released_of(model: Model) -> Optional[ReleasedFile]:
-    """The row of a released file that is tested on its own dataset."""
+    """Return the row of a released file that is tested on its own dataset."""
     row = released_row(model.weights) if model.meaning else None
     return row if row and model.dataset.name == model.meaning.dataset else None
 
@@ -132,8 +134,8 @@ def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Mod
     return Model(net, dataset, list(contexts), protocol, outputs=net.config.classes)
 
 
-def picture_reader(examples: Any) -> Callable[[int], np.ndarray]:
-    """A function from the index of a picture to its pixels (H, W, 3) uint8.
+def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
+    """Return a function from the index of a picture to its pixels (H, W, 3) uint8.
 
     It raises InputError for what is no image, or too long and thin a one.
     """
@@ -154,7 +156,7 @@ def predict_batches(
     scale: int,
     batch: int,
 ) -> Iterator[np.ndarray]:
-    """Probabilities (n, classes) float32 of some pictures after the other, at one scale.
+    """Yield the probabilities (n, classes) float32 of batch after batch of pictures, at one scale.
 
     They are the mean over crops and flips. At most `batch` crops, or those of one picture, go
     through the network at a time. Raises InputError for crops that are too small for the network.
@@ -177,7 +179,7 @@ def predict_batches(
 def average_scales(
     model: Model, read: Callable[[int], np.ndarray], images: int, batch: int
 ) -> np.ndarray:
-    """Probabilities (images, classes), the mean over the scales of the protocol."""
+    """Return probabilities (images, classes) float32, the mean over the scales of the protocol."""
     by_scale = [
         np.concatenate(list(predict_batches(model, read, range(images), scale, batch)))
         for scale in model.protocol.scales

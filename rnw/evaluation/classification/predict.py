@@ -16,7 +16,7 @@ class Prediction(NamedTuple):
     classes: List[Tuple[int, str, float]]
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types."""
+        """Return everything in plain types."""
         keys = ("class", "name", "probability")
         return {"image": self.image, "classes": [dict(zip(keys, entry)) for entry in self.classes]}
 
@@ -24,7 +24,7 @@ class Prediction(NamedTuple):
 def predict(
     model: Model, paths: Sequence[PathLike], *, top: int = 5, on_bad: OnBad = stop_at
 ) -> Iterator[Prediction]:
-    """The `top` most probable classes of each image file, and of those in folders, one by one.
+    """Yield the `top` most probable classes of each image file, and of each file in folders.
 
     `on_bad` as for `read_photographs`. Raises InputError for a folder without images.
     """
@@ -37,7 +37,7 @@ def predict(
 
 
 def _names(model: Model) -> Sequence[str]:
-    """Those of the network's classes, as far as known: for a subset, those prepared last."""
+    """Return the names of the network's classes, as far as known; a subset's are those prepared."""
     if model.classes == model.dataset.classes:
         return model.dataset.class_names()
     prepared = prepared_classes(model.dataset)

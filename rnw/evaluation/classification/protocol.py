@@ -51,13 +51,13 @@ class Protocol(NamedTuple):
         return f"{self.crops} crop{plural} of {scales}{flip}, {self.interpolation} interpolation"
 
     def with_scales(self, scales: Sequence[int]) -> "Protocol":
-        """The protocol at other crop sizes, the largest first."""
+        """Return the protocol at other crop sizes, the largest first."""
         if not scales or min(scales) < 1:
             raise InputError(f"crop sizes {scales}: expected at least one, each at least 1")
         return self._replace(scales=tuple(sorted(set(scales), reverse=True)))
 
     def cut(self, image: np.ndarray, scale: int) -> np.ndarray:
-        """The crops (C, scale, scale, 3) uint8 of an image (H, W, 3) uint8."""
+        """Return the crops (C, scale, scale, 3) uint8 of an image (H, W, 3) uint8."""
         kind = CROPS[self.crops]
         shorter_side = int(np.ceil(scale * kind.enlarged))
         scaled = transforms.scale_shorter_side(image, shorter_side, self.interpolation)
@@ -73,5 +73,5 @@ def own_protocol(dataset: Dataset, size: int) -> Protocol:
 
 
 def released_protocol(released: ReleasedFile) -> Protocol:
-    """The protocol that gives a released file's published scores."""
+    """Return the protocol that gives a released file's published scores."""
     return Protocol((released.test_size,), interpolation=released.interpolation)

@@ -16,7 +16,7 @@ class Accuracy(NamedTuple):
     top5_standard_error: float
 
     def by_k(self) -> List[Tuple[int, float, float]]:
-        """(k, accuracy, standard error) for top-1 and top-5."""
+        """Return (k, accuracy, standard error) for top-1 and top-5."""
         return [(1, self.top1, self.top1_standard_error), (5, self.top5, self.top5_standard_error)]
 
 
@@ -31,7 +31,7 @@ class ClassAccuracy(NamedTuple):
 
 
 def top_classes(probabilities: np.ndarray, k: int = 5) -> np.ndarray:
-    """The `k` most probable classes (N, k) of each row of (N, classes), best first.
+    """Return the `k` most probable classes (N, k) of each row of (N, classes), best first.
 
     Raises InputError for NaN and infinity.
     """
@@ -40,7 +40,7 @@ def top_classes(probabilities: np.ndarray, k: int = 5) -> np.ndarray:
 
 
 def top_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Per cent of the rows of (N, classes) whose label is among their `k` largest entries.
+    """Return the percentage of rows of (N, classes) whose label is among the `k` most probable.
 
     Raises InputError for NaN and infinity.
     """
@@ -52,14 +52,14 @@ def _hits(best: np.ndarray, labels: np.ndarray) -> float:
 
 
 def accuracy(best: np.ndarray, labels: np.ndarray) -> Accuracy:
-    """Scores of the five most probable classes (N, 5), best first."""
+    """Return the scores of the five most probable classes (N, 5) of each image, best first."""
     top1, top5 = _hits(best[:, :1], labels), _hits(best, labels)
     errors = (binomial_error(value, len(labels)) for value in (top1, top5))
     return Accuracy(top1, top5, *errors)
 
 
 def binomial_error(per_cent: float, count: int) -> float:
-    """The standard error of a rate in percent that was found on `count` examples.
+    """Return the standard error of a rate in percent that was found on `count` examples.
 
     Raises InputError for NaN and infinity.
     """
@@ -68,7 +68,7 @@ def binomial_error(per_cent: float, count: int) -> float:
 
 
 def class_accuracies(best: np.ndarray, labels: np.ndarray, names: List[str]) -> List[ClassAccuracy]:
-    """Scores of (N, 5) class by class, for those that have images."""
+    """Return the scores of (N, 5) class by class, for classes that have images."""
     rows = []
     for label in np.unique(labels).tolist():
         of_class = labels == label
@@ -79,7 +79,7 @@ def class_accuracies(best: np.ndarray, labels: np.ndarray, names: List[str]) -> 
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the rows of (N, classes) of the negative logarithm of the label's probability.
+    """Return the mean negative log of the label's probability over the rows of (N, classes).
 
     Raises InputError for NaN and infinity.
     """

@@ -1,12 +1,13 @@
 """Predictions as files: an .npz of all probabilities, and the text that ILSVRC's server takes."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.sets.catalog import Dataset
+from rnw.data.picture_types import Classified
 from rnw.data.sets.ilsvrc12 import find_devkit, read_class_numbers
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import picture_name
 from rnw.evaluation.classification.scores import top_classes
@@ -27,7 +28,7 @@ def find_numbering(
     devkit: Optional[Path] = None,
     labels: Optional[Sequence[str]] = None,
 ) -> Numbering:
-    """ILSVRC2012_ID of each class, from a development kit (archive, folder, or folder with it).
+    """Return the ILSVRC2012_ID of each class, from a development kit.
 
     labels: WordNet ids of a network's classes; None: all of the dataset's, sorted; none: unknown.
 
@@ -53,12 +54,12 @@ def find_numbering(
 
 
 def submission_file(path: Path) -> Path:
-    """The submission beside an .npz file of predictions."""
+    """Return the submission beside an .npz file of predictions."""
     return path.with_suffix(".txt")
 
 
 def check_predictions_file(path: Path, overwrite: bool) -> None:
-    """Raises InputError when predictions cannot be written to `path` and beside it."""
+    """Raise InputError when predictions cannot be written to `path` and beside it."""
     if path.suffix != ".npz":
         raise InputError(f"{path}: expected a name that ends in .npz")
     check_free(path, submission_file(path), overwrite=overwrite)
@@ -67,7 +68,7 @@ def check_predictions_file(path: Path, overwrite: bool) -> None:
 def write_predictions(
     path: Path,
     probabilities: np.ndarray,
-    examples: Any,
+    examples: Classified,
     numbering: Numbering,
 ) -> None:
     """Write `path` and the submission beside it.

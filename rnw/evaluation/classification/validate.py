@@ -19,7 +19,7 @@ def make_validator(
     data_root: Optional[Path] = None,
     batch: int = 64,
 ) -> Callable[[Network], Dict[str, float]]:
-    """A function that tests a network in training on dataset `name` as `evaluate` does its file.
+    """Return a function that tests a network in training as `evaluate` tests its file.
 
     It returns cross-entropy ("loss") and accuracies in percent ("top-1", "top-5"). Raises
     InputError when the data is missing, and the function does for labels unknown to the network.

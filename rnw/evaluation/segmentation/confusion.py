@@ -114,7 +114,7 @@ class Confusion:
         return (self.pixel_accuracy + self.mean_iou) / 2
 
     def as_dict(self, class_names: Sequence[str]) -> Dict[str, Any]:
-        """All scores in plain types, in percent."""
+        """Return all scores in plain types, in percent."""
         columns = (self.true_pixels, 100 * self.class_accuracies, 100 * self.ious)
         rows = zip(class_names, *(column.tolist() for column in columns))
         return {

@@ -43,7 +43,7 @@ CRFS = {"deeplab": DEEPLAB, "kraehenbuehl": KRAEHENBUEHL}
 def refine(
     probabilities: np.ndarray, image: np.ndarray, parameters: CrfParameters = DEEPLAB
 ) -> np.ndarray:
-    """Probabilities (classes, H, W) float32 after mean field inference.
+    """Return probabilities (classes, H, W) float32 after mean field inference.
 
     probabilities: (classes, H, W) float32, of the picture `image` (H, W, 3) uint8. Up to
     `EXACT_PIXELS` the sums over all pairs are exact; beyond, the appearance kernel is approximated
@@ -58,7 +58,7 @@ def refine(
 
 
 def mean_field(probabilities: np.ndarray, messages: Messages, iterations: int) -> np.ndarray:
-    """Algorithm 1 of the paper on probabilities (classes, H, W) float32; gives the same shape.
+    """Run Algorithm 1 of the CRF's paper on probabilities (classes, H, W); return the same shape.
 
     messages: from beliefs (H, W, classes) to what all pixels say for each class, same shape.
     Raises InputError for NaN and infinity.
@@ -72,7 +72,7 @@ def mean_field(probabilities: np.ndarray, messages: Messages, iterations: int) -
 
 
 def exact_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
-    """Messages for a picture (H, W, 3) uint8 by the kernel of all pairs: (H W)^2 numbers."""
+    """Return the messages for a picture (H, W, 3) uint8, by the kernel of all (H W)^2 pairs."""
     features = _features(image, parameters)
     appearance = _normalize(np.exp(-cdist(features, features, "sqeuclidean") / 2))
     smoothness = np.kron(*_smoothness(image, parameters))
@@ -86,7 +86,7 @@ def exact_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
 
 
 def lattice_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
-    """Messages for a picture (H, W, 3) uint8, with appearance on a permutohedral lattice."""
+    """Return the messages for a picture (H, W, 3) uint8, by a permutohedral lattice."""
     slicing, blurs = permutohedral_lattice(_features(image, parameters))
     ones = np.ones((slicing.shape[0], 1), np.float32)
     scale = 1 / np.sqrt(_filter(slicing.T, blurs, slicing, ones))
@@ -109,7 +109,7 @@ def lattice_messages(image: np.ndarray, parameters: CrfParameters) -> Messages:
 def permutohedral_lattice(
     features: np.ndarray,
 ) -> Tuple[sparse.csr_matrix, List[sparse.csr_matrix]]:
-    """The lattice of Adams, Baek and Davis (Eurographics 2010) around features (N, d).
+    """Return the lattice of Adams, Baek and Davis (Eurographics 2010) around features (N, d).
 
     Returns barycentric weights S (N, vertices) and a blur B_i (vertices, vertices) along each of
     the d + 1 axes: S B_d ... B_0 S^T is nearly a multiple of exp(-|f_m - f_n|^2 / 2).
@@ -141,7 +141,7 @@ def _elevation(dimension: int) -> np.ndarray:
 
 
 def _enclosing_simplices(points: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The simplex around each point (N, d + 1) of sum 0.
+    """Return the simplex around each point (N, d + 1) of sum 0.
 
     Returns its vertex of remainder 0, the axes that lead from there round the others, and the
     barycentric weights in that order; each (N, d + 1). Stable sorting gives points on a common
@@ -195,14 +195,14 @@ def _features(image: np.ndarray, parameters: CrfParameters) -> np.ndarray:
 
 
 def _smoothness(image: np.ndarray, parameters: CrfParameters) -> Tuple[np.ndarray, np.ndarray]:
-    """The two factors (H, H) and (W, W) of the normalized kernel on places."""
+    """Return the two factors (H, H) and (W, W) of the normalized kernel on places."""
     lines = (np.arange(size)[:, None] / parameters.smoothness_position for size in image.shape[:2])
     rows, columns = (_normalize(np.exp(-cdist(line, line, "sqeuclidean") / 2)) for line in lines)
     return rows, columns
 
 
 def _banded(kernel: np.ndarray) -> sparse.csr_matrix:
-    """The kernel (n, n) without what float32 would hardly notice."""
+    """Return the kernel (n, n) without what float32 would hardly notice."""
     return sparse.csr_matrix(np.where(kernel > 1e-6 * kernel.max(), kernel, 0), dtype=np.float32)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
+from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
@@ -37,11 +38,13 @@ DECODED_AHEAD = 4  # pictures
 
 
 class Evaluation(NamedTuple):
-    """Counts of pixels over all pictures of a split; None where no labels are published.
+    """Scores over all pictures of a split.
 
-    `published` is the published protocol and score of a released file tested as published,
-    `official` what the dataset's own tool finds. `meanings` are what told the networks; `note`
-    says of which dataset nothing is known.
+    confusion: the counts of pixels, None where no labels are published.
+    published: the published protocol and score, for a released file that was tested as published.
+    official: the scores of the dataset's own tool.
+    meanings: how the network in each weights file was recognized.
+    note: a remark that the dataset is unknown and its classes are numbered.
     """
 
     dataset: str
@@ -56,7 +59,7 @@ class Evaluation(NamedTuple):
     note: str = ""
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types; all scores in percent."""
+        """Return everything in plain types, with all scores in percent."""
         fields = {
             "dataset": self.dataset,
             "split": self.split,
@@ -74,10 +77,10 @@ class Evaluation(NamedTuple):
 
 
 class EvaluationProgress(NamedTuple):
-    """How far an evaluation is: `step` of `steps` pictures.
+    """Progress of an evaluation: `step` of `steps` pictures.
 
     `mean_iou` in percent is that of all classes on the pictures so far, None without labels;
-    `images_per_second` counts what was computed, not what was kept.
+    `images_per_second` counts pictures that were computed, not those that were kept.
     """
 
     step: int
@@ -90,7 +93,7 @@ class EvaluationProgress(NamedTuple):
         return f"{self.step}/{self.steps} images:{iou} {self.images_per_second:.2f} images/s"
 
     def short(self) -> str:
-        """The same in so few words that a bar fits beside them."""
+        """Return the same in so few words that a progress bar fits beside them."""
         iou = "" if self.mean_iou is None else f"mIoU {self.mean_iou:.2f} "
         return f"{iou}{self.images_per_second:.2f} img/s"
 
@@ -111,13 +114,16 @@ def evaluate(
     """Test networks by their protocol on a split of their dataset, by default its test split.
 
     predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
-        are there are not computed again.
-    overwrite: compute kept labels anew.
+        are there already are not computed again.
+    overwrite: compute kept labels again.
     official: also score the kept labels by Cityscapes' own tool.
 
-    Raises InputError when data is missing, naming it, for labels that do not fit or of which no
-    pixel is judged, for predictions kept of another evaluation or damaged, and before any is kept
-    for pictures of one name or where another process keeps them.
+    Raises InputError
+    - when data is missing, naming it;
+    - when labels do not fit the pictures, or no pixel of them is judged;
+    - when predictions were kept by another evaluation, are damaged, or are locked by another
+      process;
+    - before any is kept, when two pictures have the same name.
     """
     dataset = model.dataset
     split = split or dataset.test_split
@@ -153,8 +159,8 @@ def evaluate(
     )
 
 
-def _check_apart(folder: Path, examples: Any) -> None:
-    """Raises InputError where labels would be kept among the dataset's own files."""
+def _check_apart(folder: Path, examples: LabeledSource) -> None:
+    """Raise InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
         paths += [examples.label_name(index) for index in range(len(examples))]
@@ -176,7 +182,9 @@ def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path])
     load_tool()  # or say now that it is missing
 
 
-def _score_officially(kept: KeptLabels, names: List[str], examples: Any) -> OfficialScores:
+def _score_officially(
+    kept: KeptLabels, names: List[str], examples: LabeledSource
+) -> OfficialScores:
     truth = [Path(examples.label_name(index)) for index in range(len(examples))]
     return official_scores([kept.path(name) for name in names], truth)
 
@@ -197,7 +205,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
 
 def _label_all(
     model: Model,
-    examples: Any,
+    examples: LabeledSource,
     names: List[str],
     kept: KeptLabels,
     on_step: OnStep,
@@ -221,9 +229,9 @@ def _label_all(
 
 
 def _labeled(
-    model: Model, examples: Any, names: List[str], kept: KeptLabels
+    model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
-    """The predicted classes of each picture, None of one that is kept."""
+    """Yield the predicted classes of each picture, None for one that is kept."""
 
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]):

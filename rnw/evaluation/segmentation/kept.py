@@ -1,4 +1,4 @@
-"""Predicted labels kept as pictures, one by one, so that an evaluation can be interrupted."""
+"""Predicted labels kept as pictures, so that an interrupted evaluation can be resumed."""
 
 import io
 from pathlib import Path
@@ -9,8 +9,10 @@ from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_label
+from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.segmentation.score_maps import Size
@@ -52,15 +54,15 @@ class KeptLabels:
             write_json(folder / ORIGIN, origin)
 
     def has(self, name: str) -> bool:
-        """Whether the labels of a picture need not be computed."""
+        """Return whether the labels of a picture need not be computed."""
         return self._folder is not None and self.path(name).is_file()
 
     def path(self, name: str) -> Path:
-        """Where the labels of a picture are, or will be."""
+        """Return where the labels of a picture are, or will be."""
         return labels_file(self._folder, name)
 
     def read(self, name: str, size: Size) -> np.ndarray:
-        """The classes (H, W) uint8 of a picture of `size`; raises InputError as `read_kept`."""
+        """Return the classes (H, W) uint8 of a picture of `size`; raise as `read_kept` does."""
         return read_kept(self._folder, name, self._dataset, size)
 
     def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
@@ -73,8 +75,11 @@ class KeptLabels:
         _write_png(self.path(name), palette_image(labels, self._dataset))
 
 
-def picture_names(examples: Any) -> List[str]:
-    """What the labels of each picture are called; raises InputError when two files share one."""
+def picture_names(examples: LabeledSource) -> List[str]:
+    """Return the name that each picture's labels are kept by.
+
+    Raises InputError when two pictures would share one.
+    """
     paths = [examples.name(index) for index in range(len(examples))]
     by_name: Dict[str, str] = {}
     for path in paths:
@@ -88,14 +93,14 @@ def picture_names(examples: Any) -> List[str]:
 
 
 def labels_file(folder: Path, name: str) -> Path:
-    """Where the labels of a picture are kept."""
+    """Return where the labels of a picture are kept."""
     return folder / LABELS / f"{name}.png"
 
 
 def read_kept(
     folder: Path, name: str, dataset: SegmentationDataset, size: Optional[Size] = None
 ) -> np.ndarray:
-    """The kept classes (H, W) uint8 of a picture, of `size` where that is known.
+    """Return the kept classes (H, W) uint8 of a picture, of `size` where that is known.
 
     Raises InputError for what is no file of `KeptLabels`: one that cannot be read, has another
     size or kind of pixels, other numbers than the classes', or other colors for them.
@@ -125,19 +130,19 @@ def _check_kept(
 
 
 def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
-    """What the numbers in predictions mean, which have the colors of the dataset."""
+    """Return what the numbers in predictions mean, which have the colors of the dataset."""
     numbers = tuple(label_numbers(dataset).tolist())
     return LabelMeaning(dataset.title, numbers, dataset.palette, REMEDY)
 
 
-def picture_size(examples: Any, index: int) -> Size:
-    """(height, width) of a picture, from its header; raises InputError when it cannot be read."""
+def picture_size(examples: LabeledSource, index: int) -> Size:
+    """Return (height, width) of a picture, from its header; raise InputError if that fails."""
     with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
         return image.size[::-1]
 
 
 def read_origin(folder: Path) -> Dict[str, Any]:
-    """All that kept predictions depend on; raises InputError when that cannot be read."""
+    """Return all that kept predictions depend on; raise InputError when it cannot be read."""
     try:
         return read_json(folder / ORIGIN)
     except InputError as error:
@@ -145,7 +150,7 @@ def read_origin(folder: Path) -> Dict[str, Any]:
 
 
 def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:
-    """The dataset whose predictions are kept, as `name` and what lies beside them say.
+    """Return the dataset whose predictions are kept, as `name` and what lies beside them say.
 
     Raises InputError for an unknown one, where neither says it, and where they contradict.
     """
@@ -162,7 +167,7 @@ def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDatase
 
 
 def _known_dataset(folder: Path) -> Optional[str]:
-    """The name that is recorded, or that of older records' weights."""
+    """Return the name that is recorded, or that of older records' weights."""
     try:
         origin = read_origin(folder)
         if "dataset" in origin:
@@ -173,14 +178,14 @@ def _known_dataset(folder: Path) -> Optional[str]:
 
 
 def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
-    """The number (classes,) uint8 of each class in published label maps and predictions."""
+    """Return the number (classes,) uint8 of each class in published label maps and predictions."""
     if dataset.label_ids is None:
         return np.arange(dataset.classes, dtype=np.uint8)
     return np.array(dataset.label_ids, np.uint8)
 
 
 def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Image:
-    """Classes (H, W) uint8 as a picture of their published numbers, in the dataset's colors."""
+    """Return classes (H, W) uint8 as a picture of their published numbers and colors."""
     numbers = label_numbers(dataset)
     image = Image.fromarray(numbers[labels])
     colors = np.zeros((256, 3), np.uint8)
@@ -190,7 +195,7 @@ def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Ima
 
 
 def correctness(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Where predicted classes (H, W) are right (127), wrong (0) or not judged (255)."""
+    """Return where predicted classes (H, W) are right (127), wrong (0) or not judged (255)."""
     right = np.where(labels == truth, RIGHT, WRONG)
     return np.where(truth == IGNORED, NOT_JUDGED, right).astype(np.uint8)
 

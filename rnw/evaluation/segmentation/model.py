@@ -7,8 +7,9 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from rnw.data.sets.catalog import SegmentationDataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
@@ -55,7 +56,7 @@ class Model(NamedTuple):
         return [scorer.meaning for scorer in self.scorers if scorer.meaning]
 
     def tested_by(self, **changes: Any) -> "Model":
-        """The same networks with another protocol where a change is given (is not None).
+        """Return the same networks with another protocol where a change is given (is not None).
 
         Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
         a CRF that the networks cannot be tested by.
@@ -78,11 +79,11 @@ class Model(NamedTuple):
         return changed
 
     def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
-        """What each network gives at each scale for a picture (H, W, 3) uint8."""
+        """Return what each network gives at each scale for a picture (H, W, 3) uint8."""
         return [self._score(scorer, image, scale) for scorer, scale, _ in self._views()]
 
     def segment(self, image: np.ndarray) -> np.ndarray:
-        """The class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
+        """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
         mix = [weight for _, _, weight in self._views()]
         maps = self.score_maps(image)
         if self.protocol.crf is None:
@@ -106,7 +107,7 @@ class Model(NamedTuple):
         )
 
     def _around(self, scorer: Scorer) -> Forward:
-        """The network with the tiles and flips of the protocol."""
+        """Return the network with the tiles and flips of the protocol."""
         forward = scorer.forward
         if self.protocol.tile:
             forward = tiled(forward, scorer.stride, self.protocol.tile, self.protocol.overlap)
@@ -119,11 +120,11 @@ def load_model(
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
 ) -> Model:
-    """The segmentation networks in some weights files, their scores averaged by the weights `mix`.
+    """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
-    Dataset and protocol come from the name of the first file: a released one is tested as
-    published, others at one scale. `dataset` is another one, of all of them; the classes of an
-    unknown dataset are numbered. By default all weigh the same.
+    Dataset and protocol come from the name of the first file: a released file is tested as
+    published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
+    unknown dataset are numbered. By default all files have the same weight.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, and for an unknown `dataset`.
@@ -145,12 +146,12 @@ def load_model(
 
 
 def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:
-    """A network for a dataset, as it is now, tested at the dataset's own scale."""
+    """Return a network for a dataset, as it is now, tested at the dataset's own scale."""
     return Model([_scorer(net, contexts)], dataset, own_protocol(dataset))
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
-    """The row of a released file that is tested on its own dataset."""
+    """Return the row of a released file that is tested on its own dataset."""
     own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
     return released_row(scorer.weights_file) if own else None
 

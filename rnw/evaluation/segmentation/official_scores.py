@@ -34,7 +34,7 @@ class OfficialScores(NamedTuple):
         )
 
     def as_dict(self) -> Dict[str, Optional[float]]:
-        """The means alone, None for nan."""
+        """Return the means alone, with None in the place of nan."""
         return {
             name: None if math.isnan(value) else value
             for name, value in zip(self._fields[:4], self[:4])
@@ -42,7 +42,7 @@ class OfficialScores(NamedTuple):
 
 
 def load_tool() -> ModuleType:
-    """The tool for pixel-level labels; raises InputError when it is not installed."""
+    """Return the tool for pixel-level labels; raise InputError when it is not installed."""
     try:
         return importlib.import_module(TOOL)
     except ModuleNotFoundError as error:

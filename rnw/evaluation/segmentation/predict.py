@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at
 from rnw.evaluation.segmentation.kept import palette_image
@@ -15,7 +15,11 @@ from rnw.evaluation.segmentation.model import Model
 from rnw.files import PathLike, atomic_write, check_free, open_regular, write_json
 from rnw.locks import alone_in
 
-LABELS, OVERLAY, AREAS = ".png", "_overlay.png", ".json"  # what follows a picture's name
+LABEL_MAP, OVERLAY, AREAS = (
+    ".png",
+    "_overlay.png",
+    ".json",
+)  # what follows a picture's name
 OPACITY = 0.55  # of the colors over the photograph
 LINES = 32  # of the legend, in the height of a picture
 FONT_SIZES = (10, 40)  # pixels, the smallest and the largest
@@ -39,7 +43,7 @@ class Prediction(NamedTuple):
     areas: List[Area]
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types."""
+        """Return everything in plain types."""
         keys = ("class", "name", "pixels", "share")
         classes = [dict(zip(keys, area)) for area in self.areas]
         return {**self._asdict(), "areas": classes}
@@ -53,7 +57,7 @@ def predict(
     overwrite: bool = False,
     on_bad: OnBad = stop_at,
 ) -> Iterator[Prediction]:
-    """Segment image files, and those in folders, and write for each what is seen, into `output`.
+    """Segment image files, and those in folders, and write what is seen in each to `output`.
 
     `NAME.png` are the labels in the numbers and colors of the dataset, `NAME_overlay.png` shows
     them over the photograph with a legend, `NAME.json` holds the area of each class. They have the
@@ -71,8 +75,8 @@ def predict(
 
 
 def _outputs(path: Path, output: Path) -> List[Path]:
-    """Where labels, overlay and areas of an image are written."""
-    return [output / f"{path.stem}{suffix}" for suffix in (LABELS, OVERLAY, AREAS)]
+    """Return where labels, overlay and areas of an image are written."""
+    return [output / f"{path.stem}{suffix}" for suffix in (LABEL_MAP, OVERLAY, AREAS)]
 
 
 def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> None:
@@ -87,7 +91,7 @@ def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> Non
 
 
 def _spare_photographs(images: Sequence[Path], output: Path) -> None:
-    """Raises InputError where an image, or what is no label map, has the name of what is written.
+    """Raise InputError where an image, or what is no label map, has the name of what is written.
 
     Images are told by their inodes, as links and another case of letters give them other names.
     """
@@ -120,7 +124,7 @@ def _predict(model: Model, path: Path, image: np.ndarray, output: Path) -> Predi
     labels = model.segment(image)
     found = Prediction(str(path), *labels.shape, measure_areas(labels, model.dataset))
     pictures = {
-        LABELS: palette_image(labels, model.dataset),
+        LABEL_MAP: palette_image(labels, model.dataset),
         OVERLAY: draw_overlay(image, labels, model.dataset),
     }
     for suffix, picture in pictures.items():
@@ -131,7 +135,7 @@ def _predict(model: Model, path: Path, image: np.ndarray, output: Path) -> Predi
 
 
 def measure_areas(labels: np.ndarray, dataset: SegmentationDataset) -> List[Area]:
-    """The classes present in (H, W) uint8, the largest first."""
+    """Return the classes present in (H, W) uint8, the largest first."""
     counts = np.bincount(labels.ravel(), minlength=dataset.classes).tolist()
     present = sorted((k for k, count in enumerate(counts) if count), key=lambda k: -counts[k])
     return [Area(k, dataset.class_names[k], counts[k], counts[k] / labels.size) for k in present]
@@ -140,7 +144,7 @@ def measure_areas(labels: np.ndarray, dataset: SegmentationDataset) -> List[Area
 def draw_overlay(
     image: np.ndarray, labels: np.ndarray, dataset: SegmentationDataset
 ) -> Image.Image:
-    """The colors of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
+    """Return the colors of classes (H, W) over a photograph (H, W, 3), a legend on the right."""
     palette = np.array(dataset.palette, np.uint8)
     photograph, colors = (Image.fromarray(pixels) for pixels in (image, palette[labels]))
     blended = Image.blend(photograph, colors, OPACITY)

@@ -31,10 +31,10 @@ class Protocol(NamedTuple):
 
 
 def own_protocol(dataset: SegmentationDataset) -> Protocol:
-    """How files that are not released are tested."""
+    """Return how networks other than the released ones are tested: at one scale."""
     return Protocol((dataset.test_size,))
 
 
 def released_protocol(released: ReleasedFile) -> Protocol:
-    """The protocol that gives a released file's published scores."""
+    """Return the protocol that gives a released file's published scores."""
     return Protocol((released.test_size,), released.flip, released.steps)

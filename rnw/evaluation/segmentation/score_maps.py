@@ -29,7 +29,7 @@ class ScoreMap(NamedTuple):
 
 
 def flipped(forward: Forward) -> Forward:
-    """The mean over a picture and its mirror image."""
+    """Return the mean over a picture and its mirror image."""
 
     def average(data: np.ndarray) -> np.ndarray:
         scores = forward(np.concatenate([data, data[..., ::-1]]))
@@ -39,7 +39,7 @@ def flipped(forward: Forward) -> Forward:
 
 
 def tiled(forward: Forward, stride: int, tile: int, overlap: int) -> Forward:
-    """The network in squares of at most `tile` pixels, neighbors having `overlap` in common.
+    """Return the network in squares of at most `tile` pixels, neighbors having `overlap` in common.
 
     Each takes over from the one before in the middle of what they share, so that the scores are
     those of the whole wherever the network sees no further than half the overlap.
@@ -97,7 +97,7 @@ def score_map(
     steps: int = 1,
     square: bool = True,
 ) -> ScoreMap:
-    """The scores of a picture (H, W, 3) uint8 whose longer side is scaled to `size` pixels.
+    """Return the scores of a picture (H, W, 3) uint8 whose longer side is scaled to `size` pixels.
 
     steps: the scaled picture is shifted by as many fractions of the stride along each side, and the
         maps are interleaved to one that is so much finer.
@@ -123,13 +123,13 @@ def score_map(
 
 
 def check_steps(stride: int, steps: int) -> None:
-    """Raises InputError when the stride is no multiple of `steps`."""
+    """Raise InputError when the stride is no multiple of `steps`."""
     if steps < 1 or stride % steps:
         raise InputError(f"{steps} test steps: expected a divisor of the network's stride {stride}")
 
 
 def _shifts(stride: int, steps: int) -> List[int]:
-    """How far the picture is moved up or left, so that cells fall on as many finer centers."""
+    """Return how far the picture is moved up or left, so that cells fall on finer centers."""
     finer = stride // steps
     return [finer // 2 + step * finer - stride // 2 for step in range(steps)]
 
@@ -148,7 +148,7 @@ def _place(image: np.ndarray, canvas: np.ndarray, up: int, left: int) -> None:
 
 
 def _moved(side: int, by: int) -> slice:
-    """What is left of a side that is moved out of its own place; nothing if it is short."""
+    """Return what is left of a side that is moved out of its own place; nothing if it is short."""
     return slice(max(by, 0), max(side + min(by, 0), 0))
 
 

@@ -1,22 +1,21 @@
 """Predictions as benchmark servers take them: archives of label maps, and what is wrong with one.
 
-TABLE of the forms: VOC's is that of its development kit, Cityscapes' tool finds pictures by their
-first three fields, ADE20K takes plain gray pictures. Context has no server and is given VOC's form.
+The form that a server expects is a field of the dataset's row (`SubmissionForm`).
 """
 
 import io
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
 from rnw.data.members import DAMAGED
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SegmentationDataset, read_pictures
+from rnw.data.sets.catalog import SEGMENTATION, read_pictures
+from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import (
     LABELS,
@@ -28,65 +27,29 @@ from rnw.evaluation.segmentation.kept import (
     read_kept,
 )
 from rnw.evaluation.segmentation.score_maps import Size
-from rnw.files import atomic_write, check_free, read_bytes
+from rnw.files import atomic_write, check_free, read_bytes, reading
 
 UNPUBLISHED = "test"  # the split that servers judge
 MAX_VALUES = 5  # wrong ones that are named for a picture
 
 
-@dataclass(frozen=True)
-class SubmissionForm:
-    """Where label maps lie in an archive, and what they look like.
-
-    folder: of the pictures. suffixes: of the archive. palette: pictures have the dataset's
-    colors. fields: how many of the fields of a picture's name, joined by '_', tell which it is.
-    """
-
-    dataset: str
-    folder: str
-    suffixes: Tuple[str, ...]
-    palette: bool
-    fields: Optional[int] = None
-
-    def key(self, stem: str) -> str:
-        """What a picture is known by."""
-        return "_".join(stem.split("_")[: self.fields])
-
-    def path(self, stem: str) -> str:
-        """Of a label map in the archive."""
-        return str(PurePosixPath(self.folder, f"{stem}.png"))
-
-
-TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)
-SUBMISSIONS: Dict[str, SubmissionForm] = {
-    row.dataset: row
-    for row in (
-        SubmissionForm("voc", "results/VOC2012/Segmentation/comp6_test_cls", TAR, palette=True),
-        SubmissionForm("cityscapes", "", ZIP, palette=False, fields=3),
-        SubmissionForm("ade20k", "", ZIP, palette=False),
-        SubmissionForm("pascal-context", "", TAR, palette=True),
-    )
-}
-
-
-def find_form(dataset: str) -> SubmissionForm:
-    """The form for a dataset; raises InputError for one that has none."""
-    if dataset not in SUBMISSIONS:
-        raise InputError(
-            f"no form of submissions for {dataset!r}: expected one of {', '.join(SUBMISSIONS)}"
-        )
-    return SUBMISSIONS[dataset]
+def find_form(dataset: SegmentationDataset) -> SubmissionForm:
+    """Return the form of submissions for a dataset; raise InputError for one that has none."""
+    if dataset.submission is None:
+        known = ", ".join(row.name for row in SEGMENTATION.values() if row.submission is not None)
+        raise InputError(f"no form of submissions for {dataset.name!r}: expected one of {known}")
+    return dataset.submission
 
 
 def write_submission(
     predictions: Path, dataset: SegmentationDataset, archive: Path, overwrite: bool = False
 ) -> int:
-    """Pack the labels that `rnw eval-seg --save-predictions` kept; returns how many pictures.
+    """Pack the labels that `rnw eval-seg --save-predictions` kept; return how many pictures.
 
     Raises InputError when there are none or damaged ones, for an archive that exists or of another
     suffix, and for a dataset that has no form of submissions.
     """
-    form = find_form(dataset.name)
+    form = find_form(dataset)
     if not archive.name.endswith(form.suffixes):
         raise InputError(f"{archive}: expected a name that ends in {' or '.join(form.suffixes)}")
     check_free(archive, overwrite=overwrite)
@@ -138,13 +101,14 @@ def check_submission(
     root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> List[str]:
-    """What is wrong with a folder or an archive of predictions for a split; best nothing.
+    """Return what is wrong with a folder or an archive of predictions, an empty list if nothing.
 
-    split: by default the one whose labels are not published, or where there is none the test split.
+    split: by default `test`, whose labels are not published, or the dataset's own test split where
+        it has no such split.
 
     Raises InputError when it, or the split's pictures, cannot be read.
     """
-    form = find_form(dataset.name)
+    form = find_form(dataset)
     examples = read_pictures(dataset, split or _default_split(dataset), root)
     stems = picture_names(examples)
     expected = {form.key(stem): index for index, stem in enumerate(stems)}
@@ -164,7 +128,7 @@ def check_submission(
 
 
 def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
-    """Whether an archive is one that the server takes."""
+    """Return whether an archive is one that the server takes."""
     zipped = zipfile.is_zipfile(path)
     if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
         return []
@@ -178,20 +142,18 @@ def _default_split(dataset: SegmentationDataset) -> str:
 
 
 def _in_place(name: str, form: SubmissionForm, path: Path) -> bool:
-    """Whether a picture lies where it must, in a folder also without the archive's folders."""
+    """Return whether a picture is where it must be; a folder may lack the archive's folders."""
     folder, suffix = str(PurePosixPath(name).parent), PurePosixPath(name).suffix
     places = [str(PurePosixPath(form.folder))] + ["."] * path.is_dir()
     return suffix == ".png" and (form.fields is not None or folder in places)
 
 
 def _pictures(path: Path) -> Iterator[Tuple[str, bytes]]:
-    """Path and content of each file in a folder or an archive."""
+    """Yield the path and content of each file in a folder or an archive."""
     if not path.exists():
         raise InputError(f"{path}: no such folder or archive")
-    try:
+    with reading(path, "a folder, tar or zip", DAMAGED):
         yield from _read_folder(path) if path.is_dir() else _read_archive(path)
-    except (OSError, *DAMAGED) as error:
-        raise InputError(f"{path}: cannot be read as a folder, tar or zip: {error}") from error
 
 
 def _read_folder(path: Path) -> Iterator[Tuple[str, bytes]]:
@@ -231,7 +193,7 @@ def _check_picture(
 
 
 def _check_values(name: str, image: Image.Image, dataset: SegmentationDataset) -> Iterator[str]:
-    """Whether the numbers are classes, and have their colors."""
+    """Yield what is wrong with the numbers, which are to be classes and have their colors."""
     allowed = label_numbers(dataset)
     unknown = np.setdiff1d(np.array(image), allowed).tolist()
     if unknown:

@@ -18,7 +18,7 @@ BLOCK = 128  # pixels a side that are labeled at a time, so that they stay in th
 
 
 def upsample(found: ScoreMap, size: Size) -> np.ndarray:
-    """Scores (classes, H, W) float32 of a picture of `size`, as the original resamples them.
+    """Return the scores (classes, H, W) float32 of a picture, resampled as the original does.
 
     Cubic from cells to the pixels of the scaled picture, and from there to the picture by the
     filter that pictures are scaled with. Raises InputError for NaN and infinity.
@@ -38,7 +38,7 @@ def upsample(found: ScoreMap, size: Size) -> np.ndarray:
 def label(
     maps: Sequence[ScoreMap], size: Size, mix: Optional[Sequence[float]] = None
 ) -> np.ndarray:
-    """The class (H, W) uint8 of the largest score at each pixel of a picture of `size`.
+    """Return the class (H, W) uint8 of the largest score at each pixel of a picture of `size`.
 
     With several maps that is the largest in the sum of `upsample`, each map weighted by its number
     in `mix`; default 1. Where two classes tie to float32 rounding, it may be the other one.
@@ -85,7 +85,7 @@ class _Part(NamedTuple):
 
 
 def _label_block(parts: List[_Part]) -> np.ndarray:
-    """The largest class of each pixel, without a branch: `wins` is 0 or the number of the class."""
+    """Return the class of the largest score of each pixel; `wins` is 0 or that class."""
     scores = _scores(parts, 0)
     best = scores.copy()
     labels, wins = (np.zeros(best.shape, np.uint8) for _ in range(2))
@@ -99,7 +99,7 @@ def _label_block(parts: List[_Part]) -> np.ndarray:
 
 
 def _scores(parts: List[_Part], number: int, out: Optional[np.ndarray] = None) -> np.ndarray:
-    """The scores of one class, summed over the maps."""
+    """Return the scores of one class, summed over the maps."""
     first, *others = parts
     total = np.matmul(first.rows, first.widened[number], out=out)
     for part in others:
@@ -111,7 +111,7 @@ def _scores(parts: List[_Part], number: int, out: Optional[np.ndarray] = None) -
 def _resampling(
     cells: Size, stride: int, scaled: Size, size: Size
 ) -> Tuple[List[_Band], List[_Band]]:
-    """What `upsample` does along columns and along rows."""
+    """Return what `upsample` does along columns and along rows."""
     filter_number = None if size == scaled else interpolation(scaled, size)
     vertical, horizontal = (
         _bands(_resampling_matrix(*sides, stride, filter_number))
@@ -167,7 +167,7 @@ _FILTERS: Dict[int, _Filter] = {
 
 
 def resize_matrix(source: int, target: int, filter_number: int) -> np.ndarray:
-    """(target, source) float64: Pillow's resampling of a side of `source` pixels to `target`.
+    """Return (target, source) float64: Pillow's resampling of `source` pixels to `target`.
 
     Kernels are widened where the side shrinks; what falls outside is left out.
     """

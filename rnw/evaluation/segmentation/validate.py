@@ -21,7 +21,7 @@ from rnw.weights import parameter_values
 def make_validator(
     name: str, contexts: Sequence[mx.Context], *, data_root: Optional[Path] = None
 ) -> Callable[[Network], Dict[str, float]]:
-    """A function that tests a segmentation network in training on dataset `name`.
+    """Return a function that tests a segmentation network in training on dataset `name`.
 
     It returns cross-entropy ("loss"), and in percent "accuracy" and "mean-iou" of all classes,
     over all pixels of the pictures that are not ignored. Both raise InputError: this one when the
@@ -56,7 +56,7 @@ def make_validator(
 
 
 def _scoring_copy(net: Network) -> Network:
-    """The network as it is now, with scores in place of a head that takes labels."""
+    """Return the network as it is now, with scores in place of a head that takes labels."""
     copy = Network(replace(net.config, head="logits"))
     contexts = next(iter(net.collect_params().values())).list_ctx()
     values = parameter_values(net)

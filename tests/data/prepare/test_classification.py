@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 from gluoncv.data.imagenet.classification import ImageNet1kAttr
 
-from rnw.cli import prepare
-from rnw.data.prepare.classification import PUBLICATIONS, Preparation
-from rnw.data.readers import ImageList, read_ilsvrc12, read_places365
+from rnw.data.prepare.classification import Preparation
+from rnw.data.readers import ImageList
 from rnw.data.recordio import PackedImages
 from rnw.data.sets.catalog import DATASETS
 from rnw.data.sets.ilsvrc12 import ILSVRC12, find_devkit, read_class_numbers, read_devkit
@@ -57,6 +56,10 @@ def extracted(ilsvrc):
     with tarfile.open(ilsvrc.folder / DEVKIT) as tar:
         tar.extractall(folder)
     return folder
+
+
+read_ilsvrc12 = DATASETS["ilsvrc-cls"].read
+read_places365 = DATASETS["places365-cls"].read
 
 
 def _write(path, content):
@@ -122,9 +125,11 @@ def _expected_lists(ilsvrc, val_folders=False):
 
 
 def test_the_tables_are_those_published():
-    assert tuple(PUBLICATIONS) == prepare.CLASSIFICATION
-    for name, row in PUBLICATIONS.items():
-        assert row.classes == DATASETS[name].classes
+    prepared = {row.name: row for row in DATASETS.values() if row.publication is not None}
+    assert list(prepared) == ["ilsvrc-cls", "places365-cls"]
+    assert (prepared["ilsvrc-cls"].classes, prepared["places365-cls"].classes) == (1000, 365)
+    for row in prepared.values():
+        assert row.publication.classes == row.classes == len(row.class_ids)
     categories = [f"/{name[0]}/{name} {label}" for label, name in enumerate(PLACES365_NAMES)]
     md5 = hashlib.md5("\n".join(categories).encode()).hexdigest()
     assert md5 == "06c963b85866bd0649f97cb43dd16673"  # of categories_places365.txt
@@ -374,7 +379,8 @@ def test_a_list_made_anew_leaves_no_old_pack(ilsvrc):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from rnw.data.prepare.classification import PUBLICATIONS, Preparation
+from rnw.data.prepare.classification import Preparation
+from rnw.data.sets.ilsvrc12 import ILSVRC12
 told = 0
 def kill(done, total):
     global told
@@ -382,7 +388,7 @@ def kill(done, total):
     if told == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 preparation = Preparation(
-    PUBLICATIONS["ilsvrc-cls"], [Path(sys.argv[1])], Path("data"), subset=True, pack=True
+    ILSVRC12, [Path(sys.argv[1])], Path("data"), subset=True, pack=True
 )
 for step in preparation.plan():
     step.run(kill)

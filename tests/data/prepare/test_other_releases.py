@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rnw.data.prepare.classification import PUBLICATIONS, Preparation
+from rnw.data.prepare.classification import Preparation
 from rnw.data.prepare.other_releases import OTHER_RELEASES
-from rnw.data.prepare.segmentation import PUBLICATIONS as SEGMENTATIONS
 from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
 from rnw.errors import InputError
@@ -14,11 +13,11 @@ from tests.data.prepare import miniature
 
 
 def _archives():
-    for publication in PUBLICATIONS.values():
+    for publication in (row.publication for row in DATASETS.values() if row.publication):
         yield publication.annotations.archive
         yield from (form.archive for forms in publication.forms.values() for form in forms)
-    for publication in SEGMENTATIONS.values():
-        for split in publication.values():
+    for row in SEGMENTATION.values():
+        for split in (row.publication or {}).values():
             yield from (form.archive for forms in split.parts for form in forms)
 
 
@@ -31,10 +30,11 @@ def test_the_table_tells_of_official_archives_alone():
 
 def _plan(dataset, *splits, source="downloads"):
     if dataset in DATASETS:
-        row = PUBLICATIONS[dataset]
+        row = DATASETS[dataset].publication
         return Preparation(row, [Path(source)], Path("data"), splits or ("train", "val")).plan()
-    row, publication = SEGMENTATION[dataset], SEGMENTATIONS[dataset]
-    return SegmentationPreparation(row, publication, [Path(source)], Path("data"), splits).plan()
+    return SegmentationPreparation(
+        SEGMENTATION[dataset], [Path(source)], Path("data"), splits
+    ).plan()
 
 
 FOUND = [

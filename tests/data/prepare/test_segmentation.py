@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.cli import prepare
 from rnw.data.labeled import read_label
-from rnw.data.prepare.segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.sets.pascal_context import CLASSES as CONTEXT_CLASSES
 from rnw.data.sets.voc import CLASSES as VOC_CLASSES
@@ -60,7 +59,7 @@ def folders():
 
 
 def _official(name, folder):
-    """The row and the publication as if the miniature were what is published."""
+    """The row as if the miniature were what is published."""
 
     def with_md5(form):
         path = folder / form.archive
@@ -69,14 +68,14 @@ def _official(name, folder):
 
     publication = {
         name: split._replace(parts=tuple(tuple(map(with_md5, forms)) for forms in split.parts))
-        for name, split in PUBLICATIONS[name].items()
+        for name, split in SEGMENTATION[name].publication.items()
     }
-    return dataclasses.replace(SEGMENTATION[name], counts=COUNTS[name]), publication
+    return dataclasses.replace(SEGMENTATION[name], counts=COUNTS[name], publication=publication)
 
 
 def _prepare(name, folder, **options):
-    row, publication = _official(name, folder)
-    for step in SegmentationPreparation(row, publication, [folder], OUTPUT, **options).plan():
+    row = _official(name, folder)
+    for step in SegmentationPreparation(row, [folder], OUTPUT, **options).plan():
         step.run()
 
 
@@ -97,11 +96,11 @@ def _lists():
 
 
 def test_the_tables_are_those_published():
-    assert tuple(PUBLICATIONS) == prepare.SEGMENTATION
-    for name, publication in PUBLICATIONS.items():
-        row = SEGMENTATION[name]
-        assert set(row.counts) == set(publication) - {"train_coco"}
-        assert {row.train_split, row.test_split} <= set(publication)
+    prepared = [row for row in SEGMENTATION.values() if row.publication is not None]
+    assert [row.name for row in prepared] == list(COUNTS)
+    for row in prepared:
+        assert set(row.counts) == set(row.publication) - {"train_coco"}
+        assert {row.train_split, row.test_split} <= set(row.publication)
 
 
 @pytest.mark.parametrize("form", ["archives", "folders"])
@@ -316,8 +315,8 @@ def test_what_is_done_is_not_done_again(archives):
     _prepare("voc", folder)
     before = _lists()
     times = {path: path.stat().st_mtime_ns for path in OUTPUT.rglob("*.*")}
-    row, publication = _official("voc", folder)
-    assert SegmentationPreparation(row, publication, [folder], OUTPUT).plan() == []
+    row = _official("voc", folder)
+    assert SegmentationPreparation(row, [folder], OUTPUT).plan() == []
     (OUTPUT / "train_aug.lst").unlink()
     _prepare("voc", folder)
     assert _lists() == before
@@ -332,8 +331,8 @@ def test_what_is_done_is_not_done_again(archives):
 
 def test_a_plan_does_nothing(archives):
     folder = archives("voc", without=["VOC2012test.tar"])
-    row, publication = _official("voc", folder)
-    texts = [s.text for s in SegmentationPreparation(row, publication, [folder], OUTPUT).plan()]
+    row = _official("voc", folder)
+    texts = [s.text for s in SegmentationPreparation(row, [folder], OUTPUT).plan()]
     assert texts == [
         "check the md5 of archives/VOCtrainval_11-May-2012.tar",
         "extract archives/VOCtrainval_11-May-2012.tar to data/VOC2012",
@@ -351,7 +350,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from rnw.data.sets.catalog import SEGMENTATION
-from rnw.data.prepare.segmentation import PUBLICATIONS, SegmentationPreparation
+from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.voc import CLASSES as VOC_CLASSES
 told = 0
 def kill(done, total):
@@ -361,7 +360,7 @@ def kill(done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 name = sys.argv[1]
 preparation = SegmentationPreparation(
-    SEGMENTATION[name], PUBLICATIONS[name], [Path("archives")], Path("data"), subset=True
+    SEGMENTATION[name], [Path("archives")], Path("data"), subset=True
 )
 for step in preparation.plan():
     step.run(kill)
@@ -437,9 +436,7 @@ def test_counts_are_those_published(archives, name, split):
     folder = archives(name)
     row = SEGMENTATION[name]
     expected, found = row.counts[split], COUNTS[name][split]
-    steps = SegmentationPreparation(
-        row, PUBLICATIONS[name], [folder], OUTPUT, splits=[split], md5=False
-    ).plan()
+    steps = SegmentationPreparation(row, [folder], OUTPUT, splits=[split], md5=False).plan()
     wording = rf"^data: expected {expected} pictures of {split}, found {found}; .*--subset$"
     with pytest.raises(InputError, match=wording):
         for step in steps:
@@ -450,7 +447,7 @@ def test_counts_are_those_published(archives, name, split):
 @pytest.mark.parametrize("name", ["voc", "ade20k"])
 def test_a_wrong_md5_is_named(archives, name):
     folder = archives(name)
-    steps = SegmentationPreparation(SEGMENTATION[name], PUBLICATIONS[name], [folder], OUTPUT).plan()
+    steps = SegmentationPreparation(SEGMENTATION[name], [folder], OUTPUT).plan()
     with pytest.raises(
         InputError, match=r"truncated, damaged or another release: expected md5 .*--no-md5"
     ):

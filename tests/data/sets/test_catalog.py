@@ -1,13 +1,17 @@
 """The table of datasets."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rnw.cli import OPTIONAL_MODULES
 from rnw.data.lists import CLASSES_FILE, write_classes, write_list
-from rnw.data.sets import ade20k, cityscapes, pascal_context, voc
+from rnw.data.sets import ade20k, catalog, cityscapes, pascal_context, voc
 from rnw.data.sets.catalog import (
     DATASETS,
     SEGMENTATION,
@@ -21,6 +25,8 @@ from rnw.data.sets.catalog import (
 )
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
+
+TOOL = "tools/prepare.py"
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -134,10 +140,11 @@ def test_unknown_segmentation_data_sets_are_refused():
 @pytest.mark.parametrize("name", ["voc", "cityscapes", "ade20k", "pascal-context"])
 def test_missing_lists_name_the_tool(name):
     row = find_segmentation_dataset(name)
-    tool = f"tools/prepare_{name.replace('-', '_')}.py"
-    with pytest.raises(InputError, match=f"^data/{name}/val.lst: no such list; {tool} makes it"):
+    with pytest.raises(
+        InputError, match=f"^data/{name}/val.lst: no such list; {TOOL} {name} makes it"
+    ):
         row.read(row.root, "val")
-    assert (Path(__file__).parents[2] / tool).is_file()
+    assert (Path(__file__).parents[3] / TOOL).is_file()
 
 
 def test_names_and_colors_are_those_of_gluoncv():
@@ -201,3 +208,110 @@ def test_embedded_data_sets_have_no_other_splits(table):
         known = f"{row.name} has no split 'validation': expected train or {row.test_split}"
         with pytest.raises(InputError, match=known):
             row.read(Path(), "validation")
+
+
+def test_reading_the_catalog_needs_no_extra():
+    script = (
+        "import sys, rnw.data.sets.catalog\n"
+        f"extras = {{*{OPTIONAL_MODULES!r}, 'pycocotools'}}\n"
+        "print(sorted(extras & {name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_each_module_of_a_data_set_is_listed():
+    """A module that holds a row is in the catalog, and its row has no second name."""
+    folder = Path(catalog.__file__).parent
+    with_rows = {p.stem for p in folder.glob("*.py") if "\nDATASET = " in p.read_text()}
+    assert with_rows == set(catalog.MODULES)
+    assert len({*DATASETS, *SEGMENTATION}) == len(catalog.MODULES)
+
+
+TOY = '''"""Stamps, each with a label for each pixel."""
+
+from functools import partial
+from pathlib import Path
+
+from rnw.data.label_meaning import LabelMeaning
+from rnw.data.picture_types import Pair
+from rnw.data.sets.publication import Form, LabeledSplit
+from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm, prepared_labeled
+
+CLASSES = ("paper", "ink")
+MEANING = LabelMeaning("Stamps", (0, 1))
+FORM = Form("stamps.zip", None, "stamps", ("stamps",), inside="stamps/")
+
+
+def _pairs(split, root):
+    pictures = sorted((root / "stamps" / split).glob("*.jpg"))
+    return [Pair(f"stamps/{split}/{p.name}", f"stamps/{split}/{p.stem}.png") for p in pictures]
+
+
+DATASET = SegmentationDataset(
+    "stamps",
+    "Stamps",
+    Path("data/stamps"),
+    CLASSES,
+    ((255, 255, 255), (0, 0, 0)),
+    prepared_labeled("stamps", MEANING),
+    {"train": 2, "val": 1},
+    (20, 20),
+    recipe="voc",
+    test_size=20,
+    meaning=MEANING,
+    publication={
+        split: LabeledSplit(((FORM,),), partial(_pairs, split)) for split in ("train", "val")
+    },
+    submission=SubmissionForm("", ZIP, palette=False),
+)
+'''
+# the command line in a process whose catalog lists one module more
+WITH_TOY = """
+import sys
+from importlib import import_module
+from pathlib import Path
+import rnw.data.sets
+rnw.data.sets.__path__.append("sets")
+catalog = Path(rnw.data.sets.__path__[0], "catalog.py")
+source = catalog.read_text().replace('    "shapes",\\n', '    "shapes",\\n    "stamps",\\n')
+Path("sets/catalog.py").write_text(source)
+rnw.data.sets.__path__.reverse()
+from rnw.cli import main
+main(sys.argv[1:])
+"""
+
+
+def _with_toy(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_TOY, *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
+    Path("sets").mkdir()
+    Path("sets/stamps.py").write_text(TOY)
+    for split, names in {"train": "ab", "val": "c"}.items():
+        folder = Path("downloads/stamps", split)
+        folder.mkdir(parents=True)
+        for name in names:
+            Image.new("RGB", (20, 20)).save(folder / f"{name}.jpg")
+            Image.new("L", (20, 20), 1).save(folder / f"{name}.png")
+    out = _with_toy("prepare", "stamps", "downloads")
+    assert out.endswith("data/stamps/train.lst: 2 pictures\ndata/stamps/val.lst: 1 pictures\n")
+    assert Path("data/stamps/val.lst").read_text() == "stamps/val/c.jpg\tstamps/val/c.png\n"
+    assert "stamps" in _with_toy("prepare", "--help")
+    assert "stamps" in _with_toy("train-seg", "--help")
+    labels = Path("kept/labels")
+    labels.mkdir(parents=True)
+    palette = Image.new("P", (20, 20), 1)
+    palette.putpalette([255] * 3 + [0] * 3)
+    palette.save(labels / "c.png")
+    make = ("submission", "make", "kept", "--dataset", "stamps", "-o", "mine.zip")
+    assert _with_toy(*make) == "mine.zip: 1 pictures\n"
+    check = ("submission", "check", "mine.zip", "--dataset", "stamps")
+    assert _with_toy(*check) == "mine.zip: nothing is wrong\n"

@@ -6,8 +6,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.data.readers import Examples
-from rnw.data.sets.catalog import Dataset
+from rnw.data.picture_types import Examples
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import Model, load_model

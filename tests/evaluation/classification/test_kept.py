@@ -7,9 +7,10 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.data.readers import Examples
-from rnw.data.sets.catalog import DATASETS, Dataset
+from rnw.data.picture_types import Examples
+from rnw.data.sets.catalog import DATASETS
 from rnw.data.sets.ilsvrc12 import read_devkit
+from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import Model

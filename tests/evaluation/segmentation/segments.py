@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.evaluation.segmentation.model import Model, Scorer
 from rnw.evaluation.segmentation.protocol import Protocol
 

@@ -60,7 +60,7 @@ def _renumbered():
         (_renumbered, "kept label 0 is no class of Streets"),
         (
             lambda: palette_image(LABELS, make_dataset((), 4, label_ids=(8, 7, 11, 12))),
-            r"label 7 has the color \X",
+            r"label 7 has the color \(10, 254, 3\) in its palette, Streets has \(0, 255, 0\)",
         ),
     ],
 )

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labeled import LabeledImages, Pair
+from rnw.data.labeled import LabeledImages
+from rnw.data.picture_types import Pair
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.evaluate import evaluate

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import LABELS, KeptLabels
 from rnw.evaluation.segmentation.submission import (
-    SUBMISSIONS,
     check_submission,
     find_form,
     write_submission,
@@ -37,7 +37,8 @@ class _Named(Pictures):
 
 def _dataset(name):
     pictures = _Named([picture(40, 50, 0), picture(30, 20, 1)])
-    return make_dataset(pictures, 3, name=name, label_ids=IDS)
+    form = SEGMENTATION[name].submission
+    return make_dataset(pictures, 3, name=name, label_ids=IDS, submission=form)
 
 
 def _predict(dataset):
@@ -59,9 +60,10 @@ def _open(path):
         return {member.name: archive.extractfile(member).read() for member in archive}
 
 
-@pytest.mark.parametrize("name", SUBMISSIONS)
+@pytest.mark.parametrize("name", FILES)
 def test_archives_hold_the_published_numbers_where_they_belong(name):
-    dataset, form = _dataset(name), find_form(name)
+    dataset = _dataset(name)
+    form = find_form(dataset)
     labels = _predict(dataset)
     for suffix in form.suffixes:
         archive = Path(f"mine{suffix}")
@@ -169,7 +171,7 @@ def test_archives_of_another_name_are_named(dataset, made, given, problem):
 @pytest.mark.parametrize("suffix", [".tar", ".zip"])
 def test_archives_of_another_kind_are_named(dataset, suffix):
     """A zip where the server takes a tar, and the other way round, whatever it is called."""
-    form = find_form(dataset)
+    form = SEGMENTATION[dataset].submission
     _predict(_dataset(dataset))
     tarred = form.suffixes[0] == ".tar"
     with zipfile.ZipFile("a.zip", "w") as zipped, tarfile.open("a.tar", "w") as tar:
@@ -246,6 +248,10 @@ def test_what_cannot_be_packed_is_refused(archive, wording):
     assert Path("there.tar").read_text() == "precious"
 
 
+def test_each_published_data_set_has_a_form():
+    assert {name for name, row in SEGMENTATION.items() if row.submission is not None} == set(FILES)
+
+
 def test_data_sets_without_a_server_are_refused():
     with pytest.raises(InputError, match=r"^no form of submissions for 'shapes': expected one of"):
-        find_form("shapes")
+        find_form(SEGMENTATION["shapes"])

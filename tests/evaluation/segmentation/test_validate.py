@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.labeled import LabeledImages, Pair
+from rnw.data.labeled import LabeledImages
+from rnw.data.picture_types import Pair
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.transforms import normalize, resize
 from rnw.errors import InputError

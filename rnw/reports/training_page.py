@@ -1,11 +1,10 @@
 """The report of training runs: recipe, best epoch, curves, and the figures of each epoch."""
 
-import io
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
 from rnw.files import read_json
-from rnw.reports.curves import Key, Run, draw_curves, read_runs
+from rnw.reports.curves import Key, RunCurves, draw_curves, read_runs
 from rnw.reports.html import (
     Html,
     definitions,
@@ -23,14 +22,14 @@ PHASES = {"epoch": "training", "val": "validation"}
 
 
 def training_page(folder: Path) -> str:
-    """The page about the runs in a folder, one section for each label."""
+    """Return the page about the runs in a folder, one section for each label."""
     runs = read_runs(folder)
     sections = [(run.label, join(_describe(folder, run))) for run in runs]
     count = "one run" if len(runs) == 1 else f"{len(runs)} runs"
     return page(f"Training in {folder}", count, sections)
 
 
-def _describe(folder: Path, run: Run) -> Iterator[Html]:
+def _describe(folder: Path, run: RunCurves) -> Iterator[Html]:
     epochs = _epochs(run)
     best = _read(best_file(run.label, folder))
     recipe = _read(recipe_file(run.label, folder))
@@ -48,12 +47,12 @@ def _describe(folder: Path, run: Run) -> Iterator[Html]:
 
 
 def _read(path: Path) -> Dict[str, Any]:
-    """What a JSON file beside the checkpoints says, nothing when it is not there."""
+    """Return what a JSON file beside the checkpoints says, nothing when it is not there."""
     return read_json(path) if path.exists() else {}
 
 
-def _epochs(run: Run) -> Dict[int, Dict[Key, float]]:
-    """The figures of each epoch that is done."""
+def _epochs(run: RunCurves) -> Dict[int, Dict[Key, float]]:
+    """Return the figures of each epoch that is done."""
     epochs: Dict[int, Dict[Key, float]] = {}
     for key, curve in run.curves.items():
         if key[0] in PHASES:
@@ -63,7 +62,7 @@ def _epochs(run: Run) -> Dict[int, Dict[Key, float]]:
 
 
 def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Iterator[Html]:
-    """The best epoch, else the last one, and what it reached."""
+    """Return the best epoch, else the last one, and what it reached."""
     if best:
         epoch, file = best.pop("epoch", "?"), best.pop("file", "?")
         text, scores = f"The best of the validated epochs is {epoch}, {file}:", best
@@ -79,11 +78,9 @@ def _summary(epochs: Dict[int, Dict[Key, float]], best: Dict[str, Any]) -> Itera
     )
 
 
-def _curves(run: Run) -> Html:
-    file = io.BytesIO()
-    draw_curves([run], file)
+def _curves(run: RunCurves) -> Html:
     label = f"Loss, error and learning rate of {run.label} over epochs"
-    curves = image(file.getvalue(), "svg", label, style="min-width: 50rem; width: 100%")
+    curves = image(draw_curves([run]), "svg", label, style="min-width: 50rem; width: 100%")
     note = "Loss, error and learning rate over epochs; the figures of epochs are in the table."
     return element("figure", scrolling(curves, label), element("figcaption", note))
 

@@ -1,4 +1,4 @@
-"""Table 1 again: the errors of the weights that are there and speed on this device."""
+"""The paper's Table 1 beside the errors of the weights at hand and the speed of this device."""
 
 import logging
 from pathlib import Path
@@ -23,10 +23,10 @@ from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification.evaluate import Evaluation, OnStep, evaluate
 from rnw.evaluation.classification.model import load_model
+from rnw.evaluation.classification.protocol import own_protocol
 from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.reports.published import README, REMEMBERED, TABLE_1, Published
-from rnw.reports.table_files import write_table_files
 from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
 
@@ -47,7 +47,7 @@ HEADER = (
 )
 
 
-class Row(NamedTuple):
+class ClassificationRow(NamedTuple):
     """A row of the paper's table, and what was found for it: None where nothing was.
 
     `speed` is in images/s, measured on crops of `speed_size`.
@@ -68,7 +68,7 @@ class Row(NamedTuple):
         return ", ".join(parts)
 
     def as_dict(self) -> Dict[str, Any]:
-        """The row in plain types; errors in percent."""
+        """Return the row in plain types; errors in percent."""
         fields = {**vars(self.published), "weights": self.weights and str(self.weights)}
         if self.evaluation:
             accuracy = self.evaluation.accuracy
@@ -96,8 +96,8 @@ def fill_table(
     speed: bool = False,
     batch: int = 64,
     on_step: OnStep = lambda progress: None,
-    on_row: Callable[[Row], None] = lambda row: None,
-) -> List[Row]:
+    on_row: Callable[[ClassificationRow], None] = lambda row: None,
+) -> List[ClassificationRow]:
     """Test all weights of Table 1's networks in a folder.
 
     networks: only the rows of these (`model_a`, `vgg16`); default all.
@@ -111,7 +111,10 @@ def fill_table(
     Raises InputError for unknown networks, a missing folder, weights that cannot be used, and
     missing data when there are weights.
     """
-    rows = [Row(row, _find_weights(weights_folder, row.network)) for row in choose(networks)]
+    rows = [
+        ClassificationRow(row, _find_weights(weights_folder, row.network))
+        for row in choose(networks)
+    ]
     if any(row.weights for row in rows):
         dataset = find_dataset(DATASET)
         read_examples(dataset, dataset.test_split, data_root)  # or say now what is missing
@@ -133,7 +136,10 @@ def fill_table(
 
 
 def choose(networks: Sequence[str]) -> Iterable[Published]:
-    """The rows of these networks, or all; raises InputError for one that is not in the table."""
+    """Return the rows of these networks, or all rows if none is named.
+
+    Raises InputError for a network that is not in the table.
+    """
     if not networks:
         return TABLE_1
     known = [row.network for row in TABLE_1 if row.network]
@@ -144,7 +150,7 @@ def choose(networks: Sequence[str]) -> Iterable[Published]:
 
 
 def _find_weights(folder: Path, network: Optional[str]) -> Optional[Path]:
-    """The released file of a network in a folder, else the one with the last name."""
+    """Return the released file of a network in a folder, else the one with the last name."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such directory; expected one with .params files")
     files = sorted(path for path in folder.glob("*.params") if _is_for(path, network))
@@ -169,7 +175,7 @@ def _is_for(path: Path, network: Optional[str]) -> bool:
 
 
 def _has_all_classes(path: Path) -> bool:
-    """Whether weights are for all classes of the dataset; warns of others."""
+    """Return whether weights are for all classes of the dataset; warn of others."""
     dataset = find_dataset(DATASET)
     classes = dataset.classes if baseline_of(path) else parse_label(path).classes
     if classes != dataset.classes:
@@ -180,41 +186,39 @@ def _has_all_classes(path: Path) -> bool:
     return classes == dataset.classes
 
 
-def _measure(row: Row, context: mx.Context) -> Row:
+def _measure(row: ClassificationRow, context: mx.Context) -> ClassificationRow:
     net, size = untrained(row.published.network)
     return row._replace(speed=measure_speed(net, SPEED_BATCH, size, context), speed_size=size)
 
 
 def untrained(name: str) -> Tuple[Any, int]:
-    """A network of the table without weights, and the side of its test crop in pixels."""
+    """Return a network of the table without weights, and the side of its test crop in pixels."""
     if name in BASELINES:
         from gluoncv.model_zoo import get_model  # slow to import
 
         return get_model(name), BASELINES[name].protocol.scales[0]
     net = get_network(name)
-    return net, int(net.config.spec.size * find_dataset(DATASET).test_scale)
+    return net, own_protocol(find_dataset(DATASET), net.config.spec.size).scales[0]
 
 
-def write_table(folder: Path, rows: Sequence[Row], device: str) -> Dict[str, Any]:
-    """Write table1.md and table1.json, and give what the latter holds."""
-    content = {
+def as_dict(rows: Sequence[ClassificationRow], device: str) -> Dict[str, Any]:
+    """Return the table in plain types, with what must be known to read it."""
+    return {
         "device": device,
         "speed_batch": SPEED_BATCH,
         "sources": {README: "README of the original code", REMEMBERED: "remembered, not checked"},
         "rows": [row.as_dict() for row in rows],
     }
-    write_table_files(folder, 1, as_markdown(rows, device), content)
-    return content
 
 
-def as_markdown(rows: Sequence[Row], device: str) -> str:
-    """The table as Markdown, with what must be known to read it."""
+def as_markdown(rows: Sequence[ClassificationRow], device: str) -> str:
+    """Return the table as Markdown, with what must be known to read it."""
     cells = [HEADER, ("---",) * len(HEADER), *map(_cells, rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in cells)
     return table + "".join(f"\n{note}\n" for note in _notes(rows, device))
 
 
-def _notes(rows: Sequence[Row], device: str) -> Iterator[str]:
+def _notes(rows: Sequence[ClassificationRow], device: str) -> Iterator[str]:
     tested = sorted({row.evaluation.images for row in rows if row.evaluation})
     if tested:
         images = " or ".join(f"{number:,}" for number in tested)
@@ -236,7 +240,7 @@ def _notes(rows: Sequence[Row], device: str) -> Iterator[str]:
     )
 
 
-def _cells(row: Row) -> Sequence[str]:
+def _cells(row: ClassificationRow) -> Sequence[str]:
     paper, found = row.published, row.evaluation
     errors = [(paper.top1_error, "-"), (paper.top5_error, "-")]
     if found:

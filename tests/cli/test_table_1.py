@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnw.networks.classifier import get_network
-from rnw.reports import table1
+from rnw.reports import classification_tables
 from rnw.reports.published import TABLE_1
 from rnw.weights import save_params
 from tests.cli.conftest import A1, F
@@ -17,11 +17,11 @@ from tests.golden_cases import fill_network
 def test_table_1(prepared, rnw, refused):
     shutil.copy(f"weights/{F}", f"weights/{F.replace('0003', '0001')}")
     Path("weights/voc_rna-a1_cls21_s8_ep-0001.params").write_bytes(b"not used")
-    command = ("table1", "--weights-dir", "weights")
+    command = ("table", "1", "--weights-dir", "weights")
     code, out, err = rnw(*command)
     assert code == 0
     assert err.count("\n") == 2  # what was tested
-    assert out == Path("table1/table1.md").read_text()
+    assert out == Path("tables/table1.md").read_text()
     rows = [line.strip("| ").split(" | ") for line in out.splitlines() if line.startswith("|")]
     assert [row[0] for row in rows[2:]] == [row.title for row in TABLE_1]
     found = {row[0]: row[1:] for row in rows[2:]}
@@ -29,7 +29,7 @@ def test_table_1(prepared, rnw, refused):
     assert (a1[0], a1[1], a1[3], a1[5:]) == ("38", "19.54", "4.75", ["-", "-"])
     assert (f[0], f[1], f[3], f[5:]) == ("34", "25.2†", "7.8†", ["113.2†", "-"])
     content = {
-        row["network"]: row for row in json.loads(Path("table1/table1.json").read_text())["rows"]
+        row["network"]: row for row in json.loads(Path("tables/table1.json").read_text())["rows"]
     }
     for name, cells, weights in (("model_a1", a1, A1), ("model_f", f, F)):
         row = content[name]
@@ -44,9 +44,9 @@ def test_table_1(prepared, rnw, refused):
     assert {row["ours"]["subset"] for row in content.values() if "ours" in row} == {4}
     assert "Our speed" not in out
     assert rnw(*command)[:2] == (0, out)  # it rewrites its own
-    Path("table1/table1.json").write_text("mine")
-    assert "table1/table1.md: exists" in refused(*command)
-    assert Path("table1/table1.json").read_text() == "mine"
+    Path("tables/table1.json").write_text("mine")
+    assert "tables/table1.md: exists" in refused(*command)
+    assert Path("tables/table1.json").read_text() == "mine"
 
 
 @pytest.mark.parametrize("classes", [4, 21])
@@ -54,7 +54,7 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     other = F.replace("cls1000_ep-0003", f"cls{classes}_ep-0009")
     save_params(fill_network(get_network("model_f", classes, width=1 / 32)), f"weights/{other}")
     Path("weights", A1).unlink()
-    code, out, err = rnw("table1", "--weights-dir", "weights", "--json")
+    code, out, err = rnw("table", "1", "--weights-dir", "weights", "--json")
     assert code == 0
     said, _ = err.splitlines()
     assert said == (
@@ -64,16 +64,16 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     found = {row["network"]: row["weights"] for row in json.loads(out)["rows"] if row["weights"]}
     assert found == {"model_f": f"weights/{F}"}
     Path("weights", F).unlink()
-    code, out, err = rnw("table1", "--weights-dir", "weights", "--json")
+    code, out, err = rnw("table", "1", "--weights-dir", "weights", "--json")
     assert (code, err.splitlines()) == (0, [said])
     assert not [row for row in json.loads(out)["rows"] if row["weights"]]
 
 
 def test_table_1_measures_speed(rnw, monkeypatch):
-    monkeypatch.setattr(table1, "SPEED_BATCH", 1)
+    monkeypatch.setattr(classification_tables, "SPEED_BATCH", 1)
     Path("empty").mkdir()
     code, out, err = rnw(
-        "table1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json", "--speed"
+        "table", "1", "--weights-dir", "empty", "--only", "resnet50_v1", "--json", "--speed"
     )
     assert (code, err.count("\n")) == (0, 1)
     (row,) = json.loads(out)["rows"]
@@ -91,8 +91,8 @@ def test_table_1_measures_speed(rnw, monkeypatch):
     ],
 )
 def test_table_1_refuses(refused, options, wording):
-    assert wording in refused("table1", *options)
+    assert wording in refused("table", "1", *options)
 
 
 def test_table_1_says_that_data_is_missing(refused, archives):
-    assert "val.lst: no such list" in refused("table1", "--weights-dir", archives / "weights")
+    assert "val.lst: no such list" in refused("table", "1", "--weights-dir", archives / "weights")

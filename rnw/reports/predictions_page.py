@@ -10,9 +10,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rnw.data.sets.catalog import SegmentationDataset
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import ORIGIN, read_origin
+from rnw.plots import write_plot
 from rnw.reports.html import (
     Html,
     definitions,
@@ -57,14 +58,14 @@ class Compared(NamedTuple):
         return f"{self.step}/{self.steps} images compared"
 
     def short(self) -> str:
-        """The same in so few words that a bar fits beside them."""
+        """Return the same in so few words that a progress bar fits beside them."""
         return "comparing"
 
 
 def predictions_page(
     results: Results, pictures: int, on_picture: Callable[[Compared], None]
 ) -> str:
-    """The page about kept predictions, with so many of the best and of the worst pictures."""
+    """Return the page about kept predictions, with that many of the best and worst pictures."""
     confusion, ious = _compare(results, on_picture)
     confusion.check_judged(results.examples.label_name(results.indices[0]))
     ordered = by_iou(ious)[::-1]
@@ -85,7 +86,7 @@ def predictions_page(
 def _compare(
     results: Results, on_picture: Callable[[Compared], None]
 ) -> Tuple[Confusion, Dict[str, float]]:
-    """The counts of all pictures, and the mean IoU of the classes that occur in each."""
+    """Return the counts of all pictures, and the mean IoU of the classes that occur in each."""
     total = Confusion(results.dataset.classes)
     ious = {}
     for step, name in enumerate(results.names, 1):
@@ -165,10 +166,10 @@ def _normalized(confusion: Confusion) -> np.ndarray:
 
 
 def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> bytes:
-    """An SVG file; the text in it is outlines, so that it looks the same everywhere."""
+    """Return an SVG file; the text in it is outlines, so that it looks the same everywhere."""
     cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
     side = cell * len(names)
-    settings = {"font.size": size, "text.parse_math": False, "svg.hashsalt": "rnw"}
+    settings = {"font.size": size, "text.parse_math": False}
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(side, side))
         FigureCanvasAgg(figure)
@@ -182,7 +183,7 @@ def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> byt
             color = "white" if value > 0.3 else "black"
             axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
         file = io.BytesIO()
-        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        write_plot(figure, file, "svg", bbox_inches="tight")
     return file.getvalue()
 
 
@@ -225,7 +226,7 @@ def _picture(results: Results, name: str) -> Html:
 
 
 def _legend(results: Results, name: str, confusion: Confusion) -> List[Html]:
-    """The classes that the picture shows, and their IoU where a pixel of them is judged."""
+    """Return the classes that the picture shows, and their IoU where a pixel of them is judged."""
     judged = confusion.counts.any(axis=0) | confusion.counts.any(axis=1)
     entries = []
     for number in results.present(name).tolist():
@@ -237,7 +238,7 @@ def _legend(results: Results, name: str, confusion: Confusion) -> List[Html]:
 
 
 def _show(panel: np.ndarray, kind: str, alt: str) -> Html:
-    """A picture, smaller where it is large."""
+    """Return a picture, smaller where it is large."""
     picture = Image.fromarray(panel)
     photograph = kind == "photograph"
     picture.thumbnail((LARGEST, LARGEST), Image.LANCZOS if photograph else Image.NEAREST)

@@ -1,0 +1,57 @@
+"""What datasets are read as: arrays in memory, or encoded pictures by number."""
+
+from typing import Iterable, NamedTuple, Optional, Protocol, Union
+
+import numpy as np
+
+
+class Examples(NamedTuple):
+    """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Pair(NamedTuple):
+    """Paths of a picture and of its label map, relative to the root; None: not published."""
+
+    image: str
+    label: Optional[str]
+
+
+class PictureSource(Protocol):
+    """Encoded pictures (JPEG, PNG, ...) that are read one at a time."""
+
+    def __len__(self) -> int: ...
+
+    def names(self) -> Iterable[Union[str, bytes]]:
+        """Return what identifies the pictures, in order."""
+
+    def name(self, index: int) -> str:
+        """Return the path of a picture, for messages and for the names of predictions."""
+
+    def read(self, index: int) -> bytes:
+        """Return a picture's file as it is; raise InputError when it cannot be read."""
+
+
+class ClassifiedSource(PictureSource, Protocol):
+    """Pictures with one class each: `labels` (N,) int64."""
+
+    labels: np.ndarray
+
+
+class LabeledSource(PictureSource, Protocol):
+    """Pictures with a label for each pixel."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether label maps are published."""
+
+    def label_name(self, index: int) -> str:
+        """Return the path of a label map, for messages."""
+
+    def label(self, index: int) -> np.ndarray:
+        """Return classes (H, W) uint8, 255 where a pixel is ignored; raise InputError for none."""
+
+
+Classified = Union[Examples, ClassifiedSource]
