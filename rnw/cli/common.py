@@ -1,7 +1,6 @@
 """Options and output that several commands share."""
 
 import contextlib
-import functools
 import json
 import logging
 import sys
@@ -12,7 +11,7 @@ import click
 
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError, did_you_mean, printable
-from rnw.training.signals import EndAtOnce, RunStoppedError
+from rnw.training.signals import RunStoppedError
 
 SUMMARY = 150  # letters of a command in the list of commands, enough for a sentence
 INTERRUPTED = 130  # the status of what Ctrl-C ended
@@ -226,17 +225,6 @@ def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
 def print_line(line: str, err: bool = False) -> None:
     """Print a line, with control characters in names escaped."""
     click.echo(printable(line), err=err)
-
-
-def ending_at_once(command: Callable) -> Callable:
-    """Let signals end a command that trains at once while no run handles them."""
-
-    @functools.wraps(command)
-    def run(**options: Any) -> None:
-        with EndAtOnce(to_the_end=bool(click.get_current_context().find_root().obj)):
-            command(**options)
-
-    return run
 
 
 def print_json(value: Mapping[str, Any]) -> None:

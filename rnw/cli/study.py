@@ -10,7 +10,6 @@ from rnw.cli.common import (
     Group,
     data_root_option,
     device_options,
-    ending_at_once,
     exit_when_interrupted,
     json_option,
     overrides_option,
@@ -73,7 +72,6 @@ def command() -> None:
 @data_root_option
 @device_options
 @json_option
-@ending_at_once
 def depth_width(
     budget_text: str,
     units: Tuple[str, ...],

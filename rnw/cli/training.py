@@ -1,6 +1,7 @@
 """Options and body of the commands that train."""
 
 import contextlib
+import functools
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
@@ -12,7 +13,6 @@ from rnw.cli.common import (
     Choice,
     data_root_option,
     device_options,
-    ending_at_once,
     overrides_option,
     recipe_option,
     show_warnings,
@@ -21,7 +21,7 @@ from rnw.cli.display import Display
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipes import Recipe, SegmentationRecipe, find_recipe
-from rnw.training.signals import RunStoppedError
+from rnw.training.signals import EndAtOnce, RunStoppedError
 
 _OPTIONS = (
     recipe_option,
@@ -123,10 +123,21 @@ _OPTIONS = (
 
 def training_options(command: Callable) -> Callable:
     """Add all that `run_training` takes, and what signals do before and after the run."""
-    command = ending_at_once(command)
+    command = _ending_at_once(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _ending_at_once(command: Callable) -> Callable:
+    """Let signals end a command that trains at once while no run handles them."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        with EndAtOnce(to_the_end=bool(click.get_current_context().find_root().obj)):
+            command(**options)
+
+    return run
 
 
 class Task(NamedTuple):
