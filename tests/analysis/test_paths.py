@@ -219,7 +219,7 @@ def test_same_seed_same_figures():
 
 
 def test_other_networks_are_refused():
-    with pytest.raises(InputError, match="no residual units"):
+    with pytest.raises(InputError, match="no known residual units"):
         chain_of(mx.gluon.nn.HybridSequential())
     squeezed = resnet.ResNetV1(resnet.BasicBlockV1, [1], [32, 32], classes=3, use_se=True)
     with pytest.raises(InputError, match="squeeze and excitation"):
