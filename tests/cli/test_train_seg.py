@@ -59,7 +59,7 @@ def test_run(rnw, classifier):
     assert set(auxs) == set(symbol.list_auxiliary_states())
     assert rnw("plot", "out", "-o", "curves.svg")[0] == 0
     shown = Path("curves.svg").read_text()
-    assert "mean-iou, validation" in shown
+    assert "100 - mean IoU, validation" in shown
     assert "top-1" not in shown
 
 
