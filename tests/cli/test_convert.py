@@ -27,7 +27,9 @@ def released(tmp_path_factory):
 
 
 def _convert(rnw, source, target, to, *options):
-    assert rnw("convert", source, target, "--to", to, *options) == (0, f"{target}\n", "")
+    code, out, notes = rnw("convert", source, target, "--to", to, *options)
+    assert (code, out) == (0, f"{target}\n")
+    assert all(note.startswith("read back without a graph ") for note in notes.splitlines())
     return mx.nd.load(str(target))
 
 

@@ -23,8 +23,9 @@ def _script(*arguments):
 @pytest.mark.parametrize("to", ["module", "gluon"])
 @each_checkpoint()
 def test_writes_the_same_file(rnw, path, to):
-    assert _script(path, "by_script", "--to", to) == (0, "by_script\n", "")
-    rnw("convert", path, "by_command", "--to", to)
+    code, out, notes = _script(path, "by_script", "--to", to)
+    assert (code, out) == (0, "by_script\n")
+    assert rnw("convert", path, "by_command", "--to", to) == (0, "by_command\n", notes)
     content = Path("by_script").read_bytes()
     assert content == Path("by_command").read_bytes()
     assert (b"arg:conv1a_weight" in content) == (to == "module")
