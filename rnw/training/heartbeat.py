@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
+from rnw.files import parse_json
+
 BEAT_SECONDS = 0.5
 IDLE_SHARE = 0.03  # of a core; one tick of the clock in a beat is less
 STOPPED = "T"  # the state, in /proc, of a process that SIGSTOP has stopped
@@ -40,7 +42,7 @@ class Beat(NamedTuple):
 def read_beat(line: str) -> Optional[Beat]:
     """The beat that a line is; None when it is another line, or half a beat."""
     try:
-        return Beat(*json.loads(line[len(_MARK) :])) if line.startswith(_MARK) else None
+        return Beat(*parse_json(line[len(_MARK) :])) if line.startswith(_MARK) else None
     except ValueError:
         return None
 

@@ -12,10 +12,10 @@ from tests.weights.fuzzing import LIMIT_MB, MUTATIONS
 FILES = 3000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by means of Linux")
-def test_three_thousand_damaged_files():
+def _outcomes(files, *command):
+    """How often each thing happened to so many files, in a process whose memory is limited."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.weights.fuzzing", str(FILES)],
+        [sys.executable, *command, str(files)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -23,11 +23,17 @@ def test_three_thousand_damaged_files():
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert sum(report["outcomes"].values()) == report["files"] == FILES
+    assert sum(report["outcomes"].values()) == report["files"] == files
     assert report["extra_memory_mb"] < LIMIT_MB
+    return report["outcomes"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by means of Linux")
+def test_three_thousand_damaged_files():
+    outcomes = _outcomes(FILES, "-m", "tests.weights.fuzzing")
     for mutation in MUTATIONS:
-        assert report["outcomes"][f"{mutation.__name__} refused"] > FILES / 20
-    assert report["outcomes"]["flip_bits read"] > FILES / 50
+        assert outcomes[f"{mutation.__name__} refused"] > FILES / 20
+    assert outcomes["flip_bits read"] > FILES / 50
 
 
 DAMAGED = 1000
@@ -42,18 +48,7 @@ STRUCTURED = {  # by the kind of file: what its own mutations must lead to
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited by means of Linux")
 @pytest.mark.parametrize("kind", STRUCTURED)
 def test_a_thousand_damaged_files_of_a_kind(kind):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.weights.fuzzing_kinds", kind, str(DAMAGED)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    outcomes = report["outcomes"]
-    assert sum(outcomes.values()) == report["files"] == DAMAGED
-    assert report["extra_memory_mb"] < LIMIT_MB
+    outcomes = _outcomes(DAMAGED, "-W", "ignore", "-m", "tests.weights.fuzzing_kinds", kind)
     for mutation in ("truncate", "flip_bits", "move_bytes"):
         assert outcomes[f"{mutation} refused"] > DAMAGED / 20
     assert outcomes["flip_bits read"] > DAMAGED / 100

@@ -24,10 +24,9 @@ def match_labels(
     Raises InputError for names of no class, and for labels beyond the classes.
     """
     names = (root or dataset.root or Path()) / CLASSES_FILE
-    if classes != dataset.classes or not dataset.class_ids or not names.is_file():
-        check_labels(dataset, split, root, labels, classes, whose)
-        return labels
-    found = read_classes(names)
+    found = dataset.class_ids
+    if classes == dataset.classes and found and names.is_file():
+        found = read_classes(names)
     if found == dataset.class_ids:
         check_labels(dataset, split, root, labels, classes, whose)
         return labels
