@@ -184,11 +184,18 @@ class GrowingFile:
 
 
 def make_folder(folder: PathLike) -> None:
-    """Make a folder and those above it where they are missing; raises InputError if that fails."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+    """Make a folder and those above it where they are missing; raises InputError if that fails.
+
+    Another process may remove empty ones of them at the same moment: they are made again.
+    """
+    for attempts_left in reversed(range(100)):
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            return
+        except OSError as error:
+            raced = isinstance(error, (FileExistsError, FileNotFoundError))
+            if not (raced and attempts_left):
+                raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
 
 
 def remove_parts(folder: Path, prefix: str) -> None:

@@ -64,24 +64,25 @@ class FolderLock:
         Raises InputError when it cannot be made or written, and when another process has the lock.
         """
         while self._file is None:
-            folders = (self._folder, *self._folder.parents)
-            self._made = self._made or [folder for folder in folders if not folder.exists()]
-            make_folder(self._folder)
             file = self._open()
-            if file is not None and os.fstat(file).st_nlink:
+            if os.fstat(file).st_nlink:
                 self._file = file
-            elif file is not None:  # whoever had it has just removed it
+            else:  # whoever had it has just removed it
                 os.close(file)
 
-    def _open(self) -> Optional[int]:
-        """The locked file; None when the folder has gone with the lock of whoever made it."""
+    def _open(self) -> int:
+        """Return the locked file, in a folder that whoever has the lock may remove meanwhile."""
         with writing(self._path):
-            try:
-                file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            except FileNotFoundError:
-                if self._folder.exists():
-                    raise
-                return None
+            for attempts_left in reversed(range(100)):
+                folders = (self._folder, *self._folder.parents)
+                self._made = self._made or [folder for folder in folders if not folder.exists()]
+                make_folder(self._folder)
+                try:
+                    file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                    break
+                except FileNotFoundError:
+                    if not attempts_left:
+                        raise
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
