@@ -43,7 +43,7 @@ setup(
     packages=find_packages(include=["rnw", "rnw.*"]),
     package_data={"": ["README.md", "py.typed"]},
     python_requires=">=3.8,<3.13",
-    install_requires=["numpy>=1.17,<2", "click>=8"],
+    install_requires=["numpy>=1.17,<2", "click>=8", "pyyaml>=5.4"],
     extras_require={
         "cpu": ["mxnet==1.9.1", *WITH_MXNET],
         "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],

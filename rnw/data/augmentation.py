@@ -11,12 +11,12 @@ from rnw.data.picture_types import ClassifiedSource
 class Decoder(NamedTuple):
     """How images are decoded, resampled and colored.
 
-    decode: content and name of a file to (H, W, 3) uint8 RGB.
+    decode: content and name of a file to (H, W, 3) uint8 RGB, with `upright` as EXIF data say.
     resize: an image, height, width and choice of interpolation to (height, width, 3) uint8.
     recolor: the random changes of color, flip and normalization, into (3, H, W) float32.
     """
 
-    decode: Callable[[bytes, str], np.ndarray]
+    decode: Callable[..., np.ndarray]
     resize: transforms.Resize
     recolor: Callable[[np.ndarray, np.random.RandomState, np.ndarray], None]
 
@@ -35,16 +35,23 @@ class Augmentation(NamedTuple):
     interpolation: str = "adaptive"
 
     def __call__(
-        self, content: bytes, name: str, random: np.random.RandomState, out: np.ndarray
+        self,
+        content: bytes,
+        name: str,
+        random: np.random.RandomState,
+        out: np.ndarray,
+        *,
+        upright: bool = False,
     ) -> None:
         """Make an image file's content into `out`, (3, size, size) float32.
 
-        Raises InputError, naming it, for what is no image, or too long and thin a one.
+        upright: turn it as its EXIF orientation says. Raises InputError, naming it, for what is no
+        image, or too long and thin a one.
         """
         decoder = DECODERS[self.decoder]
-        image = readers.check_aspect(decoder.decode(content, name), name)
+        image = decoder.decode(content, name, upright=upright)
         crop = transforms.random_sized_crop(
-            image, self.size, random, self.interpolation, decoder.resize
+            readers.check_aspect(image, name), self.size, random, self.interpolation, decoder.resize
         )
         decoder.recolor(crop, random, out)
 
@@ -67,5 +74,7 @@ class ClassifiedPictures(NamedTuple):
         self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
     ) -> None:
         """Make picture `index` into `data` (3, H, W) float32, and its class into `label` ()."""
-        self.augmentation(self.images.read(index), self.images.name(index), random, data)
+        images = self.images
+        content, name = images.read(index), images.name(index)
+        self.augmentation(content, name, random, data, upright=images.upright)
         label[...] = self.images.labels[index]

@@ -91,7 +91,7 @@ class LabeledCrops(NamedTuple):
         """
         name, label_name = self.images.name(index), self.images.label_name(index)
         decoder = DECODERS[self.decoder]
-        image = decoder.decode(self.images.read(index), name)
+        image = decoder.decode(self.images.read(index), name, upright=self.images.upright)
         labels = self.images.label(index)
         check_size(labels, image.shape[:2], label_name, name)
         box, flip = self.cropping.draw(*labels.shape, random)

@@ -35,6 +35,8 @@ class LabeledImages:
     meaning: what label maps are checked for when they are read.
     """
 
+    upright = False
+
     def __init__(
         self,
         root: PathLike,

@@ -5,6 +5,7 @@ shrinks, so a Gaussian goes before them. Of the same crop it makes the same colo
 """
 
 import contextlib
+import io
 import struct
 from typing import Tuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data import readers, transforms
-from rnw.data.pictures import MAX_PIXELS
+from rnw.data.pictures import MAX_PIXELS, open_picture
 
 SOFTENING = 0.45  # of the Gaussian: nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
 _INTERPOLATIONS = {
@@ -31,8 +32,10 @@ _LOW, _HIGH = (
 )
 
 
-def decode(content: bytes, name: str) -> np.ndarray:
-    """Decode an image file's content to (H, W, 3) uint8 RGB, as it is stored.
+def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
+    """Decode an image file's content to (H, W, 3) uint8 RGB.
+
+    It is as it is stored, or with `upright` turned as its EXIF orientation says.
 
     Only whole gray or RGB JPEGs are for OpenCV, and give the same pixels as `readers.decode`, which
     reads the rest. Raises InputError, naming it, for what is no image.
@@ -42,8 +45,14 @@ def decode(content: bytes, name: str) -> np.ndarray:
         with contextlib.suppress(cv2.error):  # of a size beyond its bounds
             image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
             if image is not None:
-                return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return readers.decode(content, name)
+                pixels = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                return _turned(pixels, content, name) if upright else pixels
+    return readers.decode(content, name, upright=upright)
+
+
+def _turned(pixels: np.ndarray, content: bytes, name: str) -> np.ndarray:
+    with open_picture(io.BytesIO(content), name) as image:
+        return readers.turn(pixels, readers.orientation(image))
 
 
 def _is_plain_jpeg(content: bytes) -> bool:

@@ -20,7 +20,13 @@ class Pair(NamedTuple):
 
 
 class PictureSource(Protocol):
-    """Encoded pictures (JPEG, PNG, ...) that are read one at a time."""
+    """Encoded pictures (JPEG, PNG, ...) that are read one at a time.
+
+    upright: whether they are to be turned as their EXIF orientation says, as photographs of one's
+    own are; those of the paper's datasets are taken as stored.
+    """
+
+    upright: bool
 
     def __len__(self) -> int: ...
 

@@ -9,12 +9,14 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.lists import list_file, read_list
+from rnw.data.picture_types import PictureSource
 from rnw.data.pictures import MAX_BYTES, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_regular, reading
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
+SIDEWAYS = (5, 6, 7, 8)  # orientations whose height and width change places
 MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
 
 # What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
@@ -56,11 +58,24 @@ def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
     with open_picture(io.BytesIO(content), name) as image:
         with naming(f"{name}: cannot be read as an image"):
             pixels = to_rgb(image)
-        turn = _UPRIGHT.get(_orientation(image)) if upright else None
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+        return turn(pixels, orientation(image)) if upright else pixels
 
 
-def _orientation(image: Image.Image) -> Any:
+def turn(pixels: np.ndarray, held: Any) -> np.ndarray:
+    """Return a picture (H, W, 3) upright; `held` is its EXIF orientation, None for none."""
+    turned = _UPRIGHT.get(held)
+    return pixels if turned is None else np.ascontiguousarray(turned(pixels))
+
+
+def read_picture(source: PictureSource, index: int) -> np.ndarray:
+    """Return a picture of a source, (H, W, 3) uint8 RGB, upright where the source says so.
+
+    Raises InputError as `decode` does.
+    """
+    return decode(source.read(index), source.name(index), upright=source.upright)
+
+
+def orientation(image: Image.Image) -> Any:
     """As EXIF numbers it, None where nothing is said; of a TIFF Pillow has made it 1."""
     try:
         return image.getexif().get(ORIENTATION)
@@ -85,11 +100,20 @@ def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
 class ImageList:
     """The pictures of a list, in its order, each in its own file under `root`.
 
-    `paths` are relative to `root`; `labels` is (N,) int64.
+    `paths` are relative to `root`; `labels` is (N,) int64. upright: whether EXIF orientation is
+    applied.
     """
 
-    def __init__(self, root: PathLike, paths: Sequence[Union[str, bytes]], labels: np.ndarray):
+    def __init__(
+        self,
+        root: PathLike,
+        paths: Sequence[Union[str, bytes]],
+        labels: np.ndarray,
+        *,
+        upright: bool = False,
+    ):
         self.root = Path(root)
+        self.upright = upright
         self.labels = labels
         self._paths = paths
 

@@ -92,6 +92,8 @@ class PackedImages:
     `labels` is (N,) int64. Raises InputError when pack, index and list do not belong together.
     """
 
+    upright = False
+
     def __init__(self, path: PathLike, listing: Listing):
         self.path = Path(path)
         self.labels = listing.labels

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 
 from rnw.data.labeled import IGNORED
-from rnw.data.readers import decode
+from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
@@ -70,7 +70,7 @@ class Results(NamedTuple):
     def image(self, name: str) -> np.ndarray:
         """Return the picture (H, W, 3) uint8."""
         index = self._index(name)
-        return decode(self.examples.read(index), self.examples.name(index))
+        return read_picture(self.examples, index)
 
     def present(self, name: str) -> np.ndarray:
         """Return the classes in the truth or in the prediction."""

@@ -6,11 +6,12 @@ Reading it needs none of the extras.
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
 from rnw.data.lists import CLASSES_FILE, read_classes
+from rnw.data.own.description import SUFFIXES
 from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError, look_up
@@ -26,6 +27,7 @@ MODULES = (
     "pascal_context",
     "shapes",
 )
+Row = Union[Dataset, SegmentationDataset]
 LOOKED_AT = 16  # label maps of a split, before all of them are read one by one
 
 logger = logging.getLogger(__name__)
@@ -44,13 +46,42 @@ def to_prepare() -> Tuple[str, ...]:
 
 
 def find_segmentation_dataset(name: str) -> SegmentationDataset:
-    """The segmentation dataset called `name`; raises InputError for an unknown one."""
-    return look_up(SEGMENTATION, name, "dataset")
+    """The segmentation dataset called `name`, or that of a folder or a description of that path.
+
+    Raises InputError for an unknown one, and for one that is for classification.
+    """
+    found = find_any_dataset(name, SEGMENTATION)
+    if not isinstance(found, SegmentationDataset):
+        raise InputError(f"{name}: is a dataset for classification, expected one for segmentation")
+    return found
 
 
 def find_dataset(name: str) -> Dataset:
-    """The dataset called `name`; raises InputError for an unknown one."""
-    return look_up(DATASETS, name, "dataset")
+    """The classification dataset called `name`, or of a path, as `find_segmentation_dataset`.
+
+    Raises InputError for an unknown one, and for one that is for segmentation.
+    """
+    found = find_any_dataset(name, DATASETS)
+    if not isinstance(found, Dataset):
+        raise InputError(f"{name}: is a dataset for segmentation, expected one for classification")
+    return found
+
+
+def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
+    """The dataset of either task called `name` in `table`, or of a folder or a description.
+
+    Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither.
+    """
+    if name in table or not is_path(name):
+        return look_up(table, name, "dataset")
+    from rnw.data.sets.described import describe_own  # needs an extra
+
+    return describe_own(Path(name))
+
+
+def is_path(name: str) -> bool:
+    """Whether a dataset is called by a path: of a folder or a file, there or not."""
+    return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Classified:
@@ -85,7 +116,7 @@ def check_labels(
     beyond = np.flatnonzero(labels >= classes)
     if not len(beyond):
         return
-    if dataset.root is None:
+    if dataset.root is None or dataset.description is not None:  # no list that is ours
         found = int(labels.max()) + 1
         raise InputError(f"{dataset.title} has {found} classes, {whose} {classes}")
     raise InputError(
@@ -134,7 +165,7 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
     Raises InputError when they cannot be read.
     """
     path = (root or dataset.root or Path()) / CLASSES_FILE
-    if dataset.root is None or not path.is_file():
+    if dataset.root is None or dataset.description is not None or not path.is_file():
         return ()
     names = read_classes(path)
     return names if len(names) < dataset.classes else ()

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Callable, Mapping, Optional, Sequence, Tuple
 
 from rnw.data.label_meaning import Color, LabelMeaning
+from rnw.data.own.description import Description
 from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.publication import LabeledSplit, Publication
 from rnw.errors import InputError
@@ -23,7 +24,7 @@ class Dataset:
     test_split: what it is judged on, in crops `test_scale` times the training crop.
     publication: what `rnw prepare` makes it of; None: nothing is to be prepared. class_ids: what
     names the classes, by label, where data is prepared. known: in the catalog, not a stand-in for
-    a name that is not.
+    a name that is not. description: what a dataset of one's own is told by; None: the row itself.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Dataset:
     publication: Optional[Publication] = None
     class_ids: Tuple[str, ...] = ()
     known: bool = True
+    description: Optional[Description] = None
 
     @property
     def published(self) -> Optional[int]:
@@ -85,7 +87,8 @@ class SegmentationDataset:
     None: embedded. identical_sizes: all pictures have the size `largest`, so that tests need no
     square inputs. publication: what `rnw prepare` makes each split of; None: nothing is to be
     prepared. submission: None where there is no form for predictions. known: in the catalog, not a
-    stand-in for a name that is not.
+    stand-in for a name that is not. description: what a dataset of one's own is told by; None: the
+    row itself.
     """
 
     name: str
@@ -106,6 +109,7 @@ class SegmentationDataset:
     publication: Optional[Mapping[str, LabeledSplit]] = None
     submission: Optional[SubmissionForm] = None
     known: bool = True
+    description: Optional[Description] = None
 
     @property
     def classes(self) -> int:

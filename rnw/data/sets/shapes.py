@@ -23,6 +23,7 @@ class Shapes:
     """
 
     has_labels = True
+    upright = False
 
     def __init__(self, count: int, seed: int):
         self._count, self._seed = count, seed

@@ -9,7 +9,7 @@ import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.data.picture_types import Classified, Examples
-from rnw.data.readers import check_aspect, decode
+from rnw.data.readers import check_aspect, read_picture
 from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.numbered import dataset_or_numbered
 from rnw.data.sets.rows import Dataset
@@ -143,8 +143,7 @@ def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
         return lambda index: examples.images[index]
 
     def read(index: int) -> np.ndarray:
-        name = examples.name(index)
-        return check_aspect(decode(examples.read(index), name), name)
+        return check_aspect(read_picture(examples, index), examples.name(index))
 
     return read
 

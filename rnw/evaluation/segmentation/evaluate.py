@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 
 from rnw.data.picture_types import LabeledSource
-from rnw.data.readers import decode
+from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
 from rnw.errors import InputError, naming
@@ -236,7 +236,7 @@ def _labeled(
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]):
             return None
-        return decode(examples.read(index), examples.name(index))
+        return read_picture(examples, index)
 
     for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
         with naming(examples.name(index)):

@@ -11,6 +11,7 @@ from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_label
 from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
+from rnw.data.readers import SIDEWAYS, orientation
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
@@ -136,9 +137,14 @@ def prediction_meaning(dataset: SegmentationDataset) -> LabelMeaning:
 
 
 def picture_size(examples: LabeledSource, index: int) -> Size:
-    """Return (height, width) of a picture, from its header; raise InputError if that fails."""
+    """Return (height, width) of a picture as it is read, from its header.
+
+    Raises InputError if that fails.
+    """
     with open_picture(io.BytesIO(examples.read(index)), examples.name(index)) as image:
-        return image.size[::-1]
+        height, width = image.size[::-1]
+        lying = examples.upright and orientation(image) in SIDEWAYS
+    return (width, height) if lying else (height, width)
 
 
 def read_origin(folder: Path) -> Dict[str, Any]:

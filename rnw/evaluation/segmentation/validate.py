@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.labeled import IGNORED, check_size
-from rnw.data.readers import decode
+from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
 from rnw.errors import naming
 from rnw.evaluation.segmentation.confusion import Confusion
@@ -37,7 +37,7 @@ def make_validator(
         confusion = Confusion(net.config.classes)
         loss = 0.0
         for index in range(len(pictures)):
-            image = decode(pictures.read(index), pictures.name(index))
+            image = read_picture(pictures, index)
             truth, label_name = pictures.label(index), pictures.label_name(index)
             check_size(truth, image.shape[:2], label_name, pictures.name(index))
             (found,) = model.score_maps(image)

@@ -13,6 +13,8 @@ from rnw.evaluation.segmentation.protocol import Protocol
 class Pictures:
     """Pictures and label maps in memory, with the interface of `LabeledImages`."""
 
+    upright = False
+
     def __init__(self, images, labels=None):
         self._images, self._labels = images, labels
         self.has_labels = labels is not None

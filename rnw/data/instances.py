@@ -1,0 +1,107 @@
+"""Label maps drawn of annotated objects, whose outlines are polygons or masks in runs (COCO's)."""
+
+from typing import Any, List, NamedTuple, Sequence
+
+import numpy as np
+
+from rnw.errors import InputError, naming
+from rnw.networks.heads import IGNORED_LABEL
+
+LARGEST_SIDE = 10_000  # pixels; COCO's own are 640 at most
+FAR = 100_000  # pixels: no point of a picture's outline is as far away
+INSTALL = "pip install '.[coco]' in the rnw checkout"
+
+
+class Instance(NamedTuple):
+    """An annotated object or crowd, of class `number`; `name` of it for messages.
+
+    Its outline is a list of polygons, or a mask in runs.
+    """
+
+    number: int
+    is_crowd: bool
+    area: float
+    outline: Any
+    name: str
+
+
+class Scene(NamedTuple):
+    """A picture: height and width, and its instances."""
+
+    height: int
+    width: int
+    instances: List[Instance]
+
+
+def check_sides(size: Sequence[Any], name: str) -> None:
+    """Raise InputError, naming the picture, for height and width that no picture has."""
+    if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
+        raise InputError(
+            f"{name} has height and width {tuple(size)}, expected 1 to {LARGEST_SIDE} pixels"
+        )
+
+
+def draw_scene(scene: Scene) -> np.ndarray:
+    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
+
+    Raises InputError when pycocotools is not installed, and for an outline that cannot be drawn,
+    naming the annotation.
+    """
+    try:
+        from pycocotools import mask  # of an extra
+    except ModuleNotFoundError:
+        raise InputError(f"COCO needs pycocotools, which is not installed: {INSTALL}") from None
+    labels = np.zeros((scene.height, scene.width), np.uint8)
+    for instance in sorted(scene.instances, key=lambda found: (not found.is_crowd, -found.area)):
+        with naming(instance.name):
+            outline = _checked(instance.outline, scene.height, scene.width)
+        if outline == []:
+            continue
+        runs = mask.frPyObjects(outline, scene.height, scene.width)
+        inside = mask.decode(mask.merge(runs) if isinstance(runs, list) else runs)
+        labels[inside == 1] = IGNORED_LABEL if instance.is_crowd else instance.number
+    return labels
+
+
+def _checked(outline: Any, height: int, width: int) -> Any:
+    """Polygons or a mask in runs, as pycocotools takes them.
+
+    Raises InputError for what it would crash at, or draw as whatever lies in memory.
+    """
+    if isinstance(outline, list):
+        return [_checked_polygon(polygon) for polygon in outline]
+    if not isinstance(outline, dict) or outline.get("size") != [height, width]:
+        raise InputError(f"expected polygons, or a mask in runs of size {[height, width]}")
+    runs = outline.get("counts")
+    runs = _unpacked(runs) if isinstance(runs, str) else runs
+    whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
+    if not whole or sum(runs) != height * width:
+        raise InputError(f"expected a mask in runs of {height * width} pixels in all")
+    return {"size": [height, width], "counts": runs}
+
+
+def _checked_polygon(polygon: Any) -> List[float]:
+    try:
+        points = np.array(polygon, np.float64)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not (abs(points) < FAR).all():
+        raise InputError(
+            f"expected a polygon x1, y1, x2, y2, x3, y3... of pixels, found {str(polygon)[:100]}"
+        )
+    return points.tolist()
+
+
+def _unpacked(packed: str) -> List[int]:
+    """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
+    runs, run, shift = [], 0, 0
+    for letter in packed.encode():
+        run |= (letter - 48 & 31) << shift
+        shift += 5
+        if letter - 48 & 32:
+            continue
+        if letter - 48 & 16:
+            run -= 1 << shift
+        runs.append(run + (runs[-2] if len(runs) > 2 else 0))
+        run = shift = 0
+    return runs

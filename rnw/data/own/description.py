@@ -1,0 +1,359 @@
+"""What a description of a dataset, `dataset.yaml`, says; rnw/data/README.md shows one."""
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Tuple, Union
+
+from rnw.data.label_meaning import Color
+from rnw.errors import InputError, did_you_mean
+from rnw.files import PathLike, read_regular, reading
+from rnw.networks.heads import IGNORED_LABEL
+
+FILE = "dataset.yaml"  # the description in the folder of a dataset
+SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST = 16 << 20  # bytes; descriptions are written by hand
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+TASKS = (CLASSIFICATION, SEGMENTATION)
+INDICES, PALETTE, COLORS, MASK = "indices", "palette", "colors", "mask"
+CODINGS = (INDICES, PALETTE, COLORS, MASK)
+UPRIGHT, STORED = "upright", "stored"
+OTHERS = "others"  # ignored: all that is no class
+LISTS = (".lst", ".txt", ".csv", ".tsv")  # suffixes of lists
+WILDCARDS = re.compile(r"[*?]")
+_HEX = re.compile(r"#?([0-9a-fA-F]{6})")
+
+Value = Union[int, Color]  # of a pixel in a label map
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the pictures of a split and their labels are, relative to the root.
+
+    images: a folder, or a pattern with `*` (any part of a name), `**` (any folders) and `?`; in a
+        classification dataset the first folder below it, or the first `*`, is the class.
+    labels: a folder or pattern of label maps, each with the name of its picture.
+    list: a list of pictures with labels, or beside `images` and `labels` of the names to take.
+    annotations: a file of COCO's form with the outlines of objects in `images`.
+    """
+
+    images: str = ""
+    labels: str = ""
+    list: str = ""
+    annotations: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A dataset as its description says; every field but `task` and `splits` has a default.
+
+    task: 'classification' or 'segmentation'. splits: by name; 'train', 'val' and 'test' are used.
+    name: as in model labels. root: the folder that holds the data. classes: names in the order of
+        their numbers; none: they are found in folders, lists and label maps.
+    colors: (R, G, B) of each class; none: those of PASCAL VOC.
+    labels: how label maps say the class of a pixel: 'indices' (its number), 'palette' (its number,
+        in a picture with a palette), 'colors' (its color), 'mask' (0 or 255, and two classes), or
+        the class of each number, by name.
+    ignored: numbers or colors of pixels without a class, or 'others'.
+    test_size: longer side of pictures in tests, in pixels; none: that of the pictures.
+    orientation: 'upright', as EXIF data say, or 'stored'.
+    val_fraction: part of the training pictures that is split 'val', where there is no such split.
+    """
+
+    task: str
+    splits: Mapping[str, Split]
+    name: str = ""
+    root: Path = Path()
+    classes: Tuple[str, ...] = ()
+    colors: Tuple[Color, ...] = ()
+    labels: Union[str, Mapping[int, str]] = INDICES
+    ignored: Union[str, Tuple[Value, ...]] = (IGNORED_LABEL,)
+    test_size: Optional[int] = None
+    orientation: str = UPRIGHT
+    val_fraction: float = 0.0
+    file: Optional[Path] = field(default=None, compare=False)
+
+    @property
+    def segmentation(self) -> bool:
+        return self.task == SEGMENTATION
+
+    @property
+    def place(self) -> str:
+        """Where the description is, for messages."""
+        return str(self.file or self.root)
+
+    @property
+    def split_names(self) -> Tuple[str, ...]:
+        """The splits, with the one that is taken from the training pictures."""
+        own = tuple(self.splits)
+        return (*own, "val") if self.val_fraction and "val" not in own else own
+
+    @property
+    def train_split(self) -> str:
+        return "train" if "train" in self.splits else next(iter(self.splits))
+
+    @property
+    def test_split(self) -> str:
+        """What a network is judged on."""
+        names = self.split_names
+        return next((name for name in ("val", "test") if name in names), self.train_split)
+
+    def refuse(self, field_name: str, problem: str) -> NoReturn:
+        """Raise an InputError about a field of the description."""
+        raise InputError(f"{self.place}: {field_name}: {problem}")
+
+
+class _WrongError(ValueError):
+    """What a field is expected to be."""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        shown = {True: "true", False: "false"}.get(value, value) if value is not None else "nothing"
+        raise _WrongError(f"expected text, found {shown} (quote words such as 'no' and 'null')")
+    return str(value)
+
+
+def _one_of(words: Tuple[str, ...]) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in words:
+            nearest = did_you_mean(str(value), words)
+            raise _WrongError(f"expected {' or '.join(words)}, found {value!r}{nearest}")
+        return str(value)
+
+    return parse
+
+
+def _name(value: Any) -> str:
+    name = _text(value)
+    if label_name(name) != name:
+        raise _WrongError(
+            f"expected letters, digits and any of '.+-', as it is a part of file names, found "
+            f"{name!r}; {label_name(name)!r} will do"
+        )
+    return name
+
+
+def _names(value: Any) -> Tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise _WrongError("expected a list of names")
+    names = tuple(map(_text, value))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _WrongError(f"has {twice!r} twice")
+    return names
+
+
+def _color(value: Any) -> Color:
+    match = _HEX.fullmatch(value) if isinstance(value, str) else None
+    numbers = list(bytes.fromhex(match[1])) if match else value
+    if (
+        not isinstance(numbers, list)
+        or len(numbers) != 3
+        or not all(type(number) is int and 0 <= number <= 255 for number in numbers)
+    ):
+        raise _WrongError(f"expected [R, G, B] of 0 to 255 or '#rrggbb', found {value!r}")
+    return (numbers[0], numbers[1], numbers[2])
+
+
+def _colors(value: Any) -> Tuple[Color, ...]:
+    if not isinstance(value, list):
+        raise _WrongError("expected a list of colors")
+    return tuple(map(_color, value))
+
+
+def _ignored(value: Any) -> Union[str, Tuple[Value, ...]]:
+    if value == OTHERS:
+        return OTHERS
+    values = value if isinstance(value, list) else [value]
+    return tuple(found if type(found) is int else _color(found) for found in values)
+
+
+def _coding(value: Any) -> Union[str, Dict[int, str]]:
+    if not isinstance(value, dict):
+        return _one_of(CODINGS)(value)
+    wrong = next((number for number in value if type(number) is not int), None)
+    if wrong is not None or not value:
+        raise _WrongError(f"expected numbers with the class of each, found {wrong!r}")
+    return {number: _text(name) for number, name in value.items()}
+
+
+def _positive(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise _WrongError(f"expected a whole number from 1 on, found {value!r}")
+    return value
+
+
+def _fraction(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise _WrongError(f"expected a number from 0 to 1, found {value!r}")
+    return float(value)
+
+
+def _splits(value: Any) -> Dict[str, Split]:
+    if not isinstance(value, dict) or not value:
+        raise _WrongError("expected the name of each split and where its pictures are")
+    return {_text(name): _split(_text(name), where) for name, where in value.items()}
+
+
+def _split(name: str, value: Any) -> Split:
+    if isinstance(value, str):
+        is_list = value.endswith(LISTS) and not WILDCARDS.search(value)
+        return Split(list=value) if is_list else Split(images=value)
+    known = [part.name for part in dataclasses.fields(Split)]
+    if not isinstance(value, dict) or not value:
+        raise _WrongError(f"{name}: expected a folder, a pattern, a list, or {', '.join(known)}")
+    for key in value:
+        if key not in known:
+            nearest = did_you_mean(str(key), known)
+            raise _WrongError(
+                f"{name}: unknown field {key!r}, expected {', '.join(known)}{nearest}"
+            )
+    split = Split(**{key: _text(found) for key, found in value.items()})
+    if not (split.images or split.list):
+        raise _WrongError(f"{name}: expected `images` or `list`")
+    return split
+
+
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "task": _one_of(TASKS),
+    "splits": _splits,
+    "name": _name,
+    "root": lambda value: Path(_text(value)),
+    "classes": _names,
+    "colors": _colors,
+    "labels": _coding,
+    "ignored": _ignored,
+    "test_size": _positive,
+    "orientation": _one_of((UPRIGHT, STORED)),
+    "val_fraction": _fraction,
+}
+
+
+def label_name(text: str) -> str:
+    """Return text as the name of a dataset, which is a part of the names of weights files."""
+    return re.sub(r"[^A-Za-z0-9.+]+", "-", text).strip("-.") or "own"
+
+
+def read_description(path: PathLike) -> Description:
+    """Read a description, YAML or JSON; its root is relative to the folder of the file.
+
+    Raises InputError, naming file and field, for what is none.
+    """
+    import yaml  # takes time that the catalog need not spend
+
+    path = Path(path)
+    with reading(path, "a description of a dataset", (UnicodeDecodeError, RecursionError)):
+        text = read_regular(path, LARGEST).decode("utf-8-sig")
+        try:
+            content = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+    return make_description(content, path)
+
+
+def make_description(content: Any, path: Path) -> Description:
+    """Return the description of these fields, which are those of the file `path`.
+
+    Raises InputError, naming file and field, for what is none.
+    """
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected fields such as `task` and `splits`")
+    for key in content:
+        if key not in _FIELDS:
+            nearest = did_you_mean(str(key), _FIELDS)
+            raise InputError(
+                f"{path}: unknown field {key!r}, expected one of {', '.join(_FIELDS)}{nearest}"
+            )
+    for key in ("task", "splits"):
+        if key not in content:
+            raise InputError(f"{path}: has no field {key!r}, which every description needs")
+    fields = {}
+    for key, value in content.items():
+        try:
+            fields[key] = _FIELDS[key](value)
+        except _WrongError as error:
+            raise InputError(f"{path}: {key}: {error}") from None
+    fields["root"] = path.parent / fields.get("root", "")
+    fields.setdefault("name", label_name(_called(path)))
+    description = Description(**fields, file=path)
+    _check(description)
+    return description
+
+
+def _called(path: Path) -> str:
+    """What a dataset is called after its description: the file, or the folder of `dataset.yaml`."""
+    return path.absolute().parent.name if path.name == FILE else path.stem
+
+
+def _check(description: Description) -> None:
+    """Raise InputError for fields that contradict each other."""
+    classes, colors = description.classes, description.colors
+    limit = len(classes) or IGNORED_LABEL
+    if description.segmentation and limit > IGNORED_LABEL:
+        description.refuse("classes", f"has {limit} names, label maps hold {IGNORED_LABEL} at most")
+    if colors and len(colors) != limit:
+        description.refuse("colors", f"has {len(colors)} colors for {len(classes)} classes")
+    if description.labels == COLORS and not colors:
+        description.refuse("colors", "expected the color of each class, which label maps are told")
+    if len(set(colors)) < len(colors) and description.labels == COLORS:
+        description.refuse("colors", "two classes have the same color")
+    if isinstance(description.labels, Mapping):
+        for name in description.labels.values():
+            if name not in classes:
+                nearest = did_you_mean(name, classes)
+                description.refuse("labels", f"{name!r} is none of the classes{nearest}")
+    if description.labels == MASK and len(classes) not in (0, 2):
+        description.refuse("classes", f"has {len(classes)} names, a mask has two: what is 0 first")
+    if not description.segmentation:
+        for name, split in description.splits.items():
+            if split.labels or split.annotations:
+                description.refuse(f"splits: {name}", "label maps are for task segmentation")
+        return
+    for name, split in description.splits.items():
+        if split.images and not (split.labels or split.annotations) and name != "test":
+            description.refuse(f"splits: {name}", "expected `labels`, where the label maps are")
+
+
+def write_description(description: Description, comments: Mapping[str, str]) -> str:
+    """Return the text of a description; `comments` stand above the fields that they are about."""
+    lines: List[str] = []
+    for name, value in _plain(description).items():
+        lines += [f"# {line}" for line in comments.get(name, "").splitlines()]
+        rows = value.items() if name == "splits" else ()
+        lines += [f"{name}:" if rows else f"{name}: {_flow(value)}"]
+        lines += [f"  {_flow(split)}: {_flow(where)}" for split, where in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML that may follow a name on its line."""
+    import yaml  # as above
+
+    text = yaml.safe_dump(
+        value, sort_keys=False, default_flow_style=True, allow_unicode=True, width=96
+    )
+    return str(text).replace("\n...\n", "").rstrip("\n")
+
+
+def _plain(description: Description) -> Dict[str, Any]:
+    """The fields that are no defaults, in plain types."""
+    found: Dict[str, Any] = {}
+    for part in dataclasses.fields(description):
+        value = getattr(description, part.name)
+        if part.name == "file" or (part.name not in ("task", "splits") and value == part.default):
+            continue
+        found[part.name] = _plain_value(value)
+    return found
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Split):
+        return {k: v for k, v in dataclasses.asdict(value).items() if v}
+    if isinstance(value, Mapping):
+        return {key: _plain_value(found) for key, found in value.items()}
+    if isinstance(value, tuple):
+        return [_plain_value(found) for found in value]
+    return str(value) if isinstance(value, Path) else value

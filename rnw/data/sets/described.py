@@ -1,0 +1,70 @@
+"""Rows of datasets of one's own, which no table has: made of what a description or folders say.
+
+They are as those of the catalog, so that whatever takes a row takes them.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Optional, Union
+
+from rnw.data.own.description import Description
+from rnw.data.own.layouts import describe
+from rnw.data.own.splits import read_classified, read_segmented
+from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.sets.rows import Dataset, SegmentationDataset
+from rnw.data.sets.voc import palette
+
+TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper
+LARGEST = (2100, 2100)  # the original's bound for ADE20K
+
+
+def describe_own(path: Path, val_fraction: Optional[float] = None) -> "Row":
+    """Return the row of a dataset that a folder or a description is about.
+
+    Raises InputError as `rnw.data.own.layouts.describe`.
+    """
+    return make_row(describe(path, val_fraction))
+
+
+def make_row(description: Description) -> "Row":
+    """Return the row of a description whose classes are known."""
+    d = description
+    if d.segmentation:
+        return SegmentationDataset(
+            d.name,
+            d.name,
+            d.root,
+            d.classes,
+            d.colors or palette(len(d.classes)),
+            partial(_read_segmented, d),
+            dict.fromkeys(d.split_names, 0),
+            LARGEST,
+            recipe="",
+            test_size=d.test_size or TEST_SIZE,
+            train_split=d.train_split,
+            test_split=d.test_split,
+            description=d,
+        )
+    return Dataset(
+        d.name,
+        d.name,
+        d.root,
+        len(d.classes),
+        lambda: d.classes,
+        partial(_read_classified, d),
+        d.train_split,
+        d.test_split,
+        recipe="",
+        description=d,
+    )
+
+
+def _read_classified(description: Description, root: Path, split: str) -> Classified:
+    return read_classified(description, split, root)
+
+
+def _read_segmented(description: Description, root: Path, split: str) -> LabeledSource:
+    return read_segmented(description, split, root)
+
+
+Row = Union[Dataset, SegmentationDataset]
