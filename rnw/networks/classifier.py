@@ -5,14 +5,14 @@ from typing import Any, List, Optional, Tuple, Union
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import heads, layers, units
-from rnw.networks.fcn import SegmentationClassifier
+from rnw.networks.fcn import SegmentationClassifierBlock
 from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig, configure
-from rnw.networks.units import NamedBlock
+from rnw.networks.units import LayerBlock
 from rnw.networks.zoo import NetworkSpec
 
 
-class LinearClassifier(NamedBlock):
+class LinearClassifierBlock(LayerBlock):
     """Features (N, C, H, W) to scores (N, classes): global average pooling, fully connected."""
 
     def hybrid_forward(self, F, x, **parameters):
@@ -46,7 +46,7 @@ class Network(HybridBlock):
             self.register_child(block, name)
 
     @property
-    def blocks(self) -> List[NamedBlock]:
+    def blocks(self) -> List[LayerBlock]:
         """The blocks in the order they are passed."""
         return list(self._children.values())
 
@@ -69,17 +69,21 @@ def _block(layer: layers.Layer, config: NetworkConfig):
     """The Gluon block of a layer and its name among the network's children."""
     alex, frozen = config.segmentation, config.frozen_statistics
     if isinstance(layer, layers.Convolution):
-        return units.Convolution(layer), layer.name
+        return units.ConvolutionBlock(layer), layer.name
     if isinstance(layer, layers.Pooling):
-        return units.MaxPooling(layer), layer.name
+        return units.PoolingBlock(layer), layer.name
     if isinstance(layer, layers.ResidualUnit):
-        unit = units.Bottleneck if isinstance(layer, layers.Bottleneck) else units.ResidualUnit
+        unit = (
+            units.BottleneckBlock
+            if isinstance(layer, layers.Bottleneck)
+            else units.ResidualUnitBlock
+        )
         return unit(layer, alex, frozen), f"res{layer.name}"
     if isinstance(layer, layers.Normalization):
-        return units.Normalization(layer, alex, frozen), layer.bn
+        return units.NormalizationBlock(layer, alex, frozen), layer.bn
     if isinstance(layer, layers.LinearClassifier):
-        return LinearClassifier(layer), "classifier"
-    return SegmentationClassifier(layer, alex), "classifier"
+        return LinearClassifierBlock(layer), "classifier"
+    return SegmentationClassifierBlock(layer, alex), "classifier"
 
 
 def get_network(

@@ -3,10 +3,10 @@
 The other two steps of the section, resolution and dropout, are options of the network's layout.
 """
 
-from rnw.networks.units import NamedBlock, convolve
+from rnw.networks.units import LayerBlock, convolve
 
 
-class SegmentationClassifier(NamedBlock):
+class SegmentationClassifierBlock(LayerBlock):
     """Features (N, C, H, W) to scores (N, classes, H, W): dilated convolutions with bias."""
 
     def hybrid_forward(self, F, x, **parameters):

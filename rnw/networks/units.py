@@ -13,7 +13,7 @@ from rnw.networks import layers
 from rnw.networks.layers import LOWEST, parameter_kind
 
 
-class NamedBlock(HybridBlock):
+class LayerBlock(HybridBlock):
     """A block that owns the parameters of one layer under their full names.
 
     With `segmentation` biases and betas learn at twice the rate and without weight decay (the
@@ -91,14 +91,14 @@ def batch_norm(
     )
 
 
-class Convolution(NamedBlock):
+class ConvolutionBlock(LayerBlock):
     """A bare convolution: the stem `conv1a`."""
 
     def hybrid_forward(self, F, x, **parameters):
         return convolve(F, x, self.layer, parameters)
 
 
-class Normalization(NamedBlock):
+class NormalizationBlock(LayerBlock):
     """`bn7` and `relu7`."""
 
     def __init__(self, layer: layers.Normalization, segmentation: bool, frozen: bool):
@@ -109,7 +109,7 @@ class Normalization(NamedBlock):
         return normalize(F, x, self.layer, parameters, self._frozen)
 
 
-class ResidualUnit(NamedBlock):
+class ResidualUnitBlock(LayerBlock):
     """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32.
 
     With `mask` that multiplies the input of the last convolution in the place of dropout.
@@ -140,7 +140,7 @@ class ResidualUnit(NamedBlock):
         return total
 
 
-class Bottleneck(ResidualUnit):
+class BottleneckBlock(ResidualUnitBlock):
     """A unit of a ResNet: normalizations behind the convolutions, and the last ReLU behind the sum.
 
     A projection reads the raw input and has a normalization of its own; otherwise the same.
@@ -173,7 +173,7 @@ def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
     return F.Dropout(x, p=stage.dropout, name=stage.dropout_name)
 
 
-class MaxPooling(NamedBlock):
+class PoolingBlock(LayerBlock):
     """3x3 max pooling of stride 2; where that is removed, of stride 1 and dilated."""
 
     def hybrid_forward(self, F, x):
