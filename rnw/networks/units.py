@@ -14,21 +14,26 @@ from rnw.networks.layers import LOWEST, parameter_kind
 
 
 class LayerBlock(HybridBlock):
-    """A block that owns the parameters of one layer under their full names.
+    """A block that computes one layer and owns its parameters, under their full names.
 
     With `segmentation` biases and betas learn at twice the rate and without weight decay (the
-    original's 'alex' setting).
+    original's 'alex' setting); with `frozen` batch normalization uses the moving averages also in
+    training.
     """
 
-    has_dropout = False
-
-    def __init__(self, layer: layers.Layer, segmentation: bool = False):
+    def __init__(self, layer: layers.Layer, segmentation: bool = False, frozen: bool = False):
         super().__init__(prefix="")
         self.layer = layer
+        self._frozen = frozen
         for name, shape in layer.parameters().items():
             setattr(self, name, self._declare(name, shape, segmentation))
 
-    def _declare(self, name: str, shape: tuple, segmentation: bool) -> mx.gluon.Parameter:
+    @property
+    def has_dropout(self) -> bool:
+        """Whether the block takes a mask that stands for dropout."""
+        return self.layer.dropout > 0
+
+    def _declare(self, name: str, shape: Tuple[int, ...], segmentation: bool) -> mx.gluon.Parameter:
         moving = parameter_kind(name) == "aux"
         doubled = segmentation and name.endswith(("_bias", "_beta"))
         return self.params.get(
@@ -94,18 +99,18 @@ def batch_norm(
 class ConvolutionBlock(LayerBlock):
     """A bare convolution: the stem `conv1a`."""
 
-    def hybrid_forward(self, F, x, **parameters):
+    layer: layers.Convolution
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         return convolve(F, x, self.layer, parameters)
 
 
 class NormalizationBlock(LayerBlock):
     """`bn7` and `relu7`."""
 
-    def __init__(self, layer: layers.Normalization, segmentation: bool, frozen: bool):
-        super().__init__(layer, segmentation)
-        self._frozen = frozen
+    layer: layers.Normalization
 
-    def hybrid_forward(self, F, x, **parameters):
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         return normalize(F, x, self.layer, parameters, self._frozen)
 
 
@@ -115,16 +120,15 @@ class ResidualUnitBlock(LayerBlock):
     With `mask` that multiplies the input of the last convolution in the place of dropout.
     """
 
-    def __init__(self, layer: layers.ResidualUnit, segmentation: bool, frozen: bool):
-        super().__init__(layer, segmentation)
-        self._frozen = frozen
-        self.has_dropout = layer.dropout > 0
+    layer: layers.ResidualUnit
 
-    def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
+    def hybrid_forward(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
         shortcut, top = self.split(F, x, mask, **parameters)
         return self.join(F, F.elemwise_add(shortcut, top, name=f"res{self.layer.name}"))
 
-    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
+    def split(
+        self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
+    ) -> Tuple[Any, Any]:
         """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
@@ -135,7 +139,7 @@ class ResidualUnitBlock(LayerBlock):
             top = convolve(F, top, stage.convolution, parameters)
         return shortcut, top
 
-    def join(self, F, total: Any) -> Any:
+    def join(self, F: Any, total: Any) -> Any:
         """The output, from the sum of what `split` gives."""
         return total
 
@@ -146,7 +150,11 @@ class BottleneckBlock(ResidualUnitBlock):
     A projection reads the raw input and has a normalization of its own; otherwise the same.
     """
 
-    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
+    layer: layers.Bottleneck
+
+    def split(
+        self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
+    ) -> Tuple[Any, Any]:
         layer, frozen = self.layer, self._frozen
         shortcut = top = x
         if layer.projection is not None:
@@ -161,7 +169,7 @@ class BottleneckBlock(ResidualUnitBlock):
             )
         return shortcut, top
 
-    def join(self, F, total: Any) -> Any:
+    def join(self, F: Any, total: Any) -> Any:
         return F.Activation(total, act_type="relu", name=f"res{self.layer.name}_relu")
 
 
@@ -176,7 +184,9 @@ def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
 class PoolingBlock(LayerBlock):
     """3x3 max pooling of stride 2; where that is removed, of stride 1 and dilated."""
 
-    def hybrid_forward(self, F, x):
+    layer: layers.Pooling
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         spec = self.layer
         if spec.dilation is None:
             return F.Pooling(x, stride=(2, 2), **_window(spec), name=spec.name)
