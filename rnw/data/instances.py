@@ -75,7 +75,7 @@ def _checked(outline: Any, height: int, width: int) -> Any:
     runs = outline.get("counts")
     runs = _unpacked(runs) if isinstance(runs, str) else runs
     whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
-    if not whole or sum(runs) != height * width:
+    if runs is None or not whole or sum(runs) != height * width:
         raise InputError(f"expected a mask in runs of {height * width} pixels in all")
     return {"size": [height, width], "counts": runs}
 
@@ -94,7 +94,8 @@ def _checked_polygon(polygon: Any) -> List[float]:
 
 def _unpacked(packed: str) -> List[int]:
     """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
-    runs, run, shift = [], 0, 0
+    runs: List[int] = []
+    run = shift = 0
     for letter in packed.encode():
         run |= (letter - 48 & 31) << shift
         shift += 5

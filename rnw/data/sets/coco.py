@@ -38,7 +38,7 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
     A picture that has crowds alone is none. Raises InputError for annotations that are missing or
     of another form.
     """
-    scenes = {}
+    scenes: Dict[str, Scene] = {}
     for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
         if not (root / FOLDER / folder).is_dir():
             continue
