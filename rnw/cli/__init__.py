@@ -18,6 +18,7 @@ WEIGHTS, STUDY, MACHINE = "Weights", "Study of networks", "Machine"
 # In the order of help, each with the heading it stands under; `train-cls` is in train_cls.py.
 COMMANDS = {
     "prepare": DATA,
+    "dataset": DATA,
     "train-cls": TRAINING,
     "train-seg": TRAINING,
     "launch": TRAINING,

@@ -10,6 +10,7 @@ import click
 from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
+    from rnw.data.own.survey import Looked
     from rnw.evaluation.classification import evaluate as classification
     from rnw.evaluation.segmentation import evaluate as segmentation
     from rnw.reports.classification_tables import ClassificationRow
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         classification.EvaluationProgress,
         segmentation.EvaluationProgress,
         Compared,
+        Looked,
     ]
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides

@@ -6,7 +6,7 @@ A label map is a picture, an array (`.npy`, `.mat`), or the outlines of labelme 
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -26,8 +26,7 @@ BACKGROUND, IGNORE = "_background_", "__ignore__"  # labelme's names
 _WHITE = 255
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """Classes (H, W) uint8 of a label map, 255 where ignored.
 
     unknown: how many pixels have each number or color that is no class; they are ignored here.

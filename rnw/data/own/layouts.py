@@ -1,5 +1,6 @@
 """TABLE of the layouts in which datasets lie in folders, each tried in turn."""
 
+import contextlib
 import io
 import itertools
 import os
@@ -79,8 +80,15 @@ def describe(path: Path, val_fraction: Optional[float] = None) -> Description:
     return with_classes(description)
 
 
-def find_layout(folder: Path, val_fraction: float = VAL_FRACTION) -> Description:
+def find_layout(
+    folder: Path,
+    val_fraction: float = VAL_FRACTION,
+    classes: Tuple[str, ...] = (),
+    ignored: Tuple[int, ...] = (),
+) -> Description:
     """Return the description of a dataset by the first of `LAYOUTS` in which it lies in `folder`.
+
+    classes, ignored: as in a description, for what folders do not tell.
 
     Raises InputError for a folder in none of them.
     """
@@ -91,8 +99,9 @@ def find_layout(folder: Path, val_fraction: float = VAL_FRACTION) -> Description
             found = Description(layout.task, splits, name=name, root=folder)
             if "val" not in splits and "test" not in splits:
                 found = replace(found, val_fraction=val_fraction)
-            found = replace(found, classes=_named_classes(folder))
-            return with_classes(_with_coding(found) if found.segmentation else found)
+            found = replace(found, classes=classes or _named_classes(folder))
+            found = _with_coding(found) if found.segmentation else found
+            return with_classes(replace(found, ignored=ignored) if ignored else found)
     titles = "; ".join(layout.title for layout in LAYOUTS)
     raise InputError(f"{folder}: is in no known layout of a dataset, expected one of {titles}")
 
@@ -128,14 +137,16 @@ def _with_coding(description: Description) -> Description:
 
 
 def _coding_of(paths: Sequence[Path]) -> str:
+    """Those that cannot be read are left to whoever reads all."""
     modes, values = set(), set()
     for path in paths:
-        file = io.BytesIO(read_bytes(path))
-        with open_picture(file, str(path), "a label map", LABEL_FORMATS) as image:
-            modes.add(image.mode)
-            if image.mode in ("L", "1"):
-                values |= set(np.unique(np.array(image)).tolist())
-    if modes <= {"RGB", "RGBA"}:
+        with contextlib.suppress(InputError):
+            file = io.BytesIO(read_bytes(path))
+            with open_picture(file, str(path), "a label map", LABEL_FORMATS) as image:
+                modes.add(image.mode)
+                if image.mode in ("L", "1"):
+                    values |= set(np.unique(np.array(image)).tolist())
+    if modes and modes <= {"RGB", "RGBA"}:
         return COLORS
     return MASK if modes == {"L"} and values == _MASK_VALUES else INDICES
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnw.data.instances import Instance, Scene, check_sides, draw_scene
 from rnw.data.labeled import LabeledImages
-from rnw.data.own.codings import Coding, labelme_names
+from rnw.data.own.codings import Coding, Labels, labelme_names
 from rnw.data.own.description import MASK, UPRIGHT, Description, Split
 from rnw.data.own.lists import locate, read_rows, whole_number
 from rnw.data.own.paths import (
@@ -72,6 +72,10 @@ class OwnPictures(LabeledImages):
             return super().label(index)  # raises
         return self.coding.read(self.label_name(index))
 
+    def examine(self, index: int) -> Labels:
+        """Return classes, and the values that are none; raises as `label`, but not for these."""
+        return self.coding.examine(self.label_name(index))
+
 
 class Scenes(OwnPictures):
     """Pictures whose label maps are drawn of annotated objects, by the name of the label map."""
@@ -90,6 +94,10 @@ class Scenes(OwnPictures):
     def label(self, index: int) -> np.ndarray:
         """Return the classes (H, W) uint8, 255 where a crowd is; raises as `draw_scene` does."""
         return draw_scene(self._scenes[str(self.pairs[index].label)])
+
+    def examine(self, index: int) -> Labels:
+        """Return classes as `label`; no value is unknown."""
+        return Labels(self.label(index), {})
 
 
 def _where(description: Description, split: str) -> Split:

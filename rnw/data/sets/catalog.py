@@ -12,7 +12,7 @@ import numpy as np
 
 from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.own.description import SUFFIXES
-from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.picture_types import Classified, ClassifiedSource, Examples, LabeledSource
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError, look_up
 
@@ -28,6 +28,7 @@ MODULES = (
     "shapes",
 )
 Row = Union[Dataset, SegmentationDataset]
+Source = Union[ClassifiedSource, LabeledSource]
 LOOKED_AT = 16  # label maps of a split, before all of them are read one by one
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,24 @@ def find_dataset(name: str) -> Dataset:
     found = find_any_dataset(name, DATASETS)
     if not isinstance(found, Dataset):
         raise InputError(f"{name}: is a dataset for segmentation, expected one for classification")
+    return found
+
+
+def find_task_dataset(name: str) -> Row:
+    """The dataset of either task called `name`, or of a path; raises InputError for neither."""
+    return find_any_dataset(name, {**DATASETS, **SEGMENTATION})
+
+
+def read_split(dataset: Row, split: str) -> Source:
+    """The pictures of a split, whatever the task; raises InputError as `read_examples`.
+
+    Those of an embedded dataset that are in memory already are no source: it is refused.
+    """
+    if isinstance(dataset, SegmentationDataset):
+        return read_pictures(dataset, split)
+    found = read_examples(dataset, split)
+    if isinstance(found, Examples):
+        raise InputError(f"{dataset.title} is embedded in the package: there are no files")
     return found
 
 

@@ -72,10 +72,13 @@ def class_folders(*splits, classes=("cat", "dog"), count=2, root="data"):
 
 
 def pairs(image, label, names="ab", content=None):
-    """Files of pictures and label maps; `image` and `label` are paths with `{}` for the name."""
+    """Files of pictures and label maps; `image` and `label` are paths with `{}` for the name.
+
+    The n-th letter is drawn from seed n.
+    """
     return {
         path: made
-        for seed, name in enumerate(names)
+        for seed, name in ((ord(name) - ord("a"), name) for name in names)
         for path, made in (
             (image.format(name), picture(seed)),
             (label.format(name), content or png(label_map(seed))),

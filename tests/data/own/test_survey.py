@@ -1,0 +1,89 @@
+"""What a look at every picture tells of a dataset."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rnw.data.own import survey as problems
+from rnw.data.own.layouts import find_layout
+from rnw.data.own.splits import read_classified, read_segmented
+from rnw.data.own.survey import survey
+from tests.data.own.miniatures import class_folders, label_map, pairs, picture, png, write
+from tests.data.pictures import ODD, colors
+
+
+def _survey(description, *splits, **options):
+    read = read_segmented if description.segmentation else read_classified
+    sources = {split: read(description, split, description.root) for split in splits}
+    return survey(sources, description.classes, **options)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_counts_sizes_and_colors(workers):
+    root = class_folders("train", count=5)
+    Image.fromarray(np.full((20, 10, 3), (255, 0, 51), np.uint8)).save(root / "train/dog/9.png")
+    steps = []
+    found = _survey(find_layout(root, 0), "train", on_step=steps.append, workers=workers)
+    train = found.splits["train"]
+    assert train.counts[:2].tolist() == train.occurring[:2].tolist() == [5, 6]
+    assert train.sizes == {(12, 16): 10, (20, 10): 1}
+    assert (found.problems, found.refused) == ({}, [])
+    assert [step.step for step in steps] == list(range(1, 12))
+    images = [read for k in range(5) for read in [_pixels(picture(k))] * 2]
+    pixels = np.concatenate([*images, np.tile([255, 0, 51], (200, 1))]) / 255
+    assert train.mean == pytest.approx(pixels.mean(axis=0).tolist(), abs=1e-6)
+    assert train.deviation == pytest.approx(pixels.std(axis=0).tolist(), abs=1e-5)
+
+
+def _pixels(content):
+    return np.array(Image.open(io.BytesIO(content))).reshape(-1, 3)
+
+
+def test_pixels_of_each_class():
+    root = write(pairs("images/train/{}.jpg", "labels/train/{}.png"))
+    labels = np.stack([label_map(0), label_map(1)])
+    train = _survey(find_layout(root, 0), "train").splits["train"]
+    assert train.counts[:3].tolist() == np.bincount(labels.ravel()).tolist()
+    assert (train.occurring[:3].tolist(), train.ignored) == ([2, 2, 2], 0)
+
+
+def test_all_that_is_wrong_with_a_segmentation_dataset():
+    wrong = label_map()
+    wrong[2, :5] = 77
+    files = {
+        **pairs("images/train/{}.jpg", "labels/train/{}.png", "abcde"),
+        "images/train/b.jpg": b"no picture",
+        "labels/train/c.png": png(label_map()[:, :-2]),
+        "labels/train/d.png": png(wrong),
+        "labels/train/e.png": b"no label map",
+        "images/train/f.jpg": ODD["rotated.jpg"],
+        "labels/train/f.png": png(np.zeros((56, 40), np.uint8)),
+    }
+    root = write({**files, "classes.txt": "sky\nsea\nland\nfog\n"})
+    found = _survey(find_layout(root, 0), "train")
+    assert {problem: len(examples) for problem, examples in found.problems.items()} == {
+        problems.UNREADABLE: 1,
+        problems.SIZES_DIFFER: 1,
+        problems.NO_CLASS: 1,
+        problems.NO_MAP: 1,
+        problems.ROTATED: 1,
+        problems.ABSENT: 1,
+    }
+    assert found.refused == list(problems.REFUSED)
+    assert found.unknown == {77: 5}
+    assert found.describe(problems.ABSENT) == "1 classes have no picture: fog (train)"
+    assert "5 pixels have the number 77, none of the 4 classes" in found.describe(problems.NO_CLASS)
+    assert found.splits["train"].pictures == 5
+
+
+def test_a_picture_in_two_splits_is_named():
+    root = class_folders("train", "val", count=1)
+    for split, seed in (("train", 8), ("val", 9)):
+        Image.fromarray(colors(seed)).save(root / split / "dog/0.jpg")
+    found = _survey(find_layout(root), "train", "val")
+    assert found.problems == {
+        problems.TWICE: ["data/val/cat/0.jpg (val) and data/train/cat/0.jpg (train)"]
+    }
+    assert found.refused == []
