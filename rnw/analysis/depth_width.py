@@ -6,6 +6,7 @@ All share the input size, the data and the recipe; runs with several seeds show 
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,12 +19,13 @@ from rnw.evaluation.classification.validate import make_validator
 from rnw.files import read_json, read_json_lines, write_json
 from rnw.locks import LOCK_FILE
 from rnw.networks.cost import count_multiply_adds, count_parameters
-from rnw.training.checkpoints import Checkpointing
 from rnw.training.memory import recipe_memory
-from rnw.training.metrics import METRICS_FILE
-from rnw.training.progress import Progress, ignore
+from rnw.training.observer import Observer
+from rnw.training.options import Options, Validation
+from rnw.training.progress import Progress
 from rnw.training.recipes import Recipe, input_size, recipe_network
-from rnw.training.run import Validation, train
+from rnw.training.run import train
+from rnw.training.run_folder import METRICS_FILE, Checkpointing
 from rnw.training.state import check_same_settings
 
 SETTINGS = "settings.json"  # what all runs of a folder have in common
@@ -117,6 +119,20 @@ class StudyProgress(NamedTuple):
         return f"{self.number}/{self.runs}, depth {self.member.depth}: {self.progress.short()}"
 
 
+class _Watching(Observer):
+    """Tells the steps of a run as those of its study."""
+
+    def __init__(
+        self,
+        on_step: Callable[[StudyProgress], None],
+        in_study: Callable[[Progress], StudyProgress],
+    ):
+        self._tell, self._in_study = on_step, in_study
+
+    def on_step(self, progress: Progress) -> None:
+        self._tell(self._in_study(progress))
+
+
 def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -> List[Recipe]:
     """Return a recipe for each string of `units`, as wide as the budget allows, deepest first.
 
@@ -153,8 +169,8 @@ def run_study(
     units: Sequence[str] = FAMILY,
     seeds: int = 3,
     data_root: Optional[Path] = None,
-    on_step: Callable[[StudyProgress], None] = ignore,
-    on_run: Callable[[Member, Run], None] = ignore,
+    on_step: Callable[[StudyProgress], None] = lambda progress: None,
+    on_run: Callable[[Member, Run], None] = lambda member, run: None,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
@@ -175,7 +191,7 @@ def run_study(
         path = folder / row.member.network / f"seed-{seed}"
         run = _read_run(path, seed, recipe.batch)
         if run is None:
-            place = (number, seeds * len(rows), row.member, seed)
+            runs = seeds * len(rows)
             train(
                 network,
                 contexts,
@@ -183,9 +199,10 @@ def run_study(
                 seed=seed,
                 data_root=data_root,
                 resume=True,
-                checkpointing=Checkpointing(keep=1),
-                validation=Validation(score, recipe.epochs),
-                on_step=lambda progress, place=place: on_step(StudyProgress(*place, progress)),
+                options=Options(
+                    checkpointing=Checkpointing(keep=1), validation=Validation(score, recipe.epochs)
+                ),
+                observer=_Watching(on_step, partial(StudyProgress, number, runs, row.member, seed)),
             )
             run = _read_run(path, seed, recipe.batch)
             on_run(row.member, run)

@@ -3,7 +3,7 @@
 Accuracies are in percent.
 """
 
-from typing import Sequence
+from typing import Callable, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -14,6 +14,13 @@ from rnw.training.trainer import DeviceOutput
 
 PICTURE_SCORES = ("loss", "top-1", "top-5")
 PIXEL_SCORES = ("loss", "accuracy")
+
+
+class Scoring(NamedTuple):
+    """The names of the scores of a step, and what measures them."""
+
+    names: Tuple[str, ...]
+    measure: Callable[[Sequence[DeviceOutput]], Scores]
 
 
 def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
@@ -45,3 +52,7 @@ def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:
     loss = -mx.nd.log(mx.nd.maximum(true, np.finfo(np.float32).tiny)) * valid
     hits = (output.probabilities.argmax(axis=1) == output.labels) * valid
     return mx.nd.concat(valid.sum(), loss.sum(), hits.sum(), dim=0)
+
+
+PICTURES = Scoring(PICTURE_SCORES, picture_scores)
+PIXELS = Scoring(PIXEL_SCORES, pixel_scores)
