@@ -23,7 +23,7 @@ from rnw.training.memory import recipe_memory
 from rnw.training.observer import Observer
 from rnw.training.options import Options, Validation
 from rnw.training.progress import Progress
-from rnw.training.recipes import Recipe, input_size, recipe_network
+from rnw.training.recipe import Recipe
 from rnw.training.run import train
 from rnw.training.run_folder import METRICS_FILE, Checkpointing
 from rnw.training.state import check_same_settings
@@ -138,15 +138,15 @@ def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -
 
     Raises InputError for malformed units and for a budget that cannot be met.
     """
-    size = input_size(recipe)
+    size = recipe.input_size
     networks = [replace(recipe, network=f"{size}-{levels}") for levels in dict.fromkeys(units)]
     family = [fit_width(network, budget) for network in networks]
-    return sorted(family, key=lambda network: -recipe_network(network).spec.depth)
+    return sorted(family, key=lambda network: -network.configure().spec.depth)
 
 
 def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> Member:
     """Describe the network of a recipe, and the memory of a training step on these devices."""
-    config, size = recipe_network(recipe), input_size(recipe)
+    config, size = recipe.configure(), recipe.input_size
     memory = recipe_memory(recipe, len(contexts))[False]
     on_gpus = contexts[0].device_type == "gpu"
     return Member(
@@ -217,7 +217,7 @@ def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) ->
     for own in ("network", "width"):  # of each member
         del settings[own]
     devices = [str(context) for context in contexts]
-    return {"budget": str(budget), "size": input_size(recipe), "devices": devices, **settings}
+    return {"budget": str(budget), "size": recipe.input_size, "devices": devices, **settings}
 
 
 def _claim(folder: Path, settings: Dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ import mxnet as mx
 from rnw.evaluation.classification.validate import make_validator
 from rnw.training.observer import Observer
 from rnw.training.options import Options, Validation
-from rnw.training.recipes import Recipe, find_recipe
+from rnw.training.recipe import Recipe
+from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.training.run_folder import Checkpointing
 

@@ -7,6 +7,7 @@ import click
 from rnw.cli.common import one_of
 from rnw.cli.training import Given, Task, run_training, training_options
 from rnw.data.sets import catalog
+from rnw.training import recipe
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -16,7 +17,7 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
 
 
 CLASSIFICATION = Task(
-    "train-cls", "ilsvrc-cls", catalog.find_dataset, _make_validator, best_by="top-1"
+    recipe.CLASSIFICATION, "ilsvrc-cls", catalog.find_dataset, _make_validator, best_by="top-1"
 )
 
 

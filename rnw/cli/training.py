@@ -14,6 +14,7 @@ from rnw.cli.common import (
     Choice,
     data_root_option,
     device_options,
+    one_of,
     overrides_option,
     recipe_option,
     show_warnings,
@@ -21,7 +22,8 @@ from rnw.cli.common import (
 from rnw.cli.display import Display
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
-from rnw.training.recipes import Recipe, SegmentationRecipe, find_recipe
+from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
+from rnw.training.recipes import find_recipe
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ _OPTIONS = (
     overrides_option,
     click.option(
         "--kvstore",
-        help="How devices and machines share gradients: local, device, dist_sync, "
-        "dist_device_sync or dist_async (default: that of the recipe; dist_* need `rnw launch`).",
+        help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
+        "recipe; dist_* need `rnw launch`).",
     ),
     click.option(
         "--seed",
@@ -144,15 +146,18 @@ def _ending_at_once(command: Callable) -> Callable:
     return run
 
 
+COMMANDS = {CLASSIFICATION: "train-cls", SEGMENTATION: "train-seg"}
+
+
 class Task(NamedTuple):
     """What a command trains for; its functions import what starts MXNet or is of an extra.
 
-    command: the name of the one for this task. find_dataset: in the table of the task, by name.
+    name: that of the task in recipes. find_dataset: in the table of the task, by name.
     make_validator: as that of `rnw.evaluation.classification.validate`; `best_by` is the score
     that counts.
     """
 
-    command: str
+    name: str
     default_dataset: str
     find_dataset: Callable[[str], Any]
     make_validator: Callable[..., Callable]
@@ -167,9 +172,8 @@ class Task(NamedTuple):
         if recipe is None:
             recipe = self.find_dataset(dataset or self.default_dataset).recipe
         found = find_recipe(recipe, overrides)
-        command = "train-seg" if isinstance(found, SegmentationRecipe) else "train-cls"
-        if command != self.command:
-            raise InputError(f"recipe {recipe} is for `rnw {command}`")
+        if found.task != self.name:
+            raise InputError(f"recipe {recipe} is for `rnw {COMMANDS[found.task]}`")
         return found
 
 

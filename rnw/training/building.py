@@ -9,12 +9,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import mxnet as mx
 import numpy as np
 
-from rnw.data.crops import Cropping
 from rnw.data.loader import Loader
 from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
-from rnw.training.examples import read_training_examples
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local
 from rnw.training.loop import Run
@@ -23,17 +21,12 @@ from rnw.training.observer import Observer
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.options import Options, Validation
 from rnw.training.progress import Pace, Place
-from rnw.training.recipes import (
-    Recipe,
-    SegmentationRecipe,
-    input_size,
-    recipe_network,
-    starting_weights,
-)
+from rnw.training.recipe import Recipe
+from rnw.training.recipes import starting_weights
 from rnw.training.run_folder import RunFolder
 from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
-from rnw.training.scoring import PICTURES, PIXELS
+from rnw.training.scoring import SCORING
 from rnw.training.state import Bounds, State
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights import Transfer, warm_start
@@ -106,7 +99,7 @@ class Job:
         settings = self._agree(origin.state, loader)
         net = self._make_network()
         transfer = None if origin.weights is None else warm_start(net, origin.weights)
-        scoring = PIXELS if net.config.segmentation else PICTURES
+        scoring = SCORING[self.recipe.task]
         place = Place(self.recipe.epochs, loader.batches_per_epoch)
         if origin.state is not None:
             self._go_to(origin.state, net, place, scoring.names)
@@ -121,17 +114,14 @@ class Job:
 
     def _open_loader(self) -> Loader:
         """Return what reads this worker's part of each batch."""
-        recipe, size = self.recipe, input_size(self.recipe)
-        cropping: Optional[Cropping] = None
-        if isinstance(recipe, SegmentationRecipe):
-            cropping = Cropping(size, recipe.origin, recipe.classes, recipe.rates, recipe.stride)
+        recipe = self.recipe
         return Loader(
-            read_training_examples(recipe, self.data_root),
+            recipe.read_examples(self.data_root),
             recipe.batch,
             self.seed,
             (self.kvstore.rank, self.kvstore.workers),
-            size=size,
-            cropping=cropping,
+            size=recipe.input_size,
+            cropping=recipe.cropping(),
             loading=self.options.loading,
         )
 
@@ -163,7 +153,7 @@ class Job:
 
     def _make_network(self) -> Network:
         """Return the network with its initial values."""
-        net = Network(recipe_network(self.recipe))
+        net = Network(self.recipe.configure())
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
         return net
@@ -191,19 +181,11 @@ class Job:
             schedule=schedule,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
-            rescale=parts / self._gradients_summed(net),
+            rescale=parts / recipe.gradients_summed(self.devices),
             updates_done=place.updates * parts,
         )
         recompute, seed = self.options.recompute, self.seed
         return Trainer(net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=seed)
-
-    def _gradients_summed(self, net: Network) -> int:
-        """How many means the gradient of a step is the sum of.
-
-        A device gives the mean over its labels in segmentation, and the sum over its pictures in
-        classification.
-        """
-        return self.devices if net.config.segmentation else self.recipe.batch
 
     def _make_pace(self, place: Place, trainer: Trainer) -> Pace:
         """Rates are told as those of whole steps, of which each worker may make a part."""

@@ -11,7 +11,7 @@ from rnw.training.kvstores import open_kvstore
 from rnw.training.metrics import Start
 from rnw.training.observer import Observer
 from rnw.training.options import DEFAULTS, Options
-from rnw.training.recipes import Recipe, model_label
+from rnw.training.recipe import Recipe
 from rnw.training.run_folder import RunFolder
 from rnw.training.signals import RunStoppedError, StopRequest
 from rnw.training.trainer import check_devices
@@ -48,7 +48,7 @@ def train(
     second one does what it does elsewhere (see `rnw.training.signals`), and nothing of a step that
     it cuts is saved.
     """
-    kvstore, files = open_kvstore(recipe.kvstore), RunFolder(folder, model_label(recipe))
+    kvstore, files = open_kvstore(recipe.kvstore), RunFolder(folder, recipe.label)
     observer = observer or Observer()
     job = Job(recipe, list(contexts), seed, data_root, kvstore, files, options, observer)
     check_devices(recipe.batch, job.devices)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnw.data.labeled import IGNORED
 from rnw.training.progress import Scores
+from rnw.training.recipe import CLASSIFICATION, SEGMENTATION
 from rnw.training.trainer import DeviceOutput
 
 PICTURE_SCORES = ("loss", "top-1", "top-5")
@@ -54,5 +55,7 @@ def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:
     return mx.nd.concat(valid.sum(), loss.sum(), hits.sum(), dim=0)
 
 
-PICTURES = Scoring(PICTURE_SCORES, picture_scores)
-PIXELS = Scoring(PIXEL_SCORES, pixel_scores)
+SCORING = {
+    CLASSIFICATION: Scoring(PICTURE_SCORES, picture_scores),
+    SEGMENTATION: Scoring(PIXEL_SCORES, pixel_scores),
+}

@@ -17,7 +17,7 @@ from rnw.networks.classifier import Network, get_network
 from rnw.training.dropout import draw_masks
 from rnw.training.initializers import initialize
 from rnw.training.options import Options, Validation
-from rnw.training.recipes import RECIPES, find_recipe, recipe_network
+from rnw.training.recipes import RECIPES, find_recipe
 from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from rnw.weights import load_network, save_params
@@ -104,7 +104,7 @@ def test_records(whole):
 
 
 def test_the_log_tells_the_multipliers(whole):
-    config = recipe_network(find_recipe("shapes", SHORT))
+    config = find_recipe("shapes", SHORT).configure()
     names = [p.name for p in config.parameters() if p.kind == "arg"]
     doubled = sum(name.endswith(("_bias", "_beta")) for name in names)
     assert doubled > 10
@@ -117,7 +117,7 @@ def test_the_log_tells_the_multipliers(whole):
 
 def test_statistics_stay_and_everything_else_learns(whole):
     recipe = find_recipe("shapes", SHORT)
-    net = Network(recipe_network(recipe))
+    net = Network(recipe.configure())
     initialize(net, [mx.cpu()], np.random.RandomState(0))
     trained = read_parameters(whole / f"{LABEL}_ep-0002.params")
     for name, parameter in net.collect_params().items():
@@ -138,7 +138,7 @@ def test_the_first_update(tmp_path):
     """A device gives the mean over its labels that count; biases learn twice as fast, no decay."""
     overrides = (*SHORT, "batch=40", "epochs=1", "schedule=fixed", "weight_decay=0.1")
     after = read_parameters(_train(tmp_path, overrides=overrides))["linear5_bias"]
-    net = Network(recipe_network(find_recipe("shapes", overrides)))
+    net = Network(find_recipe("shapes", overrides).configure())
     initialize(net, [mx.cpu()], np.random.RandomState(0))
     cropping = Cropping(32, 32, 5)
     (batch,) = Loader(
