@@ -11,7 +11,7 @@ from rnw.cli.common import FILE, Group, json_option, print_json, print_line, sho
 from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
-from rnw.data.sets.catalog import Row, find_task_dataset, read_split
+from rnw.data.sets.catalog import Row, find_task_dataset, names_of, read_split
 from rnw.errors import InputError
 from rnw.files import check_free, write_text
 
@@ -145,17 +145,12 @@ def check(dataset: str, split: Optional[str], as_json: bool) -> None:
 
     with show_warnings(), Display(err=as_json) as display:
         row, sources = _read(dataset, split)
-        found = survey(sources, _class_names(row), display.on_step)
+        found = survey(sources, names_of(row), display.on_step)
     if as_json:
         print_json({"dataset": row.name, **found.as_dict()})
     else:
         _show_survey(row, found)
     raise SystemExit(1 if found.refused else 0)
-
-
-def _class_names(row: Row) -> Tuple[str, ...]:
-    names = row.class_names
-    return tuple(names() if callable(names) else names)
 
 
 def _show_survey(row: Row, found: "Survey") -> None:
@@ -209,6 +204,6 @@ def show(dataset: str, split: Optional[str], pictures: int, output: Path, overwr
 
     with show_warnings(), Display(err=True) as display:
         row, sources = _read(dataset, split)
-        found = survey(sources, _class_names(row), display.on_step)
+        found = survey(sources, names_of(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))
     click.echo(output)

@@ -24,8 +24,8 @@ CLASSIFICATION = Task(
 @click.command()
 @click.option(
     "--dataset",
-    help=f"Dataset to train on: {one_of(catalog.DATASETS)} (default: that of the recipe, or "
-    "ilsvrc-cls).",
+    help=f"Dataset to train on: {one_of(catalog.DATASETS)}, or the folder or description of your "
+    "own (default: that of the recipe, or ilsvrc-cls).",
 )
 @training_options
 def command(**options: Any) -> None:

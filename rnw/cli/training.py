@@ -20,6 +20,7 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
+from rnw.data.sets.catalog import find_task_dataset, is_path, names_of, read_split
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
@@ -122,6 +123,12 @@ _OPTIONS = (
         is_flag=True,
         help="Leave out damaged pictures in place of ending with an error.",
     ),
+    click.option(
+        "--unchecked",
+        is_flag=True,
+        help="Train on data of your own without reading all of it first, as `rnw dataset check` "
+        "does, and even where that finds errors.",
+    ),
     data_root_option,
     device_options,
 )
@@ -164,17 +171,40 @@ class Task(NamedTuple):
     best_by: str
 
     def resolve(
-        self, recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]
+        self,
+        recipe: Optional[str],
+        dataset: Optional[str],
+        overrides: Tuple[str, ...],
+        weights: Optional[Path] = None,
+        data_root: Optional[Path] = None,
     ) -> Recipe:
-        """The recipe that options name; raises InputError for one of the other task."""
+        """The recipe that options name; raises InputError for one of the other task.
+
+        For a dataset of one's own it is chosen by whether there are `weights` to start from, and
+        fits the data.
+        """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
+        row = self._row(recipe, dataset)
+        if row is not None and row.description is not None:
+            from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
+
+            if recipe is None:
+                recipe = choose_recipe(row, weights)
+                click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
+            overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
-            recipe = self.find_dataset(dataset or self.default_dataset).recipe
+            recipe = row.recipe
         found = find_recipe(recipe, overrides)
         if found.task != self.name:
             raise InputError(f"recipe {recipe} is for `rnw {COMMANDS[found.task]}`")
         return found
+
+    def _row(self, recipe: Optional[str], dataset: Optional[str]) -> Any:
+        """The row of the dataset where it tells the recipe, or how to change it; else None."""
+        if recipe is None or (dataset is not None and is_path(dataset)):
+            return self.find_dataset(dataset or self.default_dataset)
+        return None
 
 
 @dataclass(frozen=True)
@@ -201,6 +231,7 @@ class Given:
     prefetcher: str
     decoder: str
     skip_bad_images: bool
+    unchecked: bool
     data_root: Optional[Path]
     gpus: Optional[str]
     cpus: Optional[int]
@@ -212,7 +243,7 @@ class Given:
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
-        return task.resolve(self.recipe, self.dataset, overrides)
+        return task.resolve(self.recipe, self.dataset, overrides, self.weights, self.data_root)
 
     def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""
@@ -245,6 +276,8 @@ def run_training(task: Task, given: Given) -> None:
 
     options = given.options(task, recipe.dataset, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
+        if is_path(recipe.dataset) and not (given.unchecked or given.resume):
+            _check_dataset(recipe.dataset, given, display)
         path = train(
             recipe,
             contexts,
@@ -258,6 +291,23 @@ def run_training(task: Task, given: Given) -> None:
             observer=display,
         )
     click.echo(f"{path}")
+
+
+def _check_dataset(name: str, given: Given, display: Display) -> None:
+    """Raise InputError for data of one's own that `rnw dataset check` finds errors in."""
+    from rnw.data.own.survey import survey  # needs an extra
+
+    dataset = find_task_dataset(name)
+    splits = {dataset.train_split: None}
+    if given.val_every is not None:
+        splits[dataset.test_split] = None
+    sources = {split: read_split(dataset, split, given.data_root) for split in splits}
+    found = survey(sources, names_of(dataset), display.on_step)
+    if found.refused:
+        raise InputError(
+            f"{name}: {found.describe(found.refused[0])}; `rnw dataset check {name}` lists all "
+            "that is wrong, and --unchecked trains all the same"
+        )
 
 
 def _print_plan(recipe: Recipe, contexts: Sequence[Any], given: Given) -> None:

@@ -10,6 +10,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.loader import Loader
+from rnw.data.sets.catalog import find_task_dataset, is_path
 from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
@@ -200,7 +201,16 @@ class Job:
         if origin.state is None:
             self.folder.claim(overwrite=overwrite)
             write_text(self.folder.recipe, self.recipe.to_json())
+            self._save_dataset()
         self.folder.remove_parts()
+
+    def _save_dataset(self) -> None:
+        """Let the weights know a dataset of one's own, which no table has."""
+        if is_path(self.recipe.dataset):
+            from rnw.data.sets.described import save_description  # needs an extra
+
+            dataset = find_task_dataset(self.recipe.dataset)
+            save_description(dataset, self.folder.dataset, self.data_root)
 
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""

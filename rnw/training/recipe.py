@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional, Tuple, Union
 
@@ -11,6 +12,7 @@ from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.catalog import (
     check_classes,
     check_label_maps,
+    dataset_label,
     find_dataset,
     find_segmentation_dataset,
     published_images,
@@ -79,7 +81,7 @@ class Recipe:
 
     name: str
     source: str
-    dataset: str = declare(text(), "dataset to train on")
+    dataset: str = declare(text(), "dataset to train on: a name, a folder or a description")
     network: str = declare(text(), "network to train, as `rnw networks` lists them")
     classes: int = declare(whole(2, MAX_CLASSES), "number of classes of the dataset")
     batch: int = declare(whole(1), "images of a step, over all devices")
@@ -137,11 +139,12 @@ class Recipe:
         if parse_label(label.params_file(1)) != label:
             raise InputError(f"suffix is {self.suffix!r}, which in file names would be the stride")
 
-    @property
+    @cached_property
     def label(self) -> ModelLabel:
         """The label of what the recipe trains."""
         network = find_network(self.network).name.replace(CLASSIFICATION_PREFIX, "")
-        return ModelLabel(self.dataset, network, self.classes, self.label_stride, self.suffix)
+        dataset = dataset_label(self.dataset)
+        return ModelLabel(dataset, network, self.classes, self.label_stride, self.suffix)
 
     @property
     def label_stride(self) -> Optional[int]:

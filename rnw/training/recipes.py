@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from rnw.errors import InputError, look_up
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.zoo import network_names
 from rnw.training.recipe import Recipe, SegmentationRecipe
 from rnw.training.recipe_fields import parse_override
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
+OWN = "own"  # stands for a dataset of one's own, which a folder or description tells
 
 
 def _from_scratch(network: str, source: str) -> Recipe:
@@ -159,6 +161,57 @@ RECIPES: Dict[str, Recipe] = {
             loss="softmax",
             crop=96,
             origin=128,
+        ),
+        Recipe(
+            "finetune-cls",
+            "ours: half the rate of A tuned to A1 (README of the original), at a batch for few "
+            "pictures; epochs are those of 2,000 updates, 5 to 60",
+            OWN,
+            "model_a1",
+            1000,
+            batch=32,
+            epochs=60,
+            base_lr=0.005,
+            starts_from=_RELEASED_A1,
+        ),
+        Recipe(
+            "scratch-cls",
+            "ours: the rate of the paper (section 4) for a narrow network; epochs are those of "
+            "6,000 updates, 15 to 100",
+            OWN,
+            "56-1-1-1-1-1-1-1",
+            1000,
+            width=0.25,
+            batch=64,
+            epochs=100,
+            base_lr=0.1,
+        ),
+        SegmentationRecipe(
+            "finetune-seg",
+            "ours: rate and crop of the original (README, Cityscapes) at half its batch; epochs "
+            "are those of 4,000 updates, 5 to 100",
+            OWN,
+            "model_a1",
+            IGNORED_LABEL,
+            batch=8,
+            epochs=100,
+            base_lr=0.0016,
+            starts_from=_RELEASED_A1,
+        ),
+        SegmentationRecipe(
+            "scratch-seg",
+            "ours: a narrow network as for shapes, at a third of its rate, since nothing is known "
+            "before; epochs are those of 6,000 updates, 15 to 150",
+            OWN,
+            "56-0-1-1-1-1-1-1",
+            IGNORED_LABEL,
+            width=0.25,
+            batch=8,
+            epochs=150,
+            base_lr=0.01,
+            dropout=(0.0, 0.0),
+            loss="softmax",
+            crop=240,
         ),
     )
 }

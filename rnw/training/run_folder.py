@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 from rnw.errors import InputError
 from rnw.files import GrowingFile, make_folder, remove_parts, write_json, writing
 from rnw.locks import FolderLock
-from rnw.weights.labels import ModelLabel, params_file, symbol_file
+from rnw.weights.labels import ModelLabel, dataset_file, params_file, symbol_file
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -37,6 +37,7 @@ class RunFolder:
     """The files of the run with a label in a folder, which runs of other labels may share.
 
     recipe: the recipe as it was used, as JSON.
+    dataset: the description of a dataset of one's own (see `rnw.data.own.description`).
     state: all that the next step depends on (see `rnw.training.state`).
     log: one line for each step and each epoch.
     best: the epoch with the highest score on the test split, as JSON.
@@ -50,6 +51,7 @@ class RunFolder:
         self.path = path
         self.label = str(label)
         self.recipe = path / f"{label}.json"
+        self.dataset = path / dataset_file(self.label)
         self.state = path / f"{label}.state"
         self.log = path / f"{label}.log"
         self.best = path / f"{label}.best.json"

@@ -49,6 +49,11 @@ class ModelLabel:
         return symbol_file(str(self))
 
 
+def dataset_file(label: str) -> str:
+    """Return the name of the description of a dataset of one's own, beside the weights."""
+    return f"{label}.dataset.yaml"
+
+
 def params_file(label: str, epoch: int) -> str:
     """Return the file name of the weights of a label after `epoch` epochs."""
     return f"{label}_ep-{epoch:04d}.params"

@@ -84,7 +84,7 @@ def test_labels_are_the_originals():
 
 def test_only_fine_tunings_start_from_weights():
     starting = {name for name in RECIPES if find_recipe(name).starts_from}
-    assert starting == {*FINE_TUNINGS, *PHASES}
+    assert starting == {*FINE_TUNINGS, *PHASES, "finetune-cls", "finetune-seg"}
     assert starting_weights(find_recipe("model_a")) is None
     assert starting_weights(find_recipe("model_a"), Path("x")) == Path("x")
 

@@ -73,14 +73,29 @@ def find_task_dataset(name: str) -> Row:
     return find_any_dataset(name, {**DATASETS, **SEGMENTATION})
 
 
-def read_split(dataset: Row, split: str) -> Source:
+def names_of(dataset: Row) -> Tuple[str, ...]:
+    """The names of the classes of a dataset of either task."""
+    names = dataset.class_names
+    return tuple(names() if callable(names) else names)
+
+
+def dataset_label(name: str) -> str:
+    """The name by which model labels tell a dataset that is called by its name or by a path.
+
+    Raises InputError for a path of none.
+    """
+    table: Dict[str, Row] = {**DATASETS, **SEGMENTATION}
+    return name if name in table or not is_path(name) else find_any_dataset(name, table).name
+
+
+def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
     """The pictures of a split, whatever the task; raises InputError as `read_examples`.
 
     Those of an embedded dataset that are in memory already are no source: it is refused.
     """
     if isinstance(dataset, SegmentationDataset):
-        return read_pictures(dataset, split)
-    found = read_examples(dataset, split)
+        return read_pictures(dataset, split, root)
+    found = read_examples(dataset, split, root)
     if isinstance(found, Examples):
         raise InputError(f"{dataset.title} is embedded in the package: there are no files")
     return found

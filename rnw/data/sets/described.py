@@ -3,22 +3,25 @@
 They are as those of the catalog, so that whatever takes a row takes them.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Optional, Union
 
-from rnw.data.own.description import Description
+from rnw.data.own.description import Description, write_description
 from rnw.data.own.layouts import describe
 from rnw.data.own.splits import read_classified, read_segmented
 from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.data.sets.voc import palette
+from rnw.files import write_text
 
+Row = Union[Dataset, SegmentationDataset]
 TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper
 LARGEST = (2100, 2100)  # the original's bound for ADE20K
 
 
-def describe_own(path: Path, val_fraction: Optional[float] = None) -> "Row":
+def describe_own(path: Path, val_fraction: Optional[float] = None) -> Row:
     """Return the row of a dataset that a folder or a description is about.
 
     Raises InputError as `rnw.data.own.layouts.describe`.
@@ -26,7 +29,17 @@ def describe_own(path: Path, val_fraction: Optional[float] = None) -> "Row":
     return make_row(describe(path, val_fraction))
 
 
-def make_row(description: Description) -> "Row":
+def save_description(dataset: Row, path: Path, root: Optional[Path] = None) -> None:
+    """Write the description of a dataset of one's own; nothing for one of the catalog.
+
+    Its root is written whole, so that it is found from wherever the file lies.
+    """
+    if dataset.description is not None:
+        root = (root or dataset.description.root).absolute()
+        write_text(path, write_description(replace(dataset.description, root=root), {}))
+
+
+def make_row(description: Description) -> Row:
     """Return the row of a description whose classes are known."""
     d = description
     if d.segmentation:
@@ -65,6 +78,3 @@ def _read_classified(description: Description, root: Path, split: str) -> Classi
 
 def _read_segmented(description: Description, root: Path, split: str) -> LabeledSource:
     return read_segmented(description, split, root)
-
-
-Row = Union[Dataset, SegmentationDataset]

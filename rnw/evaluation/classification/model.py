@@ -24,6 +24,7 @@ from rnw.evaluation.classification.baselines import (
     load_baseline,
 )
 from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
+from rnw.evaluation.described import dataset_beside_weights
 from rnw.files import PathLike
 from rnw.weights import load_with_meaning
 from rnw.weights.meaning import Meaning
@@ -102,11 +103,19 @@ def load_model(
     net, meaning = load_with_meaning(path, list(contexts))
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
+    chosen = given or _told_dataset(path, meaning)
     model = own_model(optimize(net) if optimized else net, chosen, contexts)
     model = model._replace(weights=Path(path), meaning=meaning)
     released = released_of(model)
     return model._replace(protocol=released_protocol(released)) if released else model
+
+
+def _told_dataset(path: Optional[PathLike], meaning: Meaning) -> Dataset:
+    """The dataset that lies beside the file or that its name tells."""
+    beside = None if path is None else dataset_beside_weights(path)
+    if isinstance(beside, Dataset):
+        return beside
+    return dataset_or_numbered(meaning.dataset, meaning.config.classes)
 
 
 def released_of(model: Model) -> Optional[ReleasedFile]:

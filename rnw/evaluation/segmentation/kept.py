@@ -9,12 +9,15 @@ from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import IGNORED, read_label
+from rnw.data.own.description import FILE
 from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
 from rnw.data.readers import SIDEWAYS, orientation
-from rnw.data.sets.catalog import find_segmentation_dataset
+from rnw.data.sets.catalog import find_segmentation_dataset, is_path
+from rnw.data.sets.described import save_description
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
+from rnw.evaluation.described import dataset_of_predictions
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.segmentation.score_maps import Size
 from rnw.files import atomic_write, read_json, write_json
@@ -53,6 +56,7 @@ class KeptLabels:
                 found = {"dataset": dataset.name, **read_origin(folder)}  # older ones do not say
                 check_origin(folder, found, origin, "choose another folder")
             write_json(folder / ORIGIN, origin)
+            save_description(dataset, folder / FILE)
 
     def has(self, name: str) -> bool:
         """Return whether the labels of a picture need not be computed."""
@@ -163,13 +167,21 @@ def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDatase
     known = _known_dataset(folder)
     if name is None and known is None:
         raise InputError(f"{folder}: no {ORIGIN} in it tells the dataset; give --dataset")
-    dataset = find_segmentation_dataset(name or known)
+    dataset = _dataset(folder, name or known, asked=name is not None)
     if known not in (None, dataset.name):
         raise InputError(
             f"{folder}: has predictions for {known}, as {folder / ORIGIN} says, not for "
             f"{dataset.name}; give --dataset {known}"
         )
     return dataset
+
+
+def _dataset(folder: Path, name: str, *, asked: bool) -> SegmentationDataset:
+    """The dataset asked for by name or path, else the one that lies beside the predictions."""
+    beside = None if asked and is_path(name) else dataset_of_predictions(folder)
+    if isinstance(beside, SegmentationDataset) and beside.name == name:
+        return beside
+    return find_segmentation_dataset(name)
 
 
 def _known_dataset(folder: Path) -> Optional[str]:

@@ -11,6 +11,7 @@ from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, look_up
+from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
@@ -138,11 +139,19 @@ def load_model(
     given = None if dataset is None else find_segmentation_dataset(dataset)
     scorers = [_load_scorer(Path(path), contexts, weight) for path, weight in zip(paths, mix)]
     first = scorers[0].meaning
-    chosen = given or segmentation_dataset_or_numbered(first.dataset, first.config.classes)
+    chosen = given or _told_dataset(paths[0], first)
     for scorer in scorers:
         _check_dataset(scorer, chosen, asked=given is not None)
     row = released_of(scorers[0], chosen)
     return Model(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
+
+
+def _told_dataset(path: PathLike, meaning: Meaning) -> SegmentationDataset:
+    """The dataset that lies beside the file or that its name tells."""
+    beside = dataset_beside_weights(path)
+    if isinstance(beside, SegmentationDataset):
+        return beside
+    return segmentation_dataset_or_numbered(meaning.dataset, meaning.config.classes)
 
 
 def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:

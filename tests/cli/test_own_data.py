@@ -1,0 +1,85 @@
+"""Data of one's own, from training to predictions, with nothing but a folder and the weights."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tests.data.own.miniatures import class_folders, pairs, png, write
+
+NARROW = ("--set", "width=0.0625", "--set", "epochs=1", "--workers", "0")
+CLASSIFIER = ("--set", "network=28-0-1-1-1-1-1-1", "--set", "batch=8", *NARROW)
+SEGMENTER = ("--set", "crop=16", "--set", "origin=16", *NARROW)
+
+
+def test_class_folders_from_training_to_names(rnw):
+    class_folders("train", "val", count=8)
+    code, out, err = rnw("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    assert code == 0, err
+    assert "trained by recipe scratch-cls; --recipe chooses another\n" in err
+    weights = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    assert out.endswith(f"{weights}\n")
+    assert (
+        json.loads(Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.json").read_text())["classes"] == 2
+    )
+    Path("output").rename("moved")
+    weights = "moved" / weights.relative_to("output")
+    code, out, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert out.startswith("data val, 16 images\n")
+    assert "numbered" not in out
+    code, out, err = rnw("predict", "--weights", weights, "data/val/cat/0.jpg")
+    assert code == 0, err
+    assert set(re.findall(r"\d  (\w+)$", out, re.MULTILINE)) == {"cat", "dog"}
+    assert "numbered" not in err
+
+
+def _street():
+    write({
+        **pairs("street/train/{}.jpg", "street/trainannot/{}.png", "abcd"),
+        **pairs("street/val/{}.jpg", "street/valannot/{}.png", "ef"),
+        "street.yaml": """
+task: segmentation
+root: street
+splits:
+  train: {images: train, labels: trainannot}
+  val: {images: val, labels: valannot}
+classes: [ground, cat, dog]
+colors: ["#000000", "#ff0000", "#0000ff"]
+test_size: 16
+""",
+    }, ".")  # fmt: skip
+
+
+def test_label_maps_from_training_to_figures(rnw):
+    _street()
+    code, _, err = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)
+    assert code == 0, err
+    weights = Path("output/street_rna-56-0-1-1-1-1-1-1_cls3_s8_ep-0001.params")
+    Path("street.yaml").unlink()
+    code, out, err = rnw("eval-seg", "--weights", weights, "--save-predictions", "kept")
+    assert code == 0, err
+    assert out.startswith("street val, 2 images\n")
+    assert re.search(r"^ .* cat$", out, re.MULTILINE)
+    assert rnw("figure", "kept", "-o", "figure.png")[0] == 0
+    code, out, err = rnw("report", "kept")
+    assert code == 0, err
+    assert "dog" in Path("kept/report.html").read_text()
+    code, out, err = rnw("predict", "--weights", weights, "-o", "seen", "street/val/e.jpg")
+    assert code == 0, err
+    assert set(re.findall(r"%.*  (\w+)$", out, re.MULTILINE)) <= {"ground", "cat", "dog"}
+
+
+def test_no_run_starts_on_data_that_are_wrong(rnw):
+    _street()
+    Path("street/trainannot/b.png").write_bytes(png(np.full((12, 16), 9, np.uint8)))
+    arguments = ("train-seg", "--dataset", "street.yaml", *SEGMENTER)
+    code, _, message = rnw(*arguments)
+    assert code == 2
+    assert "street.yaml: 1 label maps have values without a class: " in message
+    assert "--unchecked trains all the same" in message
+    assert not Path("output").exists()
+    code, _, message = rnw(*arguments, "--unchecked")
+    assert code == 2
+    assert "street/trainannot/b.png: 192 pixels have the number 9, none of the 3" in message
