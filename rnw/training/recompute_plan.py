@@ -1,29 +1,33 @@
 """Which feature maps a training step keeps, and which it computes again in the backward pass.
 
-A plan cuts the layers into segments. Of each the step keeps the input; the last segment is recorded
-as usual, each of the others is computed again when the backward pass comes to it. Plain Python, so
-that memory is known without MXNet.
+A plan cuts the layers into segments. The forward pass keeps the input of each; the last segment is
+recorded as usual, and each of the others is computed again when the backward pass comes to it.
+Plain Python, so that the memory of a step is known without MXNet.
 """
 
 import functools
-from typing import List, NamedTuple, Sequence, Tuple
+from itertools import accumulate
+from operator import add
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.liveness import Liveness, liveness
 
 
 class Plan(NamedTuple):
-    """Places in `config.layers` where segments start, and the most values of one image at a time.
+    """The segments of a training step; plans are compared by their peak first.
 
-    The first place is 0. The values are those of maps and their gradients, the image included.
+    peak: the most values of maps and their gradients that one image has at one time, its own
+        values included.
+    starts: the places in `config.layers` where segments start, 0 the first.
     """
 
-    starts: Tuple[int, ...]
     peak: int
+    starts: Tuple[int, ...]
 
     @property
     def segments(self) -> List[slice]:
-        """Return the places of each segment."""
+        """Return the places of the layers of each segment."""
         return list(map(slice, self.starts, (*self.starts[1:], None)))
 
 
@@ -31,31 +35,42 @@ class Plan(NamedTuple):
 def plan_step(config: NetworkConfig, size: int, recompute: bool) -> Plan:
     """Return the plan of a training step on (3, size, size) images.
 
-    Without recomputation all layers are one segment. With it, the peak is the least that any cuts
-    give and, of all such plans, the fewest layers are computed again.
+    Without recomputation all layers are one segment. With it the peak is the least that any cuts
+    give, and of the plans with that peak the fewest layers are computed again.
     """
     rows = liveness(config, size)
     if not recompute:
         return _cut(rows, 0)
-    first, last = 0, len(rows) - 1
-    best = _cut(rows, last)
-    while first < last:  # the peak never grows with the place of the last cut
-        middle = (first + last) // 2
-        plan = _cut(rows, middle)
-        if plan.peak == best.peak:
-            best, last = plan, middle
+    low, high = 0, len(rows) - 1
+    least = _cut(rows, high).peak
+    while low < high:  # the later the last segment starts, the lower is the peak
+        middle = (low + high) // 2
+        if _cut(rows, middle).peak > least:
+            low = middle + 1
         else:
-            first = middle + 1
-    return best
+            high = middle
+    return _cut(rows, high)
 
 
 def _cut(rows: Sequence[Liveness], last: int) -> Plan:
-    """Return the plan of least peak whose last segment starts at `last`.
+    """Return the plan of the least peak whose last segment starts at place `last`.
 
-    What a segment holds comes on top of the inputs of all segments before it, so that the best cuts
-    behind a place do not depend on those before it.
+    What a segment holds comes on top of the inputs of those before it, whatever they are. So the
+    best plan from a place on, found from the end, is one segment and the best plan behind it.
     """
-    plans = {last: Plan((last,), rows[last].input + _held(rows[last:]))}
+    *_, held = _held(rows[last:])
+    plans = [Plan(rows[last].input + held, (last,))]
     for start in reversed(range(last)):
-        ...
+        best = min(
+            Plan(rows[start].input + max(held, rest.peak), (start, *rest.starts))
+            for held, rest in zip(_held(rows[start:last]), plans)
+        )
+        plans.insert(0, best)
     return plans[0]
+
+
+def _held(rows: Sequence[Liveness]) -> Iterator[int]:
+    """Yield what the first layer holds in its backward pass, the first two together, and so on."""
+    kept = accumulate(row.kept for row in rows)
+    gradients = accumulate((row.backward for row in rows), max)
+    return map(add, kept, gradients)
