@@ -44,10 +44,6 @@ class Layer:
         """Multiply-adds for one image whose map has `size` cells a side on entry."""
         return 0
 
-    def activations(self, size: int) -> int:
-        """Values that training keeps of the layer for one image, its output included."""
-        return 0
-
 
 @dataclass(frozen=True)
 class Convolution(Layer):
@@ -83,9 +79,6 @@ class Convolution(Layer):
         per_cell = self.channels * self.in_channels * self.kernel**2
         return per_cell * self.output_size(size) ** 2
 
-    def activations(self, size: int) -> int:
-        return self.channels * self.output_size(size) ** 2
-
 
 @dataclass(frozen=True)
 class Pooling(Layer):
@@ -109,9 +102,6 @@ class Pooling(Layer):
             return 0
         return (size + 2 * pad - 3 + round_up) // 2 + 1
 
-    def activations(self, size: int) -> int:
-        return self.channels * self.output_size(size) ** 2
-
 
 @dataclass(frozen=True)
 class Normalization(Layer):
@@ -132,9 +122,6 @@ class Normalization(Layer):
             return {}
         suffixes = ("gamma", "beta", "moving_mean", "moving_var")
         return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
-
-    def activations(self, size: int) -> int:
-        return 2 * self.channels * size**2  # the outputs of both
 
 
 @dataclass(frozen=True)
@@ -190,13 +177,6 @@ class ResidualUnit(Layer):
             size = stage.convolution.output_size(size)
         return total
 
-    def activations(self, size: int) -> int:
-        total = self.projection.activations(size) if self.projection else 0
-        for stage in self.stages:
-            total += stage.normalization.activations(size) + stage.convolution.activations(size)
-            size = stage.convolution.output_size(size)
-        return total
-
 
 @dataclass(frozen=True)
 class Bottleneck(ResidualUnit):
@@ -221,15 +201,6 @@ class Bottleneck(ResidualUnit):
         epsilon = self.stages[0].normalization.epsilon
         bn, relu = f"bn{self.name}_branch1", f"res{self.name}_relu"
         return Normalization(bn, relu, self.channels, epsilon=epsilon)
-
-    def activations(self, size: int) -> int:
-        total = 0
-        if self.projection is not None:
-            total += 2 * self.projection.activations(size)
-        for stage in self.stages:
-            size = stage.convolution.output_size(size)
-            total += 3 * stage.convolution.channels * size**2
-        return total
 
 
 @dataclass(frozen=True)
@@ -273,9 +244,6 @@ class SegmentationClassifier(Layer):
 
     def multiply_adds(self, size: int) -> int:
         return sum(convolution.multiply_adds(size) for convolution in self.convolutions)
-
-    def activations(self, size: int) -> int:
-        return sum(convolution.activations(size) for convolution in self.convolutions)
 
 
 class Parameter(NamedTuple):
