@@ -190,8 +190,8 @@ def configure(
     chosen = {**_usual(spec, classifier != LINEAR), **given}
     if classes is not None:
         chosen["classes"] = classes
-    for pair in ("dropout", "levels"):
-        chosen[pair] = tuple(chosen[pair])
+    for option in ("dropout", "levels"):
+        chosen[option] = tuple(chosen[option])
     config = NetworkConfig(_full_name(spec, classifier), spec, classifier, **chosen)
     _check(config)
     lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out

@@ -196,15 +196,17 @@ def _value(name: str, copies: List[Any]) -> np.ndarray:
     return np.mean([copy.asnumpy() for copy in copies], axis=0)
 
 
-def load_network(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> "Network":
+def load_network(
+    path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
+) -> "Network":
     """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
-    ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
+    ctx: a context or a list of them; prefix and options: of `rnw.get_network`, such as `head`.
 
     Raises InputError when the file cannot be read, when neither its name nor a graph beside it
     tells the network, when they contradict each other, and when the parameters do not fit.
     """
-    return load_with_meaning(path, ctx, **options).net
+    return load_with_meaning(path, ctx, prefix=prefix, **options).net
 
 
 class Loaded(NamedTuple):
@@ -214,12 +216,14 @@ class Loaded(NamedTuple):
     meaning: Meaning
 
 
-def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> Loaded:
+def load_with_meaning(
+    path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
+) -> Loaded:
     """As `load_network`, with what told the network."""
     from rnw.networks.classifier import Network  # starts MXNet
 
     found = read_parameters(path)
     meaning = meaning_of(path, found, **options)
-    net = Network(meaning.config)
+    net = Network(meaning.config, prefix)
     _fill(net, found, path, ctx, ignore_extra=net.config.head == "features")
     return Loaded(net, meaning)

@@ -8,11 +8,13 @@ from rnw.errors import InputError
 from rnw.networks.classifier import Network, get_network
 from rnw.networks.symbols import to_symbol
 from rnw.networks.zoo import network_names
-from rnw.weights import load_params, save_params, warm_start
+from rnw.weights import load_network, load_params, save_params, warm_start
 from rnw.weights.optimize import optimize
+from tests.golden_cases import deterministic_weights
 
 NARROW = 1 / 32
 TINY = "28-1-1-1-1-1-1-1"
+FILE = f"digits_rna-{TINY}_cls3_ep-0001.params"
 SEGMENTATION = ("fcn_a", "fcn_a1", "fcn_a2", "fcn_c", "fcn_f")
 
 
@@ -208,7 +210,21 @@ def test_two_networks_live_in_one_block(fill, tmp_path):
     assert (tmp_path / "again.params").read_bytes() == (tmp_path / "one.params").read_bytes()
     np.testing.assert_allclose(optimize(pair.left)(data).asnumpy(), expected / 2, rtol=1e-4)
     warm_start(pair.left, tmp_path / "again.params")
-    assert "left_conv1a_weight" in to_symbol(pair.left).list_arguments()[1]
+    assert to_symbol(pair.left).list_arguments()[1] == f"{pair.prefix}left_conv1a_weight"
+
+
+def test_a_network_in_the_scope_of_another_block_is_filled_by_bare_names(fill):
+    save_params(fill(get_network(TINY, 3, width=NARROW)), FILE)
+    outer = mx.gluon.nn.HybridSequential(prefix="outer_")
+    with outer.name_scope():
+        outer.add(load_network(FILE), load_network(FILE, prefix="second_"))
+    names = list(outer.collect_params())
+    assert names[0] == "outer_conv1a_weight"
+    assert names[len(names) // 2] == "outer_second_conv1a_weight"
+    for net in outer:
+        assert set(net.named_parameters) == {p.name for p in net.config.parameters()}
+        for name, expected in deterministic_weights(net.config).items():
+            np.testing.assert_array_equal(net.named_parameters[name].data().asnumpy(), expected)
 
 
 def test_segmentation_multipliers():
