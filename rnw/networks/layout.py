@@ -378,38 +378,30 @@ def _residual_unit(
     identity = level == 1 or index > 0
     name = f"{level}b{index + (level == 1)}" if identity else f"{level}a"
     shape = LEVEL_SHAPES[level]
-    dropout = {6: config.dropout[0], 7: config.dropout[1]}.get(level, 0.0)
+    rates = {6: config.dropout[0], 7: config.dropout[1]}
+    channels = [in_channels, *(scaled(out, config.width) for out in shape.channels)]
     stages = []
-    channels = in_channels
-    for position, (kernel, out) in enumerate(zip(shape.kernels, shape.channels)):
-        stage = f"{name}_branch2" + ("a" if position == 0 else f"b{position}")
-        used = dilation if position == 0 else inner_dilation
+    for position, (kernel, before, after) in enumerate(zip(shape.kernels, channels, channels[1:])):
+        first, last = position == 0, position == len(shape.kernels) - 1
+        stage = f"{name}_branch2" + ("a" if first else f"b{position}")
+        used = dilation if first else inner_dilation
         convolution = Convolution(
-            f"res{stage}",
-            channels,
-            scaled(out, config.width),
-            kernel,
-            stride if position == 0 else 1,
-            used if kernel > 1 else 1,
+            f"res{stage}", before, after, kernel, stride if first else 1, used if kernel > 1 else 1
         )
-        last = position == len(shape.kernels) - 1
-        stages.append(
-            Stage(
-                _normalization(config, stage, convolution.in_channels),
-                convolution,
-                f"res{stage}_do",
-                dropout if last else 0.0,
-            )
-        )
-        channels = convolution.channels
-    projection = (
-        None if identity else Convolution(f"res{name}_branch1", in_channels, channels, 1, stride)
+        rate = rates.get(level, 0.0) if last else 0.0
+        stages.append(_stage(config, stage, before, convolution, rate))
+    projection = Convolution(f"res{name}_branch1", in_channels, channels[-1], 1, stride)
+    return ResidualUnit(name, level, tuple(stages), None if identity else projection)
+
+
+def _stage(
+    config: NetworkConfig, name: str, normalized: int, convolution: Convolution, dropout: float
+) -> Stage:
+    """Return a stage whose normalization has `normalized` channels."""
+    normalization = Normalization(
+        f"bn{name}", f"res{name}_relu", normalized, epsilon=config.epsilon
     )
-    return ResidualUnit(name, level, tuple(stages), projection)
-
-
-def _normalization(config: NetworkConfig, stage: str, channels: int) -> Normalization:
-    return Normalization(f"bn{stage}", f"res{stage}_relu", channels, epsilon=config.epsilon)
+    return Stage(normalization, convolution, f"res{name}_do", dropout)
 
 
 def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
@@ -443,14 +435,10 @@ def _bottleneck(
     for letter, before, after in zip("abc", (in_channels, inner, inner), (inner, inner, out)):
         stage = f"{name}_branch2{letter}"
         shape = (3, stride, dilation) if letter == "b" else (1, 1, 1)
-        stages.append(
-            Stage(
-                _normalization(config, stage, after),
-                Convolution(f"res{stage}", before, after, *shape),
-                f"res{stage}_do",
-                config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,
-            )
-        )
+        convolution = Convolution(f"res{stage}", before, after, *shape)
+        drops = letter == "c" and level == max(RESNET_CHANNELS)
+        rate = config.dropout[0] if drops else 0.0
+        stages.append(_stage(config, stage, after, convolution, rate))
     projection = Convolution(f"res{name}_branch1", in_channels, out, 1, stride)
     return Bottleneck(name, level, tuple(stages), None if index else projection)
 
