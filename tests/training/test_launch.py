@@ -3,17 +3,21 @@
 import os
 import shutil
 import signal
+import socket
 
 import mxnet as mx
 import numpy as np
 import pytest
 
+from rnw.training import launch
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.weights.convert import read_parameters
 from tests.golden_cases import each_json_case
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 from tests.training.golden_runs import THREADS, assert_original
+
+pytestmark = pytest.mark.slow
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small
@@ -48,6 +52,15 @@ def _assert_close(path, expected):
         if not name.endswith(("_beta", "_bias")):
             close = {"rtol": 0, "atol": 2e-3 * np.abs(value).max(), "err_msg": name}
             np.testing.assert_allclose(found[name], value, **close)
+
+
+def test_the_port_of_a_job_is_for_its_scheduler_alone():
+    with launch._reserved_port() as port, socket.socket() as other, socket.socket() as scheduler:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("", port))
+        scheduler.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        scheduler.bind(("127.0.0.1", port))
+        scheduler.listen()
 
 
 @pytest.fixture(scope="module")
