@@ -23,6 +23,8 @@ from rnw.weights import load_network, save_params
 from rnw.weights.convert import read_parameters
 from tests.training.stopping import stop_after
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "28-0-1-1-1-1-1-1"
 LABEL = f"few_rna-{NETWORK}_cls5_s8"
 TINY = (
