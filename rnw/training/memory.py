@@ -8,7 +8,7 @@ from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.liveness import Liveness, liveness
 from rnw.runtime import cpu_cores
-from rnw.training.recipes import Recipe, input_size, recipe_network
+from rnw.training.recipe import Recipe
 from rnw.training.recompute_plan import first_recorded
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
@@ -122,9 +122,9 @@ def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
 
     Raises InputError for an unknown network and options that do not fit it.
     """
-    config = recipe_network(recipe)
+    config = recipe.configure()
     share = -(-recipe.batch // devices)
     return {
-        recompute: training_memory(config, share, input_size(recipe), devices, recompute=recompute)
+        recompute: training_memory(config, share, recipe.input_size, devices, recompute=recompute)
         for recompute in (False, True)
     }

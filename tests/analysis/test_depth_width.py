@@ -15,7 +15,7 @@ from rnw.analysis.depth_width_report import CAPTION, PICTURE, RECORD, TABLE, ove
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import load_model
-from rnw.training.recipes import find_recipe, recipe_network
+from rnw.training.recipes import find_recipe
 from rnw.training.signals import RunStoppedError
 
 RECIPE = find_recipe("digits", ["epochs=1", "batch=256"])
@@ -49,7 +49,7 @@ def _times(folder):
 
 def test_default_family_gets_wider_as_it_gets_shallower():
     family = make_family(find_recipe("digits"), Budget("activations", 104_970))
-    configs = [recipe_network(recipe) for recipe in family]
+    configs = [recipe.configure() for recipe in family]
     assert [config.spec.depth for config in configs] == [114, 58, 30, 16]
     assert [config.width for config in configs] == sorted(config.width for config in configs)
     assert len(FAMILY) == len({config.width for config in configs})

@@ -12,7 +12,6 @@ from rnw.bench.memory import free_memory
 from rnw.bench.plan import format_duration, plan_training
 from rnw.data.lists import write_list
 from rnw.errors import InputError
-from rnw.training.examples import read_training_examples
 from rnw.training.memory import recipe_memory
 from rnw.training.recipes import find_recipe
 
@@ -74,7 +73,7 @@ def test_a_list_is_read_as_training_reads_it(listing):
     with pytest.raises(InputError) as planned:
         _plan(data_root=Path())
     with pytest.raises(InputError) as read:
-        read_training_examples(find_recipe("model_a", TINY), Path())
+        find_recipe("model_a", TINY).read_examples(Path())
     assert str(planned.value) == str(read.value)
 
 
