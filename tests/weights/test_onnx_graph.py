@@ -54,6 +54,7 @@ def _data(sizes=SIZES):
     return [stream.standard_normal((n, 3, h, w)).astype(np.float32) for n, h, w in sizes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NETWORKS)
 def test_every_network_gives_what_mxnet_gives(case, fill):
     name, options = NETWORKS[case]
