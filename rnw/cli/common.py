@@ -114,8 +114,8 @@ data_root_option = click.option(
 trained_dataset_option = click.option(
     "--dataset",
     metavar="DS",
-    help="Dataset that the network was trained on: a name, or the folder or description of your own "
-    "(default: inferred from the weights file, its name and what lies beside it).",
+    help="Dataset that the network was trained on: a name, or the folder or description of your "
+    "own (default: inferred from the weights file, its name and what lies beside it).",
 )
 recipe_option = click.option(
     "--recipe",

@@ -28,8 +28,8 @@ SEGMENTATION = Task(
 @click.command()
 @click.option(
     "--dataset",
-    help=f"Dataset to train on: {one_of(catalog.SEGMENTATION)}, or the folder or description of your "
-    "own (default: that of the recipe, or voc).",
+    help=f"Dataset to train on: {one_of(catalog.SEGMENTATION)}, or the folder or description of "
+    "your own (default: that of the recipe, or voc).",
 )
 @training_options
 def command(**options: Any) -> None:

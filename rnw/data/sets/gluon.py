@@ -7,7 +7,7 @@ import mxnet as mx
 
 from rnw.data.labeled import check_size
 from rnw.data.picture_types import Examples
-from rnw.data.readers import decode
+from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION, read_examples, read_pictures
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import look_up
@@ -33,7 +33,7 @@ class GluonClassification(mx.gluon.data.Dataset):
         if isinstance(examples, Examples):
             picture = examples.images[index]
         else:
-            picture = decode(examples.read(index), examples.name(index))
+            picture = read_picture(examples, index)
         return _array(picture), int(examples.labels[index])
 
 
@@ -55,7 +55,7 @@ class GluonSegmentation(mx.gluon.data.Dataset):
     def __getitem__(self, index: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         index = range(len(self))[index]
         pictures = self._pictures
-        picture, labels = decode(pictures.read(index), pictures.name(index)), pictures.label(index)
+        picture, labels = read_picture(pictures, index), pictures.label(index)
         check_size(labels, picture.shape[:2], pictures.label_name(index), pictures.name(index))
         return _array(picture), _array(labels)
 
