@@ -29,10 +29,13 @@ def train_demo(
     folder: Path,
     contexts: Sequence[mx.Context],
     *,
+    recipes: Sequence[Recipe] = (),
     seed: int = 0,
     observer: Optional[Observer] = None,
 ) -> List[Path]:
     """Train both networks, or resume their training; return the paths of their weights.
+
+    recipes: what to train, by default `demo_recipes()`.
 
     Raises whatever `rnw.training.run.train` raises.
     """
@@ -49,5 +52,5 @@ def train_demo(
             ),
             observer=observer,
         )
-        for recipe in demo_recipes()
+        for recipe in recipes or demo_recipes()
     ]

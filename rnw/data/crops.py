@@ -51,7 +51,7 @@ class Cropping(NamedTuple):
     def labels(self, labels: np.ndarray, box: Box) -> np.ndarray:
         """The crop of (H, W) uint8, nearest pixels of it, (size / stride, size / stride)."""
         cut = Image.fromarray(_cut(labels, box, IGNORED))
-        resized = np.asarray(cut.resize((self.size, self.size), Image.NEAREST))
+        resized = np.asarray(cut.resize((self.size, self.size), Image.Resampling.NEAREST))
         return resized[self.stride // 2 :: self.stride, self.stride // 2 :: self.stride]
 
 
@@ -94,7 +94,8 @@ class LabeledCrops(NamedTuple):
         image = decoder.decode(self.images.read(index), name)
         labels = self.images.label(index)
         check_size(labels, image.shape[:2], label_name, name)
-        box, flip = self.cropping.draw(*labels.shape, random)
+        height, width = labels.shape
+        box, flip = self.cropping.draw(height, width, random)
         step = -1 if flip else 1
         data[...] = normalize(self.cropping.image(image, box, decoder.resize)[:, ::step])
         label[...] = self.cropping.labels(labels, box)[:, ::step]

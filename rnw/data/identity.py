@@ -6,10 +6,10 @@ from typing import Union
 
 import numpy as np
 
-from rnw.data.picture_types import Classified, Examples, LabeledSource
+from rnw.data.picture_types import Examples, PictureSource
 
 
-def identity(examples: Union[Classified, LabeledSource]) -> str:
+def identity(examples: Union[Examples, PictureSource]) -> str:
     """A digest of the names and labels of examples, in their order; 16 hexadecimal digits.
 
     It does not depend on where they lie, nor on whether they are packed, and nothing is read of the

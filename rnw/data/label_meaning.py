@@ -5,7 +5,7 @@ classes. What betrays it are the colors of its palette, and which numbers occur 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class LabelMeaning:
         """
         counts = np.array(image.histogram())
         if image.mode == "P" and self.colors is not None:
-            self._check_colors(image, counts, path)
+            self._check_colors(self.colors, image, counts, path)
         self._check_numbers(counts, path)
 
     def warning(self, counts: np.ndarray) -> Optional[str]:
@@ -74,9 +74,11 @@ class LabelMeaning:
         """What a numbering from 0 has, but is no id."""
         return sorted(set(range(len(self.ids))) - set(self.ids))
 
-    def _check_colors(self, image: "Image.Image", counts: np.ndarray, path: PathLike) -> None:
+    def _check_colors(
+        self, colors: Sequence[Color], image: "Image.Image", counts: np.ndarray, path: PathLike
+    ) -> None:
         found = _palette(image)
-        used = [(number, color) for number, color in zip(self.ids, self.colors) if counts[number]]
+        used = [(number, color) for number, color in zip(self.ids, colors) if counts[number]]
         if all(found[number] == (number,) * 3 for number, _ in used):
             return  # shades of gray, which say nothing
         for number, color in used:
@@ -100,6 +102,6 @@ class LabelMeaning:
 
 def _palette(image: "Image.Image") -> List[Optional[Color]]:
     """The color of each index; None beyond those in the file."""
-    values = iter(image.getpalette("RGB"))
+    values = iter(image.getpalette("RGB") or ())
     colors: List[Optional[Color]] = list(zip(values, values, values))
     return colors + [None] * (256 - len(colors))

@@ -154,8 +154,8 @@ def read_pairs(path: PathLike) -> List[Pair]:
         problem = _problem(line, labeled)
         if problem:
             raise InputError(f"{path}: line {number} {problem}")
-    names = (os.fsdecode(line).split("\t") for line in lines)
-    return [Pair(*pair) if labeled else Pair(*pair, None) for pair in names]
+    fields = (os.fsdecode(line).partition("\t") for line in lines)
+    return [Pair(image, label if labeled else None) for image, _, label in fields]
 
 
 def _problem(line: bytes, labeled: bool) -> Optional[str]:

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterable, NamedTuple, Optional, Sequence, Tuple, Union, overload
 
 import numpy as np
 
@@ -30,7 +30,15 @@ class Paths(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, index: int) -> bytes:
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[bytes, Sequence[bytes]]:
+        if isinstance(index, slice):
+            return Paths(self._content, self._starts[index], self._ends[index])
         return self._content[self._starts[index] : self._ends[index]]
 
 

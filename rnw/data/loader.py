@@ -3,14 +3,14 @@
 import contextlib
 import logging
 from functools import cached_property
-from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union, cast
 
 import numpy as np
 
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabeledCrops
 from rnw.data.identity import identity
-from rnw.data.picture_types import Classified, Examples, LabeledSource
+from rnw.data.picture_types import Classified, ClassifiedSource, Examples, LabeledSource
 from rnw.data.prefetch import prepare
 from rnw.data.samples import Bad, Batch, Maker, Pictures
 from rnw.data.transforms import normalize
@@ -65,7 +65,7 @@ class Loader:
         loading: Loading = BY_PROCESSES,
     ):
         self._in_memory = examples if isinstance(examples, Examples) else None
-        self.examples = len(examples.labels if self._in_memory else examples)
+        self.examples = len(examples.labels if isinstance(examples, Examples) else examples)
         if not 1 <= batch <= self.examples:
             raise InputError(
                 f"a batch of {batch} cannot be drawn from {self.examples} examples: "
@@ -74,15 +74,14 @@ class Loader:
         self._batch = batch
         self._seed = seed
         self._rank, self._parts = part
-        if loading.workers is None:
-            loading = loading._replace(workers=max(1, cpu_cores() - 1))
         look_up(DECODERS, loading.decoder, "decoder")
         self._loading = loading
         self.decoder = None if self._in_memory else loading.decoder
         if cropping is None:
-            maker: Maker = ClassifiedPictures(examples, Augmentation(size, loading.decoder))
+            augmentation = Augmentation(size, loading.decoder)
+            maker: Maker = ClassifiedPictures(cast(ClassifiedSource, examples), augmentation)
         else:
-            maker = LabeledCrops(examples, cropping, loading.decoder)
+            maker = LabeledCrops(cast(LabeledSource, examples), cropping, loading.decoder)
         self._pictures = Pictures(maker, seed, loading.skip_bad, deadly={})
         self.skipped: Dict[str, str] = {}
         self.batches_per_epoch = self.examples // batch
@@ -108,9 +107,11 @@ class Loader:
             for indices in chosen:
                 yield Batch(normalize(images[indices]), labels[indices].astype(np.float32))
             return
-        workers, threads = self._loading.workers, self._loading.threads
+        workers = self._loading.workers
+        if workers is None:
+            workers = max(1, cpu_cores() - 1)
         waiting = Waiting(self._loading.patience, stopped)
-        ready = prepare(self._pictures, number, chosen, workers, threads, waiting)
+        ready = prepare(self._pictures, number, chosen, workers, self._loading.threads, waiting)
         with contextlib.closing(ready):
             for batch, bad in ready:
                 self._note(bad)

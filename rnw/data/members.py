@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import stat
 import tarfile
@@ -10,7 +11,7 @@ import zipfile
 import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Callable, Iterator, NamedTuple, Tuple
+from typing import IO, Callable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
 from rnw.errors import InputError
 from rnw.files import open_regular
@@ -112,7 +113,7 @@ def reading(archive: Path) -> Iterator[None]:
             f"{error.filename}: a file or a dead link is in the place of a folder; remove it"
         ) from error
     except (OSError, *DAMAGED) as error:
-        if getattr(error, "errno", None):
+        if isinstance(error, OSError) and error.errno:
             raise InputError(f"{error.filename or archive}: {error.strerror}") from error
         raise InputError(f"{archive}: truncated or damaged: {error}; download it again") from error
     except Exception as error:  # whatever the parsers meet in files that were made by hand
@@ -152,15 +153,25 @@ def _tar_members(archive: Path, inside: str) -> Iterator[Member]:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open_regular(archive))
         stream = _Bounded(stack.enter_context(_uncompressed(file)))
-        outer = stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))
+        outer = stack.enter_context(_Tar.open(fileobj=stream, mode="r:"))
         for tar, member, name in _files(archive, outer):
             if name.startswith(inside):
-                opened = partial(tar.extractfile, member)
+                opened = partial(_open_in_tar, tar, member)
                 yield Member(name[len(inside) :], member.size, file.tell(), opened)
 
 
+class _Stream(Protocol):
+    """What is read of a tar file, whether it is compressed or not."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
 @contextlib.contextmanager
-def _uncompressed(file: IO[bytes]) -> Iterator[IO[bytes]]:
+def _uncompressed(file: IO[bytes]) -> Iterator[_Stream]:
     start = file.read(_BLOCK)
     file.seek(0)
     for signature, open_compressed in _COMPRESSED_TARS:
@@ -173,23 +184,45 @@ def _uncompressed(file: IO[bytes]) -> Iterator[IO[bytes]]:
     yield file
 
 
-class _Bounded:
+class _Bounded(io.BufferedIOBase):
     """A file for `tarfile` that reads no more than LARGEST_READ bytes at once."""
 
-    def __init__(self, file: IO[bytes]):
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-        self._read = file.read
+    def __init__(self, stream: _Stream):
+        self._stream = stream
 
-    def read(self, size: int) -> bytes:
-        if size > LARGEST_READ:
-            raise tarfile.ReadError(f"a header or a file of {size:,} bytes")
-        return self._read(size)
+    def read(self, size: Optional[int] = -1, /) -> bytes:
+        wanted = -1 if size is None else size
+        if not 0 <= wanted <= LARGEST_READ:
+            raise tarfile.ReadError(f"a header or a file of {wanted:,} bytes")
+        return self._stream.read(wanted)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        return True
 
 
-_Found = Tuple[tarfile.TarFile, tarfile.TarInfo, str]
+class _Tar(tarfile.TarFile):
+    """A tar file whose list of the members read so far can be cleared."""
+
+    members: List[tarfile.TarInfo]
 
 
-def _files(archive: Path, tar: tarfile.TarFile) -> Iterator[_Found]:
+_Found = Tuple[_Tar, tarfile.TarInfo, str]
+
+
+def _open_in_tar(tar: _Tar, member: tarfile.TarInfo) -> IO[bytes]:
+    file = tar.extractfile(member)
+    if file is None:
+        raise tarfile.ReadError(f"{member.name!r} is not a file")
+    return file
+
+
+def _files(archive: Path, tar: _Tar) -> Iterator[_Found]:
     """The plain files of a tar file and of those in it, each with its name."""
     while (member := tar.next()) is not None:
         tar.members.clear()  # millions of them
@@ -200,9 +233,10 @@ def _files(archive: Path, tar: tarfile.TarFile) -> Iterator[_Found]:
             kind = _KINDS.get(member.type, "no plain file")
             raise InputError(f"{archive}: holds {member.name!r}, {kind}; {UNPACK}")
         if name.endswith(".tar"):
-            with tarfile.open(fileobj=tar.extractfile(member), mode="r:") as inner:
+            with _Tar.open(fileobj=_open_in_tar(tar, member), mode="r:") as inner:
                 folder = name[: -len(".tar")]
-                yield from ((*found, f"{folder}/{file}") for *found, file in _files(archive, inner))
+                for innermost, found, file in _files(archive, inner):
+                    yield innermost, found, f"{folder}/{file}"
         else:
             yield tar, member, name
     _check_end(tar)

@@ -17,9 +17,9 @@ from rnw.data.pictures import MAX_PIXELS
 
 SOFTENING = 0.45  # of the Gaussian: nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
 _INTERPOLATIONS = {
-    Image.LANCZOS: cv2.INTER_CUBIC,
-    Image.BICUBIC: cv2.INTER_CUBIC,
-    Image.BILINEAR: cv2.INTER_LINEAR,
+    Image.Resampling.LANCZOS: cv2.INTER_CUBIC,
+    Image.Resampling.BICUBIC: cv2.INTER_CUBIC,
+    Image.Resampling.BILINEAR: cv2.INTER_LINEAR,
 }
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _PADDING = 64  # bytes after the end mark that are still taken for padding

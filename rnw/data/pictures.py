@@ -65,7 +65,7 @@ def _check_format(head: bytes, formats: Sequence[str]) -> str:
 @contextlib.contextmanager
 def open_picture(
     file: BinaryIO, name: str, what: str = "an image", formats: Sequence[str] = tuple(FORMATS)
-) -> Iterator[Image.Image]:
+) -> Iterator[ImageFile.ImageFile]:
     """A picture as Pillow opens its file: the head is read, the pixels are not yet.
 
     Raises InputError, naming it, where it cannot be read as `what`: for another format than
@@ -97,7 +97,7 @@ def _check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError
 
 
-def to_rgb(image: Image.Image) -> np.ndarray:
+def to_rgb(image: ImageFile.ImageFile) -> np.ndarray:
     """The pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
 
     Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same color;
@@ -125,7 +125,7 @@ def _is_numbers(image: Image.Image) -> bool:
     return image.mode.startswith(("I", "F"))
 
 
-def _is_deep(image: Image.Image) -> bool:
+def _is_deep(image: ImageFile.ImageFile) -> bool:
     """Whether a picture, not yet decoded, has more than 8 bits a channel."""
     if _is_numbers(image):
         return True

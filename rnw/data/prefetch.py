@@ -8,7 +8,7 @@ from collections import ChainMap, deque
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from functools import partial
-from typing import Any, Deque, Iterator, List, Optional, Tuple
+from typing import Any, Deque, Generator, List, Optional, Tuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def prepare(
     workers: int,
     threads: bool,
     waiting: Waiting,
-) -> Iterator[Tuple[Batch, Bad]]:
+) -> Generator[Tuple[Batch, Bad], None, None]:
     """Each row of indices (batches, N) as a batch of N, and the bad pictures met on the way.
 
     `workers` threads or processes make it ahead; without any, the caller when he asks for it. It
@@ -80,19 +80,19 @@ class _Threads:
 
     def _work(self, number: int) -> None:
         on_picture = partial(self._reading.__setitem__, number)
-        for future, task in iter(self._tasks.get, None):
+        for future, (batch, epoch, indices, rows) in iter(self._tasks.get, None):
             try:
-                future.set_result(self._pictures.fill(*task, on_picture))
+                future.set_result(self._pictures.fill(batch, epoch, indices, rows, on_picture))
             except Exception as error:  # the caller raises it again
                 future.set_exception(error)
             on_picture(NOTHING)
 
     def submit(self, epoch: int, indices: np.ndarray) -> Tuple[Batch, List[Future]]:
-        batch, futures = self._pictures.new_batch(self._size), []
-        for first in range(len(self._threads)):
-            futures.append(Future())
+        batch = self._pictures.new_batch(self._size)
+        futures: List[Future] = [Future() for _ in self._threads]
+        for first, future in enumerate(futures):
             rows = range(first, self._size, len(self._threads))
-            self._tasks.put((futures[-1], (batch, epoch, indices, rows)))
+            self._tasks.put((future, (batch, epoch, indices, rows)))
         return batch, futures
 
     def collect(self, submitted: Tuple[Batch, List[Future]]) -> Optional[Tuple[Batch, Bad]]:

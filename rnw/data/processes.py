@@ -114,10 +114,12 @@ class Processes:
         while len(self._parts[slot]) < len(self._workers):
             if self._waiting.stopped():
                 return None
-            busy = {worker.connection: worker for worker in self._workers if worker.tasks}
-            for connection in wait(list(busy), POLL_SECONDS):
-                self._receive(busy[connection])
-            watch.look(worker.number for worker in busy.values())
+            busy = [worker for worker in self._workers if worker.tasks]
+            ready = wait([worker.connection for worker in busy], POLL_SECONDS)
+            for worker in busy:
+                if worker.connection in ready:
+                    self._receive(worker)
+            watch.look(worker.number for worker in busy)
         return self._lend(slot), dict(ChainMap(*self._parts.pop(slot)))
 
     def _lend(self, slot: int) -> Batch:

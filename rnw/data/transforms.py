@@ -4,7 +4,7 @@ Those of training draw from a `RandomState` that is passed in, as the original d
 global one: the same seed gives the original's array, bit for bit.
 """
 
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ from rnw.arrays import check_finite
 
 EXACT_MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
 EXACT_DEVIATION = np.array([0.229, 0.224, 0.225])
-MEAN, DEVIATION = np.float32(EXACT_MEAN), np.float32(EXACT_DEVIATION)
+MEAN, DEVIATION = EXACT_MEAN.astype(np.float32), EXACT_DEVIATION.astype(np.float32)
 
 AREA = (0.08, 1.0)  # of the image, that a training crop covers
 ASPECT = (3 / 4, 4 / 3)
@@ -31,20 +31,20 @@ Resize = Callable[[np.ndarray, int, int, str], np.ndarray]
 
 
 def interpolation(
-    source: Tuple[int, int], target: Tuple[int, int], choice: str = "adaptive"
-) -> int:
+    source: Sequence[int], target: Sequence[int], choice: str = "adaptive"
+) -> Image.Resampling:
     """Pillow's filter for resizing (h, w) `source` to `target`.
 
     choice: 'adaptive' takes Lanczos when both sides shrink, cubic when both grow, linear otherwise;
     'cubic' always takes that, as the released models were tested.
     """
     if choice == "cubic":
-        return Image.BICUBIC
+        return Image.Resampling.BICUBIC
     if target[0] < source[0] and target[1] < source[1]:
-        return Image.LANCZOS
+        return Image.Resampling.LANCZOS
     if target[0] > source[0] and target[1] > source[1]:
-        return Image.BICUBIC
-    return Image.BILINEAR
+        return Image.Resampling.BICUBIC
+    return Image.Resampling.BILINEAR
 
 
 def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive") -> np.ndarray:
@@ -158,7 +158,8 @@ def random_sized_crop(
     resize: Resize = resize,
 ) -> np.ndarray:
     """A random crop, resampled to (size, size, 3) uint8; the middle when none was found."""
-    box = draw_box(*image.shape[:2], random)
+    height, width = image.shape[:2]
+    box = draw_box(height, width, random)
     if box is None:
         return center_crop(scale_shorter_side(image, size, choice, resize), size)
     return resize(box.cut(image), size, size, choice)

@@ -65,10 +65,11 @@ class Preparation:
         return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
 
     def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[Step]:
-        forms = {split: files.find(self.publication.forms[split]) for split in splits}
+        found = {split: files.find(self.publication.forms[split]) for split in splits}
         annotations = self._find_annotations()
-        files.refuse(self._missing(forms, annotations))
-        steps = []
+        files.refuse(self._missing(found, annotations))
+        forms = {split: place for split, place in found.items() if place}
+        steps: List[Step] = []
         if annotations:
             if annotations.is_file():
                 steps += files.check(annotations, self.publication.annotations.md5)

@@ -37,26 +37,32 @@ def find_pictures(
     pictures = []
     for inside, name in _walk(folder):
         stem = name.rpartition(".")[0]
-        of_folder = publication.class_of(inside.rstrip("/")) if inside else labeled.get(stem)
-        if inside and not re.fullmatch(publication.class_names, of_folder, re.DOTALL):
-            raise InputError(
-                f"{folder}/{inside}: {of_folder!r} names no class, expected "
-                f"{publication.class_kind}; rename the folders, or where they are labels write the "
-                "list yourself (see rnw/data/README.md)"
-            )
-        if of_folder is None or (known and of_folder not in known.train):
+        category = _class_of_folder(folder, inside, publication) if inside else labeled.get(stem)
+        if category is None or (known and category not in known.train):
             raise InputError(
                 f"{folder}/{inside}{name}: no class is known for it; expected a class folder of "
                 f"{publication.annotations.archive}, or a picture named there"
             )
-        if labeled.get(stem, of_folder) != of_folder:
+        if labeled.get(stem, category) != category:
             raise InputError(
                 f"{folder}/{inside}{name}: is in a wrong folder, its class is {labeled[stem]}"
             )
-        pictures.append(Picture(of_folder, inside, name))
+        pictures.append(Picture(category, inside, name))
     if not pictures:
         raise InputError(f"{folder}: holds no pictures; complete or remove it")
     return pictures
+
+
+def _class_of_folder(folder: Path, inside: str, publication: Publication) -> str:
+    """Return the class that a folder is named after; raise InputError for another name."""
+    category = publication.class_of(inside.rstrip("/"))
+    if not re.fullmatch(publication.class_names, category, re.DOTALL):
+        raise InputError(
+            f"{folder}/{inside}: {category!r} names no class, expected "
+            f"{publication.class_kind}; rename the folders, or where they are labels write the "
+            "list yourself (see rnw/data/README.md)"
+        )
+    return category
 
 
 def _walk(folder: Path, inside: str = "") -> Iterator[Tuple[str, str]]:

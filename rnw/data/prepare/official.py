@@ -36,7 +36,7 @@ class Step(NamedTuple):
     """Something to do, in words, and what does it: `action` is told whom to tell the progress."""
 
     text: str
-    action: Callable[[OnProgress], None]
+    action: Callable[[OnProgress], object]
 
     def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
         """Do it; raises InputError when what is found is not as it should be."""
@@ -73,7 +73,7 @@ class OfficialFiles:
     output: Path
     md5: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for folder in self.folders:
             if folder.is_file():
                 raise InputError(f"{folder}: is a file; give the folder that it is in")

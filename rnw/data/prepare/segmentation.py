@@ -56,10 +56,11 @@ class SegmentationPreparation:
         """The steps still to do; raises InputError that names all that is missing."""
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         splits = [s for s in self._wanted(files) if self.overwrite or not self._list(s).exists()]
-        parts = {forms: None for split in splits for forms in self.publication[split].parts}
-        missing = [forms for forms in parts if files.find(forms) is None]
+        wanted = [forms for split in splits for forms in self.publication[split].parts]
+        parts = {forms: files.find(forms) for forms in wanted}
+        missing = [forms for forms, found in parts.items() if found is None]
         files.refuse({names_of(forms): [form.archive for form in forms] for forms in missing})
-        steps = [step for forms in parts for step in files.obtain(*files.find(forms))]
+        steps = [step for found in parts.values() if found for step in files.obtain(*found)]
         for split in splits:
             for rendering in self.publication[split].renderings:
                 text = f"draw the label maps {self.output / rendering.folder}"
@@ -123,7 +124,7 @@ class SegmentationPreparation:
             )
         if not pairs:
             raise InputError(f"{self.output}: no picture of {split} is there with its label map")
-        counts = sum(_for_each(self._check, pairs, on_progress))
+        counts = sum(_for_each(self._check, pairs, on_progress), np.zeros(256, np.int64))
         warning = self.dataset.meaning and self.dataset.meaning.warning(counts)
         if warning:
             logger.warning("%s: %s", self._list(split), warning)

@@ -60,7 +60,7 @@ ff5c00 ff00ff ff00f5 ff0066 ffad00 ff0014 ffb8b8 001fff 00ff3d 0047ff ff00cc 00f
 005cff b8ff00 0085ff ffd600 19c2c2 66ff00 5c00ff
 """
 CLASSES = tuple(" ".join(_NAMES.split()).split("; "))
-PALETTE = tuple(tuple(bytes.fromhex(color)) for color in _COLORS.split())
+PALETTE = tuple((red, green, blue) for red, green, blue in map(bytes.fromhex, _COLORS.split()))
 LABEL_IDS = tuple(range(1, len(CLASSES) + 1))  # 0 is anything else
 MEANING = LabelMeaning("ADE20K", LABEL_IDS, PALETTE)
 _FOLDER, _TEST = "ADEChallengeData2016", "release_test"

@@ -6,7 +6,7 @@ Reading it needs none of the extras.
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -39,7 +39,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 def to_prepare() -> Tuple[str, ...]:
     """Return the names of the datasets that `rnw prepare` makes of what is published."""
-    rows = (*DATASETS.values(), *SEGMENTATION.values())
+    rows: List[Union[Dataset, SegmentationDataset]] = [*DATASETS.values(), *SEGMENTATION.values()]
     return tuple(row.name for row in rows if row.publication is not None)
 
 

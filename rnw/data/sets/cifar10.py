@@ -8,8 +8,9 @@ from rnw.data.picture_types import Examples
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 
-MEAN = np.float32((0.4914, 0.4822, 0.4465))  # RGB in [0, 1], as gluoncv's networks are trained
-DEVIATION = np.float32((0.2023, 0.1994, 0.2010))
+# RGB in [0, 1], as gluoncv's networks are trained
+MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)
+DEVIATION = np.array((0.2023, 0.1994, 0.2010), np.float32)
 
 NAMES = (
     "airplane",

@@ -64,7 +64,7 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
     A picture that has crowds alone is none. Raises InputError for annotations that are missing or
     of another form.
     """
-    scenes = {}
+    scenes: Dict[str, Scene] = {}
     for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
         if not (root / FOLDER / folder).is_dir():
             continue
@@ -155,7 +155,7 @@ def _checked(outline: Any, height: int, width: int) -> Any:
     runs = outline.get("counts")
     runs = _unpacked(runs) if isinstance(runs, str) else runs
     whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
-    if not whole or sum(runs) != height * width:
+    if runs is None or not whole or sum(runs) != height * width:
         raise InputError(f"expected a mask in runs of {height * width} pixels in all")
     return {"size": [height, width], "counts": runs}
 
@@ -174,7 +174,8 @@ def _checked_polygon(polygon: Any) -> List[float]:
 
 def _unpacked(packed: str) -> List[int]:
     """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
-    runs, run, shift = [], 0, 0
+    runs: List[int] = []
+    run = shift = 0
     for letter in packed.encode():
         run |= (letter - 48 & 31) << shift
         shift += 5

@@ -28,11 +28,11 @@ CLASSES = (
 
 def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
     """The colors (R, G, B) of VOC's development kit: bits 0, 3, 6 of a class are red's highest."""
-    colors = []
-    for number in range(classes):
-        bits = [[number >> 3 * k + channel & 1 for k in range(3)] for channel in range(3)]
-        colors.append(tuple(sum(bit << 7 - k for k, bit in enumerate(row)) for row in bits))
-    return tuple(colors)
+
+    def level(number: int, channel: int) -> int:
+        return sum((number >> 3 * k + channel & 1) << 7 - k for k in range(3))
+
+    return tuple((level(n, 0), level(n, 1), level(n, 2)) for n in range(classes))
 
 
 MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLASSES)))
