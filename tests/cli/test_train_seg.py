@@ -134,7 +134,7 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
         ("--dataset digits", "unknown dataset 'digits': expected one of "),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
-        ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),
+        ("--dataset shapes --set crop=0", "crop is 0, expected 1 to 16384"),
         ("--dataset shapes --set classifier=3", "classifier is '3', expected one of"),
         ("--dataset shapes --cpus 3", "a batch of 8 cannot be cut into 3"),
         ("--dataset shapes --init none.params", "none.params: "),
