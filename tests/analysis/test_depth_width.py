@@ -57,6 +57,7 @@ def test_default_family_gets_wider_as_it_gets_shallower():
     assert alike == {(0.1, 12, 64)}
 
 
+@pytest.mark.slow
 def test_every_network_is_trained_with_every_seed(whole):
     folder, study = whole
     assert [row.member.network for row in study.rows] == [DEEP, WIDE]
@@ -73,6 +74,7 @@ def test_every_network_is_trained_with_every_seed(whole):
             assert 0 < run.training_loss < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [STEPS, STEPS + 2])
 def test_stopped_and_going_on_is_never_stopped(whole, tmp_path, steps):
     """At the end of the first run or in the second one."""

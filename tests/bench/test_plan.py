@@ -23,6 +23,7 @@ def _plan(*overrides, recipe="model_a", **options):
     return plan_training(find_recipe(recipe, [*TINY, *overrides]), TWO, **options)
 
 
+@pytest.mark.slow
 def test_steps_of_published_images_and_time_of_a_measured_step():
     planned = _plan()
     assert (planned.images, planned.steps_per_epoch) == (1_281_167, 160_145)
@@ -57,6 +58,7 @@ def test_a_duration_is_told_in_the_unit_that_fits(seconds, text):
     assert format_duration(seconds) == text
 
 
+@pytest.mark.slow
 def test_segmentation_counts_crops():
     recipe = find_recipe("shapes", ["width=0.03125", "crop=28", "batch=8", "epochs=2"])
     planned = plan_training(recipe, TWO)
@@ -75,11 +77,13 @@ def test_a_list_is_read_as_training_reads_it(listing):
     assert str(planned.value) == str(read.value)
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_list_are_counted():
     write_list("train.lst", [(0, "a.JPEG")] * 20)
     assert _plan(data_root=Path()).images == 20
 
 
+@pytest.mark.slow
 def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
     monkeypatch.setattr(plan, "SECONDS", 0)
     weights = tmp_path / "a.params"

@@ -159,6 +159,7 @@ def test_what_cannot_be_written_is_named(tmp_path, kind, name):
         metrics.sync()
 
 
+@pytest.mark.slow
 def test_missing_tensorboardx_is_named(tmp_path):
     script = (
         "import sys; sys.modules['tensorboardX'] = None\n"

@@ -53,6 +53,7 @@ def _log(folder):
     return (folder / f"{LABEL}.log").read_text()
 
 
+@pytest.mark.slow
 def test_readers_change_nothing(tmp_path, pictures):
     ways = {"caller": (0, False), "processes": (2, False), "threads": (2, True)}
     for name, (workers, threads) in ways.items():
@@ -61,6 +62,7 @@ def test_readers_change_nothing(tmp_path, pictures):
     assert _results(tmp_path / "threads") == _results(tmp_path / "caller")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed(tmp_path, pictures):
     _train(tmp_path / "whole")
     with pytest.raises(RunStoppedError):
@@ -94,6 +96,7 @@ class _SignalAtWarnings(logging.Handler):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_a_frozen_process_is_stopped_and_resumed(tmp_path, pictures):
     def freeze(progress):
         for process in reading_processes():
@@ -154,6 +157,7 @@ def test_bad_pictures_are_skipped_and_counted(tmp_path, pictures, caplog):
     assert all(line in _log(tmp_path / "run") for line in warned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--workers", "0"), ("--prefetcher", "thread")])
 def test_command_line(rnw, pictures, options):
     pictures.update({"empty.jpg": b"", **dict(list(good_pictures(31).items())[25:])})

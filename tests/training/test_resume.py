@@ -24,6 +24,8 @@ from rnw.training.signals import RunStoppedError
 from rnw.weights.ndarray_file import read_arrays
 from tests.training.observers import AtSteps, Keeping, stop_after
 
+pytestmark = pytest.mark.slow
+
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
 KILLS, EPOCHS = 4, 12
@@ -309,7 +311,6 @@ def test_a_signal_before_the_first_step_leaves_nothing(tmp_path, number, status)
     assert not (tmp_path / "cut").exists()
 
 
-@pytest.mark.slow
 def test_killed_again_and_again(tmp_path):
     assert _start(tmp_path / "whole").wait(300) == 0
     parts = tmp_path / "parts"

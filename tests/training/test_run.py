@@ -25,6 +25,8 @@ from rnw.weights.convert import read_parameters
 from tests.limits import file_size_limit
 from tests.training.observers import AtSteps, Keeping
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("epochs=2", "width=0.03125")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 
@@ -255,7 +257,6 @@ def test_refusals_leave_nothing(tmp_path, overrides, wording):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_digits_recipe_reaches_97_per_cent(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     command = ["train-cls", "--dataset", "digits", "--cpus", "4", "--output", "."]

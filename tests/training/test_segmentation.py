@@ -24,6 +24,8 @@ from rnw.weights import load_network, save_params
 from rnw.weights.convert import read_parameters
 from tests.training.observers import Keeping, stop_after
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "28-0-1-1-1-1-1-1"
 LABEL = f"few_rna-{NETWORK}_cls5_s8"
 TINY = (
