@@ -1,4 +1,4 @@
-"""Sets of trained numbers: published files, Module and Gluon checkpoints."""
+"""Weights of trained networks: reading, writing and converting files, and filling networks."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
@@ -40,14 +40,15 @@ def load_params(
     allow_missing: bool = False,
     ignore_extra: bool = False,
 ) -> None:
-    """Fill `net` from a weights file: published, Module's or Gluon's.
+    """Fill `net` from a weights file of any supported format.
 
-    ctx: a context or a list of them for a network that is not initialized yet; default the current.
-    allow_missing: leave parameters that the file does not have as they are.
-    ignore_extra: skip entries that the network does not have (a classifier, say, for features).
+    ctx: a context or a list of them, for a network that is not initialized yet; default: the
+        current context.
+    allow_missing: leave parameters that are not in the file as they are.
+    ignore_extra: skip entries that the network does not have, such as a classifier.
 
-    Warns where the network pools or normalizes otherwise than a graph beside the file, or the table
-    of released files, says.
+    Logs a warning where the pooling or the epsilon of the network is not that of the graph beside
+    the file, or of the table of released files.
 
     Raises InputError, before anything is changed, when the file cannot be read or does not fit.
     """
@@ -90,9 +91,10 @@ def _fill(
 
 
 class Transfer(NamedTuple):
-    """What a warm start did with each entry: names that the network or the file has.
+    """What a warm start did with each parameter, by name.
 
-    `notes` say what the network computes otherwise than the one that the weights are of.
+    taken: copied from the file. reinitialized: kept at their initial values. left: entries of the
+    file that were not used. notes: differences from the network that the weights were trained for.
     """
 
     taken: List[str]
@@ -108,10 +110,10 @@ class Transfer(NamedTuple):
 
 
 def warm_start(net: "Network", path: PathLike) -> Transfer:
-    """Set an initialized network to the weights of another of its family, as far as they fit.
+    """Set an initialized network to the weights of a related network, as far as they fit.
 
-    Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
-    classifier whose weight or bias does not fit keeps its initial values.
+    Model A, A1 and A2 are related, at any stride and with any classifier. A layer of the classifier
+    whose weight or bias does not fit keeps its initial values. Returns what was transferred.
 
     Raises InputError, before anything is changed, when features are missing, unexpected or wrongly
     shaped, and for numbers that are not finite.
@@ -126,7 +128,7 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     fits = {name for name in parameters if _layer(name) not in misfits}
     notes = _differences(net, path, found)
     spoilt = [name for name in found if name in fits and not np.isfinite(found[name]).all()]
-    if spoilt:  # activations may hide it: of NaN they make 0
+    if spoilt:  # activations may hide it: ReLU turns NaN into 0
         raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
     for name in fits:
         parameters[name].set_data(np.ascontiguousarray(found[name]))
@@ -143,15 +145,16 @@ def _layer(name: str) -> str:
 
 
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
-    """Write the parameters of `net` as a published (`to='module'`) or a Gluon file.
+    """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    Moving averages are the mean over the network's devices. The file appears whole or not at all.
+    to: a key of `rnw.weights.convert.FORMATS`, except ONNX. Moving averages are the mean over the
+    network's devices. The file is written completely or not at all.
     """
     write_parameters(path, parameter_values(net), to)
 
 
 def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
-    """The parameters of `net` by name; moving averages are the mean over its devices."""
+    """Return the parameters of `net` by name; moving averages are the mean over its devices."""
     wait_for_statistics()
     return {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
 
@@ -159,10 +162,10 @@ def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
 def wait_for_statistics() -> None:
     """Wait until moving averages can be read.
 
-    MXNet updates them in the backward pass without telling its engine of the write, so that a
-    reader does not wait for them by itself.
+    MXNet updates them in the backward pass without registering the write with its engine, so that
+    reading them does not wait by itself.
     """
-    from mxnet.ndarray import waitall  # rnw.weights itself is of use without MXNet
+    from mxnet.ndarray import waitall  # rnw.weights itself can be used without MXNet
 
     waitall()
 
@@ -176,23 +179,25 @@ def _value(name: str, copies: List[Any]) -> np.ndarray:
 def load_network(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> "Network":
     """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
-    ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
+    ctx: a context or a list of them; default: the current context.
+    options: those of `rnw.get_network`, such as `pooling` and `head`.
 
-    Raises InputError when the file cannot be read, when neither its name nor a graph beside it
-    tells the network, when they contradict each other, and when the parameters do not fit.
+    Raises InputError when the file cannot be read, when the network follows neither from its name
+    nor from a graph beside it, when these contradict each other, and when the parameters do not
+    fit.
     """
     return load_with_meaning(path, ctx, **options).net
 
 
 class Loaded(NamedTuple):
-    """A network filled from a file, and what told how to build it."""
+    """A network filled from a file, and how it was recognized."""
 
     net: "Network"
     meaning: Meaning
 
 
 def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> Loaded:
-    """As `load_network`, with what told the network."""
+    """Return the network as `load_network` does, and how it was recognized."""
     from rnw.networks.classifier import Network  # starts MXNet
 
     found = read_parameters(path)

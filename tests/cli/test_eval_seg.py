@@ -71,7 +71,7 @@ def test_text_says_the_same(rnw, weights):
     assert lines[:3] == [
         "shapes val, 2 images",
         "longer side 128, flip",
-        "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name",
+        "fcn_a1 (5 classes, width 0.03125), stride 8, according to the file name",
     ]
     assert {row["true_pixels"] == 0 for row in scores["per_class"]} == {True, False}
     for line, row in zip(lines[4:9], scores["per_class"]):
