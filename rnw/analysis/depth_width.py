@@ -6,6 +6,7 @@ All share the input size, the data and the recipe; runs with several seeds show 
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -37,7 +38,7 @@ FAMILY: Tuple[str, ...] = (
 )
 
 
-class Member(NamedTuple):
+class StudyNetwork(NamedTuple):
     """A network of the family; activations and multiply-adds are those of one image.
 
     memory_bytes: computed memory of a training step, of each GPU or of all CPU devices together.
@@ -78,7 +79,7 @@ class Run(NamedTuple):
 class Row(NamedTuple):
     """A network with its runs, one for each seed."""
 
-    member: Member
+    member: StudyNetwork
     runs: List[Run]
 
 
@@ -98,7 +99,7 @@ class StudyProgress(NamedTuple):
 
     number: int
     runs: int
-    member: Member
+    member: StudyNetwork
     seed: int
     progress: Progress
 
@@ -128,12 +129,12 @@ def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -
     return sorted(family, key=lambda network: -recipe_network(network).spec.depth)
 
 
-def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> Member:
+def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> StudyNetwork:
     """Describe the network of a recipe, and the memory of a training step on these devices."""
     config, size = recipe_network(recipe), input_size(recipe)
     memory = recipe_memory(recipe, len(contexts))[False]
     on_gpus = contexts[0].device_type == "gpu"
-    return Member(
+    return StudyNetwork(
         config.name,
         config.spec.depth,
         config.width,
@@ -154,7 +155,7 @@ def run_study(
     seeds: int = 3,
     data_root: Optional[Path] = None,
     on_step: Callable[[StudyProgress], None] = ignore,
-    on_run: Callable[[Member, Run], None] = ignore,
+    on_run: Callable[[StudyNetwork, Run], None] = ignore,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
@@ -175,7 +176,7 @@ def run_study(
         path = folder / row.member.network / f"seed-{seed}"
         run = _read_run(path, seed, recipe.batch)
         if run is None:
-            place = (number, seeds * len(rows), row.member, seed)
+            in_study = partial(StudyProgress, number, seeds * len(rows), row.member, seed)
             train(
                 network,
                 contexts,
@@ -185,14 +186,22 @@ def run_study(
                 resume=True,
                 checkpointing=Checkpointing(keep=1),
                 validation=Validation(score, recipe.epochs),
-                on_step=lambda progress, place=place: on_step(StudyProgress(*place, progress)),
+                on_step=_each(on_step, in_study),
             )
             run = _read_run(path, seed, recipe.batch)
+            if run is None:
+                raise InputError(f"{path}: its metrics do not have the test of the last epoch")
             on_run(row.member, run)
         row.runs.append(run)
     dataset = find_dataset(recipe.dataset)
     tested = len(read_examples(dataset, dataset.test_split, data_root).labels)
     return Study(settings, tested, rows)
+
+
+def _each(
+    on_step: Callable[[StudyProgress], None], in_study: Callable[[Progress], StudyProgress]
+) -> Callable[[Progress], None]:
+    return lambda progress: on_step(in_study(progress))
 
 
 def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) -> Dict[str, Any]:
