@@ -11,7 +11,7 @@ from mxnet.gluon import Block
 
 from rnw.errors import InputError
 from rnw.networks.classifier import Network
-from rnw.networks.units import Bottleneck, MaxPooling, ResidualUnit
+from rnw.networks.units import BottleneckBlock, PoolingBlock, ResidualUnitBlock
 
 Function = Callable[[mx.nd.NDArray], mx.nd.NDArray]
 
@@ -57,14 +57,14 @@ def chain_of(net: Block) -> List[Link]:
 
 
 def _own_link(block: Block) -> Link:
-    if not isinstance(block, ResidualUnit):
-        return Between(block, isinstance(block, MaxPooling))
+    if not isinstance(block, ResidualUnitBlock):
+        return Between(block, isinstance(block, PoolingBlock))
 
     def split(x: mx.nd.NDArray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         values = {name: getattr(block, name).data(x.context) for name in block.layer.parameters()}
         return block.split(mx.nd, x, **values)
 
-    if isinstance(block, Bottleneck):
+    if isinstance(block, BottleneckBlock):
         return Unit(split, partial(block.join, mx.nd))
     return Unit(split)
 

@@ -188,14 +188,15 @@ def run_study(
                 validation=Validation(score, recipe.epochs),
                 on_step=_each(on_step, in_study),
             )
-            run = _read_run(path, seed, recipe.batch)
-            if run is None:
-                raise InputError(f"{path}: its metrics do not have the test of the last epoch")
+            run = _read_finished_run(path, seed, recipe.batch)
             on_run(row.member, run)
         row.runs.append(run)
+    return Study(settings, _count_tested(recipe, data_root), rows)
+
+
+def _count_tested(recipe: Recipe, data_root: Optional[Path]) -> int:
     dataset = find_dataset(recipe.dataset)
-    tested = len(read_examples(dataset, dataset.test_split, data_root).labels)
-    return Study(settings, tested, rows)
+    return len(read_examples(dataset, dataset.test_split, data_root).labels)
 
 
 def _each(
@@ -240,3 +241,10 @@ def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
         return None
     speed = max(record["images_per_second"] for record in epochs)
     return Run(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
+
+
+def _read_finished_run(folder: Path, seed: int, batch: int) -> Run:
+    run = _read_run(folder, seed, batch)
+    if run is None:
+        raise InputError(f"{folder}: its metrics do not have the test of the last epoch")
+    return run

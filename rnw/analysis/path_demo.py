@@ -27,12 +27,15 @@ def train_demo(
     folder: Path,
     contexts: Sequence[mx.Context],
     *,
+    recipes: Sequence[Recipe] = (),
     seed: int = 0,
     on_step: Hook = ignore,
     on_epoch: Hook = ignore,
     on_validation: Callable[[Validated], None] = ignore,
 ) -> List[Path]:
     """Train both networks, or resume their training; return the paths of their weights.
+
+    recipes: what to train, by default `demo_recipes()`.
 
     Raises whatever `rnw.training.run.train` raises.
     """
@@ -50,5 +53,5 @@ def train_demo(
             on_epoch=on_epoch,
             on_validation=on_validation,
         )
-        for recipe in demo_recipes()
+        for recipe in recipes or demo_recipes()
     ]

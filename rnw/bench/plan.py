@@ -33,7 +33,7 @@ UNITS = {"days": 86_400, "hours": 3600, "minutes": 60}  # in seconds
 ONE_PROCESS = ("local", "device")
 
 
-class Measured(NamedTuple):
+class MeasuredStep(NamedTuple):
     """A measured step of `batch` images a device; a step of the recipe takes `scale` times as long.
 
     That is an upper bound unless `scale` is 1: what does not depend on the batch, such as the
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
     steps_per_epoch: int
     memory: Dict[bool, TrainingMemory]
     recompute: bool
-    measured: Measured
+    measured: MeasuredStep
 
     @property
     def steps(self) -> int:
@@ -170,7 +170,7 @@ def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
 
 def _measure(
     config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: bool
-) -> Measured:
+) -> MeasuredStep:
     """Time the largest batch that fits: `wanted` images a device, a half, a quarter..."""
 
     def seconds(batch: int) -> float:
@@ -196,7 +196,7 @@ def _measure(
     affordable = [b for b in fitting if b * time * steps <= SECONDS]
     if affordable and affordable[0] > 1:
         batch, time = affordable[0], seconds(affordable[0])
-    return Measured(batch, time, wanted / batch)
+    return MeasuredStep(batch, time, wanted / batch)
 
 
 def _halves(number: int) -> Sequence[int]:

@@ -1,21 +1,25 @@
 """The whole network of sections 3 to 5: stem, levels of residual units, classifier, head."""
 
-from typing import Any, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
 
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import heads, layers, units
-from rnw.networks.fcn import SegmentationClassifier
-from rnw.networks.layers import BN_EPSILON
-from rnw.networks.layout import NetworkConfig, configure
-from rnw.networks.units import NamedBlock
+from rnw.networks.fcn import SegmentationClassifierBlock
+from rnw.networks.layout import NetworkConfig, NetworkOptions, configure
+from rnw.networks.units import LayerBlock
 from rnw.networks.zoo import NetworkSpec
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-class LinearClassifier(NamedBlock):
+
+class LinearClassifierBlock(LayerBlock):
     """Features (N, C, H, W) to scores (N, classes): global average pooling, fully connected."""
 
-    def hybrid_forward(self, F, x, **parameters):
+    layer: layers.LinearClassifier
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         spec = self.layer
         pooled = F.Pooling(x, global_pool=True, kernel=(1, 1), pool_type="avg", name=spec.pool)
         return F.FullyConnected(
@@ -42,15 +46,15 @@ class Network(HybridBlock):
         super().__init__(prefix="")
         self.config = config
         for layer in config.layers:
-            block, name = _block(layer, config)
-            self.register_child(block, name)
+            block = _BLOCKS[type(layer)](layer, config.segmentation, config.frozen_statistics)
+            self.register_child(block, layer.block_name)
 
     @property
-    def blocks(self) -> List[NamedBlock]:
+    def blocks(self) -> List[LayerBlock]:
         """The blocks in the order they are passed."""
         return list(self._children.values())
 
-    def hybrid_forward(self, F, x, label: Optional[object] = None, *masks):
+    def hybrid_forward(self, F: Any, x: Any, label: Optional[Any] = None, *masks: Any) -> Any:
         remaining = iter(masks)
         for block in self.blocks:
             x = block(x, next(remaining)) if masks and block.has_dropout else block(x)
@@ -65,35 +69,21 @@ class Network(HybridBlock):
         return heads.softmax(F, scores, label)
 
 
-def _block(layer: layers.Layer, config: NetworkConfig):
-    """The Gluon block of a layer and its name among the network's children."""
-    alex, frozen = config.segmentation, config.frozen_statistics
-    if isinstance(layer, layers.Convolution):
-        return units.Convolution(layer), layer.name
-    if isinstance(layer, layers.Pooling):
-        return units.MaxPooling(layer), layer.name
-    if isinstance(layer, layers.ResidualUnit):
-        unit = units.Bottleneck if isinstance(layer, layers.Bottleneck) else units.ResidualUnit
-        return unit(layer, alex, frozen), f"res{layer.name}"
-    if isinstance(layer, layers.Normalization):
-        return units.Normalization(layer, alex, frozen), layer.bn
-    if isinstance(layer, layers.LinearClassifier):
-        return LinearClassifier(layer), "classifier"
-    return SegmentationClassifier(layer, alex), "classifier"
+_BLOCKS: Dict[Type[layers.Layer], Type[LayerBlock]] = {
+    layers.Convolution: units.ConvolutionBlock,
+    layers.Pooling: units.PoolingBlock,
+    layers.ResidualUnit: units.ResidualUnitBlock,
+    layers.Bottleneck: units.BottleneckBlock,
+    layers.Normalization: units.NormalizationBlock,
+    layers.LinearClassifier: LinearClassifierBlock,
+    layers.SegmentationClassifier: SegmentationClassifierBlock,
+}
 
 
 def get_network(
     name: Union[str, NetworkSpec],
     classes: Optional[int] = None,
-    *,
-    width: float = 1.0,
-    stride: Optional[int] = None,
-    pooling: str = "pad",
-    dropout: Optional[Tuple[float, float]] = None,
-    frozen_statistics: Optional[bool] = None,
-    head: str = "logits",
-    classifier: Optional[str] = None,
-    epsilon: float = BN_EPSILON,
+    **options: "Unpack[NetworkOptions]",
 ) -> Network:
     """Build a network of the paper, its parameters not yet initialized.
 
@@ -116,17 +106,4 @@ def get_network(
 
     Raises InputError for an unknown name or an option that does not fit.
     """
-    return Network(
-        configure(
-            name,
-            classes,
-            width=width,
-            stride=stride,
-            pooling=pooling,
-            dropout=dropout,
-            frozen_statistics=frozen_statistics,
-            head=head,
-            classifier=classifier,
-            epsilon=epsilon,
-        )
-    )
+    return Network(configure(name, classes, **options))

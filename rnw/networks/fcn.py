@@ -3,13 +3,18 @@
 The other two steps of the section, resolution and dropout, are options of the network's layout.
 """
 
-from rnw.networks.units import NamedBlock, convolve
+from typing import Any
+
+from rnw.networks.layers import SegmentationClassifier
+from rnw.networks.units import LayerBlock, convolve
 
 
-class SegmentationClassifier(NamedBlock):
+class SegmentationClassifierBlock(LayerBlock):
     """Features (N, C, H, W) to scores (N, classes, H, W): dilated convolutions with bias."""
 
-    def hybrid_forward(self, F, x, **parameters):
+    layer: SegmentationClassifier
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         *hidden, last = self.layer.convolutions
         for convolution in hidden:
             x = convolve(F, x, convolution, parameters)

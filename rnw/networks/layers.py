@@ -1,7 +1,8 @@
-"""The layers that a network is a row of: names, channels, strides, dilations, and what each costs.
+"""The layers that a network is a sequence of: names, channels, strides, dilations, and their cost.
 
 Plain Python, so that tools can know every parameter of a network without MXNet. `layout.py` lays
-them out; `units.py`, `classifier.py` and `fcn.py` turn them into Gluon blocks.
+them out; the Gluon block that computes a layer is named after it, `Convolution` and
+`ConvolutionBlock`.
 """
 
 from dataclasses import dataclass
@@ -9,13 +10,24 @@ from itertools import count
 from typing import Dict, NamedTuple, Optional, Tuple
 
 BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
+CLASSIFIER = "classifier"  # the block of either classifier
 LOWEST = -3.4028234e38  # of float32: what a dilated maximum finds beyond the edges
 
 Shapes = Dict[str, Tuple[int, ...]]
 
 
 class Layer:
-    """What a network is a row of; maps are square, `size` cells a side."""
+    """A layer; a network is a sequence of layers. Maps are square, `size` cells a side."""
+
+    @property
+    def block_name(self) -> str:
+        """Name of the layer's block among the children of a Gluon network."""
+        raise NotImplementedError
+
+    @property
+    def dropout(self) -> float:
+        """Rate of the dropout within the layer."""
+        return 0.0
 
     def parameters(self) -> Shapes:
         """Names and shapes in the order of the graph."""
@@ -50,6 +62,10 @@ class Convolution(Layer):
     bias: bool = False
 
     @property
+    def block_name(self) -> str:
+        return self.name
+
+    @property
     def pad(self) -> int:
         return self.dilation * (self.kernel - 1) // 2
 
@@ -80,6 +96,10 @@ class Pooling(Layer):
     channels: int
     dilation: Optional[int] = None  # None: it down-samples
 
+    @property
+    def block_name(self) -> str:
+        return self.name
+
     def output_size(self, size: int) -> int:
         if self.dilation is not None:
             return size
@@ -102,6 +122,10 @@ class Normalization(Layer):
     channels: int
     folded: bool = False
     epsilon: float = BN_EPSILON  # added to variances
+
+    @property
+    def block_name(self) -> str:
+        return self.bn
 
     def parameters(self) -> Shapes:
         if self.folded:
@@ -131,6 +155,10 @@ class ResidualUnit(Layer):
     level: int
     stages: Tuple[Stage, ...]
     projection: Optional[Convolution] = None
+
+    @property
+    def block_name(self) -> str:
+        return f"res{self.name}"
 
     @property
     def channels(self) -> int:
@@ -213,6 +241,10 @@ class LinearClassifier(Layer):
     in_channels: int
     classes: int
 
+    @property
+    def block_name(self) -> str:
+        return CLASSIFIER
+
     def parameters(self) -> Shapes:
         return {
             f"{self.name}_weight": (self.classes, self.in_channels),
@@ -228,6 +260,10 @@ class SegmentationClassifier(Layer):
     """The '1 conv' or '2 conv' classifier of section 5: dilated convolutions with bias."""
 
     convolutions: Tuple[Convolution, ...]
+
+    @property
+    def block_name(self) -> str:
+        return CLASSIFIER
 
     def parameters(self) -> Shapes:
         shapes: Shapes = {}

@@ -1,11 +1,28 @@
-"""From a network's name and options to its layers.
+"""From a network's name and options to its layers, without MXNet.
 
-Plain Python, so that tools can know every parameter of a network without MXNet. `units.py`,
-`classifier.py` and `fcn.py` turn what is described here into Gluon blocks.
+This description is the one source of all that is known or made of a network: Gluon blocks
+(`units.py`, `classifier.py`, `fcn.py`), the operators of its graph (`operators.py`), ONNX graphs
+(`rnw.weights.onnx_graph`), the feature maps alive at one time (`liveness.py`) and what they cost
+(`cost.py`), the paths of gradients (`rnw.analysis.chains`), and which parameters of other programs
+are which of ours (`rnw.weights`).
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    Type,
+    TypedDict,
+    Union,
+    cast,
+)
 
 from rnw.errors import InputError
 from rnw.networks.layers import (
@@ -37,7 +54,8 @@ from rnw.networks.zoo import (
     find_network,
 )
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 LOSSES = ("softmax", "ohem")  # heads that take a label
 HEADS = ("logits", *LOSSES, "features")
@@ -51,20 +69,33 @@ CLASSIFIER_DILATION = 12
 SEGMENTATION_DROPOUT = (0.3, 0.5)  # section 5, step 3
 
 
+class NetworkOptions(TypedDict, total=False):
+    """What can be chosen about a network, as `rnw.get_network` explains; None is the default."""
+
+    width: Optional[float]
+    stride: Optional[int]
+    pooling: Optional[str]
+    dropout: Optional[Tuple[float, float]]
+    frozen_statistics: Optional[bool]
+    head: Optional[str]
+    classifier: Optional[str]
+    epsilon: Optional[float]
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """A network of the paper with all options resolved; `configure` makes and checks one."""
 
     name: str
     spec: NetworkSpec
+    classifier: str
     classes: int
-    width: float
     stride: int
-    pooling: str
     dropout: Tuple[float, float]
     frozen_statistics: bool
-    head: str
-    classifier: str
+    width: float = 1.0
+    pooling: str = "pad"
+    head: str = "logits"
     epsilon: float = BN_EPSILON
     layers: Tuple[Layer, ...] = field(repr=False, compare=False, default=())
 
@@ -80,6 +111,17 @@ class NetworkConfig:
     def pooled(self) -> bool:
         """Whether poolings down-sample, so that their convention matters."""
         return any(isinstance(layer, Pooling) and layer.dilation is None for layer in self.layers)
+
+    @property
+    def stem(self) -> Convolution:
+        """The first layer."""
+        return cast(Convolution, self.layers[0])
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the map below the classifier."""
+        maps = (at for at in self.layers if isinstance(at, (Normalization, ResidualUnit)))
+        return list(maps)[-1].channels
 
     @property
     def least_size(self) -> int:
@@ -100,54 +142,54 @@ class NetworkConfig:
 
     def parameters(self) -> List[Parameter]:
         """All parameters in the order of the exported graph, then all moving averages."""
-        args, auxs = [], []
-        for layer in self.layers:
-            for name, shape in layer.parameters().items():
-                kind = parameter_kind(name)
-                (auxs if kind == "aux" else args).append(Parameter(name, kind, shape))
-        return args + auxs
+        found = [
+            Parameter(name, parameter_kind(name), shape)
+            for layer in self.layers
+            for name, shape in layer.parameters().items()
+        ]
+        return sorted(found, key=lambda parameter: parameter.kind == "aux")
 
 
 def configure(
     name: Union[str, NetworkSpec],
     classes: Optional[int] = None,
-    *,
-    width: float = 1.0,
-    stride: Optional[int] = None,
-    pooling: str = "pad",
-    dropout: Optional[Tuple[float, float]] = None,
-    frozen_statistics: Optional[bool] = None,
-    head: str = "logits",
-    classifier: Optional[str] = None,
-    epsilon: float = BN_EPSILON,
+    **options: "Unpack[NetworkOptions]",
 ) -> NetworkConfig:
     """Resolve the options of network `name` (see `rnw.get_network`) and lay out its layers.
 
-    Raises InputError for an unknown name and for options that do not fit the network.
+    Raises InputError for an unknown name and for options that do not fit the network, TypeError for
+    an unknown option.
     """
+    for option in options:
+        if option not in NetworkOptions.__annotations__:
+            raise TypeError(f"unknown option {option!r} of a network")
     spec, segmentation = _resolve_name(name)
-    if classifier is None:
-        classifier = "2 conv" if segmentation else LINEAR
-    segmentation = classifier != LINEAR
-    short = spec.name.replace(CLASSIFICATION_PREFIX, "")
-    natural_stride = min(8, spec.stride) if segmentation else spec.stride
-    usual_dropout = SEGMENTATION_DROPOUT if segmentation else (0.0, 0.0)
-    config = NetworkConfig(
-        name=f"{SEGMENTATION_PREFIX}{short}" if segmentation else spec.name,
-        spec=spec,
-        classes=_or(classes, 21 if segmentation else 1000),
-        width=width,
-        stride=_or(stride, natural_stride),
-        pooling=pooling,
-        dropout=tuple(_or(dropout, usual_dropout)),
-        frozen_statistics=_or(frozen_statistics, segmentation),
-        head=head,
-        classifier=classifier,
-        epsilon=epsilon,
-    )
+    given: Dict[str, Any] = {name: v for name, v in options.items() if v is not None}
+    classifier = given.pop("classifier", "2 conv" if segmentation else LINEAR)
+    chosen = {**_usual(spec, classifier != LINEAR), **given}
+    if classes is not None:
+        chosen["classes"] = classes
+    chosen["dropout"] = tuple(chosen["dropout"])
+    config = NetworkConfig(_full_name(spec, classifier), spec, classifier, **chosen)
     _check(config)
     lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out
     return replace(config, layers=tuple(lay_out(config)))
+
+
+def _full_name(spec: NetworkSpec, classifier: str) -> str:
+    if classifier == LINEAR:
+        return spec.name
+    return SEGMENTATION_PREFIX + spec.name.replace(CLASSIFICATION_PREFIX, "")
+
+
+def _usual(spec: NetworkSpec, segmentation: bool) -> Dict[str, Any]:
+    """Options whose default depends on the network."""
+    return {
+        "classes": 21 if segmentation else 1000,
+        "stride": min(8, spec.stride) if segmentation else spec.stride,
+        "dropout": SEGMENTATION_DROPOUT if segmentation else (0.0, 0.0),
+        "frozen_statistics": segmentation,
+    }
 
 
 def foldable(config: NetworkConfig) -> Dict[str, str]:
@@ -157,9 +199,9 @@ def foldable(config: NetworkConfig) -> Dict[str, str]:
     Every other normalization reads a sum or a pooled map, or what a shortcut reads too.
     """
     found = {}
-    stem, follower, *_ = config.layers
+    follower = config.layers[1]
     if isinstance(follower, ResidualUnit) and follower.projection is not None:
-        found[stem.name] = follower.stages[0].normalization.bn
+        found[config.stem.name] = follower.stages[0].normalization.bn
     for unit in config.layers:
         if isinstance(unit, ResidualUnit) and not isinstance(unit, Bottleneck):
             for stage, following in zip(unit.stages, unit.stages[1:]):
@@ -170,24 +212,38 @@ def foldable(config: NetworkConfig) -> Dict[str, str]:
 def fold(config: NetworkConfig) -> NetworkConfig:
     """The same network with the normalizations of `foldable` made biases of the convolutions."""
     pairs = foldable(config)
-
-    def refit(layer: Layer) -> Layer:
-        if isinstance(layer, Convolution):
-            return replace(layer, bias=layer.bias or layer.name in pairs)
-        if isinstance(layer, Normalization):
-            return replace(layer, folded=layer.bn in pairs.values())
-        if isinstance(layer, Stage):
-            fitted = refit(layer.normalization), refit(layer.convolution)
-            return replace(layer, normalization=fitted[0], convolution=fitted[1])
-        if isinstance(layer, ResidualUnit):
-            return replace(layer, stages=tuple(map(refit, layer.stages)))
-        return layer
-
-    return replace(config, layers=tuple(map(refit, config.layers)))
+    layers = (_FOLD.get(type(layer), _as_it_is)(layer, pairs) for layer in config.layers)
+    return replace(config, layers=tuple(layers))
 
 
-def _or(value: Optional[T], default: T) -> T:
-    return default if value is None else value
+def _as_it_is(layer: Layer, pairs: Mapping[str, str]) -> Layer:
+    return layer
+
+
+def _fold_convolution(layer: Convolution, pairs: Mapping[str, str]) -> Convolution:
+    return replace(layer, bias=layer.bias or layer.name in pairs)
+
+
+def _fold_normalization(layer: Normalization, pairs: Mapping[str, str]) -> Normalization:
+    return replace(layer, folded=layer.bn in pairs.values())
+
+
+def _fold_unit(unit: ResidualUnit, pairs: Mapping[str, str]) -> ResidualUnit:
+    stages = (
+        replace(
+            stage,
+            normalization=_fold_normalization(stage.normalization, pairs),
+            convolution=_fold_convolution(stage.convolution, pairs),
+        )
+        for stage in unit.stages
+    )
+    return replace(unit, stages=tuple(stages))
+
+
+_FOLD: Dict[Type[Layer], Callable[..., Layer]] = {
+    Convolution: _fold_convolution,
+    ResidualUnit: _fold_unit,
+}
 
 
 def _resolve_name(name: Union[str, NetworkSpec]) -> Tuple[NetworkSpec, bool]:
@@ -335,11 +391,11 @@ def _bottleneck(
     stages = []
     for letter, before, after in zip("abc", (in_channels, inner, inner), (inner, inner, out)):
         stage = f"{name}_branch2{letter}"
-        middle = {"kernel": 3, "stride": stride, "dilation": dilation} if letter == "b" else {}
+        shape = (3, stride, dilation) if letter == "b" else (1, 1, 1)
         stages.append(
             Stage(
                 _normalization(config, stage, after),
-                Convolution(f"res{stage}", before, after, **{"kernel": 1, **middle}),
+                Convolution(f"res{stage}", before, after, *shape),
                 f"res{stage}_do",
                 config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,
             )

@@ -4,7 +4,7 @@ They are those up to the scores or features, in inference: dropout and losses ar
 that another program wrote is compared with them (`rnw.weights.symbol_file`).
 """
 
-from typing import Any, Dict, Iterator, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Tuple, Type
 
 from rnw.networks import layers
 from rnw.networks.layers import LOWEST
@@ -99,7 +99,7 @@ def _bottleneck(unit: layers.Bottleneck, x: str) -> Iterator[Operator]:
 
 def _pooling(spec: layers.Pooling, x: str) -> Iterator[Operator]:
     if spec.dilation is not None and spec.dilation > 1:
-        yield from _dilated_pooling(spec, x)
+        yield from _dilated_pooling(spec, spec.dilation, x)
         return
     down = spec.dilation is None
     attributes = {
@@ -113,9 +113,8 @@ def _pooling(spec: layers.Pooling, x: str) -> Iterator[Operator]:
     yield Operator("Pooling", spec.name, (x,), attributes)
 
 
-def _dilated_pooling(spec: layers.Pooling, x: str) -> Iterator[Operator]:
+def _dilated_pooling(spec: layers.Pooling, edge: int, x: str) -> Iterator[Operator]:
     """A maximum down the columns, then along the rows, as `rnw.networks.units` builds it."""
-    edge = spec.dilation
     for axis, result in ((2, f"{spec.name}_columns"), (3, spec.name)):
         pad, before, behind, outer = (f"{spec.name}_{end}{axis}" for end in ("pad", "a", "b", "c"))
         pad_width = (0,) * 2 * axis + (edge, edge) + (0,) * 2 * (3 - axis)
@@ -145,7 +144,7 @@ def _segmentation(spec: layers.SegmentationClassifier, x: str) -> Iterator[Opera
     yield from _convolution(last, x)
 
 
-_OF_LAYER = {
+_OF_LAYER: Dict[Type[layers.Layer], Callable[..., Iterator[Operator]]] = {
     layers.Convolution: _convolution,
     layers.Pooling: _pooling,
     layers.ResidualUnit: _residual_unit,

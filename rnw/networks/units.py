@@ -13,22 +13,27 @@ from rnw.networks import layers
 from rnw.networks.layers import LOWEST, parameter_kind
 
 
-class NamedBlock(HybridBlock):
-    """A block that owns the parameters of one layer under their full names.
+class LayerBlock(HybridBlock):
+    """A block that computes one layer and owns its parameters, under their full names.
 
     With `segmentation` biases and betas learn at twice the rate and without weight decay (the
-    original's 'alex' setting).
+    original's 'alex' setting); with `frozen` batch normalization uses the moving averages also in
+    training.
     """
 
-    has_dropout = False
-
-    def __init__(self, layer: layers.Layer, segmentation: bool = False):
+    def __init__(self, layer: layers.Layer, segmentation: bool = False, frozen: bool = False):
         super().__init__(prefix="")
         self.layer = layer
+        self._frozen = frozen
         for name, shape in layer.parameters().items():
             setattr(self, name, self._declare(name, shape, segmentation))
 
-    def _declare(self, name: str, shape: tuple, segmentation: bool) -> mx.gluon.Parameter:
+    @property
+    def has_dropout(self) -> bool:
+        """Whether the block takes a mask that stands for dropout."""
+        return self.layer.dropout > 0
+
+    def _declare(self, name: str, shape: Tuple[int, ...], segmentation: bool) -> mx.gluon.Parameter:
         moving = parameter_kind(name) == "aux"
         doubled = segmentation and name.endswith(("_bias", "_beta"))
         return self.params.get(
@@ -91,40 +96,39 @@ def batch_norm(
     )
 
 
-class Convolution(NamedBlock):
+class ConvolutionBlock(LayerBlock):
     """A bare convolution: the stem `conv1a`."""
 
-    def hybrid_forward(self, F, x, **parameters):
+    layer: layers.Convolution
+
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         return convolve(F, x, self.layer, parameters)
 
 
-class Normalization(NamedBlock):
+class NormalizationBlock(LayerBlock):
     """`bn7` and `relu7`."""
 
-    def __init__(self, layer: layers.Normalization, segmentation: bool, frozen: bool):
-        super().__init__(layer, segmentation)
-        self._frozen = frozen
+    layer: layers.Normalization
 
-    def hybrid_forward(self, F, x, **parameters):
+    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
         return normalize(F, x, self.layer, parameters, self._frozen)
 
 
-class ResidualUnit(NamedBlock):
+class ResidualUnitBlock(LayerBlock):
     """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32.
 
     With `mask` that multiplies the input of the last convolution in the place of dropout.
     """
 
-    def __init__(self, layer: layers.ResidualUnit, segmentation: bool, frozen: bool):
-        super().__init__(layer, segmentation)
-        self._frozen = frozen
-        self.has_dropout = layer.dropout > 0
+    layer: layers.ResidualUnit
 
-    def hybrid_forward(self, F, x, mask: Optional[Any] = None, **parameters):
+    def hybrid_forward(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
         shortcut, top = self.split(F, x, mask, **parameters)
         return self.join(F, F.elemwise_add(shortcut, top, name=f"res{self.layer.name}"))
 
-    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
+    def split(
+        self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
+    ) -> Tuple[Any, Any]:
         """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
@@ -135,18 +139,22 @@ class ResidualUnit(NamedBlock):
             top = convolve(F, top, stage.convolution, parameters)
         return shortcut, top
 
-    def join(self, F, total: Any) -> Any:
+    def join(self, F: Any, total: Any) -> Any:
         """The output, from the sum of what `split` gives."""
         return total
 
 
-class Bottleneck(ResidualUnit):
+class BottleneckBlock(ResidualUnitBlock):
     """A unit of a ResNet: normalizations behind the convolutions, and the last ReLU behind the sum.
 
     A projection reads the raw input and has a normalization of its own; otherwise the same.
     """
 
-    def split(self, F, x, mask: Optional[Any] = None, **parameters) -> Tuple[Any, Any]:
+    layer: layers.Bottleneck
+
+    def split(
+        self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
+    ) -> Tuple[Any, Any]:
         layer, frozen = self.layer, self._frozen
         shortcut = top = x
         if layer.projection is not None:
@@ -161,7 +169,7 @@ class Bottleneck(ResidualUnit):
             )
         return shortcut, top
 
-    def join(self, F, total: Any) -> Any:
+    def join(self, F: Any, total: Any) -> Any:
         return F.Activation(total, act_type="relu", name=f"res{self.layer.name}_relu")
 
 
@@ -173,10 +181,12 @@ def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
     return F.Dropout(x, p=stage.dropout, name=stage.dropout_name)
 
 
-class MaxPooling(NamedBlock):
+class PoolingBlock(LayerBlock):
     """3x3 max pooling of stride 2; where that is removed, of stride 1 and dilated."""
 
-    def hybrid_forward(self, F, x):
+    layer: layers.Pooling
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
         spec = self.layer
         if spec.dilation is None:
             return F.Pooling(x, stride=(2, 2), **_window(spec), name=spec.name)

@@ -4,7 +4,7 @@ Nodes and initializers have the original's names. Batch and image size are free:
 one size runs at any other, as the networks do.
 """
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Type
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class _Emitter:
         self.onnx = require("onnx", "to write an ONNX graph")
         self.config = config
         self.parameters = parameters
-        self.half = parameters[f"{config.layers[0].name}_weight"].dtype == np.float16
+        self.half = parameters[f"{config.stem.name}_weight"].dtype == np.float16
         self.nodes: List[Any] = []
         self.initializers: Dict[str, np.ndarray] = {}
 
@@ -113,9 +113,8 @@ class _Emitter:
         return self.add("Constant", [], name, value=value)
 
     def output_shape(self) -> List[Any]:
-        top = self.config.layers[-1]
         if self.config.head == "features":
-            return ["batch", top.channels, "rows", "columns"]
+            return ["batch", self.config.feature_channels, "rows", "columns"]
         maps = ["rows", "columns"] if self.config.segmentation else []
         return ["batch", self.config.classes, *maps]
 
@@ -182,7 +181,7 @@ class _Emitter:
 
     def pool(self, spec: layers.Pooling, x: str) -> str:
         down = spec.dilation is None
-        dilation = 1 if down else spec.dilation
+        dilation = spec.dilation or 1
         pad = 0 if down and spec.convention != "pad" else dilation
         return self.add(
             "MaxPool",
@@ -208,7 +207,7 @@ class _Emitter:
         return self.convolve(last, x)
 
 
-_EMIT = {
+_EMIT: Dict[Type[layers.Layer], Callable[..., str]] = {
     layers.Convolution: _Emitter.convolve,
     layers.Pooling: _Emitter.pool,
     layers.ResidualUnit: _Emitter.residual_unit,

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from rnw.bench import training_steps
-from rnw.bench.memory import free_memory
-from rnw.bench.train import bench_training, measure_step
+from rnw.bench.train import bench_training
 from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
@@ -73,16 +72,3 @@ def test_labels_of_a_segmentation_network():
 @pytest.mark.parametrize("step", [training_steps.trainer_step, training_steps.module_step])
 def test_a_segmentation_network_steps(step):
     step(NARROW_FCN, 2, 48, [mx.cpu(0), mx.cpu(1)])()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(free_memory([mx.cpu()]) < 12e9, reason="needs 6 GB to spare")
-def test_a_full_segmentation_network_fits():
-    """Model A2 with 2 conv on one crop of the paper's size."""
-    config = configure("fcn_a2", head="softmax")
-    kept, again = (
-        measure_step(config, 1, 504, [mx.cpu()], recompute=recompute, repetitions=1)
-        for recompute in (False, True)
-    )
-    assert again.peak_memory_mb < kept.peak_memory_mb < 8_000
-    assert again.parts["activations"] < 0.9 * kept.parts["activations"]

@@ -30,7 +30,7 @@ def _shapes(symbol, size=224):
         (("model_a",), "model_a-symbol.json"),
         (("a1", "-o", "deep/er"), "deep/er/model_a1-symbol.json"),
         (("fcn_a2", "--output", "x"), "x/fcn_a2-symbol.json"),
-        (("28-1-1-1-1-1-1-1",), "28-1-1-1-1-1-1-1-symbol.json"),
+        (("28-0-1-1-1-1-1-1",), "28-0-1-1-1-1-1-1-symbol.json"),
         (("model_a", "--classifier", "2 conv"), "fcn_a-symbol.json"),
     ],
 )
@@ -38,6 +38,18 @@ def test_file_is_where_it_was_asked_for(rnw, arguments, path):
     assert rnw("export-symbol", *arguments) == (0, f"{path}\n", "")
     assert [found for found in Path().rglob("*") if found.is_file()] == [Path(path)]
     assert mx.sym.load(path).list_outputs() == ["softmax_output"]
+
+
+def test_what_module_needs_for_units_on_level_1_is_said(rnw, monkeypatch):
+    code, out, err = rnw("export-symbol", "model_c", *NARROW)
+    assert (code, out) == (0, "model_c-symbol.json\n")
+    assert err == (
+        "model_c has residual units on level 1, which MXNet's fusion for oneDNN cannot handle: set "
+        "MXNET_SUBGRAPH_BACKEND=NONE in the environment before mx.mod.Module binds this graph for "
+        "inference\n"
+    )
+    monkeypatch.setenv("MXNET_SUBGRAPH_BACKEND", "NONE")
+    assert rnw("export-symbol", "model_c", *NARROW) == (0, "model_c-symbol.json\n", "")
 
 
 def test_same_options_same_bytes(rnw):

@@ -1,26 +1,34 @@
 """Exported graphs: the original's, usable by Module, and kept in symbols/."""
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import mxnet as mx
 import numpy as np
 import pytest
 
-from rnw.networks.classifier import get_network
-from rnw.networks.symbols import export_symbol, to_json, to_symbol
-from tests.golden_cases import each_tsv_case, golden_rows, network_of_case
+from rnw.networks.classifier import Network, get_network
+from rnw.networks.symbols import breaks_fusion, export_symbol, to_json, to_symbol
+from rnw.weights import save_params
+from rnw.weights.symbol_file import graph_beside, network_of_graph
+from tests.golden_cases import each_checkpoint, each_tsv_case, golden_rows, network_of_case
 
 SYMBOLS = Path(__file__).parents[2] / "symbols"
 CHECKED_IN = ("model_a", "model_a1", "model_a2", "fcn_a1", "fcn_a2")
 
 
 def _rows(symbol):
-    """Nodes as the reference rows give them: operator, name, attributes, inputs."""
+    """Nodes as the reference rows give them: operator, name, attributes, inputs.
+
+    The rows leave out `__init__`, which `test_variables_begin_as_the_originals` compares.
+    """
     nodes = json.loads(symbol.tojson())["nodes"]
     for node in nodes:
         attributes = sorted(node.get("attrs", {}).items())
-        text = ";".join(f"{key}={value.replace(' ', '')}" for key, value in attributes)
+        kept = [pair for pair in attributes if pair[0] != "__init__"]
+        text = ";".join(f"{key}={value.replace(' ', '')}" for key, value in kept)
         yield (
             node["op"],
             node["name"],
@@ -54,6 +62,21 @@ def test_graph_is_the_originals(case):
     assert list(_with_names_of(expected, found)) == expected
 
 
+def _initial_values(nodes):
+    """What each variable of a graph says that it begins with, or None."""
+    attributes = {n["name"]: n.get("attrs") or n.get("attr") or {} for n in nodes}
+    return {n["name"]: attributes[n["name"]].get("__init__") for n in nodes if n["op"] == "null"}
+
+
+@each_checkpoint()
+def test_variables_begin_as_the_originals(path):
+    graph = graph_beside(path)
+    net = Network(replace(network_of_graph(graph), head="softmax"))
+    found = _initial_values(json.loads(to_json(net))["nodes"])
+    assert found == _initial_values(json.loads(graph.read_text())["nodes"])
+    assert set(found.values()) == {None, '["zero", {}]', '["one", {}]'}
+
+
 @pytest.mark.parametrize("name", CHECKED_IN)
 def test_checked_in_graph_is_what_the_code_exports(name):
     net = get_network(name, head="softmax")
@@ -82,6 +105,61 @@ def test_module_runs_an_exported_graph(name, fill, tmp_path, monkeypatch):
     module.forward(mx.io.DataBatch([data], [mx.nd.zeros(label_shape)]), is_train=False)
     found = module.get_outputs()[0].asnumpy()
     np.testing.assert_allclose(found, expected.asnumpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "label_shape", "rescale"), [("28-1-1-1-1-1-1-1", (1,), 1 / 24), ("fcn_a1", (4, 4), 1)]
+)
+def test_module_learns_from_scratch(name, label_shape, rescale):
+    """Three colors are told apart by a graph that Module itself initializes."""
+    np.random.seed(0)
+    mx.random.seed(0)
+    net = get_network(name, 3, width=1 / 32, head="softmax", dropout=(0, 0))
+    module = mx.mod.Module(to_symbol(net))
+    color = np.repeat(np.arange(3), 8)
+    data = np.eye(3)[color][:, :, None, None] + 0.3 * np.random.standard_normal((24, 3, 32, 32))
+    label = np.resize(np.repeat(color, np.prod(label_shape)), (24, *label_shape)).squeeze()
+    batches = mx.io.NDArrayIter(data, label, 24, label_name="softmax_label")
+    module.bind(batches.provide_data, batches.provide_label)
+    module.init_params(mx.init.Xavier())
+    arguments, statistics = module.get_params()
+    values = {name: array.asnumpy() for name, array in {**arguments, **statistics}.items()}
+    for suffix, value in (("mean", 0), ("var", 1), ("gamma", 1), ("beta", 0), ("bias", 0)):
+        found = [array for name, array in values.items() if name.endswith(suffix)]
+        assert (np.concatenate(found) == value).all()
+    assert all(np.ptp(array) > 0 for name, array in values.items() if name.endswith("_weight"))
+    settings = {"learning_rate": 0.03, "momentum": 0.9, "rescale_grad": rescale}
+    module.fit(batches, num_epoch=40, eval_metric="acc", optimizer_params=settings)
+    batches.reset()
+    module.forward(next(batches), is_train=True)
+    true = np.take_along_axis(module.get_outputs()[0].asnumpy(), label[:, None], axis=1)
+    assert -np.log(true).mean() < 0.7 * np.log(3)
+
+
+@pytest.mark.parametrize("name", ["model_a1", "model_e", "fcn_a1"])
+def test_scores_have_no_label_input(name, fill, tmp_path):
+    net = fill(get_network(name, 5, width=1 / 32))
+    graph = export_symbol(name, tmp_path, head="logits", classes=5, width=1 / 32)
+    save_params(net, tmp_path / "net.params")
+    block = mx.gluon.SymbolBlock.imports(str(graph), ["data"], str(tmp_path / "net.params"))
+    data = mx.nd.random.normal(shape=(2, 3, 64, 64))
+    np.testing.assert_allclose(block(data).asnumpy(), net(data).asnumpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model_a1", "model_e", "fcn_c", "resnet50"])
+def test_graphs_that_module_cannot_fuse_are_known(name, monkeypatch):
+    monkeypatch.delenv("MXNET_SUBGRAPH_BACKEND", raising=False)
+    net = get_network(name, 5, width=1 / 32, head="softmax")
+    module = mx.mod.Module(to_symbol(net))
+    label = (1, 8, 8) if net.config.segmentation else (1,)
+    refused = (
+        pytest.raises(RuntimeError, match="in_arg_ctx_map")
+        if breaks_fusion(net.config)
+        else (contextlib.nullcontext())
+    )
+    with refused:
+        module.bind([("data", (1, 3, 64, 64))], [("softmax_label", label)], for_training=False)
+    assert breaks_fusion(net.config) == (net.config.spec.units[0] > 0 and name != "resnet50")
 
 
 def test_dilated_pooling_survives_export(fill):

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.networks.layers import Pooling
 from rnw.networks.layout import configure
-from rnw.networks.units import MaxPooling, ResidualUnit
+from rnw.networks.units import PoolingBlock, ResidualUnitBlock
 
 
 def _brute_force_maximum(x, dilation):
@@ -26,7 +26,7 @@ def _brute_force_maximum(x, dilation):
 @pytest.mark.parametrize("dilation", [1, 2, 4])
 def test_dilated_pooling(dilation, hybrid):
     x = mx.nd.random.normal(loc=-9, shape=(2, 3, 9, 7))
-    pool = MaxPooling(Pooling("pool5", "pad", 3, dilation))
+    pool = PoolingBlock(Pooling("pool5", "pad", 3, dilation))
     pool.hybridize(hybrid)
     x.attach_grad()
     with mx.autograd.record():
@@ -41,7 +41,7 @@ def test_dilated_pooling(dilation, hybrid):
 def _unit(name, **options):
     config = configure("model_a1", width=1 / 32, **options)
     layer = next(item for item in config.layers if getattr(item, "name", "") == name)
-    unit = ResidualUnit(layer, False, config.frozen_statistics)
+    unit = ResidualUnitBlock(layer, False, config.frozen_statistics)
     unit.initialize(mx.init.Normal(0.3))
     channels = layer.stages[0].convolution.in_channels
     return unit, mx.nd.random.normal(shape=(2, channels, 6, 6))

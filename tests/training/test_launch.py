@@ -1,8 +1,8 @@
 """Several workers: the same numbers as one, and a job that ends as a whole."""
 
 import os
+import shutil
 import signal
-import time
 
 import mxnet as mx
 import numpy as np
@@ -13,18 +13,22 @@ from rnw.training.run import train
 from rnw.weights.convert import read_parameters
 from tests.golden_cases import each_json_case
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
-from tests.training.golden_runs import assert_original
+from tests.training.golden_runs import THREADS, assert_original
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small
 GUARD = "rnw.training.guard"
-LIMIT_SECONDS = 30
 
 
 def _arguments(folder, *options, kvstore="dist_sync", devices=2, epochs=4):
     settings = [part for override in (*SMOOTH, f"epochs={epochs}") for part in ("--set", override)]
     what = ("--kvstore", kvstore, "--cpus", devices, "--output", folder)
     return (*TRAIN, *what, *settings, *options)
+
+
+def _in_folders_of_their_own(folder, *options):
+    own = f'exec "$@" --output "{folder}/$DMLC_RANK"'
+    return ("sh", "-c", own, "sh", *_arguments(folder, *options))
 
 
 def _train_alone(folder, **options):
@@ -50,19 +54,19 @@ def _assert_close(path, expected):
 def whole(tmp_path_factory):
     """The folder of a run of two workers of two devices that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    status, output = run_job(*_arguments(folder))
+    status, output = run_job(*_in_folders_of_their_own(folder))
     assert status == 0, output
     assert output.count("worker 0 | epoch ") == 4
     assert "worker 1 | epoch " not in output
-    return folder
+    assert [path.name for path in folder.iterdir()] == ["0"]  # only one of them writes
+    return folder / "0"
 
 
 @each_json_case("train_cases")
-def test_workers_that_share_the_devices_give_the_originals_numbers(case):
+def test_workers_that_share_the_devices_give_the_originals_numbers(case, reference_process):
     count = 2 if case["devices"] % 2 == 0 else 1
     command = (*PYTHON, "tests.training.golden_worker", case["case"], case["devices"] // count)
-    threads = os.environ["OMP_NUM_THREADS"]
-    status, output = run_job(*command, options=("--workers", str(count)), OMP_NUM_THREADS=threads)
+    status, output = run_job(*command, options=("--workers", str(count)), OMP_NUM_THREADS=THREADS)
     assert status == 0, output
     workers = [dict(np.load(f"{rank}.npz")) for rank in range(count)]
     pixels = [worker.pop("counts") for worker in workers]
@@ -70,7 +74,7 @@ def test_workers_that_share_the_devices_give_the_originals_numbers(case):
     for worker in workers:
         for name, value in worker.items():
             np.testing.assert_array_equal(value, workers[0][name], err_msg=name)
-    assert_original(case, losses, workers[0], workers=count)
+    assert_original(case, losses, workers[0], reference_process, workers=count)
 
 
 def test_a_job_is_the_run_of_one_process(whole, tmp_path):
@@ -92,9 +96,7 @@ def test_killed_worker_ends_the_job_which_resumes(whole, tmp_path):
     second = job_processes(marker, "DMLC_RANK=1")
     (worker,) = (number for number, command in second.items() if GUARD not in command)
     os.kill(worker, signal.SIGKILL)
-    begun = time.monotonic()
-    output, _ = job.communicate(timeout=LIMIT_SECONDS)
-    assert time.monotonic() - begun < LIMIT_SECONDS
+    output, _ = job.communicate(timeout=60)
     assert job.returncode == 128 + signal.SIGKILL
     assert "worker 1 was killed by SIGKILL" in output
     assert job_processes(marker) == {}
@@ -115,16 +117,10 @@ def test_stopped_job_resumes(whole, tmp_path, number, status):
         f"stopped by {signal.Signals(number).name}; run it again with --resume to go on" in output
     )
     assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
-    before = _results(tmp_path)
-    assert before != _results(whole)
-    if number == signal.SIGINT:
-        status, output = run_job(*_arguments(tmp_path, "--resume"))
-        assert status == 0, output
-        assert _results(tmp_path) == _results(whole)
-    else:
-        last = _train_alone(tmp_path, resume=True)
-        assert "resumed after epoch" in (tmp_path / f"{LABEL}.log").read_text()
-        _assert_close(last, whole / last.name)
+    assert _results(tmp_path) != _results(whole)
+    last = _train_alone(tmp_path, resume=True)
+    assert "resumed after epoch" in (tmp_path / f"{LABEL}.log").read_text()
+    _assert_close(last, whole / last.name)
 
 
 def test_asynchronous_job_learns_and_resumes(tmp_path):
@@ -146,7 +142,7 @@ def test_asynchronous_job_learns_and_resumes(tmp_path):
 
 
 def test_optimizer_that_fails_on_a_server_ends_the_job():
-    status, output = run_job(*PYTHON, "tests.training.failing_worker", seconds=LIMIT_SECONDS + 30)
+    status, output = run_job(*PYTHON, "tests.training.failing_worker")
     assert status == 1
     assert "server 0 | ArithmeticError: the optimizer fails" in output
     assert "server 0 failed with status 1; its last lines:" in output
@@ -159,12 +155,8 @@ def test_a_loss_that_is_not_finite_ends_all_workers(tmp_path):
     assert "worker 0 failed with status 2" in output or "worker 1 failed with status 2" in output
 
 
-def test_workers_that_do_not_see_the_same_state_are_refused(tmp_path):
-    own = 'exec "$@" --output "$DMLC_RANK"'
-    first = _arguments(tmp_path, epochs=1)
-    assert run_job("sh", "-c", own, "sh", *first)[0] == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["0"]
-    again = _arguments(tmp_path, "--resume")
-    status, output = run_job("sh", "-c", own, "sh", *again)
+def test_workers_that_do_not_see_the_same_state_are_refused(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "0")
+    status, output = run_job(*_in_folders_of_their_own(tmp_path, "--resume"))
     assert status == 2
     assert "finds another state there" in output

@@ -24,7 +24,8 @@ from tests.training.stopping import stop_after
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
-KILLS, EPOCHS = 10, 12
+KILLS, EPOCHS = 4, 12
+PARTS = ".*.state.*.part"  # what a state is while it is written
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,23 +44,24 @@ def _results(folder):
     return {**files, "metrics": metrics}
 
 
-@pytest.fixture(scope="module", params=["torch_nesterov", "sgd"])
-def whole(request, tmp_path_factory):
-    """Settings of a run, and what it leaves when nothing stops it."""
-    overrides = (*SHORT, f"optimizer={request.param}")
-    folder = tmp_path_factory.mktemp("whole")
-    _train(folder, overrides=overrides)
-    return overrides, _results(folder)
+def _check_stopped_and_resumed(folder, steps, expected, **options):
+    with pytest.raises(RunStoppedError, match="SIGINT"):
+        _train(folder, on_step=stop_after(steps), **options)
+    assert _results(folder) != expected
+    _train(folder, resume=True, **options)
+    assert _results(folder) == expected
 
 
 @pytest.mark.parametrize("steps", [1, 4, 5, 7])
-def test_stopped_and_resumed_is_never_stopped(tmp_path, whole, steps):
-    overrides, expected = whole
-    with pytest.raises(RunStoppedError, match="SIGINT"):
-        _train(tmp_path, overrides=overrides, on_step=stop_after(steps))
-    assert _results(tmp_path) != expected
-    _train(tmp_path, overrides=overrides, resume=True)
-    assert _results(tmp_path) == expected
+def test_stopped_and_resumed_is_never_stopped(tmp_path, _finished, steps):
+    _check_stopped_and_resumed(tmp_path, steps, _finished[2])
+
+
+def test_another_optimizer_is_resumed(tmp_path):
+    options = {"overrides": (*SHORT, "optimizer=sgd")}
+    _train(tmp_path / "whole", **options)
+    expected = _results(tmp_path / "whole")
+    _check_stopped_and_resumed(tmp_path / "stopped", 4, expected, **options)
 
 
 class CrashError(Exception):
@@ -254,10 +256,20 @@ def _kill(run, folder, delay):
         time.sleep(0.005)
     if delay is not None:
         time.sleep(delay)
-    while delay is None and not list(folder.glob(".*.state.*.part")):
+    while delay is None and not _is_stopped_while_saving(run, folder):
         assert run.poll() is None
     run.kill()
     assert run.wait() == -signal.SIGKILL
+
+
+def _is_stopped_while_saving(run, folder):
+    if not list(folder.glob(PARTS)):
+        return False
+    run.send_signal(signal.SIGSTOP)
+    if list(folder.glob(PARTS)):
+        return True
+    run.send_signal(signal.SIGCONT)
+    return False
 
 
 def _interrupt(folder, place, *numbers):
@@ -292,7 +304,7 @@ def test_a_signal_before_the_first_step_leaves_nothing(tmp_path, number, status)
 
 
 @pytest.mark.slow
-def test_killed_ten_times(tmp_path):
+def test_killed_again_and_again(tmp_path):
     assert _start(tmp_path / "whole").wait(300) == 0
     parts = tmp_path / "parts"
     stream = random.Random(0)

@@ -10,20 +10,20 @@ from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from tests.golden_cases import each_json_case, golden_arrays
-from tests.training.golden_runs import PARAMETER, Run, assert_original
+from tests.training.golden_runs import PARAMETER, Run, assert_original, run_case
 
 
 @pytest.mark.parametrize("recompute", [False, True])
 @each_json_case("train_cases")
-def test_run_is_the_originals(case, recompute):
+def test_run_is_the_originals(case, recompute, reference_process):
     expected = golden_arrays(f"train_{case['case']}")
-    run = Run(case, recompute=recompute)
+    run = reference_process.submit(run_case, case, recompute=recompute).result()
     first = expected["probabilities_step0"]
     np.testing.assert_allclose(run.first.reshape(first.shape), first, rtol=0, atol=1e-5)
-    values = run.values()
+    values, *others = run.values
     assert_original(case, run.losses, values)
-    for device in range(1, case["devices"]):
-        for name, value in run.values(device).items():
+    for other in others:
+        for name, value in other.items():
             np.testing.assert_array_equal(value, values[name], err_msg=name)
     if "conv1a_weight_per_step" in expected:
         steps = expected["conv1a_weight_per_step"]
@@ -32,10 +32,10 @@ def test_run_is_the_originals(case, recompute):
 
 
 @each_json_case("train_cases")
-def test_another_kvstore_gives_the_same(case):
+def test_another_kvstore_gives_the_same(case, reference_process):
     other = {"local": "device", "device": "local"}[case["kvstore"]]
-    run = Run(case, kvstore=other)
-    assert_original(case, run.losses, run.values(), kvstore=other)
+    run = reference_process.submit(run_case, case, kvstore=other).result()
+    assert_original(case, run.losses, run.values[0], reference_process, kvstore=other)
 
 
 @each_json_case("train_cases")

@@ -138,11 +138,3 @@ def test_what_is_folded_is_gone():
 def test_scores_are_the_originals(forward_case):
     (found,) = _run(forward_case.config, forward_case.parameters, [forward_case.data])
     _check(found, forward_case.expected["scores"])
-
-
-@pytest.mark.slow
-def test_full_width_a2_gives_what_mxnet_gives(fill):
-    (data,) = _data([(1, 96, 96)])
-    config = configure("model_a2")
-    (found,) = _run(config, fold_batch_norms(config, deterministic_weights(config)), [data])
-    _check(found, fill(get_network("model_a2"))(mx.nd.array(data)).asnumpy())
