@@ -127,7 +127,14 @@ def ade20k(fill, monkeypatch):
         Image.fromarray(labels).save(Path("data", pair.label))
     ids = tuple(range(1, 151))
     row = make_dataset(
-        (), 150, name="ade20k", title="ADE20K", root=Path("data"), test_size=500, label_ids=ids
+        (),
+        150,
+        name="ade20k",
+        title="ADE20K",
+        root=Path("data"),
+        test_size=500,
+        label_ids=ids,
+        ranking_score=SEGMENTATION["ade20k"].ranking_score,
     )
     by_id = {label: k for k, label in enumerate(ids)}
     read = replace(row, read=lambda root, split: LabeledImages(root, pairs, by_id))

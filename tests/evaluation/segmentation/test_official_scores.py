@@ -33,8 +33,8 @@ def model():
     for number, pair in enumerate(PAIRS):
         _write(pair, number)
     pictures = LabeledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
-    dataset = make_dataset(pictures, 19, name="cityscapes", label_ids=IDS, identical_sizes=True)
-    return make_model(dataset, 1)
+    fields = {"label_ids": IDS, "identical_sizes": True, "official_tool": TOOL}
+    return make_model(make_dataset(pictures, 19, **fields), 1)
 
 
 def _write(pair, seed):
