@@ -181,7 +181,7 @@ def test_filling_a_network_that_pools_otherwise_is_warned_of(caffe, caplog):
         ("fcn_a2", {}, [f"pooling is 'pad' here, 'caffe' in {GRAPH}"]),
         ("fcn_a2", {"pooling": "caffe"}, []),
         ("fcn_a1", {}, []),
-        ("model_a1", {"epsilon": 0.1}, [f"epsilon is 0.1 here, 1.001e-05 by {GRAPH}"]),
+        ("model_a1", {"epsilon": 0.1}, [f"epsilon is 0.1 here, 1.001e-05 in {GRAPH}"]),
     ],
 )
 def test_a_warm_start_says_what_is_computed_otherwise(name, options, notes, caffe, fill):
