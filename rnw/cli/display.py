@@ -3,11 +3,17 @@
 import shutil
 import sys
 import time
-from typing import Any, Optional, Protocol, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Protocol, TextIO
 
 import click
 
+from rnw.training.observer import Observer
 from rnw.training.progress import Progress, Validated
+
+if TYPE_CHECKING:
+    from rnw.weights import Transfer
+
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 BAR = "%(label)s [%(bar)s]%(info)s"
@@ -28,8 +34,8 @@ class Shown(Protocol):
         """Return it in so few words that a bar fits beside them."""
 
 
-class Display:
-    """A line for each epoch that is done, and what is seen of the epoch under way.
+class Display(Observer):
+    """Shows a line for each epoch that is done, and how far the epoch under way is.
 
     That is a bar on a terminal, elsewhere a line a minute; on standard error if `err`.
     """
@@ -44,6 +50,9 @@ class Display:
 
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
+
+    def on_warm_start(self, source: Path, transfer: "Transfer") -> None:
+        self._write(f"{source}: {transfer}")
 
     def on_step(self, progress: Shown) -> None:
         if self._stream.isatty():

@@ -1,4 +1,4 @@
-"""What a network costs, from its layout: Tables 1 and 2 of the paper, and memory by level."""
+"""What a network costs, by its layout: Tables 1 and 2 of the paper, and memory by level."""
 
 import itertools
 from math import prod
@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 
 
 class LevelCost(NamedTuple):
-    """What one level takes of a network's cost; `output_size` is the side of its last map."""
+    """The share of one level in a network's cost; `output_size` is the side of its last map."""
 
     level: str
     output_size: int
@@ -64,12 +64,12 @@ class DetailedCost(NamedTuple):
 
 
 def table() -> List[Cost]:
-    """The cost of every network of Table 1 and section 5."""
+    """Return the cost of every network of Table 1 and section 5."""
     return [cost(configure(name)) for name in network_names()]
 
 
 def cost(config: NetworkConfig) -> Cost:
-    """The cost of one network at its own input size."""
+    """Return the cost of a network at the input size it is trained at."""
     spec = config.spec
     return Cost(
         config.name,
@@ -82,9 +82,11 @@ def cost(config: NetworkConfig) -> Cost:
 
 
 def detailed_cost(config: NetworkConfig, size: Optional[int] = None) -> DetailedCost:
-    """The cost of one network for (3, size, size) images, in all and by level.
+    """Return the cost of a network for (3, size, size) images, in all and by level.
 
-    size: by default that of training. Raises InputError for one below 1.
+    size: by default that of training.
+
+    Raises InputError for a size below 1.
     """
     if size is None:
         size = config.spec.size
@@ -121,7 +123,7 @@ def _levels(config: NetworkConfig, size: int, rows: Sequence[Liveness]) -> Itera
 
 
 def _level_names(config: NetworkConfig) -> List[str]:
-    """The level of each layer: a pooling is the way into the next one."""
+    """Return the level of each layer; a pooling belongs to the level that it leads to."""
     names, level = [], "classifier"
     for layer in reversed(config.layers[1:]):
         if isinstance(layer, ResidualUnit):
@@ -131,7 +133,7 @@ def _level_names(config: NetworkConfig) -> List[str]:
 
 
 def receptive_field(config: NetworkConfig) -> int:
-    """Side in pixels of what one cell of the last map sees, before any global pooling."""
+    """Return the side in pixels of what a cell of the last map sees, before any global pooling."""
     field, step = 1, 1
     for layer in _path(config):
         if isinstance(layer, Pooling):
@@ -145,12 +147,12 @@ def receptive_field(config: NetworkConfig) -> int:
 
 
 def depth(config: NetworkConfig) -> int:
-    """Convolutions and linear classifier on the longest path."""
+    """Return the number of convolutions and linear classifiers on the longest path."""
     return sum(not isinstance(layer, Pooling) for layer in _path(config))
 
 
 def _path(config: NetworkConfig) -> Iterator[Layer]:
-    """Convolutions, poolings and linear classifier on the longest path."""
+    """Yield the convolutions, poolings and linear classifier on the longest path."""
     for layer in config.layers:
         if isinstance(layer, ResidualUnit):
             yield from (stage.convolution for stage in layer.stages)
@@ -161,7 +163,7 @@ def _path(config: NetworkConfig) -> Iterator[Layer]:
 
 
 def count_parameters(config: NetworkConfig) -> int:
-    """Number of learnt values; moving averages are not counted."""
+    """Return the number of learnt values; moving averages are not counted."""
     return sum(map(_learnt, config.layers))
 
 
@@ -171,7 +173,7 @@ def _learnt(layer: Layer) -> int:
 
 
 def count_multiply_adds(config: NetworkConfig, size: int) -> int:
-    """Multiply-adds of convolutions and classifier for one (3, size, size) image."""
+    """Return the multiply-adds of convolutions and classifier for one (3, size, size) image."""
     total = 0
     for layer in config.layers:
         total += layer.multiply_adds(size)

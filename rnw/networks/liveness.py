@@ -4,7 +4,7 @@ The operations of each layer are those of the exported graph, and maps take each
 MXNet plans it: a ReLU that of the normalized map, a sum that of its last term.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple, Type
 
 from rnw.networks.layers import (
     Bottleneck,
@@ -24,9 +24,10 @@ IMAGE_CHANNELS = 3
 
 
 class Operation(NamedTuple):
-    """A node of the graph, by the names of maps; `values` of its output are for one image.
+    """A node of the graph, by the names of the maps that it reads and writes.
 
-    `read` is what its backward pass reads, `mask` how many values that needs beside. `in_place`:
+    values: the number of values of its output for one image. read: the maps that its backward pass
+    reads. mask: the number of values that the backward pass needs beside them. in_place: whether
     the output may take the place of the last input.
     """
 
@@ -39,11 +40,11 @@ class Operation(NamedTuple):
 
 
 class Liveness(NamedTuple):
-    """Values that one image has in a layer.
+    """The numbers of values that one image has in a layer.
 
-    `kept` is what the backward pass reads and the output, without the input; `forward` the most
-    maps at one time when nothing is kept, `backward` the most gradients, both with input and
-    output.
+    input: those of the map on entry. kept: what the backward pass reads, and the output, without
+    the input. forward: the most values of maps at one time when nothing is kept; backward: the most
+    of their gradients; both with input and output.
     """
 
     input: int
@@ -53,45 +54,22 @@ class Liveness(NamedTuple):
 
 
 def liveness(config: NetworkConfig, size: int) -> List[Liveness]:
-    """One row per layer, for (3, size, size) images."""
+    """Return one row for each layer of a network on (3, size, size) images."""
     rows, values = [], IMAGE_CHANNELS * size**2
     for layer in config.layers:
-        operations = list(_operations(layer, size))
+        operations = list(_OPERATIONS[type(layer)](layer, INPUT, size))
         rows.append(_of_layer(operations, values))
         size, values = layer.output_size(size), operations[-1].values
     return rows
 
 
-def _operations(layer: Layer, size: int) -> Iterator[Operation]:
-    """The graph of a layer, from INPUT, a map of `size` cells a side, to its output."""
-    if isinstance(layer, Bottleneck):
-        yield from _bottleneck(layer, size)
-    elif isinstance(layer, ResidualUnit):
-        yield from _unit(layer, size)
-    elif isinstance(layer, Convolution):
-        yield _convolution(layer, INPUT, size)
-    elif isinstance(layer, Normalization):
-        yield _normalization(layer, INPUT, size)
-    elif isinstance(layer, Pooling):
-        yield from _pooling(layer, size)
-    elif isinstance(layer, LinearClassifier):
-        yield Operation(layer.pool, (INPUT,), layer.in_channels, (INPUT,))
-        yield Operation(layer.name, (layer.pool,), layer.classes, (layer.pool,))
-    elif isinstance(layer, SegmentationClassifier):
-        top = INPUT
-        for convolution in layer.convolutions:
-            yield _convolution(convolution, top, size)
-            top = convolution.name
-
-
-def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
-    shortcut = top = INPUT
+def _unit(unit: ResidualUnit, source: str, size: int) -> Iterator[Operation]:
+    shortcut = top = source
     for position, stage in enumerate(unit.stages):
-        normalized = _normalization(stage.normalization, top, size)
-        yield normalized
-        top = normalized.output
+        yield from _normalization(stage.normalization, top, size)
+        top = stage.normalization.relu
         if position == 0 and unit.projection is not None:
-            yield _convolution(unit.projection, top, size)
+            yield from _convolution(unit.projection, top, size)
             shortcut = unit.projection.name
         yield from _dropped_convolution(stage, top, size)
         top, size = stage.convolution.name, stage.convolution.output_size(size)
@@ -99,12 +77,12 @@ def _unit(unit: ResidualUnit, size: int) -> Iterator[Operation]:
     yield Operation(unit.name, (shortcut, top), values, (), in_place=True)
 
 
-def _bottleneck(unit: Bottleneck, size: int) -> Iterator[Operation]:
+def _bottleneck(unit: Bottleneck, source: str, size: int) -> Iterator[Operation]:
     """Normalizations follow the convolutions, and the last ReLU takes the place of the sum."""
     values = unit.channels * unit.output_size(size) ** 2
-    shortcut = top = INPUT
+    shortcut = top = source
     if unit.projection is not None:
-        yield _convolution(unit.projection, INPUT, size)
+        yield from _convolution(unit.projection, source, size)
         shortcut = unit.shortcut_normalization.bn
         yield Operation(shortcut, (unit.projection.name,), values, (unit.projection.name,))
     for stage in unit.stages:
@@ -114,42 +92,68 @@ def _bottleneck(unit: Bottleneck, size: int) -> Iterator[Operation]:
             yield Operation(stage.normalization.bn, (top,), values, (top,))
             top = stage.normalization.bn
         else:
-            yield _normalization(stage.normalization, top, size)
+            yield from _normalization(stage.normalization, top, size)
             top = stage.normalization.relu
     yield Operation(unit.name, (shortcut, top), values, (unit.name,), in_place=True)
 
 
 def _dropped_convolution(stage: Stage, top: str, size: int) -> Iterator[Operation]:
-    """The convolution of a stage, from `top`, and the dropout before it if any."""
+    """Yield the convolution of a stage that reads `top`, and before it the dropout if any."""
     if stage.dropout:
         values, name = stage.convolution.in_channels * size**2, stage.dropout_name
         yield Operation(name, (top,), values, (), mask=values, in_place=True)
         top = name
-    yield _convolution(stage.convolution, top, size)
+    yield from _convolution(stage.convolution, top, size)
 
 
-def _convolution(layer: Convolution, source: str, size: int) -> Operation:
-    return Operation(layer.name, (source,), layer.activations(size), (source,))
+def _convolution(layer: Convolution, source: str, size: int) -> Iterator[Operation]:
+    values = layer.channels * layer.output_size(size) ** 2
+    yield Operation(layer.name, (source,), values, (source,))
 
 
-def _normalization(layer: Normalization, source: str, size: int) -> Operation:
-    return Operation(layer.relu, (source,), layer.channels * size**2, (source, layer.relu))
+def _normalization(layer: Normalization, source: str, size: int) -> Iterator[Operation]:
+    yield Operation(layer.relu, (source,), layer.channels * size**2, (source, layer.relu))
 
 
-def _pooling(layer: Pooling, size: int) -> Iterator[Operation]:
-    values = layer.activations(size)
-    if layer.dilation in (None, 1):
-        yield Operation(layer.name, (INPUT,), values, (INPUT, layer.name))
+def _pooling(layer: Pooling, source: str, size: int) -> Iterator[Operation]:
+    values, dilation = layer.channels * layer.output_size(size) ** 2, layer.dilation or 1
+    if dilation == 1:
+        yield Operation(layer.name, (source,), values, (source, layer.name))
         return
-    top = INPUT
+    top = source
     for axis in ("columns", "rows"):
         padded, before, behind, outer = (f"{axis}_{part}" for part in ("pad", "a", "b", "c"))
-        yield Operation(padded, (top,), layer.channels * size * (size + 2 * layer.dilation), ())
+        yield Operation(padded, (top,), layer.channels * size * (size + 2 * dilation), ())
         yield Operation(before, (padded,), values, ())
         yield Operation(behind, (padded,), values, ())
         yield Operation(outer, (before, behind), values, (before, behind))
         yield Operation(axis, (outer, top), values, (outer, top))
         top = axis
+
+
+def _linear_classifier(layer: LinearClassifier, source: str, size: int) -> Iterator[Operation]:
+    yield Operation(layer.pool, (source,), layer.in_channels, (source,))
+    yield Operation(layer.name, (layer.pool,), layer.classes, (layer.pool,))
+
+
+def _segmentation_classifier(
+    layer: SegmentationClassifier, source: str, size: int
+) -> Iterator[Operation]:
+    for convolution in layer.convolutions:
+        yield from _convolution(convolution, source, size)
+        source = convolution.name
+
+
+# The graph of a layer from the map `source`, of `size` cells a side, to its output.
+_OPERATIONS: Dict[Type[Layer], Callable[..., Iterator[Operation]]] = {
+    Convolution: _convolution,
+    Normalization: _normalization,
+    Pooling: _pooling,
+    ResidualUnit: _unit,
+    Bottleneck: _bottleneck,
+    LinearClassifier: _linear_classifier,
+    SegmentationClassifier: _segmentation_classifier,
+}
 
 
 def _of_layer(operations: List[Operation], values: int) -> Liveness:
@@ -180,7 +184,10 @@ def _forward_peak(operations: List[Operation], values: int) -> int:
 
 
 def _backward_peak(operations: List[Operation], sizes: Dict[str, int]) -> int:
-    """Where a map has several uses, its gradient is there beside the part that is to be added."""
+    """Return the most gradients at one time.
+
+    Where a map is read several times, its gradient is there beside the part that is to be added.
+    """
     output = operations[-1].output
     live = {output: sizes[output]}
     peak = live[output]

@@ -101,10 +101,9 @@ def launch(
     """
     if port is not None and not hosts:
         _check_port(port)
-    places = _places(command, workers, servers, hosts, port or _free_port())
     job = _Job(on_line, stall_seconds)
-    with _noted_signals() as received, contextlib.closing(job):
-        job.start(places)
+    with _reserved_port() as free, _noted_signals() as received, contextlib.closing(job):
+        job.start(_places(command, workers, servers, hosts, port or free))
         job.watch(received)
 
 
@@ -162,15 +161,23 @@ def _address(host: Optional[str]) -> str:
         raise InputError(f"host {host}: its address cannot be found: {error}") from error
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+@contextlib.contextmanager
+def _reserved_port() -> Iterator[int]:
+    """Yield a free port that the system gives to nobody else meanwhile; MXNet can bind to it."""
+    with _reusable_socket() as holder:
+        holder.bind(("", 0))
+        yield holder.getsockname()[1]
+
+
+def _reusable_socket() -> socket.socket:
+    """Return a socket whose port others can bind to while it does not listen, as MXNet's is."""
+    unbound = socket.socket()
+    unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return unbound
 
 
 def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MXNet does
+    with _reusable_socket() as probe:
         try:
             probe.bind(("", port))
         except OSError as error:

@@ -1,15 +1,14 @@
 """How much memory a training step takes, from the liveness of its graph."""
 
 from math import prod
-from typing import Dict, List, NamedTuple
+from typing import Dict, NamedTuple
 
 from rnw.networks.cost import FLOAT_BYTES, count_parameters
 from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
-from rnw.networks.liveness import Liveness, liveness
 from rnw.runtime import cpu_cores
-from rnw.training.recipes import Recipe, input_size, recipe_network
-from rnw.training.recompute_plan import first_recorded
+from rnw.training.recipe import Recipe
+from rnw.training.recompute_plan import plan_step
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
 # in units of the largest parameter, what oneDNN reorders in the passes (and keeps), and what an
@@ -22,11 +21,11 @@ ONEDNN_BLOCK, ONEDNN_REACH = 16, 31  # channels; cells a side (see `_columns`)
 
 
 class TrainingMemory(NamedTuple):
-    """Bytes of a step, by what takes them: on each device, and in the main memory.
+    """Bytes of a training step, by what takes them: on each device, and in the main memory.
 
-    On a CPU device both are one memory. `KVStore` 'local' is assumed, which keeps momentum and its
-    copies in the main memory. Not included are what the process or CUDA holds before, and the
-    workspace of cuDNN.
+    A CPU device is in the main memory itself. A KVStore 'local' is assumed, which keeps momentum
+    and its copies in the main memory. Not included are what the process or CUDA holds before the
+    step, and the workspace of cuDNN.
     """
 
     device: Dict[str, int]
@@ -40,7 +39,7 @@ class TrainingMemory(NamedTuple):
         return f"{_in_gb(self.device)} on each device, {_in_gb(self.main)} in the main memory"
 
     def on_cpus(self, devices: int) -> int:
-        """Bytes of one process with so many CPU devices."""
+        """Return the bytes of one process with that number of CPU devices."""
         return devices * self.per_device + sum(self.main.values())
 
 
@@ -52,9 +51,8 @@ def _in_gb(parts: Dict[str, int]) -> str:
 def training_memory(
     config: NetworkConfig, batch: int, size: int, devices: int = 1, *, recompute: bool = False
 ) -> TrainingMemory:
-    """The peak of steps on (batch, 3, size, size) float32 a device, `batch` being that of one."""
-    rows = liveness(config, size)
-    maps = _recomputing(rows, first_recorded(config, size)) if recompute else _keeping(rows)
+    """Return the peak of training steps on (batch, 3, size, size) float32 images on each device."""
+    maps = plan_step(config, size, recompute).peak
     weights = FLOAT_BYTES * count_parameters(config)
     largest = FLOAT_BYTES * max(prod(parameter.shape) for parameter in config.parameters())
     activations, update = FLOAT_BYTES * batch * maps, int(UPDATE * largest)
@@ -75,28 +73,15 @@ def training_memory(
 
 
 def kvstore_copies(devices: int) -> int:
-    """Sets of weights that a local KVStore holds: its own, and where it adds copies of gradients.
+    """Return how many sets of weights a local KVStore holds: its own, and copies of gradients.
 
-    With one device it adds nothing.
+    Those it has where it adds up gradients, so not with one device.
     """
     return 1 if devices == 1 else 1 + devices
 
 
-def _keeping(rows: List[Liveness]) -> int:
-    """Values for one image: all maps have fixed places, as have the gradients, in turn."""
-    return sum(row.kept for row in rows) + max(row.backward for row in rows)
-
-
-def _recomputing(rows: List[Liveness], first: int) -> int:
-    """The same where layers before `first` keep their input only (see `recompute_gradients`)."""
-    recorded = sum(row.kept for row in rows[first:]) + max(row.backward for row in rows[first:])
-    inputs = [sum(row.input for row in rows[: place + 1]) for place in range(first + 1)]
-    again = (inputs[place] + rows[place].kept + rows[place].backward for place in range(1, first))
-    return max(inputs[first] + recorded, *again)
-
-
 def _columns(config: NetworkConfig, size: int) -> int:
-    """Values for one image of the windows that oneDNN unrolls, and keeps, in a backward pass.
+    """Return the values of the windows of one image that oneDNN unrolls, and keeps, going backward.
 
     It multiplies matrices where it has no kernel. Measured, that is the gradient of the input at
     the classifier's dilation of 12 (not at the 4 of units) on maps of more than 31 cells a side,
@@ -118,13 +103,13 @@ def _columns(config: NetworkConfig, size: int) -> int:
 
 
 def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
-    """The memory of a recipe's steps, without and with recomputing.
+    """Return the memory of a recipe's training steps, without and with recomputation.
 
     Raises InputError for an unknown network and options that do not fit it.
     """
-    config = recipe_network(recipe)
+    config = recipe.configure()
     share = -(-recipe.batch // devices)
     return {
-        recompute: training_memory(config, share, input_size(recipe), devices, recompute=recompute)
+        recompute: training_memory(config, share, recipe.input_size, devices, recompute=recompute)
         for recompute in (False, True)
     }

@@ -1,23 +1,24 @@
-"""Gradients in less memory: what lies inside a block is computed again, not kept.
+"""Gradients in less memory: what lies inside a segment of layers is computed again, not kept.
 
-The forward pass keeps the input of each block only (a residual unit, a pooling). The backward pass
-runs each block once more, from the last to the first, and differentiates it there; the original
-does this through MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
+The forward pass keeps the input of each segment only. The backward pass runs the segments once
+more, from the last to the first, and differentiates each there; the original does this through
+MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
 """
 
 import contextlib
 import ctypes
 import functools
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
 
 from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
-from rnw.training.recompute_plan import first_recorded
+from rnw.training.recompute_plan import plan_step
 
 Arrays = List[mx.nd.NDArray]
+Steps = List[Tuple[Block, Arrays]]  # blocks, each with what it takes beside its input
 
 _M_MMAP_THRESHOLD = -3  # of malloc.h
 _RETURNED_AT_ONCE = 8 << 20  # bytes; the system's work for smaller ones is not worth their memory
@@ -29,71 +30,68 @@ def recompute_gradients(
     labels: Sequence[mx.nd.NDArray],
     masks: Sequence[Arrays],
 ) -> Arrays:
-    """Set the gradients of all parameters, as a recorded pass does; the outputs.
+    """Set the gradients of all parameters as a recorded pass does; return the outputs.
 
     inputs, labels, masks: one entry per device (masks: the factors that stand for dropout).
     """
-    extras = [_extras(net.blocks, device_masks) for device_masks in masks]
-    first = first_recorded(net.config, max(inputs[0].shape[2:]))
-    stem, *again = net.blocks[:first]
-    with mx.autograd.record():
-        beginnings = [stem(x) for x in inputs]
-    kept = [_forward(again, x, extra[1:]) for x, extra in zip(beginnings, extras)]
+    *again, last = plan_step(net.config, max(inputs[0].shape[2:]), True).segments
+    steps = [_steps(net.blocks, device_masks) for device_masks in masks]
+    kept = [_forward([own[s] for s in again], x) for own, x in zip(steps, inputs)]
     tops = [_variable(maps.pop()) for maps in kept]
     with mx.autograd.record():
-        scores = [_finish(net, first, x, extra) for x, extra in zip(tops, extras)]
+        scores = [_run(own[last], x) for own, x in zip(steps, tops)]
         outputs = [net.loss(mx.nd, x, y) for x, y in zip(scores, labels)]
     mx.autograd.backward(outputs)
     gradients = _wait(tops)
     del tops, scores
-    for place in reversed(range(1, first)):
-        arguments = [(maps.pop(), *extra[place]) for maps, extra in zip(kept, extras)]
-        gradients = _gradients_again(net.blocks[place], arguments, gradients)
-    mx.autograd.backward(beginnings, gradients)
+    for segment in reversed(again):
+        beginnings = [maps.pop() for maps in kept]
+        gradients = _gradients_again([own[segment] for own in steps], beginnings, gradients)
     return outputs
 
 
-def _extras(blocks: Sequence[Block], masks: Arrays) -> List[Arrays]:
-    """What each block takes beside its input."""
+def _steps(blocks: Sequence[Block], masks: Arrays) -> Steps:
     remaining = iter(masks)
-    return [[next(remaining)] if block.has_dropout else [] for block in blocks]
+    return [(block, [next(remaining)] if block.has_dropout else []) for block in blocks]
 
 
-def _forward(blocks: Sequence[Block], x: mx.nd.NDArray, extras: Sequence[Arrays]) -> Arrays:
-    """The input of each block and, at the end, the output of the last."""
+def _run(steps: Steps, x: mx.nd.NDArray) -> mx.nd.NDArray:
+    for block, extra in steps:
+        x = block(x, *extra)
+    return x
+
+
+def _forward(segments: Sequence[Steps], x: mx.nd.NDArray) -> Arrays:
+    """Return the input of each segment and, at the end, the output of the last."""
     maps = [x]
     with mx.autograd.pause(train_mode=True):
-        for block, extra in zip(blocks, extras):
-            maps.append(block(maps[-1], *extra))
+        for segment in segments:
+            maps.append(_run(segment, maps[-1]))
     return maps
 
 
 def _variable(x: mx.nd.NDArray) -> mx.nd.NDArray:
-    """The same values, to differentiate by."""
+    """Return the same values, to differentiate by."""
     x = x.detach()
     x.attach_grad()
     return x
 
 
-def _finish(net: Network, first: int, x: mx.nd.NDArray, extras: Sequence[Arrays]) -> mx.nd.NDArray:
-    """The scores, from the input of block `first`."""
-    for block, extra in zip(net.blocks[first:], extras[first:]):
-        x = block(x, *extra)
-    return x
+def _gradients_again(segments: Sequence[Steps], inputs: Arrays, gradients: Arrays) -> Arrays:
+    """Run a segment once more and differentiate it; return the gradients of its inputs.
 
-
-def _gradients_again(block: Block, arguments: Sequence[Arrays], gradients: Arrays) -> Arrays:
-    """Run `block` once more and differentiate it; the gradients of its inputs, per device."""
+    segments, inputs, gradients: one entry per device; the gradients are those of the outputs.
+    """
     _return_freed_parts()
-    inputs = [_variable(x) for x, *_ in arguments]
-    with _statistics_kept(block, inputs), mx.autograd.record():
-        outputs = [block(x, *extra) for x, (_, *extra) in zip(inputs, arguments)]
+    inputs = [_variable(x) for x in inputs]
+    with _statistics_kept(segments[0], inputs), mx.autograd.record():
+        outputs = [_run(steps, x) for steps, x in zip(segments, inputs)]
     mx.autograd.backward(outputs, gradients)
     return _wait(inputs)
 
 
 def _wait(variables: Arrays) -> Arrays:
-    """Their gradients, ready: else the engine computes all blocks again before it frees one."""
+    """Return their gradients, ready: else the engine computes all segments before it frees one."""
     gradients = [x.grad for x in variables]
     for gradient in gradients:
         gradient.wait_to_read()
@@ -101,10 +99,11 @@ def _wait(variables: Arrays) -> Arrays:
 
 
 @contextlib.contextmanager
-def _statistics_kept(block: Block, inputs: Arrays) -> Iterator[None]:
+def _statistics_kept(steps: Steps, inputs: Arrays) -> Iterator[None]:
     """Undo what a second forward pass does to moving averages, where it does anything."""
     contexts = [x.context for x in inputs if _forward_moves_statistics(x.context)]
-    moving = [p for p in block.collect_params().values() if parameter_kind(p.name) == "aux"]
+    parameters = [p for block, _ in steps for p in block.collect_params().values()]
+    moving = [p for p in parameters if parameter_kind(p.name) == "aux"]
     saved = [(a, a.copy()) for p in moving for a in map(p.data, contexts)]
     yield
     for array, before in saved:

@@ -33,8 +33,8 @@ class Trainer:
     kvstore: 'local' sums gradients on the CPU, 'device' on a GPU; or one of several workers', see
         `open_kvstore`. `updater.states` holds what the optimizer has accumulated, by parameter
         index.
-    recompute: keep what the large units hold no longer than the pass takes them, and compute it
-        again in the backward pass: the same gradients in less memory and more time.
+    recompute: keep the inputs of segments of layers only, and compute again what lies inside them
+        in the backward pass: the same gradients in less memory and more time.
     seed: of the dropout.
 
     The network is hybridized.

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.networks.initial_values import initial_value
-from rnw.networks.layers import is_classifier
+from rnw.networks.layers import NORMALIZATION_PARAMETERS, is_classifier
 from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 
 Parameters = Mapping[str, np.ndarray]
@@ -154,8 +154,7 @@ def _scale_and_shift(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Remove normalization `bn`; return its factor and its summand, (C,) float64 each."""
     gamma, beta, mean, variance = (
-        parameters.pop(f"{bn}_{suffix}").astype(np.float64)
-        for suffix in ("gamma", "beta", "moving_mean", "moving_var")
+        parameters.pop(f"{bn}_{suffix}").astype(np.float64) for suffix in NORMALIZATION_PARAMETERS
     )
     scale = gamma / np.sqrt(variance + epsilon)
     return scale, beta - mean * scale

@@ -15,6 +15,7 @@ UNITS = ("--units", "0-1-1-1-1-1-1", "--units", "0-2-2-2-2-2-2")
 COMMAND = ("study", "depth-width", *SETTINGS, *UNITS)
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_with_the_same_command(rnw):
     command = [sys.executable, "-m", "rnw", *COMMAND, "--seeds", "50"]
     with subprocess.Popen(

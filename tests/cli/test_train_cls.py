@@ -36,6 +36,7 @@ def _contents():
     return {path.name: path.read_bytes() for path in Path().rglob("*.params")}
 
 
+@pytest.mark.slow
 def test_run(rnw):
     epoch, path = _train(rnw, "--output", "out").splitlines()
     assert path == f"out/{LABEL}_ep-0001.params"
@@ -58,6 +59,7 @@ def test_run(rnw):
     assert set(auxs) == set(symbol.list_auxiliary_states())
 
 
+@pytest.mark.slow
 def test_several_epochs_and_the_default_folder(rnw):
     *epochs, path = _train(rnw, "--set", "epochs=3", "--set", "batch=512").splitlines()
     assert [line.split()[1].rstrip(",:") for line in epochs] == ["1/3", "2/3", "3/3"]
@@ -65,6 +67,7 @@ def test_several_epochs_and_the_default_folder(rnw):
     assert sorted(_contents()) == [f"{LABEL}_ep-000{epoch}.params" for epoch in (1, 2, 3)]
 
 
+@pytest.mark.slow
 def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     few = ("--set", "batch=1024", "--output", ".")
     _train(rnw, *few, "--seed", 1)
@@ -80,6 +83,7 @@ def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     assert _contents() != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 80])
 def test_terminal_shows_the_epoch_under_way(columns):
     ours, theirs = pty.openpty()
@@ -117,6 +121,7 @@ def test_elsewhere_a_long_epoch_has_a_line_now_and_then(monkeypatch, capsys):
     assert capsys.readouterr().out == f"{progress}\n"
 
 
+@pytest.mark.slow
 def test_validation_and_reports(rnw):
     few = ("--set", "epochs=3", "--set", "batch=512", "--keep", 1, "--output", "out")
     lines = _train(rnw, *few, "--val-every", 2, "--tensorboard").splitlines()
@@ -129,6 +134,7 @@ def test_validation_and_reports(rnw):
     assert len(list(Path("out", "tensorboard", LABEL).iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_dry_run(rnw):
     few = ("--set", "batch=8", "--set", "network=28-1-1-1-1-1-1-1", "--set", "width=0.03125")
     options = ("--cpus", 2, "--recompute", "--dry-run")

@@ -36,6 +36,7 @@ def classifier():
     return path
 
 
+@pytest.mark.slow
 def test_run(rnw, classifier):
     options = ("--cpus", 2, "--output", "out", "--val-every", 1, "--keep", 1, "--tensorboard")
     code, out, err = rnw("train-seg", *SHORT, *options, "--init", classifier)
@@ -83,6 +84,7 @@ def test_another_family_is_refused(refused, classifier):
     assert not Path("output").exists()
 
 
+@pytest.mark.slow
 def test_dry_run(rnw):
     code, out, err = rnw("train-seg", *SHORT, "--cpus", 2, "--dry-run", "--set", "batch=4")
     assert (code, err) == (0, "")
@@ -95,6 +97,7 @@ def test_dry_run(rnw):
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
     """The second starts from the file that the same options made the first one write."""
     first = replace(RECIPES["cityscapes"], epochs=1, crop=32, origin=32, batch=20)
