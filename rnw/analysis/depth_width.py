@@ -57,7 +57,7 @@ class StudyNetwork(NamedTuple):
         return f"{self.network} (depth {self.depth}, width {self.width:.4g})"
 
 
-class Run(NamedTuple):
+class RunResult(NamedTuple):
     """The result of training one network.
 
     top1: accuracy on the test split in percent after the last epoch. training_loss: the mean over
@@ -77,11 +77,11 @@ class Run(NamedTuple):
         )
 
 
-class Row(NamedTuple):
+class StudyRow(NamedTuple):
     """A network with its runs, one for each seed."""
 
     member: StudyNetwork
-    runs: List[Run]
+    runs: List[RunResult]
 
 
 class Study(NamedTuple):
@@ -92,7 +92,7 @@ class Study(NamedTuple):
 
     settings: Dict[str, Any]
     tested: int
-    rows: List[Row]
+    rows: List[StudyRow]
 
 
 class StudyProgress(NamedTuple):
@@ -170,7 +170,7 @@ def run_study(
     seeds: int = 3,
     data_root: Optional[Path] = None,
     on_step: Callable[[StudyProgress], None] = lambda progress: None,
-    on_run: Callable[[StudyNetwork, Run], None] = lambda network, run: None,
+    on_run: Callable[[StudyNetwork, RunResult], None] = lambda network, run: None,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
@@ -182,7 +182,7 @@ def run_study(
     settings or something else, and whatever `rnw.training.run.train` raises.
     """
     family = make_family(recipe, budget, units)
-    rows = [Row(describe(network, contexts), []) for network in family]
+    rows = [StudyRow(describe(network, contexts), []) for network in family]
     score = make_validator(recipe.dataset, contexts, data_root=data_root)
     settings = _settings(recipe, budget, contexts)
     _claim(folder, settings)
@@ -238,7 +238,7 @@ def _claim(folder: Path, settings: Dict[str, Any]) -> None:
         write_json(path, settings)
 
 
-def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
+def _read_run(folder: Path, seed: int, batch: int) -> Optional[RunResult]:
     """Return the result of a run from its metrics, or None if it is not finished.
 
     Only the last epoch is validated, so that a run with a validation is finished.
@@ -250,10 +250,10 @@ def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
     if not tested:
         return None
     speed = max(record["images_per_second"] for record in epochs)
-    return Run(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
+    return RunResult(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
 
 
-def _read_finished_run(folder: Path, seed: int, batch: int) -> Run:
+def _read_finished_run(folder: Path, seed: int, batch: int) -> RunResult:
     run = _read_run(folder, seed, batch)
     if run is None:
         raise InputError(f"{folder}: its metrics do not have the test of the last epoch")

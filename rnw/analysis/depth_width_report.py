@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rnw.analysis.depth_width import Row, Run, Study, StudyNetwork
+from rnw.analysis.depth_width import RunResult, Study, StudyNetwork, StudyRow
 from rnw.files import write_json, write_text
 from rnw.plots import save_plot
 
@@ -53,8 +53,8 @@ class Range(NamedTuple):
     highest: float
 
 
-def over_seeds(row: Row, figure: str) -> Range:
-    """Return the range of a field of `Run` over the runs of a network."""
+def over_seeds(row: StudyRow, figure: str) -> Range:
+    """Return the range of a field of `RunResult` over the runs of a network."""
     values = [getattr(run, figure) for run in row.runs]
     return Range(statistics.fmean(values), min(values), max(values))
 
@@ -78,7 +78,7 @@ def as_record(study: Study) -> Dict[str, Any]:
     networks = [
         {
             **row.member._asdict(),
-            **{figure: over_seeds(row, figure)._asdict() for figure in Run._fields[1:]},
+            **{figure: over_seeds(row, figure)._asdict() for figure in RunResult._fields[1:]},
             "runs": [run._asdict() for run in row.runs],
         }
         for row in study.rows
@@ -104,7 +104,7 @@ def as_text(study: Study) -> str:
 def _table(study: Study) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*StudyNetwork._fields, *Run._fields))
+    writer.writerow((*StudyNetwork._fields, *RunResult._fields))
     for member, runs in study.rows:
         writer.writerows((*member, *run) for run in runs)
     return text.getvalue()
