@@ -35,7 +35,7 @@ COMMENTS = {
 
 @click.group(cls=Group)
 def command() -> None:
-    """Describe, check and show datasets of your own.
+    """Describe a dataset of your own, check all of it, and show it on a page.
 
     rnw/data/README.md explains folders, lists and descriptions that `--dataset` takes.
     """

@@ -1,4 +1,7 @@
-"""TABLE of decoders, and the training transform from an image file's bytes to a network's input."""
+"""TABLE of decoders, and the training transform from an image file's bytes to a network's input.
+
+The transform is that of the paper's classification networks (section 4).
+"""
 
 from typing import Callable, Dict, NamedTuple, Tuple
 
@@ -11,9 +14,11 @@ from rnw.data.picture_types import ClassifiedSource
 class Decoder(NamedTuple):
     """How images are decoded, resampled and colored.
 
-    decode: content and name of a file to (H, W, 3) uint8 RGB, with `upright` as EXIF data say.
-    resize: an image, height, width and choice of interpolation to (height, width, 3) uint8.
-    recolor: the random changes of color, flip and normalization, into (3, H, W) float32.
+    decode: from the content and the name of a file to (H, W, 3) uint8 RGB; with
+        `upright`, turned as its EXIF orientation says.
+    resize: from an image, height, width and interpolation to (height, width, 3) uint8.
+    recolor: from an image (H, W, 3) uint8 by random changes of color, a random flip and
+        normalization to (3, H, W) float32, which is written to its third argument.
     """
 
     decode: Callable[..., np.ndarray]
@@ -43,10 +48,11 @@ class Augmentation(NamedTuple):
         *,
         upright: bool = False,
     ) -> None:
-        """Make an image file's content into `out`, (3, size, size) float32.
+        """Decode an image file's content and augment it into `out`, (3, size, size) float32.
 
-        upright: turn it as its EXIF orientation says. Raises InputError, naming it, for what is no
-        image, or too long and thin a one.
+        upright: turn it as its EXIF orientation says.
+
+        Raises InputError, with `name`, for a file that is not an image or is too long and thin.
         """
         decoder = DECODERS[self.decoder]
         image = decoder.decode(content, name, upright=upright)
@@ -57,7 +63,7 @@ class Augmentation(NamedTuple):
 
 
 class ClassifiedPictures(NamedTuple):
-    """Makes samples of `images`: augmented pictures with their classes."""
+    """Make training samples from `images`: augmented pictures with their classes."""
 
     images: ClassifiedSource
     augmentation: Augmentation
@@ -73,7 +79,7 @@ class ClassifiedPictures(NamedTuple):
     def __call__(
         self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
     ) -> None:
-        """Make picture `index` into `data` (3, H, W) float32, and its class into `label` ()."""
+        """Write picture `index` to `data` (3, H, W) float32, and its class to `label` ()."""
         images = self.images
         content, name = images.read(index), images.name(index)
         self.augmentation(content, name, random, data, upright=images.upright)

@@ -13,9 +13,9 @@ INSTALL = "pip install '.[coco]' in the rnw checkout"
 
 
 class Instance(NamedTuple):
-    """An annotated object or crowd, of class `number`; `name` of it for messages.
+    """An annotated object or crowd of class `number`, called `name` in messages.
 
-    Its outline is a list of polygons, or a mask in runs.
+    Its outline is a list of polygons, or a run-length encoded mask.
     """
 
     number: int
@@ -42,7 +42,9 @@ def check_sides(size: Sequence[Any], name: str) -> None:
 
 
 def draw_scene(scene: Scene) -> np.ndarray:
-    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
+    """Draw the classes (H, W) uint8 of a picture.
+
+    Crowds, which are ignored, are below objects, and large objects below small ones.
 
     Raises InputError when pycocotools is not installed, and for an outline that cannot be drawn,
     naming the annotation.
@@ -64,19 +66,19 @@ def draw_scene(scene: Scene) -> np.ndarray:
 
 
 def _checked(outline: Any, height: int, width: int) -> Any:
-    """Polygons or a mask in runs, as pycocotools takes them.
+    """Return polygons or a run-length encoded mask as pycocotools takes them.
 
-    Raises InputError for what it would crash at, or draw as whatever lies in memory.
+    Raises InputError where pycocotools would crash or read beyond the data.
     """
     if isinstance(outline, list):
         return [_checked_polygon(polygon) for polygon in outline]
     if not isinstance(outline, dict) or outline.get("size") != [height, width]:
-        raise InputError(f"expected polygons, or a mask in runs of size {[height, width]}")
+        raise InputError(f"expected polygons, or a run-length mask of size {[height, width]}")
     runs = outline.get("counts")
     runs = _unpacked(runs) if isinstance(runs, str) else runs
     whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
     if runs is None or not whole or sum(runs) != height * width:
-        raise InputError(f"expected a mask in runs of {height * width} pixels in all")
+        raise InputError(f"expected a run-length mask of {height * width} pixels in all")
     return {"size": [height, width], "counts": runs}
 
 
@@ -93,7 +95,7 @@ def _checked_polygon(polygon: Any) -> List[float]:
 
 
 def _unpacked(packed: str) -> List[int]:
-    """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
+    """Decode runs from text, 5 bits a letter; from the fourth on they are differences."""
     runs: List[int] = []
     run = shift = 0
     for letter in packed.encode():

@@ -150,7 +150,7 @@ def _legend(dataset: Row, labels: np.ndarray, names: Sequence[str]) -> Html:
 
 def _figure(picture: np.ndarray, name: str, caption: Sequence[str]) -> Html:
     shown = Image.fromarray(picture)
-    shown.thumbnail((LARGEST, LARGEST), Image.LANCZOS)
+    shown.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     shown.save(file, "jpeg", quality=90)
     content = image(file.getvalue(), "jpeg", f"{name} with its labels")

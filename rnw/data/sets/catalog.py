@@ -1,6 +1,6 @@
-"""TABLE of datasets: each is a module of this folder, whose `DATASET` holds all about it.
+"""TABLE of datasets: each is a module of this folder, whose `DATASET` describes it completely.
 
-Reading it needs none of the extras.
+Importing it needs none of the extras.
 """
 
 import logging
@@ -29,7 +29,7 @@ MODULES = (
 )
 Row = Union[Dataset, SegmentationDataset]
 Source = Union[ClassifiedSource, LabeledSource]
-LOOKED_AT = 16  # label maps of a split, before all of them are read one by one
+LOOKED_AT = 16  # label maps of a split that are checked before all are read one by one
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 
 def to_prepare() -> Tuple[str, ...]:
-    """Return the names of the datasets that `rnw prepare` makes of what is published."""
+    """Return the names of the datasets that `rnw prepare` makes from official archives."""
     rows: List[Union[Dataset, SegmentationDataset]] = [*DATASETS.values(), *SEGMENTATION.values()]
     return tuple(row.name for row in rows if row.publication is not None)
 
 
 def find_segmentation_dataset(name: str) -> SegmentationDataset:
-    """The segmentation dataset called `name`, or that of a folder or a description of that path.
+    """Return the segmentation dataset of that name, or of a folder or description of that path.
 
     Raises InputError for an unknown one, and for one that is for classification.
     """
@@ -58,7 +58,7 @@ def find_segmentation_dataset(name: str) -> SegmentationDataset:
 
 
 def find_dataset(name: str) -> Dataset:
-    """The classification dataset called `name`, or of a path, as `find_segmentation_dataset`.
+    """Return the classification dataset of that name or path, as `find_segmentation_dataset`.
 
     Raises InputError for an unknown one, and for one that is for segmentation.
     """
@@ -69,18 +69,18 @@ def find_dataset(name: str) -> Dataset:
 
 
 def find_task_dataset(name: str) -> Row:
-    """The dataset of either task called `name`, or of a path; raises InputError for neither."""
+    """Return the dataset of either task of that name or path; raise InputError for neither."""
     return find_any_dataset(name, {**DATASETS, **SEGMENTATION})
 
 
 def names_of(dataset: Row) -> Tuple[str, ...]:
-    """The names of the classes of a dataset of either task."""
+    """Return the names of the classes of a dataset of either task."""
     names = dataset.class_names
     return tuple(names() if callable(names) else names)
 
 
 def dataset_label(name: str) -> str:
-    """The name by which model labels tell a dataset that is called by its name or by a path.
+    """Return the name by which model labels tell a dataset that is called by its name or by a path.
 
     Raises InputError for a path of none.
     """
@@ -89,7 +89,7 @@ def dataset_label(name: str) -> str:
 
 
 def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
-    """The pictures of a split, whatever the task; raises InputError as `read_examples`.
+    """Return the pictures of a split, whatever the task; raises InputError as `read_examples`.
 
     Those of an embedded dataset that are in memory already are no source: it is refused.
     """
@@ -102,7 +102,7 @@ def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
 
 
 def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
-    """The dataset of either task called `name` in `table`, or of a folder or a description.
+    """Return the dataset of either task called `name` in `table`, or of a folder or a description.
 
     Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither.
     """
@@ -114,12 +114,12 @@ def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
 
 
 def is_path(name: str) -> bool:
-    """Whether a dataset is called by a path: of a folder or a file, there or not."""
+    """Return whether a dataset is called by a path: of a folder or a file, there or not."""
     return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Classified:
-    """The examples of a split, from `root` or where the dataset is expected.
+    """Return the examples of a split, from `root` or from the dataset's own folder.
 
     Raises InputError that says what is missing.
     """
@@ -129,7 +129,7 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
 def read_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> LabeledSource:
-    """The pictures of a split with their label maps, as `read_examples`.
+    """Return the pictures of a split with their label maps, as `read_examples` does.
 
     Raises InputError also for a split that is not published and has no list.
     """
@@ -146,7 +146,7 @@ def read_pictures(
 def check_labels(
     dataset: Dataset, split: str, root: Optional[Path], labels: np.ndarray, classes: int, whose: str
 ) -> None:
-    """Raises InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
+    """Raise InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
     beyond = np.flatnonzero(labels >= classes)
     if not len(beyond):
         return
@@ -160,9 +160,9 @@ def check_labels(
 
 
 def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
-    """Raise InputError for more `classes` than data under `root` has: none could be tested there.
+    """Raise InputError for a network of more `classes` than data under `root` can test.
 
-    Data prepared for a subset is also for a network of all classes of the dataset.
+    Data prepared for a subset can also test a network of all classes of the dataset.
     """
     prepared = len(prepared_classes(dataset, root))
     if classes <= (prepared or dataset.classes) or classes == dataset.classes:
@@ -170,15 +170,15 @@ def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
     subset = f", and is prepared for {prepared}" if prepared else ""
     raise InputError(
         f"{dataset.title} has {dataset.classes} classes{subset}, the recipe {classes}: a network "
-        f"of so many could not be tested; --set classes={prepared or dataset.classes}"
+        f"of that many could not be tested; --set classes={prepared or dataset.classes}"
     )
 
 
 def check_label_maps(dataset: SegmentationDataset, pictures: LabeledSource) -> None:
-    """Look at a few label maps of a split, evenly spread, before all of them are used.
+    """Check a few label maps of a split, evenly spread, before all of them are used.
 
-    Logs a warning where their numbers look as if they meant something else, and raises InputError
-    where they do (see `LabelMeaning`).
+    Logs a warning where their numbers seem not to stand for the dataset's classes, and raises
+    InputError where they certainly do not (see `LabelMeaning`).
     """
     if dataset.meaning is None or not pictures.has_labels:
         return
@@ -194,7 +194,7 @@ def check_label_maps(dataset: SegmentationDataset, pictures: LabeledSource) -> N
 
 
 def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str, ...]:
-    """Names by label if data was prepared for a subset of the classes, else none.
+    """Return the class names in label order if data was prepared for a subset, else ().
 
     Raises InputError when they cannot be read.
     """
@@ -206,7 +206,7 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
 
 
 def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
-    """The published number of training images, None where a list under `root` tells the number."""
+    """Return the published number of training images, None where a list under `root` has it."""
     listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
     return None if listing.exists() else dataset.published
 
@@ -214,6 +214,6 @@ def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[
 def published_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> Optional[int]:
-    """The published number of pictures of a split, None where the dataset is there to be read."""
+    """Return the published number of pictures of a split, None where the dataset is found."""
     root = root or dataset.root
     return None if root is None or root.exists() else dataset.counts.get(split)

@@ -1,6 +1,6 @@
-"""COCO's pictures of VOC's classes, with label maps drawn of the annotated instances.
+"""COCO's pictures of VOC's classes, with label maps drawn from the annotated instances.
 
-Either year will do: 2014, which the original used, and 2017 have the same pictures.
+The releases of 2014, which the original used, and of 2017 have the same pictures; either is read.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError
 from rnw.files import parse_json, read_regular, reading
 
-NAMES = {  # of VOC, where COCO has another
+NAMES = {  # COCO's and VOC's name of a class, where they differ
     "airplane": "aeroplane",
     "dining table": "diningtable",
     "motorcycle": "motorbike",
@@ -26,17 +26,17 @@ YEARS = (2014, 2017)
 
 
 def find_pairs(root: Path, classes: Sequence[str]) -> List[Pair]:
-    """The pictures that have any of the classes but the first, by name; errors as `find_scenes`."""
+    """Return the pictures that show a class other than the first, as `find_scenes` finds them."""
     return [
         Pair(f"{FOLDER}/{name}.jpg", f"{LABELS}/{name}.png") for name in find_scenes(classes, root)
     ]
 
 
 def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
-    """The pictures that have any of the classes but the first, by folder and name without suffix.
+    """Return the pictures that show a class other than the first, by path without suffix.
 
-    A picture that has crowds alone is none. Raises InputError for annotations that are missing or
-    of another form.
+    Pictures that show only crowds are left out. Raises InputError for annotations that are missing
+    or in another format.
     """
     scenes: Dict[str, Scene] = {}
     for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
@@ -78,7 +78,7 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
 
 
 def _name(row: Mapping[str, Any], path: Path) -> str:
-    """The name of a picture without suffix, by which its label map is written."""
+    """Return the name of a picture without suffix, which its label map gets, too."""
     name = row["file_name"]
     if "/" in name or "\0" in name:
         raise InputError(f"{path}: picture {name!r} is expected to be a name without folders")
@@ -92,7 +92,7 @@ def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
 
 
 def render_labels(classes: Sequence[str]) -> Rendering:
-    """The label maps of all pictures that have any of the classes but the first."""
+    """Return the label maps of all pictures that show a class other than the first."""
     return Rendering(LABELS, f"{FOLDER}/annotations", partial(find_scenes, classes), draw_scene)
 
 

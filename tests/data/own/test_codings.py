@@ -139,7 +139,7 @@ def test_unknown_colors_are_counted_and_named():
 HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (9,), }"
 BAD = {
     "colors.png": (colored(LABELS), r"has colors, where dataset\.yaml tells numbers of classes"),
-    "photo.png": (JPEG, "cannot be read as a label map: it is of format JPEG, expected one of PNG"),
+    "photo.png": (JPEG, "cannot be read as a label map: its format is JPEG, expected one of PNG"),
     "cut.npy": (npy(LABELS)[:-9], "cannot be read as an array of labels"),
     "objects.npy": (
         b"\x93NUMPY\1\0" + struct.pack("<H", len(HEADER)) + HEADER,
