@@ -67,9 +67,10 @@ class Run:
                 self._save_state()
                 self._stop_if_asked()
         self._read(unread)
-        if place.step < place.steps:  # stopped while pictures were waited for
+        received = self.trainer.kvstore.stop.received
+        if received is not None and place.step < place.steps:  # while pictures were waited for
             self._save_state()
-            self._stop(self.trainer.kvstore.stop.received)
+            self._stop(received)
 
     def _read(self, output: Optional[Output]) -> None:
         """Wait for the scores of a step, and tell them."""
@@ -117,9 +118,9 @@ class Run:
             return None
         scores = validation.score(self.trainer.net)
         by = validation.best_by
-        is_best = place.best is None or scores[by] > place.best[by]
-        if is_best:
+        if place.best is None or scores[by] > place.best[by]:
             place.best = {"epoch": place.epoch, **scores}
+        is_best = place.best["epoch"] == place.epoch
         validated = Validated(place.epoch, place.epochs, scores, is_best)
         self.metrics.validation(validated, place.updates)
         self.saver.folder.save_best(place.best)

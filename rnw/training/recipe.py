@@ -212,7 +212,7 @@ class SegmentationRecipe(Recipe):
         default=8,
     )
     classifier: str = declare(
-        one_of(tuple(SEGMENTATION_CLASSIFIERS)),
+        one_of(SEGMENTATION_CLASSIFIERS),
         "number of convolutions that make scores of the last feature maps",
         default="2 conv",
     )

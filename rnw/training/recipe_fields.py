@@ -5,7 +5,7 @@ Checks, their messages, what `--set` takes and the table of the documentation co
 
 import dataclasses
 import math
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.errors import InputError, did_you_mean
 
@@ -32,9 +32,10 @@ def text(limits: str = "", allows: Callable[[str], bool] = lambda value: True) -
     return Values("text", str, limits, allows)
 
 
-def one_of(words: Sequence[str]) -> Values:
+def one_of(words: Iterable[str]) -> Values:
     """Return the values of a field that is one of several words."""
-    return Values("", str, f"one of {', '.join(words)}", lambda value: value in words, words)
+    known = tuple(words)
+    return Values("", str, f"one of {', '.join(known)}", lambda value: value in known, known)
 
 
 def whole(least: int, most: Optional[int] = None, reason: str = "") -> Values:

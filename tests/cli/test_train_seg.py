@@ -80,7 +80,7 @@ def test_labels_that_are_numbered_for_training_are_refused(refused):
 
 def test_another_family_is_refused(refused, classifier):
     message = refused("train-seg", *SHORT, "--set", "width=0.0625", "--init", classifier)
-    assert "it is probably of another width" in message
+    assert "it probably has another width" in message
     assert not Path("output").exists()
 
 
@@ -137,7 +137,7 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
         ("--dataset digits", "unknown dataset 'digits': expected one of "),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
-        ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),
+        ("--dataset shapes --set crop=0", "crop is 0, expected 1 to 16384"),
         ("--dataset shapes --set classifier=3", "classifier is '3', expected one of"),
         ("--dataset shapes --cpus 3", "a batch of 8 cannot be cut into 3"),
         ("--dataset shapes --init none.params", "none.params: "),
