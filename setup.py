@@ -51,7 +51,10 @@ setup(
         "coco": COCO,
         "onnx": ONNX,
         "cityscapes": CITYSCAPES,
-        "dev": ["mypy", "pytest", "ruff", "safetensors", *TENSORBOARD, *COCO, *ONNX, *CITYSCAPES],
+        "dev": [
+            *("mypy", "pytest", "pytest-xdist", "ruff", "safetensors"),
+            *(*TENSORBOARD, *COCO, *ONNX, *CITYSCAPES),
+        ],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},
 )

@@ -12,6 +12,7 @@ from rnw.lazy import import_on_use
 if TYPE_CHECKING:
     from rnw import analysis, bench, data, evaluation, networks, reports, training, weights
     from rnw.api import datasets, evaluate, list_networks, predict
+    from rnw.data.sets.gluon import get_dataset
     from rnw.networks.classifier import get_network
     from rnw.training.run import train
     from rnw.weights import load_network, load_params, save_params, warm_start
@@ -26,6 +27,7 @@ __all__ = [
     "datasets",
     "evaluate",
     "evaluation",
+    "get_dataset",
     "get_network",
     "list_networks",
     "load_network",
@@ -48,6 +50,7 @@ import_on_use(
     {
         "datasets": "rnw.api",
         "evaluate": "rnw.api",
+        "get_dataset": "rnw.data.sets.gluon",
         "get_network": "rnw.networks.classifier",
         "list_networks": "rnw.api",
         "load_network": "rnw.weights",

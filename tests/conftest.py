@@ -2,8 +2,9 @@
 
 import os
 
-# Before MXNet starts. With these instructions the reference runs are met (training/golden_runs.py).
-# More threads take twice the time of the processors for networks as small as most are here.
+# Both must be set before MXNet starts. With these instructions the reference runs are met: see
+# training/golden_runs.py. A second thread doubles the processor time of networks as small as most
+# are here.
 os.environ["DNNL_MAX_CPU_ISA"] = "AVX2"
 os.environ["OMP_NUM_THREADS"] = "1"
 

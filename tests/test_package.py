@@ -63,6 +63,7 @@ def test_help_imports_little():
     assert int(modules) < 450
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["rnw", "numpy, rnw.networks.zoo"])
 def test_numpy_has_its_old_names_once_mxnet_is_imported(first):
     script = (
@@ -101,6 +102,7 @@ def test_public_names():
     assert all(callable(getattr(rnw, name)) for name in functions.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "uses",
     [

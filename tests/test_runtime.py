@@ -150,6 +150,7 @@ def test_threads_left_to_mxnet_stay_so(given):
     assert _prints(script, **given) == ["['-',", "'']"]
 
 
+@pytest.mark.slow
 def test_threads_left_to_mxnet_are_what_it_takes_by_itself():
     count = "import ctypes, mxnet; lib = mxnet.libinfo.find_lib_path()[0]\n"
     count += "print(ctypes.CDLL(lib).omp_get_max_threads())"

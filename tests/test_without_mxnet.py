@@ -49,6 +49,7 @@ def test_mxnet_is_not_there(bare):
     assert "MXNet is not installed" in bare("-m", "rnw", "predict", "--weights", "x", "x", status=2)
 
 
+@pytest.mark.slow
 @each_checkpoint()
 def test_a_legacy_checkpoint_is_listed_verified_and_converted(path, bare):
     arrays = read_arrays(path)

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Set up and run all tests; arguments go to pytest (-m "not slow" leaves out the long ones).
+# Set up and run all tests, in two processes. `--fast`, first, leaves out the slow ones; all other
+# arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
 make_environment cpu,dev
-.venv/bin/python -m pytest "$@"
+if [ "${1:-}" = --fast ]; then
+  shift
+  set -- -m "not slow" "$@"
+fi
+.venv/bin/python -m pytest -n 2 --dist worksteal "$@"

@@ -8,7 +8,7 @@ from rnw.networks.cost import count_parameters
 from rnw.networks.layout import MAX_WIDTH, NetworkConfig
 from rnw.networks.liveness import liveness
 from rnw.networks.zoo import LEVEL_SHAPES
-from rnw.training.recipes import Recipe, input_size, recipe_network
+from rnw.training.recipe import Recipe
 
 TOLERANCE = 0.05  # of the budget: channels are whole numbers
 # All numbers of channels at width 1 divide the largest, so that widths between two multiples of
@@ -38,7 +38,7 @@ class Budget(NamedTuple):
 
     def count(self, recipe: Recipe) -> int:
         """Return what the recipe's network takes of such a budget."""
-        return COUNTS[self.kind](recipe_network(recipe), input_size(recipe))
+        return COUNTS[self.kind](recipe.configure(), recipe.input_size)
 
 
 def parse_budget(text: str, recipe: Recipe) -> Budget:

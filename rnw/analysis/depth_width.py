@@ -6,6 +6,7 @@ All share the input size, the data and the recipe; runs with several seeds show 
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,12 +19,13 @@ from rnw.evaluation.classification.validate import make_validator
 from rnw.files import read_json, read_json_lines, write_json
 from rnw.locks import LOCK_FILE
 from rnw.networks.cost import count_multiply_adds, count_parameters
-from rnw.training.checkpoints import Checkpointing
 from rnw.training.memory import recipe_memory
-from rnw.training.metrics import METRICS_FILE
-from rnw.training.progress import Progress, ignore
-from rnw.training.recipes import Recipe, input_size, recipe_network
-from rnw.training.run import Validation, train
+from rnw.training.observer import Observer
+from rnw.training.options import Options, Validation
+from rnw.training.progress import Progress
+from rnw.training.recipe import Recipe
+from rnw.training.run import train
+from rnw.training.run_folder import METRICS_FILE, Checkpointing
 from rnw.training.state import check_same_settings
 
 SETTINGS = "settings.json"  # what all runs of a folder have in common
@@ -117,20 +119,34 @@ class StudyProgress(NamedTuple):
         return f"{self.number}/{self.runs}, depth {self.member.depth}: {self.progress.short()}"
 
 
+class _Watching(Observer):
+    """Tells the steps of a run as those of its study."""
+
+    def __init__(
+        self,
+        on_step: Callable[[StudyProgress], None],
+        in_study: Callable[[Progress], StudyProgress],
+    ):
+        self._tell, self._in_study = on_step, in_study
+
+    def on_step(self, progress: Progress) -> None:
+        self._tell(self._in_study(progress))
+
+
 def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -> List[Recipe]:
     """Return a recipe for each string of `units`, as wide as the budget allows, deepest first.
 
     Raises InputError for malformed units and for a budget that cannot be met.
     """
-    size = input_size(recipe)
+    size = recipe.input_size
     networks = [replace(recipe, network=f"{size}-{levels}") for levels in dict.fromkeys(units)]
     family = [fit_width(network, budget) for network in networks]
-    return sorted(family, key=lambda network: -recipe_network(network).spec.depth)
+    return sorted(family, key=lambda network: -network.configure().spec.depth)
 
 
 def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> Member:
     """Describe the network of a recipe, and the memory of a training step on these devices."""
-    config, size = recipe_network(recipe), input_size(recipe)
+    config, size = recipe.configure(), recipe.input_size
     memory = recipe_memory(recipe, len(contexts))[False]
     on_gpus = contexts[0].device_type == "gpu"
     return Member(
@@ -153,8 +169,8 @@ def run_study(
     units: Sequence[str] = FAMILY,
     seeds: int = 3,
     data_root: Optional[Path] = None,
-    on_step: Callable[[StudyProgress], None] = ignore,
-    on_run: Callable[[Member, Run], None] = ignore,
+    on_step: Callable[[StudyProgress], None] = lambda progress: None,
+    on_run: Callable[[Member, Run], None] = lambda member, run: None,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
@@ -175,7 +191,7 @@ def run_study(
         path = folder / row.member.network / f"seed-{seed}"
         run = _read_run(path, seed, recipe.batch)
         if run is None:
-            place = (number, seeds * len(rows), row.member, seed)
+            runs = seeds * len(rows)
             train(
                 network,
                 contexts,
@@ -183,9 +199,10 @@ def run_study(
                 seed=seed,
                 data_root=data_root,
                 resume=True,
-                checkpointing=Checkpointing(keep=1),
-                validation=Validation(score, recipe.epochs),
-                on_step=lambda progress, place=place: on_step(StudyProgress(*place, progress)),
+                options=Options(
+                    checkpointing=Checkpointing(keep=1), validation=Validation(score, recipe.epochs)
+                ),
+                observer=_Watching(on_step, partial(StudyProgress, number, runs, row.member, seed)),
             )
             run = _read_run(path, seed, recipe.batch)
             on_run(row.member, run)
@@ -200,7 +217,7 @@ def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) ->
     for own in ("network", "width"):  # of each member
         del settings[own]
     devices = [str(context) for context in contexts]
-    return {"budget": str(budget), "size": input_size(recipe), "devices": devices, **settings}
+    return {"budget": str(budget), "size": recipe.input_size, "devices": devices, **settings}
 
 
 def _claim(folder: Path, settings: Dict[str, Any]) -> None:

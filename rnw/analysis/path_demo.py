@@ -1,15 +1,17 @@
 """A small version of Figure 4: a deep and a wide network trained on the digits."""
 
 from pathlib import Path
-from typing import Callable, List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import mxnet as mx
 
 from rnw.evaluation.classification.validate import make_validator
-from rnw.training.checkpoints import Checkpointing
-from rnw.training.progress import Hook, Validated, ignore
-from rnw.training.recipes import Recipe, find_recipe
-from rnw.training.run import Validation, train
+from rnw.training.observer import Observer
+from rnw.training.options import Options, Validation
+from rnw.training.recipe import Recipe
+from rnw.training.recipes import find_recipe
+from rnw.training.run import train
+from rnw.training.run_folder import Checkpointing
 
 # fields of recipe `digits`; both networks have 0.9 million parameters
 DEMO: Tuple[Tuple[str, ...], ...] = (
@@ -29,9 +31,7 @@ def train_demo(
     *,
     recipes: Sequence[Recipe] = (),
     seed: int = 0,
-    on_step: Hook = ignore,
-    on_epoch: Hook = ignore,
-    on_validation: Callable[[Validated], None] = ignore,
+    observer: Optional[Observer] = None,
 ) -> List[Path]:
     """Train both networks, or resume their training; return the paths of their weights.
 
@@ -47,11 +47,10 @@ def train_demo(
             folder,
             seed=seed,
             resume=True,
-            checkpointing=Checkpointing(keep=1),
-            validation=Validation(score, recipe.epochs),
-            on_step=on_step,
-            on_epoch=on_epoch,
-            on_validation=on_validation,
+            options=Options(
+                checkpointing=Checkpointing(keep=1), validation=Validation(score, recipe.epochs)
+            ),
+            observer=observer,
         )
         for recipe in recipes or demo_recipes()
     ]

@@ -6,24 +6,11 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 from rnw.bench.memory import free_memory
 from rnw.bench.train import WARM_UP, measure_step
 from rnw.data.picture_types import Examples
-from rnw.data.sets.catalog import (
-    find_dataset,
-    find_segmentation_dataset,
-    published_images,
-    published_pictures,
-)
 from rnw.errors import InputError
 from rnw.networks.layout import NetworkConfig
-from rnw.training.examples import read_training_examples
 from rnw.training.memory import TrainingMemory, recipe_memory, training_memory
-from rnw.training.recipes import (
-    OUTPUT,
-    Recipe,
-    SegmentationRecipe,
-    input_size,
-    named_weights,
-    recipe_network,
-)
+from rnw.training.recipe import Recipe
+from rnw.training.recipes import OUTPUT, named_weights
 from rnw.training.trainer import check_devices
 
 REPETITIONS = 3
@@ -139,7 +126,7 @@ def plan_training(
             f"{recipe.kvstore!r} (--kvstore local)"
         )
     check_devices(recipe.batch, len(contexts))
-    config, size = recipe_network(recipe), input_size(recipe)
+    config, size = recipe.configure(), recipe.input_size
     images = _count_images(recipe, data_root)
     return Plan(
         recipe,
@@ -156,15 +143,10 @@ def plan_training(
 
 def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
     """Return how many images training will read; without data, how many are published."""
-    if isinstance(recipe, SegmentationRecipe):
-        dataset = find_segmentation_dataset(recipe.dataset)
-        split = recipe.split or dataset.train_split
-        published = published_pictures(dataset, split, data_root)
-    else:
-        published = published_images(find_dataset(recipe.dataset), data_root)
+    published = recipe.published_images(data_root)
     if published is not None:
         return published
-    examples = read_training_examples(recipe, data_root)
+    examples = recipe.read_examples(data_root)
     return len(examples.labels if isinstance(examples, Examples) else examples)
 
 

@@ -104,14 +104,20 @@ def _show_cost(row: "DetailedCost") -> None:
     show_default=True,
     help="Number of devices that share a batch.",
 )
+@click.option(
+    "--fields", is_flag=True, help="Explain the fields of recipes, which `--set` changes, instead."
+)
 @json_option
-def recipes(devices: int, as_json: bool) -> None:
+def recipes(devices: int, fields: bool, as_json: bool) -> None:
     """List the training recipes and the memory that each device needs.
 
     The memory is that of parameters, gradients and activations, without and with `--recompute`;
     what CUDA and cuDNN allocate comes on top. With --json, each recipe is shown with all fields
     that `--set` can change.
     """
+    if fields:
+        _explain_fields()
+        return
     from rnw.training.memory import recipe_memory
     from rnw.training.recipes import RECIPES, named_weights
 
@@ -134,3 +140,17 @@ def recipes(devices: int, as_json: bool) -> None:
             f"{name:21} {row.dataset:14}  {row.batch:5}  {row.epochs:6}  {row.base_lr:6}"
             f"  {kept / 1e9:11.3g}  {again / 1e9:11.3g}  {weights.name if weights else '-'}"
         )
+
+
+def _explain_fields() -> None:
+    from rnw.training.recipe import Recipe, SegmentationRecipe
+    from rnw.training.recipe_fields import declared, declared_anew
+
+    own = declared_anew(SegmentationRecipe, Recipe)
+    for title, fields in (
+        ("all recipes", declared(Recipe).values()),
+        ("segmentation recipes", own),
+    ):
+        click.echo(f"Fields of {title}:")
+        for name, values, meaning in fields:
+            click.echo(f"  {name:12}  {meaning} ({values})")

@@ -154,14 +154,7 @@ def paths(
 def _train_demo(folder: Path, contexts: List[Any], seed: int, display: Display) -> List[Path]:
     from rnw.analysis.path_demo import train_demo
 
-    return train_demo(
-        folder,
-        contexts,
-        seed=seed,
-        on_step=display.on_step,
-        on_epoch=display.on_epoch,
-        on_validation=display.on_validation,
-    )
+    return train_demo(folder, contexts, seed=seed, observer=display)
 
 
 def _measure(

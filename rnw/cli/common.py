@@ -128,7 +128,7 @@ overrides_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     help="Change a field of the recipe, such as epochs=10 (may be repeated). "
-    "`rnw analyze recipes --json` lists the fields; rnw/training/README.md explains them.",
+    "`rnw analyze recipes --fields` explains the fields.",
 )
 
 _PROTOCOL = (

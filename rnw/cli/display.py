@@ -3,25 +3,17 @@
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO, Union
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Protocol, TextIO
 
 import click
 
+from rnw.training.observer import Observer
 from rnw.training.progress import Progress, Validated
 
 if TYPE_CHECKING:
-    from rnw.evaluation.classification import evaluate as classification
-    from rnw.evaluation.segmentation import evaluate as segmentation
-    from rnw.reports.classification_tables import ClassificationRow
-    from rnw.reports.cost_tables import MemoryRow
-    from rnw.reports.predictions_page import Compared
+    from rnw.weights import Transfer
 
-    Shown = Union[
-        Progress,
-        classification.EvaluationProgress,
-        segmentation.EvaluationProgress,
-        Compared,
-    ]
 
 CLEAR_LINE = "\r\033[K\033[?25h"  # and show the cursor, which the bar hides
 BAR = "%(label)s [%(bar)s]%(info)s"
@@ -29,15 +21,28 @@ BESIDE_LABEL = len(" [] 100%")
 SECONDS_BETWEEN_LINES = 60
 
 
-class Display:
-    """A line for each epoch that is done, and what is seen of the epoch under way.
+class Shown(Protocol):
+    """What a display shows of work under way: so many of its steps are done."""
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    def short(self) -> str:
+        """Return it in so few words that a bar fits beside them."""
+
+
+class Display(Observer):
+    """Shows a line for each epoch that is done, and how far the epoch under way is.
 
     That is a bar on a terminal, elsewhere a line a minute; on standard error if `err`.
     """
 
     def __init__(self, err: bool = False):
         self._err = err
-        self._bar = None
+        self._bar: Optional[Any] = None
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "Display":
@@ -46,7 +51,10 @@ class Display:
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
 
-    def on_step(self, progress: "Shown") -> None:
+    def on_warm_start(self, source: Path, transfer: "Transfer") -> None:
+        self._write(f"{source}: {transfer}")
+
+    def on_step(self, progress: Shown) -> None:
         if self._stream.isatty():
             self._show_bar(progress)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -58,7 +66,7 @@ class Display:
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
 
-    def on_row(self, row: "Union[MemoryRow, ClassificationRow]") -> None:
+    def on_row(self, row: object) -> None:
         self._write(str(row))
 
     @property
@@ -70,7 +78,7 @@ class Display:
         click.echo(line, err=self._err)
         self._last_line = time.monotonic()
 
-    def _show_bar(self, progress: "Shown") -> None:
+    def _show_bar(self, progress: Shown) -> None:
         """One line, as wide as the terminal; a resumed epoch starts further on."""
         if self._bar is None:
             self._bar = click.progressbar(

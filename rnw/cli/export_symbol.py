@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rnw.cli.common import FILE, Choice, show_warnings
+from rnw.cli.common import FILE, Choice, parse_numbers, show_warnings
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.runtime import import_mxnet
 
@@ -30,6 +30,12 @@ from rnw.runtime import import_mxnet
     help="Output of the graph: softmax, probabilities with a label input for training; ohem, the "
     "same with the bootstrapped loss (segmentation only); logits; or features, below the "
     "classifier.",
+)
+@click.option(
+    "--levels",
+    callback=parse_numbers(int, "levels such as 2,4,7"),
+    metavar="N,...",
+    help="Levels whose last feature maps are the outputs, such as 2,4,7 (with --head features).",
 )
 @click.option(
     "--pooling",

@@ -5,8 +5,9 @@ from typing import Any, Callable
 import click
 
 from rnw.cli.common import one_of
-from rnw.cli.training import Task, run_training, training_options
+from rnw.cli.training import Given, Task, run_training, training_options
 from rnw.data.sets import catalog
+from rnw.training import recipe
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -16,7 +17,7 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
 
 
 CLASSIFICATION = Task(
-    "train-cls", "ilsvrc-cls", catalog.find_dataset, _make_validator, best_by="top-1"
+    recipe.CLASSIFICATION, "ilsvrc-cls", catalog.find_dataset, _make_validator, best_by="top-1"
 )
 
 
@@ -32,4 +33,4 @@ def command(**options: Any) -> None:
 
     Without other options than devices, this is the paper's Model A on ILSVRC 2012.
     """
-    run_training(CLASSIFICATION, **options)
+    run_training(CLASSIFICATION, Given(**options))

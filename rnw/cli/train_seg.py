@@ -5,8 +5,9 @@ from typing import Any, Callable
 import click
 
 from rnw.cli.common import one_of
-from rnw.cli.training import Task, run_training, training_options
+from rnw.cli.training import Given, Task, run_training, training_options
 from rnw.data.sets import catalog
+from rnw.training import recipe
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -16,7 +17,11 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
 
 
 SEGMENTATION = Task(
-    "train-seg", "voc", catalog.find_segmentation_dataset, _make_validator, best_by="mean-iou"
+    recipe.SEGMENTATION,
+    "voc",
+    catalog.find_segmentation_dataset,
+    _make_validator,
+    best_by="mean-iou",
 )
 
 
@@ -34,4 +39,4 @@ def command(**options: Any) -> None:
     `<name>_linear` is the second phase of the recipe `<name>`, and starts from the last checkpoint
     of the first phase in --output.
     """
-    run_training(SEGMENTATION, **options)
+    run_training(SEGMENTATION, Given(**options))

@@ -2,8 +2,9 @@
 
 import contextlib
 import functools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import click
 
@@ -13,6 +14,7 @@ from rnw.cli.common import (
     Choice,
     data_root_option,
     device_options,
+    one_of,
     overrides_option,
     recipe_option,
     show_warnings,
@@ -20,16 +22,20 @@ from rnw.cli.common import (
 from rnw.cli.display import Display
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
-from rnw.training.recipes import Recipe, SegmentationRecipe, find_recipe
+from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
+from rnw.training.recipes import find_recipe
 from rnw.training.signals import EndAtOnce, RunStoppedError
+
+if TYPE_CHECKING:
+    from rnw.training.options import Options
 
 _OPTIONS = (
     recipe_option,
     overrides_option,
     click.option(
         "--kvstore",
-        help="How devices and machines share gradients: local, device, dist_sync, "
-        "dist_device_sync or dist_async (default: that of the recipe; dist_* need `rnw launch`).",
+        help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
+        "recipe; dist_* need `rnw launch`).",
     ),
     click.option(
         "--seed",
@@ -122,7 +128,7 @@ _OPTIONS = (
 
 
 def training_options(command: Callable) -> Callable:
-    """Add all that `run_training` takes, and what signals do before and after the run."""
+    """Add the options of `Given`, and what signals do before and after the run."""
     command = _ending_at_once(command)
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -140,15 +146,18 @@ def _ending_at_once(command: Callable) -> Callable:
     return run
 
 
+COMMANDS = {CLASSIFICATION: "train-cls", SEGMENTATION: "train-seg"}
+
+
 class Task(NamedTuple):
     """What a command trains for; its functions import what starts MXNet or is of an extra.
 
-    command: the name of the one for this task. find_dataset: in the table of the task, by name.
+    name: that of the task in recipes. find_dataset: in the table of the task, by name.
     make_validator: as that of `rnw.evaluation.classification.validate`; `best_by` is the score
     that counts.
     """
 
-    command: str
+    name: str
     default_dataset: str
     find_dataset: Callable[[str], Any]
     make_validator: Callable[..., Callable]
@@ -163,88 +172,107 @@ class Task(NamedTuple):
         if recipe is None:
             recipe = self.find_dataset(dataset or self.default_dataset).recipe
         found = find_recipe(recipe, overrides)
-        command = "train-seg" if isinstance(found, SegmentationRecipe) else "train-cls"
-        if command != self.command:
-            raise InputError(f"recipe {recipe} is for `rnw {command}`")
+        if found.task != self.name:
+            raise InputError(f"recipe {recipe} is for `rnw {COMMANDS[found.task]}`")
         return found
 
 
-def run_training(
-    task: Task,
-    *,
-    recipe: Optional[str],
-    dataset: Optional[str],
-    overrides: Tuple[str, ...],
-    kvstore: Optional[str],
-    seed: int,
-    output: Path,
-    overwrite: bool,
-    weights: Optional[Path],
-    recompute: bool,
-    dry_run: bool,
-    resume: bool,
-    checkpoint_every: Optional[int],
-    keep: Optional[int],
-    keep_every: Optional[int],
-    val_every: Optional[int],
-    tensorboard: bool,
-    workers: Optional[int],
-    prefetcher: str,
-    decoder: str,
-    skip_bad_images: bool,
-    data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
-) -> None:
-    """Train as the options say, or tell what it will take."""
-    if keep_every is not None and keep is None:
-        raise InputError("--keep-every removes nothing by itself: add --keep N")
-    if kvstore is not None:
-        overrides = (*overrides, f"kvstore={kvstore}")
-    resolved = task.resolve(recipe, dataset, overrides)
-    contexts = make_contexts(gpus, cpus)
-    if dry_run:
-        from rnw.bench.plan import plan_training
+@dataclass(frozen=True)
+class Given:
+    """What the options of a command that trains say, by the names of their parameters."""
 
-        with show_warnings():
-            plan = plan_training(
-                resolved,
-                contexts,
-                data_root=data_root,
-                weights=weights,
-                folder=output,
-                recompute=recompute,
-            )
-        click.echo(f"{plan}")
+    recipe: Optional[str]
+    dataset: Optional[str]
+    overrides: Tuple[str, ...]
+    kvstore: Optional[str]
+    seed: int
+    output: Path
+    overwrite: bool
+    weights: Optional[Path]
+    recompute: bool
+    dry_run: bool
+    resume: bool
+    checkpoint_every: Optional[int]
+    keep: Optional[int]
+    keep_every: Optional[int]
+    val_every: Optional[int]
+    tensorboard: bool
+    workers: Optional[int]
+    prefetcher: str
+    decoder: str
+    skip_bad_images: bool
+    data_root: Optional[Path]
+    gpus: Optional[str]
+    cpus: Optional[int]
+
+    def resolve(self, task: Task) -> Recipe:
+        """Return the recipe; raise InputError for options that do not go together."""
+        if self.keep_every is not None and self.keep is None:
+            raise InputError("--keep-every removes nothing by itself: add --keep N")
+        overrides = self.overrides
+        if self.kvstore is not None:
+            overrides = (*overrides, f"kvstore={self.kvstore}")
+        return task.resolve(self.recipe, self.dataset, overrides)
+
+    def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
+        """Return how the run is carried out."""
+        from rnw.data.loader import Loading  # needs an extra
+        from rnw.training.options import Options, Validation
+        from rnw.training.run_folder import Checkpointing
+
+        validation = None
+        if self.val_every is not None:
+            score = task.make_validator(dataset, contexts, data_root=self.data_root)
+            validation = Validation(score, self.val_every, task.best_by)
+        threads = self.prefetcher == "thread"
+        return Options(
+            loading=Loading(self.decoder, self.workers, threads, self.skip_bad_images),
+            recompute=self.recompute,
+            checkpointing=Checkpointing(self.checkpoint_every, self.keep, self.keep_every),
+            validation=validation,
+            tensorboard=self.tensorboard,
+        )
+
+
+def run_training(task: Task, given: Given) -> None:
+    """Train as the options say, or print what it will take."""
+    recipe = given.resolve(task)
+    contexts = make_contexts(given.gpus, given.cpus)
+    if given.dry_run:
+        _print_plan(recipe, contexts, given)
         return
-    from rnw.data.loader import Loading  # needs an extra
-    from rnw.training.run import Checkpointing, Validation, train  # starts MXNet
+    from rnw.training.run import train  # starts MXNet
 
-    validation = None
-    if val_every is not None:
-        score = task.make_validator(resolved.dataset, contexts, data_root=data_root)
-        validation = Validation(score, val_every, task.best_by)
+    options = given.options(task, recipe.dataset, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
         path = train(
-            resolved,
+            recipe,
             contexts,
-            output,
-            seed=seed,
-            data_root=data_root,
-            overwrite=overwrite,
-            resume=resume,
-            weights=weights,
-            recompute=recompute,
-            checkpointing=Checkpointing(checkpoint_every, keep, keep_every),
-            validation=validation,
-            tensorboard=tensorboard,
-            loading=Loading(decoder, workers, prefetcher == "thread", skip_bad_images),
-            on_step=display.on_step,
-            on_epoch=display.on_epoch,
-            on_validation=display.on_validation,
-            on_warm_start=lambda source, transfer: click.echo(f"{source}: {transfer}"),
+            given.output,
+            seed=given.seed,
+            data_root=given.data_root,
+            weights=given.weights,
+            resume=given.resume,
+            overwrite=given.overwrite,
+            options=options,
+            observer=display,
         )
     click.echo(f"{path}")
+
+
+def _print_plan(recipe: Recipe, contexts: Sequence[Any], given: Given) -> None:
+    from rnw.bench.plan import plan_training
+
+    with show_warnings():
+        plan = plan_training(
+            recipe,
+            contexts,
+            data_root=given.data_root,
+            weights=given.weights,
+            folder=given.output,
+            recompute=given.recompute,
+        )
+    click.echo(f"{plan}")
 
 
 @contextlib.contextmanager

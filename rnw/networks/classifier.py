@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Type, Union
 
-from mxnet.gluon import HybridBlock
+from mxnet.gluon import HybridBlock, Parameter
 
 from rnw.networks import heads, layers, units
 from rnw.networks.fcn import SegmentationClassifierBlock
@@ -33,35 +33,52 @@ class LinearClassifierBlock(LayerBlock):
 
 
 class Network(HybridBlock):
-    """A network of the paper: `config.layers` in a row, one child block each.
+    """A network of the paper: `config.layers` one after the other, one child block each.
 
-    Input (N, 3, H, W) float32, normalized RGB. Output by `config.head`: 'logits' (N, classes) or
-    (N, classes, H/s, W/s); 'features' the map `relu7` (N, 4096 width, H/s, W/s), of a ResNet that
-    of its last unit (N, 2048 width, H/s, W/s); 'softmax' and 'ohem' take a label as second input
-    and give the probabilities, with the gradient of a loss (see `heads`).
+    Children are attributes by the names of layers: `net.conv1a`, `net.res4b2`, `net.classifier`.
+
+    Input (N, config.channels, H, W) float32, by default normalized RGB. Output by `config.head`:
+    'logits' (N, classes) or (N, classes, H/s, W/s); 'features' the map `relu7`
+    (N, 4096 width, H/s, W/s), of a ResNet that of its last unit (N, 2048 width, H/s, W/s), or with
+    `config.levels` a list of maps, the last of each level; 'softmax' and 'ohem' take a label as
+    second input and give the probabilities, with the gradient of a loss (see `heads`).
     Further inputs are the factors that stand for dropout, one for each block that has it.
+
+    prefix: stands before the names of parameters and operators. Files have the bare names.
     """
 
-    def __init__(self, config: NetworkConfig):
-        super().__init__(prefix="")
+    def __init__(self, config: NetworkConfig, prefix: str = ""):
+        super().__init__(prefix=prefix)
         self.config = config
-        for layer in config.layers:
-            block = _BLOCKS[type(layer)](layer, config.segmentation, config.frozen_statistics)
-            self.register_child(block, layer.block_name)
+        self._outputs = config.outputs
+        with self.name_scope():
+            for layer in config.layers:
+                block = _BLOCKS[type(layer)](layer, config.segmentation, config.frozen_statistics)
+                setattr(self, layer.block_name, block)
 
     @property
     def blocks(self) -> List[LayerBlock]:
-        """The blocks in the order they are passed."""
+        """The blocks in the order in which an input passes them."""
         return list(self._children.values())
+
+    @property
+    def named_parameters(self) -> Dict[str, Parameter]:
+        """All parameters by their bare names, in the order of the graph."""
+        return {p.name[len(self.prefix) :]: p for p in self.collect_params().values()}
 
     def hybrid_forward(self, F: Any, x: Any, label: Optional[Any] = None, *masks: Any) -> Any:
         remaining = iter(masks)
-        for block in self.blocks:
+        outputs = []
+        for place, block in enumerate(self.blocks):
             x = block(x, next(remaining)) if masks and block.has_dropout else block(x)
+            if place in self._outputs:
+                outputs.append(x)
+        if self.config.levels:
+            return outputs
         return self.loss(F, x, label) if self.config.takes_label else x
 
     def loss(self, F: Any, scores: Any, label: Any) -> Any:
-        """Probabilities from scores, with the gradient of the head's loss."""
+        """Return probabilities from scores, with the gradient of the head's loss."""
         if self.config.head == "ohem":
             return heads.bootstrapped_softmax(F, scores, label)
         if self.config.segmentation:
@@ -83,6 +100,8 @@ _BLOCKS: Dict[Type[layers.Layer], Type[LayerBlock]] = {
 def get_network(
     name: Union[str, NetworkSpec],
     classes: Optional[int] = None,
+    *,
+    prefix: str = "",
     **options: "Unpack[NetworkOptions]",
 ) -> Network:
     """Build a network of the paper, its parameters not yet initialized.
@@ -91,6 +110,8 @@ def get_network(
         (section 5); any `<size>-<n1>-...-<n7>`; `resnet50`, `resnet101`, `resnet152` and
         `fcn_resnet101` and the like; or a NetworkSpec.
     classes: 1000 by default, 21 for a segmentation network.
+    prefix: what stands before the names of parameters and operators, so that several networks can
+        be children of one block. Files that are read and written have the bare names all the same.
     width: factor on all channels but the classes, `max(1, int(channels * width))`.
     stride: input pixels per cell of the last map, 32, 16 or 8; what it removes of the network's
         own down-sampling becomes dilation. Default: the network's own, 8 for segmentation.
@@ -101,9 +122,12 @@ def get_network(
     frozen_statistics: use the moving averages also in training; default for segmentation.
     head: 'logits', 'softmax' (SoftmaxOutput with a label as second input), 'ohem' (the same with
         bootstrapping, for segmentation) or 'features' (the last map).
+    levels: with the head 'features', such as (2, 4, 7): a list of maps, what the last residual unit
+        of each of these levels gives, of level 7 `relu7`; what lies above is left out.
     classifier: 'linear', '1 conv' or '2 conv'; default by the name.
+    channels: of the input; default 3, for RGB.
     epsilon: what batch normalizations add to variances; default the original's.
 
     Raises InputError for an unknown name or an option that does not fit.
     """
-    return Network(configure(name, classes, **options))
+    return Network(configure(name, classes, **options), prefix)

@@ -14,14 +14,14 @@ _ABOVE, _IGNORED = 2, 3  # stand for probabilities and are larger than all of th
 
 
 def softmax(F: Any, scores: Any, label: Any) -> Any:
-    """Probabilities from scores (N, classes) and label (N,); the gradient is summed."""
+    """Return probabilities from scores (N, classes) and label (N,); the gradient is summed."""
     return F.SoftmaxOutput(scores, label, grad_scale=1.0, multi_output=False, name="softmax")
 
 
 def segmentation_softmax(F: Any, scores: Any, label: Any) -> Any:
-    """Probabilities from scores (N, classes, H, W) and label (N, H, W) or (N, HW), 255 ignored.
+    """Return probabilities from scores (N, classes, H, W) and label (N, H, W) or (N, HW).
 
-    The gradient is divided by the number of labels that are not ignored.
+    The label 255 is ignored. The gradient is divided by the number of labels that are not ignored.
     """
     return F.SoftmaxOutput(
         scores, label, grad_scale=1.0, multi_output=True, name="softmax", **_VALID
@@ -35,7 +35,7 @@ def bootstrapped_softmax(
     threshold: float = OHEM_THRESHOLD,
     min_kept: int = OHEM_KEPT,
 ) -> Any:
-    """As `segmentation_softmax`, but only the hard labels of all N images count (OHEM).
+    """Do as `segmentation_softmax`, but let only the hard labels of all N images count (OHEM).
 
     Kept are those whose predicted probability is at most `threshold`, or at most the `min_kept`-th
     smallest such probability where that is larger; the gradient is divided by their number.
@@ -51,7 +51,7 @@ def bootstrapped_softmax(
 
 
 def _easy(F: Any, probabilities: Any, label: Any, threshold: float, min_kept: int) -> Any:
-    """1 for each label that is not kept, ignored ones among them, from (cells, classes)."""
+    """Return 1 for each label that is not kept, ignored ones among them, from (cells, classes)."""
     true = F.pick(probabilities, label, axis=-1) + _IGNORED * (label == IGNORED_LABEL)
     if min_kept == 0:
         return true > threshold

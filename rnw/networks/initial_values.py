@@ -10,7 +10,7 @@ Shape = Tuple[int, ...]
 def initial_value(
     name: str, shape: Shape, weight_shape: Optional[Shape], rng: np.random.RandomState
 ) -> np.ndarray:
-    """A parameter before training; `weight_shape` is that of the weight which a bias belongs to.
+    """Return a parameter before training; `weight_shape` is of the weight that a bias belongs to.
 
     Convolutions are Gaussian with variance 2 / fan-in, a linear classifier and its bias uniform in
     +-1 / sqrt(fan-in), gammas and moving variances 1, everything else 0.

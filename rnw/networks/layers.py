@@ -13,6 +13,8 @@ BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
 CLASSIFIER = "classifier"  # the block of either classifier
 LOWEST = -3.4028234e38  # of float32: what a dilated maximum finds beyond the edges
 
+NORMALIZATION_PARAMETERS = ("gamma", "beta", "moving_mean", "moving_var")
+
 Shapes = Dict[str, Tuple[int, ...]]
 
 
@@ -25,23 +27,29 @@ class Layer:
         raise NotImplementedError
 
     @property
+    def summary(self) -> str:
+        """What tells the layer from others of its kind, in a few words."""
+        raise NotImplementedError
+
+    @property
     def dropout(self) -> float:
         """Rate of the dropout within the layer."""
         return 0.0
 
     def parameters(self) -> Shapes:
-        """Names and shapes in the order of the graph."""
+        """Return names and shapes in the order of the graph."""
         return {}
 
     def output_size(self, size: int) -> int:
+        """Return how many cells a side the output has."""
         return size
 
     def least_input(self, least_output: int) -> int:
-        """The smallest `size` on entry for which the output has `least_output` cells a side."""
+        """Return the smallest `size` on entry for an output of at least `least_output` cells."""
         return next(size for size in count(1) if self.output_size(size) >= least_output)
 
     def multiply_adds(self, size: int) -> int:
-        """Multiply-adds for one image whose map has `size` cells a side on entry."""
+        """Return the multiply-adds for one image whose map has `size` cells a side on entry."""
         return 0
 
 
@@ -60,6 +68,12 @@ class Convolution(Layer):
     @property
     def block_name(self) -> str:
         return self.name
+
+    @property
+    def summary(self) -> str:
+        stride = f", stride {self.stride}" * (self.stride > 1)
+        dilation = f", dilation {self.dilation}" * (self.dilation > 1)
+        return f"{self.in_channels} -> {self.channels}, kernel {self.kernel}{stride}{dilation}"
 
     @property
     def pad(self) -> int:
@@ -93,6 +107,12 @@ class Pooling(Layer):
     def block_name(self) -> str:
         return self.name
 
+    @property
+    def summary(self) -> str:
+        if self.dilation is None:
+            return f"{self.channels}, kernel 3, stride 2, {self.convention!r}"
+        return f"{self.channels}, kernel 3, dilation {self.dilation}"
+
     def output_size(self, size: int) -> int:
         if self.dilation is not None:
             return size
@@ -117,11 +137,14 @@ class Normalization(Layer):
     def block_name(self) -> str:
         return self.bn
 
+    @property
+    def summary(self) -> str:
+        return f"{self.channels}" + ", folded" * self.folded
+
     def parameters(self) -> Shapes:
         if self.folded:
             return {}
-        suffixes = ("gamma", "beta", "moving_mean", "moving_var")
-        return {f"{self.bn}_{suffix}": (self.channels,) for suffix in suffixes}
+        return {f"{self.bn}_{suffix}": (self.channels,) for suffix in NORMALIZATION_PARAMETERS}
 
 
 @dataclass(frozen=True)
@@ -146,6 +169,12 @@ class ResidualUnit(Layer):
     @property
     def block_name(self) -> str:
         return f"res{self.name}"
+
+    @property
+    def summary(self) -> str:
+        convolutions = (f"({stage.convolution.summary})" for stage in self.stages)
+        dropout = f", dropout {self.dropout:g}" * (self.dropout > 0)
+        return ", ".join(convolutions) + ", projection" * bool(self.projection) + dropout
 
     @property
     def channels(self) -> int:
@@ -197,7 +226,7 @@ class Bottleneck(ResidualUnit):
 
     @property
     def shortcut_normalization(self) -> Normalization:
-        """That of the projection."""
+        """The normalization of the projection."""
         epsilon = self.stages[0].normalization.epsilon
         bn, relu = f"bn{self.name}_branch1", f"res{self.name}_relu"
         return Normalization(bn, relu, self.channels, epsilon=epsilon)
@@ -215,6 +244,10 @@ class LinearClassifier(Layer):
     @property
     def block_name(self) -> str:
         return CLASSIFIER
+
+    @property
+    def summary(self) -> str:
+        return f"{self.in_channels} -> {self.classes}"
 
     def parameters(self) -> Shapes:
         return {
@@ -236,6 +269,10 @@ class SegmentationClassifier(Layer):
     def block_name(self) -> str:
         return CLASSIFIER
 
+    @property
+    def summary(self) -> str:
+        return ", ".join(f"({convolution.summary})" for convolution in self.convolutions)
+
     def parameters(self) -> Shapes:
         shapes: Shapes = {}
         for convolution in self.convolutions:
@@ -255,10 +292,15 @@ class Parameter(NamedTuple):
 
 
 def parameter_kind(name: str) -> str:
-    """'aux' for a moving average, 'arg' for everything that is learnt."""
+    """Return 'aux' for a moving average, 'arg' for everything that is learnt."""
     return "aux" if name.endswith(("_moving_mean", "_moving_var")) else "arg"
 
 
+def is_normalization(name: str) -> bool:
+    """Tell whether a parameter is of a batch normalization."""
+    return name.endswith(NORMALIZATION_PARAMETERS)
+
+
 def is_classifier(name: str) -> bool:
-    """Whether a parameter lies above the features."""
+    """Tell whether a parameter lies above the features."""
     return name.startswith(("linear", "conv6"))

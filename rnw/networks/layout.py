@@ -17,6 +17,8 @@ from typing import (
     List,
     Mapping,
     Optional,
+    Sequence,
+    Set,
     Tuple,
     Type,
     TypedDict,
@@ -78,7 +80,9 @@ class NetworkOptions(TypedDict, total=False):
     dropout: Optional[Tuple[float, float]]
     frozen_statistics: Optional[bool]
     head: Optional[str]
+    levels: Optional[Sequence[int]]
     classifier: Optional[str]
+    channels: Optional[int]
     epsilon: Optional[float]
 
 
@@ -96,6 +100,8 @@ class NetworkConfig:
     width: float = 1.0
     pooling: str = "pad"
     head: str = "logits"
+    levels: Tuple[int, ...] = ()
+    channels: int = 3
     epsilon: float = BN_EPSILON
     layers: Tuple[Layer, ...] = field(repr=False, compare=False, default=())
 
@@ -118,14 +124,22 @@ class NetworkConfig:
         return cast(Convolution, self.layers[0])
 
     @property
-    def feature_channels(self) -> int:
-        """Channels of the map below the classifier."""
-        maps = (at for at in self.layers if isinstance(at, (Normalization, ResidualUnit)))
-        return list(maps)[-1].channels
+    def outputs(self) -> Tuple[int, ...]:
+        """Places in `layers` of those whose maps, or scores, the network gives."""
+        if not self.levels:
+            return (len(self.layers) - 1,)
+        ends = _level_ends(self.layers)
+        return tuple(ends[level] for level in self.levels)
+
+    @property
+    def feature_channels(self) -> Tuple[int, ...]:
+        """Channels of each map that a network with the head 'features' gives."""
+        maps = (self.layers[place] for place in self.outputs)
+        return tuple(at.channels for at in maps if isinstance(at, (Normalization, ResidualUnit)))
 
     @property
     def least_size(self) -> int:
-        """Pixels a side of the smallest input: what is smaller some pooling leaves nothing of."""
+        """Pixels a side of the smallest input; of a smaller one some pooling leaves nothing."""
         size = 1
         for layer in reversed(self.layers):
             size = layer.least_input(size)
@@ -140,8 +154,15 @@ class NetworkConfig:
                 "picture up (--scales)"
             )
 
+    def check_rgb(self) -> None:
+        """Raise InputError where the input is no RGB picture."""
+        if self.channels != 3:
+            raise InputError(
+                f"{self.name} takes inputs of {self.channels} channels, pictures have 3 (RGB)"
+            )
+
     def parameters(self) -> List[Parameter]:
-        """All parameters in the order of the exported graph, then all moving averages."""
+        """Return all parameters in the order of the exported graph, then all moving averages."""
         found = [
             Parameter(name, parameter_kind(name), shape)
             for layer in self.layers
@@ -169,11 +190,13 @@ def configure(
     chosen = {**_usual(spec, classifier != LINEAR), **given}
     if classes is not None:
         chosen["classes"] = classes
-    chosen["dropout"] = tuple(chosen["dropout"])
+    for option in ("dropout", "levels"):
+        chosen[option] = tuple(chosen[option])
     config = NetworkConfig(_full_name(spec, classifier), spec, classifier, **chosen)
     _check(config)
     lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out
-    return replace(config, layers=tuple(lay_out(config)))
+    config = replace(config, layers=tuple(lay_out(config)))
+    return replace(config, layers=config.layers[: config.outputs[-1] + 1])
 
 
 def _full_name(spec: NetworkSpec, classifier: str) -> str:
@@ -183,17 +206,35 @@ def _full_name(spec: NetworkSpec, classifier: str) -> str:
 
 
 def _usual(spec: NetworkSpec, segmentation: bool) -> Dict[str, Any]:
-    """Options whose default depends on the network."""
+    """Return the options whose default depends on the network."""
     return {
         "classes": 21 if segmentation else 1000,
         "stride": min(8, spec.stride) if segmentation else spec.stride,
         "dropout": SEGMENTATION_DROPOUT if segmentation else (0.0, 0.0),
         "frozen_statistics": segmentation,
+        "levels": (),
     }
 
 
+def _level_ends(layers: Sequence[Layer]) -> Dict[int, int]:
+    """Return the place of the last layer of each level; `bn7` belongs to level 7."""
+    ends: Dict[int, int] = {}
+    for place, layer in enumerate(layers):
+        if isinstance(layer, ResidualUnit):
+            ends[layer.level] = place
+        elif isinstance(layer, Normalization) and ends:
+            ends[max(ends)] = place
+    return ends
+
+
+def unused_features(config: NetworkConfig) -> Set[str]:
+    """Return the names of a whole network's parameters above the maps of `config.levels`."""
+    whole = configure(config.spec, head="features").parameters()
+    return {parameter.name for parameter in whole} - {p.name for p in config.parameters()}
+
+
 def foldable(config: NetworkConfig) -> Dict[str, str]:
-    """Convolutions that one normalization alone reads, with its name.
+    """Return the convolutions that one normalization alone reads, with its name.
 
     These are all but the last of each unit, and the stem where a projection follows it at once.
     Every other normalization reads a sum or a pooled map, or what a shortcut reads too.
@@ -210,7 +251,7 @@ def foldable(config: NetworkConfig) -> Dict[str, str]:
 
 
 def fold(config: NetworkConfig) -> NetworkConfig:
-    """The same network with the normalizations of `foldable` made biases of the convolutions."""
+    """Return the network with the normalizations of `foldable` made biases of convolutions."""
     pairs = foldable(config)
     layers = (_FOLD.get(type(layer), _as_it_is)(layer, pairs) for layer in config.layers)
     return replace(config, layers=tuple(layers))
@@ -272,19 +313,29 @@ def _check(config: NetworkConfig) -> None:
         "dropout",
         "two rates in [0, 1), of levels 6 and 7",
     )
+    expect(config.channels >= 1, "channels", "at least 1")
+    levels = config.spec.levels
+    expect(
+        config.levels == tuple(level for level in levels if level in config.levels),
+        "levels",
+        f"some of {', '.join(map(str, levels))}, in that order",
+    )
+    expect(
+        not config.levels or config.head == "features", "levels", "none but with head 'features'"
+    )
     expect(0 < config.epsilon < 1, "epsilon", "a number between 0 and 1")
     strides = [s for s in STRIDES if s < config.spec.stride] + [config.spec.stride]
     expect(config.stride in strides, "stride", f"one of {', '.join(map(str, sorted(strides)))}")
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels of a network whose `width` is not 1."""
+    """Return the channels of a layer of a network whose `width` is not 1."""
     return max(1, int(channels * width))
 
 
 def _lay_out(config: NetworkConfig) -> Iterator[Layer]:
     channels = scaled(STEM_CHANNELS, config.width)
-    yield Convolution("conv1a", 3, channels)
+    yield Convolution("conv1a", config.channels, channels)
     reached, dilation = 1, 1  # input pixels per cell so far, and the dilation that makes up for it
     for level in range(1, LEVELS + 1):
         how = _entry(config.spec, level)
@@ -323,47 +374,39 @@ def _residual_unit(
     dilation: int,
     inner_dilation: int,
 ) -> ResidualUnit:
-    """Unit `index` of a level; where its stride is removed, later stages are dilated further."""
+    """Return unit `index` of a level; where its stride is removed, later stages are dilated."""
     identity = level == 1 or index > 0
     name = f"{level}b{index + (level == 1)}" if identity else f"{level}a"
     shape = LEVEL_SHAPES[level]
-    dropout = {6: config.dropout[0], 7: config.dropout[1]}.get(level, 0.0)
+    rates = {6: config.dropout[0], 7: config.dropout[1]}
+    channels = [in_channels, *(scaled(out, config.width) for out in shape.channels)]
     stages = []
-    channels = in_channels
-    for position, (kernel, out) in enumerate(zip(shape.kernels, shape.channels)):
-        stage = f"{name}_branch2" + ("a" if position == 0 else f"b{position}")
-        used = dilation if position == 0 else inner_dilation
+    for position, (kernel, before, after) in enumerate(zip(shape.kernels, channels, channels[1:])):
+        first, last = position == 0, position == len(shape.kernels) - 1
+        stage = f"{name}_branch2" + ("a" if first else f"b{position}")
+        used = dilation if first else inner_dilation
         convolution = Convolution(
-            f"res{stage}",
-            channels,
-            scaled(out, config.width),
-            kernel,
-            stride if position == 0 else 1,
-            used if kernel > 1 else 1,
+            f"res{stage}", before, after, kernel, stride if first else 1, used if kernel > 1 else 1
         )
-        last = position == len(shape.kernels) - 1
-        stages.append(
-            Stage(
-                _normalization(config, stage, convolution.in_channels),
-                convolution,
-                f"res{stage}_do",
-                dropout if last else 0.0,
-            )
-        )
-        channels = convolution.channels
-    projection = (
-        None if identity else Convolution(f"res{name}_branch1", in_channels, channels, 1, stride)
+        rate = rates.get(level, 0.0) if last else 0.0
+        stages.append(_stage(config, stage, before, convolution, rate))
+    projection = Convolution(f"res{name}_branch1", in_channels, channels[-1], 1, stride)
+    return ResidualUnit(name, level, tuple(stages), None if identity else projection)
+
+
+def _stage(
+    config: NetworkConfig, name: str, normalized: int, convolution: Convolution, dropout: float
+) -> Stage:
+    """Return a stage whose normalization has `normalized` channels."""
+    normalization = Normalization(
+        f"bn{name}", f"res{name}_relu", normalized, epsilon=config.epsilon
     )
-    return ResidualUnit(name, level, tuple(stages), projection)
-
-
-def _normalization(config: NetworkConfig, stage: str, channels: int) -> Normalization:
-    return Normalization(f"bn{stage}", f"res{stage}_relu", channels, epsilon=config.epsilon)
+    return Stage(normalization, convolution, f"res{name}_do", dropout)
 
 
 def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
     channels = scaled(STEM_CHANNELS, config.width)
-    yield Convolution("conv1", 3, channels, kernel=7, stride=2)
+    yield Convolution("conv1", config.channels, channels, kernel=7, stride=2)
     yield Normalization("bn_conv1", "conv1_relu", channels, epsilon=config.epsilon)
     yield Pooling("pool1", config.pooling, channels)
     reached, dilation = 4, 1
@@ -384,7 +427,7 @@ def _lay_out_resnet(config: NetworkConfig) -> Iterator[Layer]:
 def _bottleneck(
     config: NetworkConfig, level: int, index: int, in_channels: int, stride: int, dilation: int
 ) -> Bottleneck:
-    """Unit `index` of a level; the 3x3 convolution has the stride and the dilation."""
+    """Return unit `index` of a level; the 3x3 convolution has the stride and the dilation."""
     name = f"{level}a" if index == 0 else f"{level}b{index}"
     inner = scaled(RESNET_CHANNELS[level], config.width)
     out = scaled(4 * RESNET_CHANNELS[level], config.width)
@@ -392,14 +435,10 @@ def _bottleneck(
     for letter, before, after in zip("abc", (in_channels, inner, inner), (inner, inner, out)):
         stage = f"{name}_branch2{letter}"
         shape = (3, stride, dilation) if letter == "b" else (1, 1, 1)
-        stages.append(
-            Stage(
-                _normalization(config, stage, after),
-                Convolution(f"res{stage}", before, after, *shape),
-                f"res{stage}_do",
-                config.dropout[0] if letter == "c" and level == max(RESNET_CHANNELS) else 0.0,
-            )
-        )
+        convolution = Convolution(f"res{stage}", before, after, *shape)
+        drops = letter == "c" and level == max(RESNET_CHANNELS)
+        rate = config.dropout[0] if drops else 0.0
+        stages.append(_stage(config, stage, after, convolution, rate))
     projection = Convolution(f"res{name}_branch1", in_channels, out, 1, stride)
     return Bottleneck(name, level, tuple(stages), None if index else projection)
 

@@ -11,7 +11,6 @@ from rnw.networks.layers import LOWEST
 from rnw.networks.layout import NetworkConfig
 
 INPUT = "data"
-NORMALIZATION_PARAMETERS = ("gamma", "beta", "moving_mean", "moving_var")
 
 
 class Operator(NamedTuple):
@@ -27,7 +26,7 @@ class Operator(NamedTuple):
 
 
 def operators(config: NetworkConfig) -> Iterator[Operator]:
-    """The operators of a network in order; a unit's sum has the name `res<unit>`."""
+    """Yield the operators of a network in order; a unit's sum has the name `res<unit>`."""
     x = INPUT
     for layer in config.layers:
         for operator in _OF_LAYER[type(layer)](layer, x):
@@ -50,7 +49,7 @@ def _convolution(spec: layers.Convolution, x: str) -> Iterator[Operator]:
 
 
 def _batch_norm(spec: layers.Normalization, x: str) -> Operator:
-    parameters = (f"{spec.bn}_{suffix}" for suffix in NORMALIZATION_PARAMETERS)
+    parameters = spec.parameters()
     attributes = {"eps": spec.epsilon, "fix_gamma": False, "axis": 1}
     return Operator("BatchNorm", spec.bn, (x, *parameters), attributes)
 
@@ -114,7 +113,7 @@ def _pooling(spec: layers.Pooling, x: str) -> Iterator[Operator]:
 
 
 def _dilated_pooling(spec: layers.Pooling, edge: int, x: str) -> Iterator[Operator]:
-    """A maximum down the columns, then along the rows, as `rnw.networks.units` builds it."""
+    """Yield a maximum down the columns, then along the rows, as `rnw.networks.units` builds it."""
     for axis, result in ((2, f"{spec.name}_columns"), (3, spec.name)):
         pad, before, behind, outer = (f"{spec.name}_{end}{axis}" for end in ("pad", "a", "b", "c"))
         pad_width = (0,) * 2 * axis + (edge, edge) + (0,) * 2 * (3 - axis)

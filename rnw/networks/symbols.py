@@ -31,20 +31,22 @@ _MADE: Dict[str, Dict[str, str]] = {
 
 
 def to_symbol(net: Network) -> mx.sym.Symbol:
-    """The graph of `net` with the original's node names, parameter order and attributes.
+    """Return the graph of `net` with the original's node names, parameter order and attributes.
 
-    Inputs are `data` and, with a head that takes labels, `softmax_label`.
+    Inputs are `data` and, with a head that takes labels, `softmax_label`; the outputs are those of
+    `net`.
     """
     inputs = [mx.sym.var("data")]
     if net.config.takes_label:
         inputs.append(mx.sym.var("softmax_label"))
-    graph = json.loads(net(*inputs).tojson())
+    outputs = net(*inputs)
+    graph = json.loads((mx.sym.Group(outputs) if net.config.levels else outputs).tojson())
     _restore_variables(graph["nodes"])
     return mx.sym.load_json(json.dumps(graph))
 
 
 def export_symbol(name: str, folder: Path, *, head: str = "softmax", **options: Any) -> Path:
-    """Write the graph of network `name` to `<folder>/<name>-symbol.json`; the path of that file.
+    """Write the graph of network `name` to `<folder>/<name>-symbol.json`; return that path.
 
     options: of `get_network`. Raises InputError as that does. Warns where Module needs a setting to
     run the graph.
@@ -58,7 +60,7 @@ def export_symbol(name: str, folder: Path, *, head: str = "softmax", **options: 
 
 
 def breaks_fusion(config: NetworkConfig) -> bool:
-    """Whether MXNet's fusion for oneDNN, unless it is off, makes a graph that cannot be bound.
+    """Tell whether MXNet's fusion for oneDNN, unless it is off, makes a graph that cannot be bound.
 
     It works the first normalization into the stem, though the first shortcut of level 1 reads the
     stem, too. Module fuses where it binds for inference; Gluon blocks do not.
@@ -69,7 +71,7 @@ def breaks_fusion(config: NetworkConfig) -> bool:
 
 
 def to_json(net: Network) -> str:
-    """The text of a `-symbol.json` file."""
+    """Return the text of a `-symbol.json` file."""
     return to_symbol(net).tojson() + "\n"
 
 

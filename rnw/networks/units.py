@@ -7,10 +7,11 @@ exported graph carries those names and a released file loads without renaming.
 from typing import Any, Dict, Optional, Tuple
 
 import mxnet as mx
+import numpy as np
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import layers
-from rnw.networks.layers import LOWEST, parameter_kind
+from rnw.networks.layers import LOWEST, is_normalization, parameter_kind
 
 
 class LayerBlock(HybridBlock):
@@ -27,6 +28,19 @@ class LayerBlock(HybridBlock):
         self._frozen = frozen
         for name, shape in layer.parameters().items():
             setattr(self, name, self._declare(name, shape, segmentation))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.layer.summary})"
+
+    def cast(self, dtype: Any) -> None:
+        """Change the type of the parameters.
+
+        With float16 those of batch normalization are float32, as Gluon's own and its operator have.
+        """
+        self._clear_cached_op()
+        half = np.dtype(dtype) == np.float16
+        for name, parameter in self.params.items():
+            parameter.cast("float32" if half and is_normalization(name) else dtype)
 
     @property
     def has_dropout(self) -> bool:
@@ -48,7 +62,7 @@ class LayerBlock(HybridBlock):
 
 
 def _initializer(name: str) -> Optional[str]:
-    """What Gluon's `initialize` sets a parameter to; None leaves weights to its argument."""
+    """Return what Gluon's `initialize` sets a parameter to; None leaves it to its argument."""
     if name.endswith("_weight"):
         return None
     return "ones" if name.endswith(("_gamma", "_moving_var")) else "zeros"
@@ -75,7 +89,7 @@ def convolve(F: Any, x: Any, spec: layers.Convolution, parameters: Dict[str, Any
 def normalize(
     F: Any, x: Any, spec: layers.Normalization, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
-    """Batch normalization and ReLU; `frozen` uses the moving averages also in training."""
+    """Apply batch normalization and ReLU; `frozen` uses the moving averages also in training."""
     if not spec.folded:
         x = batch_norm(F, x, spec, parameters, frozen)
     return F.Activation(x, act_type="relu", name=spec.relu)
@@ -84,11 +98,10 @@ def normalize(
 def batch_norm(
     F: Any, x: Any, spec: layers.Normalization, parameters: Dict[str, Any], frozen: bool
 ) -> Any:
-    """The batch normalization of `normalize` alone."""
-    suffixes = ("gamma", "beta", "moving_mean", "moving_var")
+    """Apply the batch normalization of `normalize` alone."""
     return F.BatchNorm(
         x,
-        *(parameters[f"{spec.bn}_{suffix}"] for suffix in suffixes),
+        *(parameters[name] for name in spec.parameters()),
         eps=spec.epsilon,
         fix_gamma=False,
         use_global_stats=frozen,
@@ -129,7 +142,7 @@ class ResidualUnitBlock(LayerBlock):
     def split(
         self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
     ) -> Tuple[Any, Any]:
-        """What is added up: the shortcut (`x` itself, or its projection) and the last stage."""
+        """Return what is added up: the shortcut (`x`, or its projection) and the last stage."""
         shortcut = top = x
         for position, stage in enumerate(self.layer.stages):
             top = normalize(F, top, stage.normalization, parameters, self._frozen)
@@ -140,7 +153,7 @@ class ResidualUnitBlock(LayerBlock):
         return shortcut, top
 
     def join(self, F: Any, total: Any) -> Any:
-        """The output, from the sum of what `split` gives."""
+        """Return the output, from the sum of what `split` gives."""
         return total
 
 
@@ -205,7 +218,7 @@ def _window(spec: layers.Pooling, pad: Optional[int] = None) -> Dict[str, Any]:
 
 
 def _dilated_max(F: Any, x: Any, dilation: int, name: str) -> Any:
-    """Dilated 3x3 maximum of stride 1, which `Pooling` cannot do: down the columns, then rows."""
+    """Apply a dilated 3x3 maximum, which `Pooling` cannot do: down the columns, then the rows."""
     for axis in (2, 3):
         pad_width = [0] * 8
         pad_width[2 * axis] = pad_width[2 * axis + 1] = dilation

@@ -57,6 +57,11 @@ class NetworkSpec:
         return 2 ** sum(step is not None for step in self.downsampling)
 
     @property
+    def levels(self) -> Tuple[int, ...]:
+        """The levels that have residual units."""
+        return tuple(level for level, number in enumerate(self.units, 1) if number)
+
+    @property
     def structure(self) -> str:
         """The paper's notation, `<size>-<n1>-...-<n7>`."""
         return "-".join(str(number) for number in (self.size,) + self.units)
@@ -71,6 +76,10 @@ class NetworkSpec:
 @dataclass(frozen=True)
 class ResNetSpec(NetworkSpec):
     """A ResNet of bottleneck units, of which `units` are those on levels 2 to 5."""
+
+    @property
+    def levels(self) -> Tuple[int, ...]:
+        return tuple(RESNET_CHANNELS)
 
     @property
     def depth(self) -> int:
@@ -103,12 +112,12 @@ _STRUCTURE = re.compile(r"\d+(-\d+){7}")
 
 
 def network_names() -> Tuple[str, ...]:
-    """Names of all networks of Table 1 and section 5, as `find_network` takes them."""
+    """Return the names of all networks of Table 1 and section 5, as `find_network` takes them."""
     return tuple(CLASSIFICATION_PREFIX + letter for letter in NETWORKS) + UNNAMED
 
 
 def find_network(name: str) -> NetworkSpec:
-    """The network called `name`: `model_a1`, `a1`, `112-1-1-1-1-9-1-1`, `resnet101` and the like.
+    """Return the network called `name`: `model_a1`, `a1`, `112-1-1-1-1-9-1-1`, `resnet101` ...
 
     Raises InputError for an unknown name or a malformed string.
     """
@@ -152,6 +161,6 @@ def _from_structure(name: str, structure: str, downsampling: Tuple[str, ...]) ->
 
 
 def _is_downsampled(size: int, level: int) -> bool:
-    """Whether a network for inputs of `size` halves its maps on entry to `level` (section 6.1)."""
+    """Tell whether a network for inputs of `size` halves its maps on entry to `level` (6.1)."""
     smallest_input = {5: 112, 6: 224}.get(level, 0)
     return size >= smallest_input

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogFormatter
 from rnw.errors import InputError
 from rnw.files import PathLike, read_json_lines
 from rnw.plots import check_plot_file, save_plot, write_plot
-from rnw.training.metrics import METRICS_FILE
+from rnw.training.run_folder import METRICS_FILE
 
 MAX_POINTS = 300  # of a curve over steps: where there are more, each is the mean of several
 SIZE, DPI = (15, 5.5), 100  # inches, pixels per inch of a PNG

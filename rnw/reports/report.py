@@ -9,7 +9,7 @@ from rnw.files import check_free, write_text
 from rnw.reports.panels import read_results
 from rnw.reports.predictions_page import Compared, predictions_page
 from rnw.reports.training_page import training_page
-from rnw.training.metrics import METRICS_FILE
+from rnw.training.run_folder import METRICS_FILE
 
 REPORT = "report.html"
 

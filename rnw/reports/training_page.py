@@ -15,8 +15,8 @@ from rnw.reports.html import (
     scrolling,
     table,
 )
-from rnw.training.metrics import best_file, recipe_file
 from rnw.training.progress import format_score
+from rnw.training.run_folder import RunFolder
 
 PHASES = {"epoch": "training", "val": "validation"}
 
@@ -30,9 +30,8 @@ def training_page(folder: Path) -> str:
 
 
 def _describe(folder: Path, run: RunCurves) -> Iterator[Html]:
-    epochs = _epochs(run)
-    best = _read(best_file(run.label, folder))
-    recipe = _read(recipe_file(run.label, folder))
+    epochs, files = _epochs(run), RunFolder(folder, run.label)
+    best, recipe = _read(files.best), _read(files.recipe)
     yield from _summary(epochs, best)
     yield element("h3", "Curves")
     yield _curves(run)

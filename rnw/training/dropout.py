@@ -32,7 +32,7 @@ def draw_masks(
 
 def _mask_shapes(config: NetworkConfig, data: Shape) -> List[Tuple[Shape, float]]:
     images, _, height, width = data
-    shapes = []
+    shapes: List[Tuple[Shape, float]] = []
     for layer in config.layers:
         height, width = layer.output_size(height), layer.output_size(width)
         if isinstance(layer, ResidualUnit) and layer.dropout:

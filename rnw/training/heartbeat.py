@@ -60,7 +60,7 @@ class Pulse:
     `variables` are for its environment; `beats` looks at the session that it leads.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._steps = os.memfd_create("steps") if hasattr(os, "memfd_create") else None
         self.variables = {} if self._steps is None else {STEPS: _path(self._steps)}
         self._first = self._told = self._last_told()
@@ -83,8 +83,8 @@ class Pulse:
             for process, (state, _) in processes.items()
             if state == STOPPED
         }
-        process = min(self._stopped, key=self._stopped.get, default=None)
-        stopped = now - self._stopped.get(process, now)
+        process = min(self._stopped, key=self._stopped.__getitem__, default=None)
+        stopped = 0.0 if process is None else now - self._stopped[process]
         return Beat(process, stopped, now - self._computed, self._since_step(now))
 
     def _note_computing(self, now: float, ticks: Dict[int, int]) -> None:

@@ -13,7 +13,7 @@ def initialize(net: Network, contexts: List[Any], rng: np.random.RandomState) ->
 
     See `initial_value` for what they are set to.
     """
-    parameters = net.collect_params()
+    parameters = net.named_parameters
     for name, parameter in parameters.items():
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros", force_reinit=True)
         weight = (

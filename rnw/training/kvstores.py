@@ -62,7 +62,7 @@ class Local:
 
     def __init__(self, kind: str):
         self._kvstore = mx.kv.create(kind)
-        self.stop: Optional[StopRequest] = None
+        self.stop = StopRequest()
         self.stopping: Optional[int] = None
         self._scores: Dict[str, float] = {}
         self._epochs_done = self._all_epochs_done = 0
@@ -104,7 +104,7 @@ class Local:
 
     def _agree(self) -> np.ndarray:
         """Tell scores, progress and whether to stop, and hear what all have told."""
-        received = None if self.stop is None else self.stop.received
+        received = self.stop.received
         told = [bool(self._scores), *self._scores.values()]
         agreed = [self._epochs_done, *(received == number for number in SIGNALS)]
         padding = [0] * (SLOTS - len(told) - len(agreed))

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
 from rnw.files import PathLike, reading
@@ -101,10 +101,9 @@ def launch(
     """
     if port is not None and not hosts:
         _check_port(port)
-    places = _places(command, workers, servers, hosts, port or _free_port())
     job = _Job(on_line, stall_seconds)
-    with _noted_signals() as received, contextlib.closing(job):
-        job.start(places)
+    with _reserved_port() as free, _noted_signals() as received, contextlib.closing(job):
+        job.start(_places(command, workers, servers, hosts, port or free))
         job.watch(received)
 
 
@@ -162,15 +161,23 @@ def _address(host: Optional[str]) -> str:
         raise InputError(f"host {host}: its address cannot be found: {error}") from error
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+@contextlib.contextmanager
+def _reserved_port() -> Iterator[int]:
+    """Yield a free port that the system gives to nobody else meanwhile; MXNet can bind to it."""
+    with _reusable_socket() as holder:
+        holder.bind(("", 0))
+        yield holder.getsockname()[1]
+
+
+def _reusable_socket() -> socket.socket:
+    """Return a socket whose port others can bind to while it does not listen, as MXNet's is."""
+    unbound = socket.socket()
+    unbound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return unbound
 
 
 def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MXNet does
+    with _reusable_socket() as probe:
         try:
             probe.bind(("", port))
         except OSError as error:
@@ -201,7 +208,7 @@ class _Clock:
     Nobody was listened to before that.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
@@ -235,7 +242,8 @@ class _Process:
         self.last: Deque[str] = deque(maxlen=LAST_LINES)
         self.beat, self.heard = Beat(), time.monotonic() + START_SECONDS
         self._lines, self._line_name = lines, place.name
-        self._popen = _start(_arguments(place), {**os.environ, **place.variables})
+        # of no type, since its streams, which are all pipes here, are optional
+        self._popen: Any = _start(_arguments(place), {**os.environ, **place.variables})
         self._readers = [
             threading.Thread(target=read, daemon=True) for read in (self._read, self._listen)
         ]
@@ -286,9 +294,10 @@ class _Process:
 
     def describe_failure(self) -> str:
         """How it ended and its last lines."""
-        how = f"failed with status {self.status}"
+        status = self.status or 0
+        how = f"failed with status {status}"
         with contextlib.suppress(ValueError):
-            how = f"was killed by {signal.Signals(self.status - 128).name}"
+            how = f"was killed by {signal.Signals(status - 128).name}"
         if not self.last:
             return f"{self.name} {how}"
         return "\n  ".join([f"{self.name} {how}; its last lines:", *self.last])
@@ -388,7 +397,7 @@ class _Job:
         failed = next((p for p in self._processes if p.status not in expected), None)
         if failed is not None:
             self._end_all()
-            raise JobFailedError(failed.describe_failure(), failed.status)
+            raise JobFailedError(failed.describe_failure(), failed.status or 0)
         stalled = None if received else self._find_stalled()
         if stalled is not None:
             self._end_all()
@@ -413,8 +422,9 @@ class _Job:
 
     def _find_deadlock(self) -> Optional[str]:
         """Only of workers that train: others may sleep."""
-        steps = {p: p.beat.step for p in self._running() if p.is_worker}
-        if None in steps.values():
+        workers = [process for process in self._running() if process.is_worker]
+        steps = {p: step for p in workers if (step := p.beat.step) is not None}
+        if len(steps) < len(workers):
             return None
         since = self._clock.age(min(steps.values(), default=0))
         if min(since, self._idle_seconds()) <= self._stall_seconds:

@@ -7,7 +7,7 @@ from rnw.networks.cost import FLOAT_BYTES, count_parameters
 from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
-from rnw.training.recipes import Recipe, input_size, recipe_network
+from rnw.training.recipe import Recipe
 from rnw.training.recompute_plan import plan_step
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
@@ -107,9 +107,9 @@ def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
 
     Raises InputError for an unknown network and options that do not fit it.
     """
-    config = recipe_network(recipe)
+    config = recipe.configure()
     share = -(-recipe.batch // devices)
     return {
-        recompute: training_memory(config, share, input_size(recipe), devices, recompute=recompute)
+        recompute: training_memory(config, share, recipe.input_size, devices, recompute=recompute)
         for recompute in (False, True)
     }

@@ -1,23 +1,21 @@
 """The figures of a run as they arise: `metrics.jsonl`, one JSON object per line, and TensorBoard.
 
 A record has `kind` ("train" for a step, "epoch" for the mean over its steps, "val" for a
-validation), `epoch` and `update` counted from 1, and figures, accuracies and IoUs among them in per
-cent. What a killed run wrote after it last
-saved its state is dropped when it goes on, since it comes again.
+validation), `epoch` and `update` counted from 1, and figures, accuracies and IoUs in percent. What
+a killed run wrote after it last saved its state is dropped when the run is resumed, since it comes
+again.
 """
 
 import contextlib
 import json
 import time
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Union
+from typing import Any, Dict, Iterator, NamedTuple, Sequence, Union
 
 from rnw.errors import InputError
 from rnw.files import GrowingFile, atomic_write, read_json_lines, remove_parts, writing
 from rnw.training.progress import Progress, Validated
-from rnw.weights.labels import ModelLabel
+from rnw.training.run_folder import RunFolder
 
-METRICS_FILE = "metrics.jsonl"
 INSTALL_TENSORBOARD = "pip install '.[tensorboard]' in the rnw checkout"
 
 _SCALARS = ("loss", "top-1", "top-5", "accuracy", "mean-iou", "lr", "images_per_second")
@@ -39,16 +37,15 @@ class Start(NamedTuple):
 
 
 class MetricsFile:
-    """Appends the records of one run to `metrics.jsonl`, which runs of other labels may share.
+    """Appends the records of one run to its metrics file, which runs of other labels may share.
 
     Raises InputError for a file that holds something else or cannot be written.
     """
 
     _file: GrowingFile
 
-    def __init__(self, folder: Path, label: ModelLabel):
-        self._path = folder / METRICS_FILE
-        self._label = str(label)
+    def __init__(self, folder: RunFolder):
+        self._path, self._label = folder.metrics, folder.label
         self._earlier = read_json_lines(self._path) if self._path.exists() else []
         for number, record in enumerate(self._earlier, 1):
             places = (record.get("epoch", 0), record.get("update", 0))
@@ -59,7 +56,7 @@ class MetricsFile:
 
     def begin(self, start: Start) -> None:
         """Make the file ready; of the run's own earlier records those up to `start` stay."""
-        remove_parts(self._path.parent, METRICS_FILE)
+        remove_parts(self._path.parent, self._path.name)
         with atomic_write(self._path) as file:
             for record in self._earlier:
                 if record.get("label") != self._label or start.is_after(record):
@@ -86,7 +83,7 @@ class EventFile:
     InputError when tensorboardX is not installed and when they cannot be written.
     """
 
-    def __init__(self, folder: Path, label: ModelLabel):
+    def __init__(self, folder: RunFolder):
         try:
             from tensorboardX import event_file_writer  # of an extra
             from tensorboardX.proto import event_pb2, summary_pb2
@@ -94,7 +91,7 @@ class EventFile:
             raise InputError(
                 f"TensorBoard needs {error.name}, which is not installed: {INSTALL_TENSORBOARD}"
             ) from None
-        self._folder = event_folder(folder, label)
+        self._folder = folder.events
         self._open = event_file_writer.EventsWriter
         self._events, self._summary = event_pb2, summary_pb2.Summary
 
@@ -169,33 +166,13 @@ class Metrics:
             writer.sync()
 
 
-def open_metrics(folder: Path, label: ModelLabel, *, tensorboard: bool = False) -> Metrics:
-    """Reports to the metrics file in `folder` and, where wanted, to TensorBoard.
+def open_metrics(folder: RunFolder, *, tensorboard: bool = False) -> Metrics:
+    """Return what reports to the metrics file of a run and, where wanted, to TensorBoard.
 
     Raises InputError as the writers do.
     """
     kinds = (MetricsFile, EventFile) if tensorboard else (MetricsFile,)
-    return Metrics([kind(folder, label) for kind in kinds])
-
-
-def recipe_file(label: Union[ModelLabel, str], folder: Path) -> Path:
-    """Where the recipe of the run `label` in `folder` lies, as it was used."""
-    return folder / f"{label}.json"
-
-
-def best_file(label: Union[ModelLabel, str], folder: Path) -> Path:
-    """Where the run `label` in `folder` says which of its epochs was the best."""
-    return folder / f"{label}.best.json"
-
-
-def event_folder(folder: Path, label: ModelLabel) -> Path:
-    """Where the TensorBoard event files of the run `label` in `folder` are kept."""
-    return folder / "tensorboard" / str(label)
-
-
-def find_event_files(folder: Path, label: ModelLabel) -> List[Path]:
-    """The TensorBoard event files of the run `label` in `folder`."""
-    return sorted(event_folder(folder, label).glob("events.out.tfevents.*"))
+    return Metrics([kind(folder) for kind in kinds])
 
 
 def _figures(progress: Progress) -> Record:

@@ -5,12 +5,13 @@ single names from MXNet's modules and never reads attributes of `mxnet` itself.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from mxnet.ndarray import clip, zeros
 from mxnet.optimizer import SGD, Optimizer
 
 from rnw.errors import look_up
+from rnw.training.schedules import Schedule
 
 if TYPE_CHECKING:
     from mxnet.gluon import Parameter
@@ -25,7 +26,7 @@ class TorchNesterov(Optimizer):
     still gets the rate of the step before.
     """
 
-    def __init__(self, momentum: float = 0.0, **kwargs):
+    def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum
 
@@ -73,7 +74,7 @@ def make_optimizer(
     name: str,
     parameters: Sequence["Parameter"],
     *,
-    schedule: Callable[[int], float],
+    schedule: Schedule,
     momentum: float,
     weight_decay: float,
     rescale: float,

@@ -1,7 +1,9 @@
-"""Where a run is, how fast it goes and what it has reached: what its hooks are told."""
+"""Where a run stands, how fast it goes and what it has reached: what its observer is told."""
 
 import time
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 Scores = Dict[str, float]
 
@@ -59,7 +61,7 @@ class Progress(NamedTuple):
 class Validated(NamedTuple):
     """Scores on the test split after `epoch` of `epochs`.
 
-    `best`: no epoch of this run had a higher one before (see `rnw.training.run.Validation`).
+    `best`: no epoch before had a score as high (see `rnw.training.options.Validation`).
     """
 
     epoch: int
@@ -73,11 +75,43 @@ class Validated(NamedTuple):
         return f"epoch {self.epoch}/{self.epochs}, validation: {scores}{best}"
 
 
-Hook = Callable[[Progress], None]
+@dataclass
+class Place:
+    """Where a run of `epochs` epochs, of `steps` steps each, stands.
 
+    epoch: how many epochs are done. history: the scores of the steps done of the next one. best:
+    the best epoch that was validated, as `epoch`, with its scores.
+    """
 
-def ignore(*events: Any) -> None:
-    """A hook that does nothing."""
+    epochs: int
+    steps: int
+    epoch: int = 0
+    history: List[Scores] = field(default_factory=list)
+    best: Optional[Dict[str, Any]] = None
+
+    @property
+    def step(self) -> int:
+        """The number of steps of the current epoch that are done."""
+        return len(self.history)
+
+    @property
+    def updates(self) -> int:
+        """The number of steps of the whole run that are done."""
+        return self.epoch * self.steps + self.step
+
+    @property
+    def last_update(self) -> int:
+        """The number of steps of the whole run when it is finished."""
+        return self.epochs * self.steps
+
+    @property
+    def mean(self) -> Scores:
+        """The mean of each score over the steps of the current epoch."""
+        return {name: fmean(scores[name] for scores in self.history) for name in self.history[0]}
+
+    def finish_epoch(self) -> None:
+        """Go to the next epoch."""
+        self.epoch, self.history = self.epoch + 1, []
 
 
 class Stopwatch:
@@ -95,6 +129,35 @@ class Stopwatch:
         """Seconds from `updates` to `last` at this rate, None when there is none yet."""
         rate = self.rate(updates)
         return (last - updates) / rate if rate else None
+
+
+class Pace:
+    """Tells the progress of a run, of `batch` images a step, from `place` on.
+
+    learning_rate: the rate of the step after which so many updates of the whole run are done.
+    """
+
+    def __init__(self, place: Place, batch: int, learning_rate: Callable[[int], float]):
+        self._place, self._batch, self._learning_rate = place, batch, learning_rate
+        self._run = self._epoch = Stopwatch(place.updates)
+
+    def begin_epoch(self) -> None:
+        """Measure the images a second from here on."""
+        self._epoch = Stopwatch(self._place.updates)
+
+    def progress(self, scores: Scores) -> Progress:
+        """Return where the run stands, with these scores."""
+        place = self._place
+        return Progress(
+            place.epoch + 1,
+            place.epochs,
+            place.step,
+            place.steps,
+            scores,
+            images_per_second=self._epoch.rate(place.updates) * self._batch,
+            learning_rate=self._learning_rate(place.updates),
+            seconds_left=self._run.seconds_until(place.last_update, place.updates),
+        )
 
 
 def format_scores(scores: Scores) -> str:

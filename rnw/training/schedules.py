@@ -4,9 +4,9 @@ Instances serve as MXNet's `lr_scheduler`: `base_lr` is the rate that the optimi
 """
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Callable, Dict, Tuple, Union
 
-from rnw.errors import InputError
+from rnw.errors import look_up
 
 
 @dataclass
@@ -48,6 +48,17 @@ class Step:
         return self.base_lr * self.factor ** sum(num_update > step for step in self.steps)
 
 
+Schedule = Union[Fixed, Linear, Step]
+
+# what makes each of the base rate, the updates of the run, the floor and the steps; a linear one
+# ends one update after the run, as the original's
+SCHEDULES: Dict[str, Callable[[float, int, float, Tuple[int, ...]], Schedule]] = {
+    "fixed": lambda base_lr, updates, floor, steps: Fixed(base_lr),
+    "linear": lambda base_lr, updates, floor, steps: Linear(base_lr, updates + 1, floor),
+    "step": lambda base_lr, updates, floor, steps: Step(base_lr, tuple(steps)),
+}
+
+
 def make_schedule(
     kind: str,
     base_lr: float,
@@ -55,16 +66,9 @@ def make_schedule(
     *,
     floor: float = 0.0,
     steps: Tuple[int, ...] = (),
-):
-    """The schedule called `kind` ('fixed', 'linear', 'step') for a run of `updates` updates.
+) -> Schedule:
+    """Return the schedule `kind`, a row of `SCHEDULES`, for a run of `updates` updates.
 
-    A linear one ends one update after the run, as the original's. Raises InputError for another
-    kind.
+    Raises InputError for another kind.
     """
-    if kind == "fixed":
-        return Fixed(base_lr)
-    if kind == "linear":
-        return Linear(base_lr, updates + 1, floor)
-    if kind == "step":
-        return Step(base_lr, tuple(steps))
-    raise InputError(f"unknown schedule {kind!r}: expected fixed, linear or step")
+    return look_up(SCHEDULES, kind, "schedule")(base_lr, updates, floor, steps)

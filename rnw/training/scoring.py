@@ -3,17 +3,25 @@
 Accuracies are in percent.
 """
 
-from typing import Sequence
+from typing import Callable, NamedTuple, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
 
 from rnw.data.labeled import IGNORED
 from rnw.training.progress import Scores
+from rnw.training.recipe import CLASSIFICATION, SEGMENTATION
 from rnw.training.trainer import DeviceOutput
 
 PICTURE_SCORES = ("loss", "top-1", "top-5")
 PIXEL_SCORES = ("loss", "accuracy")
+
+
+class Scoring(NamedTuple):
+    """The names of the scores of a step, and what measures them."""
+
+    names: Tuple[str, ...]
+    measure: Callable[[Sequence[DeviceOutput]], Scores]
 
 
 def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
@@ -45,3 +53,9 @@ def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:
     loss = -mx.nd.log(mx.nd.maximum(true, np.finfo(np.float32).tiny)) * valid
     hits = (output.probabilities.argmax(axis=1) == output.labels) * valid
     return mx.nd.concat(valid.sum(), loss.sum(), hits.sum(), dim=0)
+
+
+SCORING = {
+    CLASSIFICATION: Scoring(PICTURE_SCORES, picture_scores),
+    SEGMENTATION: Scoring(PIXEL_SCORES, pixel_scores),
+}

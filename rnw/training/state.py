@@ -19,7 +19,6 @@ from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
 from rnw.training.sealed import read_sealed, write_sealed
 from rnw.training.trainer import Trainer, trained_parameters
-from rnw.weights.labels import ModelLabel
 
 _POSITION = "position"
 _MOMENTUM = "momentum:"
@@ -50,11 +49,6 @@ class Bounds(NamedTuple):
     steps: int
     scores: Sequence[str]
     best_by: Optional[str] = None
-
-
-def state_file(label: ModelLabel, folder: Path) -> Path:
-    """Where the state of the run `label` in `folder` is kept."""
-    return folder / f"{label}.state"
 
 
 def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
@@ -196,15 +190,6 @@ def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> 
             )
         if not np.isfinite(array).all():
             raise InputError(f"{name!r} is not finite")
-
-
-def find_state(label: ModelLabel, folder: Path) -> Optional[State]:
-    """The state of a run in `folder`, None when there is none to go on from.
-
-    Raises InputError for a file that cannot be read.
-    """
-    path = state_file(label, folder)
-    return State(path) if path.exists() else None
 
 
 def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.recompute import recompute_gradients, return_freed_memory
 from rnw.weights import wait_for_statistics
 
+Arrays = List[mx.nd.NDArray]
+
 
 class DeviceOutput(NamedTuple):
     """What one device made of its part of a batch, before the update."""
@@ -106,7 +108,9 @@ class Trainer:
             self.net.collect_params()[name].set_data(mx.nd.array(rows.mean(axis=0)))
 
 
-def _recorded_gradients(net, inputs, labels, masks):
+def _recorded_gradients(
+    net: Network, inputs: Arrays, labels: Arrays, masks: Sequence[Arrays]
+) -> Arrays:
     """As `recompute_gradients`, but all that lies between input and output is kept."""
     with mx.autograd.record():
         outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]

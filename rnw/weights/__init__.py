@@ -9,8 +9,9 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.lazy import import_on_use
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
+from rnw.networks.layout import NetworkConfig, unused_features
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
-from rnw.weights.fit import check_parameters
+from rnw.weights.fit import channels_of, check_parameters
 from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def load_params(
 
     ctx: a context or a list of them for a network that is not initialized yet; default the current.
     allow_missing: leave parameters that the file does not have as they are.
-    ignore_extra: skip entries that the network does not have (a classifier, say, for features).
+    ignore_extra: skip entries that the network does not have (for features, what is above them).
+    Names in files are bare, whatever the `prefix` of the network.
 
     Warns where the network pools or normalizes otherwise than a graph beside the file, or the table
     of released files, says.
@@ -71,7 +73,7 @@ def _fill(
     allow_missing: bool = False,
     ignore_extra: bool = False,
 ) -> None:
-    parameters = net.collect_params()
+    parameters = net.named_parameters
     expected = [Parameter(n, parameter_kind(n), tuple(p.shape)) for n, p in parameters.items()]
     check_parameters(
         net.config,
@@ -86,7 +88,14 @@ def _fill(
             continue
         if parameter._data is None:
             parameter.initialize(init="zeros", ctx=ctx, default_init="zeros")
-        parameter.set_data(np.ascontiguousarray(found[name]))
+        _set(parameter, found[name])
+
+
+def _set(parameter: Any, values: np.ndarray) -> None:
+    """Set a parameter, whatever layout oneDNN has given it: MXNet copies arrays of its own only."""
+    from mxnet.ndarray import array  # rnw.weights itself is of use without MXNet
+
+    parameter.set_data(array(values, dtype=values.dtype))
 
 
 class Transfer(NamedTuple):
@@ -111,16 +120,15 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     """Set an initialized network to the weights of another of its family, as far as they fit.
 
     Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
-    classifier whose weight or bias does not fit keeps its initial values.
+    classifier whose weight or bias does not fit keeps its initial values; so does the first
+    convolution where only the number of input channels differs.
 
     Raises InputError, before anything is changed, when features are missing, unexpected or wrongly
     shaped, and for numbers that are not finite.
     """
     found = read_parameters(path)
-    parameters = net.collect_params()
-    features = {n: a.shape for n, a in found.items() if not is_classifier(n)}
-    expected = [p for p in net.config.parameters() if not is_classifier(p.name)]
-    check_parameters(net.config, expected, features, path)
+    parameters = net.named_parameters
+    _check_features(net.config, found, path)
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     misfits = {_layer(n) for n, s in shapes.items() if n not in found or found[n].shape != s}
     fits = {name for name in parameters if _layer(name) not in misfits}
@@ -129,12 +137,27 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     if spoilt:  # activations may hide it: of NaN they make 0
         raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
     for name in fits:
-        parameters[name].set_data(np.ascontiguousarray(found[name]))
+        _set(parameters[name], found[name])
     return Transfer(
         [name for name in parameters if name in fits],
         [name for name in parameters if name not in fits],
         [name for name in found if name not in fits],
         notes,
+    )
+
+
+def _check_features(config: NetworkConfig, found: Dict[str, np.ndarray], path: PathLike) -> None:
+    """Raise InputError unless everything between the input and the classifier fits."""
+    shapes = {name: array.shape for name, array in found.items()}
+    stem = f"{config.stem.name}_weight"
+    left = {name for name in shapes if is_classifier(name)} | unused_features(config)
+    if channels_of(shapes) not in (None, config.channels):
+        left.add(stem)
+    check_parameters(
+        config,
+        [p for p in config.parameters() if not is_classifier(p.name) and p.name not in left],
+        {name: shape for name, shape in shapes.items() if name not in left},
+        path,
     )
 
 
@@ -151,9 +174,9 @@ def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
 
 
 def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
-    """The parameters of `net` by name; moving averages are the mean over its devices."""
+    """The parameters of `net` by bare names; moving averages are the mean over its devices."""
     wait_for_statistics()
-    return {name: _value(name, p.list_data()) for name, p in net.collect_params().items()}
+    return {name: _value(name, p.list_data()) for name, p in net.named_parameters.items()}
 
 
 def wait_for_statistics() -> None:
@@ -162,7 +185,7 @@ def wait_for_statistics() -> None:
     MXNet updates them in the backward pass without telling its engine of the write, so that a
     reader does not wait for them by itself.
     """
-    from mxnet.ndarray import waitall  # rnw.weights itself is of use without MXNet
+    from mxnet.ndarray import waitall  # starts MXNet
 
     waitall()
 
@@ -173,15 +196,17 @@ def _value(name: str, copies: List[Any]) -> np.ndarray:
     return np.mean([copy.asnumpy() for copy in copies], axis=0)
 
 
-def load_network(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> "Network":
+def load_network(
+    path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
+) -> "Network":
     """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
-    ctx: a context or a list of them; options: of `rnw.get_network`, such as `pooling` and `head`.
+    ctx: a context or a list of them; prefix and options: of `rnw.get_network`, such as `head`.
 
     Raises InputError when the file cannot be read, when neither its name nor a graph beside it
     tells the network, when they contradict each other, and when the parameters do not fit.
     """
-    return load_with_meaning(path, ctx, **options).net
+    return load_with_meaning(path, ctx, prefix=prefix, **options).net
 
 
 class Loaded(NamedTuple):
@@ -191,12 +216,14 @@ class Loaded(NamedTuple):
     meaning: Meaning
 
 
-def load_with_meaning(path: PathLike, ctx: Optional[Any] = None, **options: Any) -> Loaded:
+def load_with_meaning(
+    path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
+) -> Loaded:
     """As `load_network`, with what told the network."""
     from rnw.networks.classifier import Network  # starts MXNet
 
     found = read_parameters(path)
     meaning = meaning_of(path, found, **options)
-    net = Network(meaning.config)
+    net = Network(meaning.config, prefix)
     _fill(net, found, path, ctx, ignore_extra=net.config.head == "features")
     return Loaded(net, meaning)

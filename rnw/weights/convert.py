@@ -424,6 +424,7 @@ def _write_graph(
             told.spec,
             structure.classes,
             width=structure.width,
+            channels=structure.channels,
             stride=graph.stride if surgery.fcn else told.stride,
             pooling=told.pooling,
             head=_head(parameters, graph.softmax),

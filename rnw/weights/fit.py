@@ -59,6 +59,7 @@ def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Networ
             _spec_of(shapes),
             classes_of(shapes),
             width=width_of(shapes),
+            channels=channels_of(shapes),
             classifier=kind_of_classifier(shapes),
             head="logits" if _linear(shapes) else "features",
         )
@@ -111,6 +112,12 @@ def classes_of(shapes: Mapping[str, Shape]) -> Optional[int]:
     return next((shapes[name][0] for name in _linear(shapes) if shapes[name]), None)
 
 
+def channels_of(shapes: Mapping[str, Shape]) -> Optional[int]:
+    """The number of input channels, None without the first convolution."""
+    stems = (shapes.get(name, ()) for name in ("conv1a_weight", "conv1_weight"))
+    return next((shape[1] for shape in stems if len(shape) == 4), None)
+
+
 # one layer of each width, the widest first; the second row is of ResNets
 _WIDTHS = {
     "bn7_gamma": LEVEL_SHAPES[LEVELS].channels[-1],
@@ -160,8 +167,9 @@ def check_parameters(
 def describe(config: NetworkConfig) -> str:
     """A network in a few words, for messages."""
     width = "" if config.width == 1 else f", width {config.width:g}"
+    channels = "" if config.channels == 3 else f", {config.channels} input channels"
     kind = "features only" if config.head == "features" else f"{config.classes} classes"
-    return f"{config.name} ({kind}{width})"
+    return f"{config.name} ({kind}{width}{channels})"
 
 
 def _with_shapes(shapes: Mapping[str, Shape]) -> List[str]:

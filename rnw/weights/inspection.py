@@ -13,7 +13,7 @@ from rnw.files import PathLike
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
 from rnw.weights.convert import read_parameters
-from rnw.weights.fit import is_resnet, resnet_of, width_of
+from rnw.weights.fit import channels_of, is_resnet, resnet_of, width_of
 from rnw.weights.meaning import Meaning, meaning_of
 from rnw.weights.ndarray_file import BFLOAT16, Entry, as_float32, list_arrays, windows
 
@@ -88,6 +88,7 @@ def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
                     spec,
                     classes,
                     width=width_of(found),
+                    channels=channels_of(found),
                     classifier=kind,
                     head="logits" if classes else "features",
                 )

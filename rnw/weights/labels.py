@@ -41,12 +41,22 @@ class ModelLabel:
 
     def params_file(self, epoch: int) -> str:
         """File name of the weights after `epoch` epochs."""
-        return f"{self}_ep-{epoch:04d}.params"
+        return params_file(str(self), epoch)
 
     @property
     def symbol_file(self) -> str:
         """File name of the graph, as `mx.model.load_checkpoint` looks for it."""
-        return f"{self}_ep-symbol.json"
+        return symbol_file(str(self))
+
+
+def params_file(label: str, epoch: int) -> str:
+    """Return the file name of the weights of a label after `epoch` epochs."""
+    return f"{label}_ep-{epoch:04d}.params"
+
+
+def symbol_file(label: str) -> str:
+    """Return the file name of the graph of a label, where `mx.model.load_checkpoint` looks."""
+    return f"{label}_ep-symbol.json"
 
 
 def plain_name(path: PathLike) -> str:

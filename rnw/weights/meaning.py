@@ -14,9 +14,10 @@ import numpy as np
 from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layers import BN_EPSILON, is_classifier
-from rnw.networks.layout import NetworkConfig, configure
+from rnw.networks.layout import NetworkConfig, configure, unused_features
 from rnw.networks.zoo import NetworkSpec, find_network
 from rnw.weights.fit import (
+    channels_of,
     check_parameters,
     classes_of,
     describe,
@@ -131,12 +132,14 @@ def _fit(
     usual = {
         "classes": classes_of(shapes),
         "width": width_of(shapes),
+        "channels": channels_of(shapes),
         "classifier": kind_of_classifier(shapes),
     }
     with naming(path):
         config = configure(spec, **{**usual, **options})
     if config.head == "features":
-        shapes = {name: shape for name, shape in shapes.items() if not is_classifier(name)}
+        unused = unused_features(config)
+        shapes = {n: s for n, s in shapes.items() if not is_classifier(n) and n not in unused}
     check_parameters(config, config.parameters(), shapes, path)
     return config
 

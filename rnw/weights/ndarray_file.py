@@ -28,6 +28,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Protocol,
     Sequence,
     Union,
 )
@@ -141,13 +142,20 @@ def write_arrays(
         write_arrays_to(file, arrays, np_shape=np_shape)
 
 
+class Writable(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: Any) -> Any:
+        """Take bytes, or an array of them."""
+
+
 def write_arrays_to(
-    file: BinaryIO,
+    file: Writable,
     arrays: Union[Mapping[str, np.ndarray], Sequence[np.ndarray]],
     *,
     np_shape: Optional[bool] = None,
 ) -> None:
-    """Write arrays as `write_arrays` does to an open file, of which `write` alone is used."""
+    """Write arrays as `write_arrays` does to an open file."""
     named = isinstance(arrays, Mapping)
     entries: Dict[Any, np.ndarray] = dict(
         arrays if isinstance(arrays, Mapping) else enumerate(arrays)
@@ -168,7 +176,7 @@ def write_arrays_to(
         file.write(struct.pack("<Q", len(encoded)) + encoded)
 
 
-def _write_array(file: BinaryIO, array: np.ndarray, magic: int) -> None:
+def _write_array(file: Writable, array: np.ndarray, magic: int) -> None:
     dtype = array.dtype.newbyteorder("<")
     file.write(struct.pack("<IiI", magic, DENSE, array.ndim))
     file.write(struct.pack(f"<{array.ndim}q", *array.shape))

@@ -33,7 +33,8 @@ def onnx_graph(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> A
     """An `onnx.ModelProto` of a network, its only input `data` (batch, 3, height, width) float32.
 
     Its output is named by `config.head` and is float32: 'logits' or 'softmax' (batch, classes), of
-    a segmentation network one such map per image, or 'features'. With weights in half precision
+    a segmentation network one such map per image, or 'features'; with `config.levels` there is an
+    output 'level2' and the like for each. With weights in half precision
     everything between is computed in it. Parameters may have been through `fold_batch_norms`.
     Where poolings without padding leave nothing of small inputs (`config.least_size`), the graph
     refuses them, and says so in its documentation and metadata.
@@ -55,21 +56,19 @@ class _Emitter:
         self.initializers: Dict[str, np.ndarray] = {}
 
     def model(self) -> Any:
-        helper, head = self.onnx.helper, self.config.head
+        helper = self.onnx.helper
         x = self.refuse_small(INPUT) if self.config.least_size > 1 else INPUT
         x = self.cast(x, self.onnx.TensorProto.FLOAT16, "data_half") if self.half else x
-        for layer in self.config.layers:
+        maps = []
+        for place, layer in enumerate(self.config.layers):
             x = _EMIT[type(layer)](self, layer, x)
-        if head == "softmax":
-            x = self.add("Softmax", [x], "softmax", axis=1)
-        if self.half:
-            x = self.cast(x, self.onnx.TensorProto.FLOAT, f"{head}_float")
-        self.nodes[-1].output[0] = head
+            maps += [x] * (place in self.config.outputs)
+        outputs = self.levels(maps) if self.config.levels else [self.output(x)]
         graph = helper.make_graph(
             self.nodes,
             self.config.name,
-            [self.value(INPUT, "batch", 3, "height", "width")],
-            [self.value(head, *self.output_shape())],
+            [self.value(INPUT, "batch", self.config.channels, "height", "width")],
+            outputs,
         )
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(
@@ -84,6 +83,25 @@ class _Emitter:
             model.graph.initializer.append(self.onnx.numpy_helper.from_array(array, name))
             release_pages(array)
         return model
+
+    def output(self, x: str) -> Any:
+        """The only output, named by the head."""
+        head = self.config.head
+        if head == "softmax":
+            x = self.add("Softmax", [x], "softmax", axis=1)
+        if self.half:
+            self.cast(x, self.onnx.TensorProto.FLOAT, f"{head}_float")
+        self.nodes[-1].output[0] = head
+        return self.value(head, *self.output_shape())
+
+    def levels(self, maps: List[str]) -> List[Any]:
+        """An output for each level, of its map."""
+        outputs = []
+        for level, x, channels in zip(self.config.levels, maps, self.config.feature_channels):
+            name = self.cast(x, self.onnx.TensorProto.FLOAT, f"level{level}")
+            shape = ("batch", channels, f"rows{level}", f"columns{level}")
+            outputs.append(self.value(name, *shape))
+        return outputs
 
     def documentation(self) -> str:
         config, least = self.config, self.config.least_size
@@ -114,7 +132,7 @@ class _Emitter:
 
     def output_shape(self) -> List[Any]:
         if self.config.head == "features":
-            return ["batch", self.config.feature_channels, "rows", "columns"]
+            return ["batch", *self.config.feature_channels, "rows", "columns"]
         maps = ["rows", "columns"] if self.config.segmentation else []
         return ["batch", self.config.classes, *maps]
 

@@ -26,7 +26,7 @@ def optimize(net: Network) -> HybridBlock:
     contexts = next(iter(net.collect_params().values())).list_ctx()
     folded = Network(fold(net.config))
     values = fold_batch_norms(net.config, parameter_values(net))
-    for name, parameter in folded.collect_params().items():
+    for name, parameter in folded.named_parameters.items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values.pop(name))

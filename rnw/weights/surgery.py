@@ -11,7 +11,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.networks.initial_values import initial_value
-from rnw.networks.layers import is_classifier
+from rnw.networks.layers import NORMALIZATION_PARAMETERS, is_classifier
 from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 
 Parameters = Mapping[str, np.ndarray]
@@ -153,8 +153,7 @@ def _scale_and_shift(
 ) -> Tuple[np.ndarray, np.ndarray]:
     """What normalization `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
     gamma, beta, mean, variance = (
-        parameters.pop(f"{bn}_{suffix}").astype(np.float64)
-        for suffix in ("gamma", "beta", "moving_mean", "moving_var")
+        parameters.pop(f"{bn}_{suffix}").astype(np.float64) for suffix in NORMALIZATION_PARAMETERS
     )
     scale = gamma / np.sqrt(variance + epsilon)
     return scale, beta - mean * scale

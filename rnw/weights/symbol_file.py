@@ -10,9 +10,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_json
-from rnw.networks.layers import BN_EPSILON
+from rnw.networks.layers import BN_EPSILON, NORMALIZATION_PARAMETERS
 from rnw.networks.layout import LINEAR, NetworkConfig, configure
-from rnw.networks.operators import NORMALIZATION_PARAMETERS, Operator, operators
+from rnw.networks.operators import Operator, operators
 from rnw.networks.zoo import (
     DOWNSAMPLED_LEVELS,
     LEVEL_SHAPES,

@@ -8,7 +8,7 @@ from rnw.analysis.budget import Budget, count_activations, fit_width, parse_budg
 from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
-from rnw.training.recipes import find_recipe, recipe_network
+from rnw.training.recipes import find_recipe
 
 DIGITS = find_recipe("digits")
 NETWORKS = ("28-0-8-8-8-8-8-8", "28-0-1-2-4-1-1-3", "28-0-1-1-1-1-1-1")
@@ -33,7 +33,7 @@ def test_the_width_that_has_the_budget_is_found():
     model_a = find_recipe("model_a", ["network=224-0-3-3-6-3-1-1"])
     assert fit_width(model_a, Budget("parameters", 109_167_912)).width == 1
     fitted = fit_width(replace(DIGITS, width=3.0), parse_budget("parameters", DIGITS))
-    assert recipe_network(fitted).parameters() == recipe_network(DIGITS).parameters()
+    assert fitted.configure().parameters() == DIGITS.configure().parameters()
 
 
 def test_budget_of_the_recipe_and_given():

@@ -15,7 +15,7 @@ from rnw.analysis.depth_width_report import CAPTION, PICTURE, RECORD, TABLE, ove
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import load_model
-from rnw.training.recipes import find_recipe, recipe_network
+from rnw.training.recipes import find_recipe
 from rnw.training.signals import RunStoppedError
 
 RECIPE = find_recipe("digits", ["epochs=1", "batch=256"])
@@ -49,7 +49,7 @@ def _times(folder):
 
 def test_default_family_gets_wider_as_it_gets_shallower():
     family = make_family(find_recipe("digits"), Budget("activations", 104_970))
-    configs = [recipe_network(recipe) for recipe in family]
+    configs = [recipe.configure() for recipe in family]
     assert [config.spec.depth for config in configs] == [114, 58, 30, 16]
     assert [config.width for config in configs] == sorted(config.width for config in configs)
     assert len(FAMILY) == len({config.width for config in configs})
@@ -57,6 +57,7 @@ def test_default_family_gets_wider_as_it_gets_shallower():
     assert alike == {(0.1, 12, 64)}
 
 
+@pytest.mark.slow
 def test_every_network_is_trained_with_every_seed(whole):
     folder, study = whole
     assert [row.member.network for row in study.rows] == [DEEP, WIDE]
@@ -73,6 +74,7 @@ def test_every_network_is_trained_with_every_seed(whole):
             assert 0 < run.training_loss < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [STEPS, STEPS + 2])
 def test_stopped_and_going_on_is_never_stopped(whole, tmp_path, steps):
     """At the end of the first run or in the second one."""

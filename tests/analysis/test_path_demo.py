@@ -9,11 +9,10 @@ import pytest
 from rnw.analysis.path_demo import demo_recipes, train_demo
 from rnw.analysis.path_report import measure
 from rnw.analysis.subjects import load_subject
-from rnw.training.recipes import recipe_network
 
 
 def test_same_budget_of_parameters():
-    configs = [recipe_network(recipe) for recipe in demo_recipes()]
+    configs = [recipe.configure() for recipe in demo_recipes()]
     sizes = [sum(math.prod(p.shape) for p in config.parameters()) for config in configs]
     assert [config.spec.depth for config in configs] == [87, 16]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.1)

@@ -9,6 +9,8 @@ from rnw.bench import data as throughput
 from rnw.data.augmentation import Augmentation
 from rnw.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured():

@@ -11,6 +11,8 @@ from rnw.errors import InputError
 from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.networks.layout import configure
 
+pytestmark = pytest.mark.slow
+
 NETWORK, WIDTH = "28-1-1-1-1-1-1-1", 0.25
 REFERENCE = 1024
 

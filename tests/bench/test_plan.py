@@ -12,7 +12,6 @@ from rnw.bench.memory import free_memory
 from rnw.bench.plan import format_duration, plan_training
 from rnw.data.lists import write_list
 from rnw.errors import InputError
-from rnw.training.examples import read_training_examples
 from rnw.training.memory import recipe_memory
 from rnw.training.recipes import find_recipe
 
@@ -24,6 +23,7 @@ def _plan(*overrides, recipe="model_a", **options):
     return plan_training(find_recipe(recipe, [*TINY, *overrides]), TWO, **options)
 
 
+@pytest.mark.slow
 def test_steps_of_published_images_and_time_of_a_measured_step():
     planned = _plan()
     assert (planned.images, planned.steps_per_epoch) == (1_281_167, 160_145)
@@ -58,6 +58,7 @@ def test_a_duration_is_told_in_the_unit_that_fits(seconds, text):
     assert format_duration(seconds) == text
 
 
+@pytest.mark.slow
 def test_segmentation_counts_crops():
     recipe = find_recipe("shapes", ["width=0.03125", "crop=28", "batch=8", "epochs=2"])
     planned = plan_training(recipe, TWO)
@@ -72,15 +73,17 @@ def test_a_list_is_read_as_training_reads_it(listing):
     with pytest.raises(InputError) as planned:
         _plan(data_root=Path())
     with pytest.raises(InputError) as read:
-        read_training_examples(find_recipe("model_a", TINY), Path())
+        find_recipe("model_a", TINY).read_examples(Path())
     assert str(planned.value) == str(read.value)
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_list_are_counted():
     write_list("train.lst", [(0, "a.JPEG")] * 20)
     assert _plan(data_root=Path()).images == 20
 
 
+@pytest.mark.slow
 def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
     monkeypatch.setattr(plan, "SECONDS", 0)
     weights = tmp_path / "a.params"

@@ -6,6 +6,7 @@ from rnw.bench import seg_eval as scoring
 from rnw.errors import InputError
 
 
+@pytest.mark.slow
 def test_labels_are_right_and_measured_beside_upsampling_every_class():
     rows = scoring.bench_scoring(repetitions=3)
     assert [(row.classes, row.height, row.width) for row in rows] == list(scoring.CASES)

@@ -10,6 +10,8 @@ from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "28-1-1-1-1-1-1-1"
 NARROW_FCN = configure("fcn_a2", 5, width=1 / 32, head="softmax", dropout=(0, 0))
 WIDTH = 0.25

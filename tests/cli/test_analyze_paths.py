@@ -33,6 +33,7 @@ from tests.golden_cases import fill_network
 FAST = ("--samples", 2, "--examples", 4)
 
 
+@pytest.mark.slow
 def test_report(rnw, checkpoint, tmp_path):
     code, out, err = rnw("analyze", "paths", "--weights", checkpoint, *FAST, "-o", "found")
     assert (code, err) == (0, "")
@@ -54,6 +55,7 @@ def test_report(rnw, checkpoint, tmp_path):
     assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_resnet_of_our_own(rnw, tmp_path):
     """Its paths are those of bottleneck units; the caption tells of the ReLU behind their sums."""
     weights = tmp_path / "shapes-cls_resnet50_cls4_ep-0001.params"
@@ -110,6 +112,7 @@ def test_two_reports_are_not_written_into_one_folder(refused, checkpoint):
     assert not Path("paths").exists()
 
 
+@pytest.mark.slow
 def test_report_is_not_overwritten(rnw, refused, checkpoint):
     command = ("analyze", "paths", "--weights", checkpoint, *FAST)
     assert rnw(*command)[0] == 0
@@ -117,6 +120,7 @@ def test_report_is_not_overwritten(rnw, refused, checkpoint):
     assert rnw(*command, "--overwrite")[0] == 0
 
 
+@pytest.mark.slow
 def test_resnet_of_gluoncv_on_cifar10(rnw, refused, cifar10_folder, tmp_path):  # noqa: F811
     net = get_model("cifar_resnet20_v1")
     net.initialize()
@@ -144,6 +148,7 @@ def test_paths_refuses(refused, arguments, wording):
     assert wording in refused("analyze", "paths", *arguments)
 
 
+@pytest.mark.slow
 def test_network_that_is_not_trained(rnw, tmp_path):
     network = ("--network", "28-1-1-1-1-1-1-1", "--dataset", "digits")
     code, _, err = rnw("analyze", "paths", *network, "--samples", 1, "--examples", 1)
@@ -151,6 +156,7 @@ def test_network_that_is_not_trained(rnw, tmp_path):
     assert "initial values, not trained" in (tmp_path / "paths" / CAPTION).read_text()
 
 
+@pytest.mark.slow
 def test_unravel(rnw, checkpoint):
     code, out, err = rnw("analyze", "unravel", "--weights", checkpoint, *FAST, "--json")
     assert (code, err) == (0, "")

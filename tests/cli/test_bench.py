@@ -49,12 +49,14 @@ def measured():
     return json.loads(shown.getvalue())
 
 
+@pytest.mark.slow
 def test_json_keys(measured):
     assert set(measured) == {"network", "batch", "size", *MEASURED}
     assert (measured["network"], measured["batch"], measured["size"]) == (NETWORK, 1, 28)
     assert all(measured[name] > 0 for name in MEASURED)
 
 
+@pytest.mark.slow
 def test_numbers_are_consistent(measured):
     multiply_adds = count_multiply_adds(configure(NETWORK), 28)
     rate = 2e-9 * measured["images_per_second"] * multiply_adds
@@ -63,6 +65,7 @@ def test_numbers_are_consistent(measured):
     assert measured["ratio"] == pytest.approx(ratio, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_numbers_are_plausible(measured):
     parameters_mb = 4e-6 * 63_884_072
     assert parameters_mb < measured["peak_memory_mb"] < 20_000
@@ -71,6 +74,7 @@ def test_numbers_are_plausible(measured):
     assert 0.001 < measured["ratio"] < 10
 
 
+@pytest.mark.slow
 def test_text(rnw):
     code, out, err = rnw("bench", "inference", *SMALL)
     assert (code, err) == (0, "")
@@ -146,6 +150,7 @@ def test_convert_refuses_unknown_networks(refused):
 FEW = ("--images", "2", "--size", "32", "--repetitions", "1")
 
 
+@pytest.mark.slow
 def test_data(rnw, monkeypatch):
     monkeypatch.setattr(throughput, "LOADED", 2)
     code, out, err = rnw("bench", "data", *FEW)
@@ -162,6 +167,7 @@ def test_data(rnw, monkeypatch):
     assert re.fullmatch("\n".join(expected[: None if cpu_cores() > 1 else 4]) + "\n", out)
 
 
+@pytest.mark.slow
 def test_data_json(rnw, monkeypatch):
     monkeypatch.setattr(throughput, "LOADED", 2)
     code, out, err = rnw("bench", "data", *FEW, "--json")
@@ -175,6 +181,7 @@ def test_data_refused(refused):
     assert "must be at least 1" in refused("bench", "data", "--images", "0")
 
 
+@pytest.mark.slow
 def test_table_beside_resnet_101(rnw):
     command = ("bench", "table", "--only", "model_f", "--only", "resnet101_v1", "--batch", "1")
     code, out, err = rnw(*command, "--repetitions", "1", "--json")
@@ -189,6 +196,7 @@ def test_table_beside_resnet_101(rnw):
     assert all(row["images_per_second"] > 0 for row in (narrow, same))
 
 
+@pytest.mark.slow
 def test_table_of_memory(rnw):
     command = ("bench", "table", "--only", "fcn_resnet50", "--size", "32")
     code, out, err = rnw(*command, "--json")

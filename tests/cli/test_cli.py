@@ -112,6 +112,7 @@ def test_help_needs_nothing_that_the_extras_bring(module):
     assert all(f"  {command} " in out for command in COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "command"),
     [
@@ -243,8 +244,14 @@ def test_refused_seeds_write_nothing(rnw, command, seed):
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", ["networks", "launch --workers 1 -- echo", "train-cls --dataset digits --dry-run"]
+    "arguments",
+    [
+        "networks",
+        "launch --workers 1 -- echo",
+        "train-cls --dataset digits --set width=0.03125 --dry-run",
+    ],
 )
 def test_a_full_disk_under_standard_output_is_told(arguments):
     """As where the output of a long run is sent to a file."""

@@ -42,6 +42,7 @@ def _views(path, scale):
     return normalize(np.stack(crops))
 
 
+@pytest.mark.slow
 def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     options = ("--scales", "64,80", "--flip", "--three-crops", "--batch", "7", "--per-class")
     command = ("eval-cls", "--weights", f"weights/{A1}", *options, "--json")
@@ -247,6 +248,7 @@ def resnet(tmp_path_factory):
     return net, path
 
 
+@pytest.mark.slow
 def test_baselines_run_through_the_same_command(prepared, rnw, resnet):
     net, path = resnet
     first = rnw("eval-cls", "--weights", path, "--scales", "64", "--save-predictions", "p.npz")

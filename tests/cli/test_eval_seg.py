@@ -135,6 +135,7 @@ def ade20k(fill, monkeypatch):
     return ADE20K
 
 
+@pytest.mark.slow
 def test_a_released_file_is_tested_as_published(rnw, ade20k, monkeypatch):
     assert _scores(rnw, "--weights", ade20k)["published"] is None  # not its content
     monkeypatch.setitem(RELEASED, ade20k, replace(RELEASED[ade20k], md5=md5(ade20k)))

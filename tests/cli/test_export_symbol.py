@@ -94,6 +94,14 @@ def test_options_reach_the_graph(rnw, arguments, output, size, shape):
     assert _output_shape(symbol, size) == shape
 
 
+def test_levels_are_outputs(rnw):
+    arguments = ("model_a", "--head", "features", "--levels", "2,4,7")
+    symbol = _exported(rnw, *arguments, *NARROW)
+    assert symbol.list_outputs() == ["res2b2_output", "res4b5_output", "relu7_output"]
+    _, shapes, _ = symbol.infer_shape_partial(data=(1, 3, 224, 224))
+    assert shapes == [(1, 8, 112, 112), (1, 32, 28, 28), (1, 256, 7, 7)]
+
+
 @pytest.mark.parametrize(
     ("width", "stem", "top"), [("1", 64, 4096), ("0.0625", 4, 256), ("2", 128, 8192)]
 )
@@ -128,6 +136,11 @@ def test_classifier(rnw, classifier, expected):
         (("model_a", "--stride", "7"), "stride is 7, expected one of 8, 16, 32"),
         (("model_f", "--stride", "16"), "stride is 16, expected one of 8"),
         (("model_a", "--head", "ohem"), "head is 'ohem', expected one of logits, softmax"),
+        (
+            ("model_a", "--head", "features", "--levels", "1,4"),
+            "levels is (1, 4), expected some of 2, 3, 4, 5, 6, 7, in that order",
+        ),
+        (("model_a", "--levels", "2"), "levels is (2,), expected none but with head 'features'"),
         (("model_a", "--width", "0"), "width is 0.0, expected a number above 0"),
         (("model_a", "--width", "nan"), "width is nan"),
         (("model_a", "--width", "17"), "at most 16"),

@@ -48,6 +48,7 @@ def test_refuses(refused, options, wording):
     assert wording in refused("figure", "--dataset", "shapes", *options)
 
 
+@pytest.mark.slow
 def test_the_worst_pictures_are_drawn_where_none_are_chosen(rnw):
     assert rnw("figure", "kept", "--dataset", "shapes") == (0, "figure.png\n", "")
     options = ("--worst", "4", "-o", "worst.png")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rnw.weights.ndarray_file import read_arrays
 
@@ -27,6 +28,7 @@ def _stop_after_a_step(folder):
     return process.wait(timeout=60)
 
 
+@pytest.mark.slow
 def test_prepare_train_stop_resume_evaluate_and_submit(archives, rnw):
     assert rnw("prepare", "ilsvrc-cls", archives, "--subset")[0] == 0
     assert _stop_after_a_step("stopped") == 128 + signal.SIGTERM

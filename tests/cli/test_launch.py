@@ -13,6 +13,8 @@ import pytest
 from rnw.runtime import cpu_cores
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 
+pytestmark = pytest.mark.slow
+
 RNW_TRAIN = ("train-cls", "--dataset", "digits")
 FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -25,7 +27,7 @@ SAY = 'echo "$DMLC_ROLE $DMLC_RANK of $DMLC_NUM_WORKER, $RNW_LOCAL_WORKERS here"
 
 
 def _wait_until_gone(*variables):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while job_processes(*variables):
         assert time.monotonic() < deadline, job_processes(*variables)
         time.sleep(0.05)
@@ -77,7 +79,7 @@ def test_those_that_do_not_heed_a_signal_are_killed_by_the_second(tmp_path):
     job.send_signal(signal.SIGINT)
     read_until(job, "launcher | passes SIGINT to the workers")
     job.send_signal(signal.SIGINT)
-    assert job.wait(20) == 130
+    assert job.wait(60) == 130
     assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
 
 
@@ -113,7 +115,6 @@ def test_a_stopped_server_ends_the_job_and_is_named(ssh, tmp_path):
     assert job_processes(marker) == {}
 
 
-@pytest.mark.slow
 def test_a_guard_that_does_not_answer_ends_the_job(tmp_path):
     variables = {"RNW_TEST_JOB": str(tmp_path), "RNW_STALL_SECONDS": "2"}
     job = start_job("sh", "-c", "echo ready; exec sleep 100", **variables)
@@ -224,7 +225,7 @@ def test_killed_guard_ends_the_job(tmp_path):
     while len(processes) < 2:
         processes = job_processes(f"RNW_TEST_JOB={tmp_path}", "DMLC_RANK=1")
     os.kill(next(n for n, command in processes.items() if "-m" in command), signal.SIGKILL)
-    output, _ = job.communicate(timeout=30)
+    output, _ = job.communicate(timeout=60)
     assert job.returncode == 128 + signal.SIGKILL
     assert "worker 1 was killed by SIGKILL" in output
     _wait_until_gone(f"RNW_TEST_JOB={tmp_path}")

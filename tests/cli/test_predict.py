@@ -72,6 +72,7 @@ def test_text_says_the_same(rnw, checkpoint, pictures):
     assert [line.split() for line in out.splitlines()] == expected
 
 
+@pytest.mark.slow
 def test_pictures_of_the_test_split_score_as_evaluated(rnw, checkpoint):
     """Predictions for the test pictures, saved to files, are those that eval-cls counts."""
     examples = read_digits(Path(), "test")

@@ -94,6 +94,7 @@ def test_a_miniature_is_not_the_official_data_set(rnw, ilsvrc, options, wording)
     assert not Path("data").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupt_stops_it_until_it_is_called_again(rnw):
     make_ilsvrc12(Path("archives"), train=800)
     command = [sys.executable, TOOL, "ilsvrc-cls", "archives", "--subset"]
@@ -216,6 +217,7 @@ def test_the_script_is_the_same_for_segmentation(rnw, labeled):
     assert by_tool == {path.name: path.read_bytes() for path in Path("other").glob("*.lst")}
 
 
+@pytest.mark.slow
 def test_an_interrupt_stops_drawing_until_it_is_called_again(rnw):
     archives, _ = miniature_segmentation.context_files()
     maps = archives["trainval.tar.gz"]

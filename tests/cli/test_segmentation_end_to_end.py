@@ -117,6 +117,7 @@ def _submit(run, weights, dataset, split, archive, expected):
             assert set(packed.getnames()) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", BENCHMARKS)
 def test_prepare_train_evaluate_and_submit(run, released, recipe):
     dataset = recipe.replace("_coco", "")

@@ -15,6 +15,7 @@ UNITS = ("--units", "0-1-1-1-1-1-1", "--units", "0-2-2-2-2-2-2")
 COMMAND = ("study", "depth-width", *SETTINGS, *UNITS)
 
 
+@pytest.mark.slow
 def test_stopped_it_goes_on_with_the_same_command(rnw):
     command = [sys.executable, "-m", "rnw", *COMMAND, "--seeds", "50"]
     with subprocess.Popen(
@@ -57,7 +58,7 @@ def test_two_studies_are_not_written_into_one_folder(refused):
         (("--budget", "flops"), "unknown budget 'flops': expected one of parameters, activations"),
         (("--units", "0-1-1"), "malformed network '28-0-1-1'"),
         (("--recipe", "voc"), "recipe voc is for `rnw train-seg`"),
-        (("--set", "batch=1.5"), "cannot set batch=1.5: expected int"),
+        (("--set", "batch=1.5"), "cannot set batch=1.5: expected a whole number"),
     ],
 )
 def test_refused(refused, arguments, wording):

@@ -33,6 +33,7 @@ def ade20k(fill):
     Path("data", "val.lst").write_text("".join(lines))
 
 
+@pytest.mark.slow
 def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
     command = ("table", "6", "--weights-dir", "weights", "--data-root", "data")
     code, out, _ = rnw(*command, "--json")
@@ -60,6 +61,7 @@ def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
     assert Path("tables/table6.md").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_table_of_a_subset_says_so(ade20k, rnw):
     for k, size in enumerate([(40, 50), (60, 40)]):
         Image.new("L", size[::-1], 7).save(f"data/{k}.png")

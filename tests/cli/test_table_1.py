@@ -69,6 +69,7 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     assert not [row for row in json.loads(out)["rows"] if row["weights"]]
 
 
+@pytest.mark.slow
 def test_table_1_measures_speed(rnw, monkeypatch):
     monkeypatch.setattr(classification_tables, "SPEED_BATCH", 1)
     Path("empty").mkdir()

@@ -36,6 +36,7 @@ def _contents():
     return {path.name: path.read_bytes() for path in Path().rglob("*.params")}
 
 
+@pytest.mark.slow
 def test_run(rnw):
     epoch, path = _train(rnw, "--output", "out").splitlines()
     assert path == f"out/{LABEL}_ep-0001.params"
@@ -58,6 +59,7 @@ def test_run(rnw):
     assert set(auxs) == set(symbol.list_auxiliary_states())
 
 
+@pytest.mark.slow
 def test_several_epochs_and_the_default_folder(rnw):
     *epochs, path = _train(rnw, "--set", "epochs=3", "--set", "batch=512").splitlines()
     assert [line.split()[1].rstrip(",:") for line in epochs] == ["1/3", "2/3", "3/3"]
@@ -65,6 +67,7 @@ def test_several_epochs_and_the_default_folder(rnw):
     assert sorted(_contents()) == [f"{LABEL}_ep-000{epoch}.params" for epoch in (1, 2, 3)]
 
 
+@pytest.mark.slow
 def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     few = ("--set", "batch=1024", "--output", ".")
     _train(rnw, *few, "--seed", 1)
@@ -80,6 +83,7 @@ def test_earlier_checkpoints_are_replaced_only_when_told_so(rnw, refused):
     assert _contents() != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 80])
 def test_terminal_shows_the_epoch_under_way(columns):
     ours, theirs = pty.openpty()
@@ -117,6 +121,7 @@ def test_elsewhere_a_long_epoch_has_a_line_now_and_then(monkeypatch, capsys):
     assert capsys.readouterr().out == f"{progress}\n"
 
 
+@pytest.mark.slow
 def test_validation_and_reports(rnw):
     few = ("--set", "epochs=3", "--set", "batch=512", "--keep", 1, "--output", "out")
     lines = _train(rnw, *few, "--val-every", 2, "--tensorboard").splitlines()
@@ -129,6 +134,7 @@ def test_validation_and_reports(rnw):
     assert len(list(Path("out", "tensorboard", LABEL).iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_dry_run(rnw):
     few = ("--set", "batch=8", "--set", "network=28-1-1-1-1-1-1-1", "--set", "width=0.03125")
     options = ("--cpus", 2, "--recompute", "--dry-run")
@@ -185,12 +191,15 @@ def _read_terminal(descriptor):
         ),
         ("--dataset digits --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset digits --set epochs", "cannot set 'epochs': expected key=value"),
-        ("--dataset digits --set epochs=few", "cannot set epochs=few: expected int"),
+        ("--dataset digits --set epochs=few", "cannot set epochs=few: expected a whole number"),
         ("--dataset digits --set batch=0", "batch is 0, expected at least 1"),
         ("--dataset digits --set classes=9", "has 10 classes, the recipe 9"),
         ("--dataset digits --set network=z", "unknown network 'z'"),
         ("--dataset digits --set width=0", "width is 0.0, expected"),
-        ("--dataset digits --set schedule=cosine", "unknown schedule 'cosine'"),
+        (
+            "--dataset digits --set schedule=cosine",
+            "schedule is 'cosine', expected one of fixed, linear, step",
+        ),
         ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
         ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),

@@ -36,6 +36,7 @@ def classifier():
     return path
 
 
+@pytest.mark.slow
 def test_run(rnw, classifier):
     options = ("--cpus", 2, "--output", "out", "--val-every", 1, "--keep", 1, "--tensorboard")
     code, out, err = rnw("train-seg", *SHORT, *options, "--init", classifier)
@@ -83,6 +84,7 @@ def test_another_family_is_refused(refused, classifier):
     assert not Path("output").exists()
 
 
+@pytest.mark.slow
 def test_dry_run(rnw):
     code, out, err = rnw("train-seg", *SHORT, "--cpus", 2, "--dry-run", "--set", "batch=4")
     assert (code, err) == (0, "")
@@ -95,6 +97,7 @@ def test_dry_run(rnw):
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
     """The second starts from the file that the same options made the first one write."""
     first = replace(RECIPES["cityscapes"], epochs=1, crop=32, origin=32, batch=20)
@@ -134,7 +137,7 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
         ("--dataset digits", "unknown dataset 'digits': expected one of "),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
-        ("--dataset shapes --set crop=0", "crop is 0, expected at least 1"),
+        ("--dataset shapes --set crop=0", "crop is 0, expected 1 to 16384"),
         ("--dataset shapes --set classifier=3", "classifier is '3', expected one of"),
         ("--dataset shapes --cpus 3", "a batch of 8 cannot be cut into 3"),
         ("--dataset shapes --init none.params", "none.params: "),

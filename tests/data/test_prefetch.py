@@ -375,9 +375,9 @@ def test_processes_end_with_the_caller(images, number, frozen):
         for child in children if frozen else ():
             os.kill(child, signal.SIGSTOP)
         process.send_signal(number)
-        errors = process.communicate(timeout=20)[1]
+        errors = process.communicate(timeout=60)[1]
     assert len(children) == 2
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)

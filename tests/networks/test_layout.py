@@ -4,8 +4,38 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.networks.layers import Pooling, ResidualUnit
-from rnw.networks.layout import configure
+from rnw.networks.layout import configure, unused_features
 from tests.golden_cases import each_tsv_case, golden_rows, network_of_case
+
+
+def test_options_that_do_not_exist():
+    with pytest.raises(TypeError, match="unknown option 'strides' of a network"):
+        configure("model_a", strides=8)
+
+
+def test_what_lies_above_the_last_level_is_left_out():
+    whole = configure("model_a1", head="features")
+    part = configure("model_a1", head="features", levels=[2, 4])
+    assert part.layers == whole.layers[: len(part.layers)]
+    assert [part.layers[place].name for place in part.outputs] == ["2b2", "4b5"]
+    assert part.feature_channels == (128, 512)
+    assert {"res5a_branch1_weight", "bn7_gamma"} <= unused_features(part)
+    own = {parameter.name for parameter in part.parameters()}
+    assert own | unused_features(part) == {parameter.name for parameter in whole.parameters()}
+    assert unused_features(whole) == unused_features(configure("fcn_a1")) == set()
+
+
+def test_channels_are_those_of_the_input():
+    for name, stem in (("model_a", "conv1a_weight"), ("resnet50", "conv1_weight")):
+        three, five = (
+            {p.name: p.shape for p in configure(name, **options).parameters()}
+            for options in ({}, {"channels": 5})
+        )
+        assert three.pop(stem)[1] == 3
+        assert five.pop(stem)[1] == 5
+        assert three == five
+    with pytest.raises(InputError, match="takes inputs of 5 channels, pictures have 3"):
+        configure("model_a", channels=5).check_rgb()
 
 
 @each_tsv_case("params_")

@@ -44,6 +44,7 @@ def _features(net, x):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stride", "every"), [(8, 1), (16, 2), (32, 4)])
 def test_features_are_gluoncvs(gluoncv_resnet50, stride, every):
     theirs, path = gluoncv_resnet50
@@ -100,6 +101,7 @@ def test_steps_of_section_5():
     assert [c.dilation for c in config.layers[-1].convolutions] == [12, 12]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("head", "recompute"), [("softmax", False), ("ohem", True)])
 def test_trains(head, recompute):
     options = {"width": NARROW, "head": head, "frozen_statistics": False, "dropout": (0, 0)}

@@ -93,6 +93,7 @@ def test_pictures_of_the_same_runs_are_the_same(tmp_path, runs):
     assert all(shown.count(f">{folder}</text>") == 1 for folder in folders)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_one", "a$b^$c", "$one"])
 def test_runs_have_their_names_whatever_they_are(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

@@ -74,6 +74,7 @@ def test_pictures_without_a_prediction_are_refused(results):
         choose(results, ["1", "5"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "height", "width"), [(ROWS, 2, 3), (COLUMNS, 3, 4.5)])
 def test_figures_show_what_is_wrong_and_the_colors_of_the_classes(results, layout, height, width):
     wrong, right = (_draw(results, name, layout) for name in ("0", "1"))
@@ -105,6 +106,7 @@ SIZES = ((60, 90), (120, 60), (40, 160))
 STEMS = ("a", "a_very_long_name_of_a_picture_that_is_not_wide_at_all", "pay_$5_and_$6")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [ROWS, COLUMNS])
 @pytest.mark.parametrize(("names", "classes"), [(STEMS, 2), (STEMS[1:2], 60)])
 def test_nothing_in_a_figure_overlaps(layout, names, classes):

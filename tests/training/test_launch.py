@@ -3,17 +3,21 @@
 import os
 import shutil
 import signal
+import socket
 
 import mxnet as mx
 import numpy as np
 import pytest
 
+from rnw.training import launch
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.weights.convert import read_parameters
 from tests.golden_cases import each_json_case
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 from tests.training.golden_runs import THREADS, assert_original
+
+pytestmark = pytest.mark.slow
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small
@@ -48,6 +52,15 @@ def _assert_close(path, expected):
         if not name.endswith(("_beta", "_bias")):
             close = {"rtol": 0, "atol": 2e-3 * np.abs(value).max(), "err_msg": name}
             np.testing.assert_allclose(found[name], value, **close)
+
+
+def test_the_port_of_a_job_is_for_its_scheduler_alone():
+    with launch._reserved_port() as port, socket.socket() as other, socket.socket() as scheduler:
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("", port))
+        scheduler.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        scheduler.bind(("127.0.0.1", port))
+        scheduler.listen()
 
 
 @pytest.fixture(scope="module")
@@ -106,17 +119,20 @@ def test_killed_worker_ends_the_job_which_resumes(whole, tmp_path):
     assert _results(tmp_path) == _results(whole)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_job_resumes(whole, tmp_path, number, status):
-    job = start_job(*_arguments(tmp_path), RNW_TEST_JOB=str(tmp_path))
-    read_until(job, "epoch 1/4")
+def _stop(job, number, marker):
+    """Stop a job as soon as it has ended an epoch, and wait until nothing is left of it."""
+    read_until(job, "worker 0 | epoch ")
     job.send_signal(number)
     output, _ = job.communicate(timeout=60)
-    assert job.returncode == status
-    assert (
-        f"stopped by {signal.Signals(number).name}; run it again with --resume to go on" in output
-    )
-    assert job_processes(f"RNW_TEST_JOB={tmp_path}") == {}
+    assert job.returncode == 128 + number, output
+    name = signal.Signals(number).name
+    assert f"stopped by {name}; run it again with --resume to go on" in output
+    assert job_processes(marker) == {}
+
+
+def test_stopped_job_resumes(whole, tmp_path):
+    job = start_job(*_arguments(tmp_path), RNW_TEST_JOB=str(tmp_path))
+    _stop(job, signal.SIGTERM, f"RNW_TEST_JOB={tmp_path}")
     assert _results(tmp_path) != _results(whole)
     last = _train_alone(tmp_path, resume=True)
     assert "resumed after epoch" in (tmp_path / f"{LABEL}.log").read_text()
@@ -127,11 +143,8 @@ def test_asynchronous_job_learns_and_resumes(tmp_path):
     options = {"kvstore": "dist_async", "devices": 1}
     seed = 123456789  # of more bits than servers keep of a number
     faster = ("--set", "base_lr=0.05", "--set", "batch=64", "--seed", seed)
-    job = start_job(*_arguments(tmp_path, *faster, **options))
-    read_until(job, "epoch 2/4")
-    job.send_signal(signal.SIGINT)
-    output, _ = job.communicate(timeout=60)
-    assert job.returncode == 130, output
+    job = start_job(*_arguments(tmp_path, *faster, **options), RNW_TEST_JOB=str(tmp_path))
+    _stop(job, signal.SIGINT, f"RNW_TEST_JOB={tmp_path}")
     status, output = run_job(*_arguments(tmp_path, *faster, "--resume", **options))
     assert status == 0, output
     log = (tmp_path / f"{LABEL}.log").read_text()

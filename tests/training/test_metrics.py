@@ -9,15 +9,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from rnw.errors import InputError
-from rnw.training.metrics import (
-    EventFile,
-    Metrics,
-    MetricsFile,
-    Start,
-    find_event_files,
-    open_metrics,
-)
+from rnw.training.metrics import EventFile, Metrics, MetricsFile, Start, open_metrics
 from rnw.training.progress import Progress, Validated
+from rnw.training.run_folder import RunFolder
 from rnw.weights.labels import ModelLabel
 from tests.limits import file_size_limit
 
@@ -29,7 +23,7 @@ STEPS = 2
 
 def _report(folder, first, last, *, label=LABEL, **options):
     """Report steps `first` + 1 to `last`, and each epoch that ends, as a run does."""
-    metrics = open_metrics(folder, label, **options)
+    metrics = open_metrics(RunFolder(folder, label), **options)
     with metrics.since(Start(first // STEPS, first)):
         for update in range(first, last):
             epoch, step = update // STEPS + 1, update % STEPS + 1
@@ -91,7 +85,7 @@ def test_between_the_last_step_and_the_end_of_its_epoch(tmp_path):
     """Such a state has all steps, but the epoch comes again."""
     _report(tmp_path, 0, 4)
     whole = _read(tmp_path)
-    metrics = open_metrics(tmp_path, LABEL)
+    metrics = open_metrics(RunFolder(tmp_path, LABEL))
     with metrics.since(Start(1, 4)):
         assert _read(tmp_path) == [
             record for record in whole if record["kind"] == "train" or record["epoch"] == 1
@@ -111,7 +105,7 @@ def test_a_damaged_line_is_named_and_nothing_changes(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"label": "x"}\n[1]\n')
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2: expected a JSON object; remove"):
-        open_metrics(tmp_path, LABEL)
+        open_metrics(RunFolder(tmp_path, LABEL))
     assert path.read_text() == '{"label": "x"}\n[1]\n'
 
 
@@ -120,14 +114,14 @@ def test_a_record_from_elsewhere_is_named(tmp_path, place):
     path = tmp_path / "metrics.jsonl"
     other = json.dumps({"label": "x", "kind": "train", **place})
     path.write_text(f"{other}\n")
-    open_metrics(tmp_path, LABEL)
+    open_metrics(RunFolder(tmp_path, LABEL))
     path.write_text(other + "\n" + other.replace('"x"', f'"{LABEL}"', 1) + "\n")
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2: is no record of a run; remove"):
-        open_metrics(tmp_path, LABEL)
+        open_metrics(RunFolder(tmp_path, LABEL))
 
 
 def test_readers_see_each_record_at_once(tmp_path):
-    metrics = open_metrics(tmp_path, LABEL)
+    metrics = open_metrics(RunFolder(tmp_path, LABEL))
     with metrics.since(Start(0, 0)):
         metrics.validation(Validated(1, 1, SCORES, True), 2)
         assert len(_read(tmp_path)) == 1
@@ -135,7 +129,7 @@ def test_readers_see_each_record_at_once(tmp_path):
 
 def test_event_files(tmp_path):
     _report(tmp_path, 0, 3, tensorboard=True)
-    (first,) = find_event_files(tmp_path, LABEL)
+    (first,) = RunFolder(tmp_path, LABEL).event_files()
     assert first.parent == tmp_path / "tensorboard" / str(LABEL)
     step = [("loss", 0.5), ("top-1", 0.75), ("top-5", 1.0), ("lr", 0.5)]
     expected = [(f"train/{name}", 1, value) for name, value in step]
@@ -147,7 +141,7 @@ def test_event_files(tmp_path):
     ]
     assert {s[1] for s in _scalars(first)} == {1, 2, 3}
     _report(tmp_path, 2, 4, tensorboard=True)
-    second = find_event_files(tmp_path, LABEL)[1]
+    second = RunFolder(tmp_path, LABEL).event_files()[1]
     starts = [e.step for e in _events(second) if e.session_log.status == SessionLog.START]
     assert starts == [3]  # from there on, the first file does not count
     assert {s[1] for s in _scalars(second)} == {3, 4}
@@ -158,13 +152,14 @@ def test_event_files(tmp_path):
     ("kind", "name"), [(MetricsFile, "metrics.jsonl"), (EventFile, f"tensorboard/{LABEL}")]
 )
 def test_what_cannot_be_written_is_named(tmp_path, kind, name):
-    metrics = Metrics([kind(tmp_path, LABEL)])
+    metrics = Metrics([kind(RunFolder(tmp_path, LABEL))])
     full = pytest.raises(InputError, match=f"{name}: cannot be written: File too large$")
     with full, metrics.since(Start(0, 0)), file_size_limit(100):
         metrics.validation(Validated(1, 1, SCORES, True), 2)
         metrics.sync()
 
 
+@pytest.mark.slow
 def test_missing_tensorboardx_is_named(tmp_path):
     script = (
         "import sys; sys.modules['tensorboardX'] = None\n"

@@ -11,12 +11,13 @@ from rnw.data.loader import BY_PROCESSES, Loading
 from rnw.data.sets.catalog import DATASETS
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
+from rnw.training.options import Options
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from tests.data.pictures import BAD, ODD, good_pictures, write_pictures
 from tests.jobs import reading_processes
-from tests.training.stopping import stop_after
+from tests.training.observers import AtSteps, stop_after
 
 LABEL = "pictures_rna-28-1-1-1-1-1-1-1_cls40"
 SHORT = ("dataset=pictures", "classes=40", "epochs=2", "width=0.03125", "batch=8")
@@ -38,10 +39,10 @@ def pictures(tmp_path, monkeypatch):
     return contents
 
 
-def _train(folder, devices=1, loading=BY_PROCESSES, overrides=SHORT, **options):
+def _train(folder, devices=1, loading=BY_PROCESSES, overrides=SHORT, **more):
     recipe = find_recipe("digits", overrides)
     contexts = [mx.cpu(i) for i in range(devices)]
-    return train(recipe, contexts, folder, loading=loading, **options)
+    return train(recipe, contexts, folder, options=Options(loading=loading), **more)
 
 
 def _results(folder):
@@ -52,6 +53,7 @@ def _log(folder):
     return (folder / f"{LABEL}.log").read_text()
 
 
+@pytest.mark.slow
 def test_readers_change_nothing(tmp_path, pictures):
     ways = {"caller": (0, False), "processes": (2, False), "threads": (2, True)}
     for name, (workers, threads) in ways.items():
@@ -60,10 +62,11 @@ def test_readers_change_nothing(tmp_path, pictures):
     assert _results(tmp_path / "threads") == _results(tmp_path / "caller")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed(tmp_path, pictures):
     _train(tmp_path / "whole")
     with pytest.raises(RunStoppedError):
-        _train(tmp_path / "parts", on_step=stop_after(4))
+        _train(tmp_path / "parts", observer=stop_after(4))
     _train(tmp_path / "parts", resume=True, loading=Loading(workers=0))
     assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
 
@@ -71,7 +74,7 @@ def test_a_stopped_run_is_resumed(tmp_path, pictures):
 @pytest.mark.parametrize("change", ["order", "another"])
 def test_another_list_is_refused(tmp_path, pictures, change):
     with pytest.raises(RunStoppedError):
-        _train(tmp_path, on_step=stop_after(1))
+        _train(tmp_path, observer=stop_after(1))
     before = _results(tmp_path)
     first = next(iter(pictures))
     content = pictures.pop(first)
@@ -93,6 +96,7 @@ class _SignalAtWarnings(logging.Handler):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_a_run_that_waits_for_a_frozen_process_is_stopped_and_resumed(tmp_path, pictures):
     def freeze(progress):
         for process in reading_processes():
@@ -105,7 +109,9 @@ def test_a_run_that_waits_for_a_frozen_process_is_stopped_and_resumed(tmp_path, 
     logging.getLogger("rnw.data.waiting").addHandler(handler)
     try:
         with pytest.raises(RunStoppedError, match="SIGTERM, everything is saved"):
-            _train(tmp_path / "run", overrides=many_steps, loading=loading, on_step=freeze)
+            _train(
+                tmp_path / "run", overrides=many_steps, loading=loading, observer=AtSteps(freeze)
+            )
     finally:
         logging.getLogger("rnw.data.waiting").removeHandler(handler)
     assert handler.messages[-1].endswith("after 1 s; waiting for it")
@@ -124,7 +130,7 @@ def test_the_decoder_cannot_change_on_the_way(tmp_path, pictures):
 
 def test_the_pictures_cannot_change_on_the_way(tmp_path, pictures):
     with pytest.raises(RunStoppedError):
-        _train(tmp_path / "run", on_step=stop_after(2))
+        _train(tmp_path / "run", observer=stop_after(2))
     before = _results(tmp_path / "run")
     pictures.popitem()
     with pytest.raises(InputError, match="images was 25, now 24"):
@@ -151,6 +157,7 @@ def test_bad_pictures_are_skipped_and_counted(tmp_path, pictures, caplog):
     assert all(line in _log(tmp_path / "run") for line in warned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--workers", "0"), ("--prefetcher", "thread")])
 def test_command_line(rnw, pictures, options):
     pictures.update({"empty.jpg": b"", **dict(list(good_pictures(31).items())[25:])})

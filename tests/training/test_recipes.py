@@ -1,30 +1,28 @@
 """The recipe table and its overrides."""
 
 import json
-from dataclasses import asdict, replace
+import re
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import rnw.training
 from rnw.data.crops import Cropping
 from rnw.data.sets.catalog import DATASETS
 from rnw.errors import InputError
 from rnw.networks.zoo import network_names
-from rnw.training.recipes import (
-    RECIPES,
-    SegmentationRecipe,
-    find_recipe,
-    input_size,
-    model_label,
-    named_weights,
-    starting_weights,
-)
+from rnw.training.kvstores import KVSTORES
+from rnw.training.optimizers import OPTIMIZERS
+from rnw.training.recipe import Recipe, SegmentationRecipe
+from rnw.training.recipe_fields import declared, declared_anew
+from rnw.training.recipes import RECIPES, find_recipe, named_weights, starting_weights
 from rnw.weights.labels import parse_label
 from rnw.weights.released import RELEASED
 
 FINE_TUNINGS = ("a_to_a1", "a_to_a2")
-SEGMENTATION = [name for name, row in RECIPES.items() if isinstance(row, SegmentationRecipe)]
+SEGMENTATION = [name for name, row in RECIPES.items() if row.task == "segmentation"]
 PHASES = {name: f"{name}_linear" for name in SEGMENTATION if f"{name}_linear" in SEGMENTATION}
 PICTURES = {"cityscapes": 2975, "voc": 10_582, "ade20k": 20_210, "pascal-context": 4998}
 
@@ -80,8 +78,8 @@ def test_iterations_are_the_papers():
 
 
 def test_labels_are_the_originals():
-    assert str(model_label(find_recipe("model_a1"))) == "ilsvrc-cls_rna-a1_cls1000"
-    assert str(model_label(find_recipe("a_to_a1"))) == "ilsvrc-cls_rna-a1_cls1000_from-a"
+    assert str(find_recipe("model_a1").label) == "ilsvrc-cls_rna-a1_cls1000"
+    assert str(find_recipe("a_to_a1").label) == "ilsvrc-cls_rna-a1_cls1000_from-a"
 
 
 def test_only_fine_tunings_start_from_weights():
@@ -108,12 +106,12 @@ def test_the_commands_for_cityscapes():
     first, second = (find_recipe(name) for name in ("cityscapes", "cityscapes_linear"))
     assert (first.batch, first.epochs, first.base_lr, first.schedule) == (16, 140, 0.0016, "fixed")
     assert (second.epochs, second.base_lr, second.schedule) == (64, 0.0008, "linear")
-    assert str(model_label(first)) == "cityscapes_rna-a1_cls19_s8"
-    assert str(model_label(second)) == "cityscapes_rna-a1_cls19_s8_x1-140"
+    assert str(first.label) == "cityscapes_rna-a1_cls19_s8"
+    assert str(second.label) == "cityscapes_rna-a1_cls19_s8_x1-140"
     for recipe in (first, second):
         assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0.9, 5e-4)
         assert (recipe.crop, recipe.origin, recipe.rates) == (500, 2048, (0.7, 1.3))
-        assert (input_size(recipe), recipe.loss, recipe.kvstore) == (504, "ohem", "local")
+        assert (recipe.input_size, recipe.loss, recipe.kvstore) == (504, "ohem", "local")
 
 
 @pytest.mark.parametrize(("first", "second"), PHASES.items())
@@ -123,7 +121,7 @@ def test_two_phases(first, second):
     assert (first.schedule, first.base_lr) == ("fixed", 0.0016)
     assert (second.schedule, second.base_lr) == ("linear", 0.0008)
     assert named_weights(first) == Path("models/ilsvrc-cls_rna-a1_cls1000_ep-0001.params")
-    path = Path(f"out/{model_label(first)}_ep-{first.epochs:04d}.params")
+    path = Path(f"out/{first.label}_ep-{first.epochs:04d}.params")
     assert named_weights(second, Path("out")) == path
     with pytest.raises(InputError, match=f"train recipe {first.name} first, with the same"):
         starting_weights(second, folder=Path("out"))
@@ -152,7 +150,7 @@ def test_a_second_phase_starts_from_its_own_network(name, overrides, file):
         starting_weights(second, folder=Path("out"))
     shared = [field for field in overrides if not field.startswith(("suffix", "epochs"))]
     first = find_recipe(name, shared)
-    assert model_label(first).params_file(first.epochs) == file
+    assert first.label.params_file(first.epochs) == file
 
 
 @pytest.mark.parametrize(("name", "pictures"), PICTURES.items())
@@ -164,9 +162,9 @@ def test_updates_are_those_on_cityscapes(name, pictures):
 
 
 def test_crops_are_whole_strides():
-    assert input_size(find_recipe("voc", ["crop=97"])) == 104
-    assert input_size(find_recipe("voc", ["crop=96", "stride=32"])) == 96
-    assert input_size(find_recipe("model_f")) == 56
+    assert find_recipe("voc", ["crop=97"]).input_size == 104
+    assert find_recipe("voc", ["crop=96", "stride=32"]).input_size == 96
+    assert find_recipe("model_f").input_size == 56
 
 
 @pytest.mark.parametrize(
@@ -201,8 +199,8 @@ def test_overrides(override, field, value):
         ("epochs", "cannot set 'epochs': expected key=value"),
         ("speed=3", "key one of dataset, network, classes"),
         ("name=x", "cannot set 'name=x'"),
-        ("epochs=three", "cannot set epochs=three: expected int"),
-        ("base_lr=fast", "expected float"),
+        ("epochs=three", "cannot set epochs=three: expected a whole number"),
+        ("base_lr=fast", "cannot set base_lr=fast: expected a number"),
         ("lr_steps=1,b", "expected whole numbers joined by commas"),
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("base_lr=-1", "base_lr is -1.0, expected 0 or more"),
@@ -221,9 +219,13 @@ def test_overrides(override, field, value):
         ("suffix=s16_mine", "suffix is 's16_mine', which in file names would be the stride"),
         ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
         ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
+        ("schedule=cosine", "schedule is 'cosine', expected one of fixed, linear, step$"),
+        ("optimizer=adam", "optimizer is 'adam', expected one of torch_nesterov, sgd$"),
+        ("kvstore=dist-sync", "expected one of .*; did you mean 'dist_sync'"),
+        ("width=0", "width is 0.0, expected above 0 and at most 16"),
         ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
-        ("classes=1", "classes is 1, expected at least 2"),
-        ("classes=99999999999999999999", "classes is 9+, expected at most 1000000"),
+        ("classes=1", "classes is 1, expected 2 to 1000000"),
+        ("classes=99999999999999999999", "classes is 9+, expected 2 to 1000000"),
     ],
 )
 def test_refuses_bad_overrides(override, wording):
@@ -250,12 +252,13 @@ def test_refuses_bad_overrides(override, wording):
         ("rates=", r"rates is \(\), expected two numbers"),
         ("rates=1,1,1", "rates is .1.0, 1.0, 1.0., expected two numbers"),
         ("origin=1000000000", "65,535 at most .origin is 1000000000."),
-        ("crop=0", "crop is 0, expected at least 1"),
-        ("crop=1000000000", "crop is 1000000000, expected at most 16384"),
+        ("crop=0", "crop is 0, expected 1 to 16384"),
+        ("crop=1000000000", "crop is 1000000000, expected 1 to 16384"),
         ("stride=0", "stride is 0, expected at least 1"),
+        ("classifier=3 conv", "classifier is '3 conv', expected one of 1 conv, 2 conv"),
         ("loss=focal", "loss is 'focal', expected one of softmax, ohem"),
         ("suffix=a/b", "suffix is 'a/b', expected at most"),
-        ("classes=256", "classes is 256, expected at most 255: label maps have 8 bits"),
+        ("classes=256", "classes is 256, expected 1 to 255: label maps have 8 bits"),
     ],
 )
 def test_refuses_bad_overrides_of_segmentation(override, wording):
@@ -277,7 +280,7 @@ def test_the_smallest_and_the_largest_rate_can_be_drawn(pixels):
 @pytest.mark.parametrize("suffix", ["s", "sum", "x1-140", "from-a", "a_b.c+d=1", 100 * "x", None])
 def test_labels_are_read_as_written(name, suffix):
     recipe = find_recipe(name, [] if suffix is None else [f"suffix={suffix}"])
-    label = model_label(recipe)
+    label = recipe.label
     assert parse_label(label.params_file(recipe.epochs)) == label
     assert label.suffix == (recipe.suffix if suffix is None else suffix)
 
@@ -285,3 +288,24 @@ def test_labels_are_read_as_written(name, suffix):
 def test_refuses_unknown_recipe():
     with pytest.raises(InputError, match="unknown recipe 'model_z': expected one of model_a, "):
         find_recipe("model_z")
+
+
+def test_fields_name_all_optimizers_and_kvstores():
+    fields = declared(Recipe)
+    for name, table in (("optimizer", OPTIMIZERS), ("kvstore", KVSTORES)):
+        assert fields[name].values.words == tuple(table)
+
+
+@pytest.mark.parametrize("kind", [Recipe, SegmentationRecipe])
+def test_all_fields_but_name_and_source_can_be_set(kind):
+    names = [field.name for field in fields(kind)]
+    assert ["name", "source", *declared(kind)] == names
+    assert all(field.meaning and str(field.values) for field in declared(kind).values())
+
+
+def test_the_readme_explains_every_field():
+    readme = Path(rnw.training.__file__).with_name("README.md").read_text()
+    section = readme.partition("\n### Fields\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", section, re.MULTILINE)
+    explained = [*declared(Recipe).values(), *declared_anew(SegmentationRecipe, Recipe)]
+    assert rows == [(name, str(values), meaning) for name, values, meaning in explained]

@@ -43,6 +43,7 @@ def _train(network, devices, recompute, **options):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "devices", "options"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.networks.layout import configure
 from rnw.networks.liveness import liveness
-from rnw.training.recipes import RECIPES, input_size, recipe_network
+from rnw.training.recipes import RECIPES
 from rnw.training.recompute_plan import plan_step
 
 
@@ -51,7 +51,7 @@ def test_cuts_of_model_a1_by_hand():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_without_recomputation_all_layers_are_one_segment(name):
-    config, size = recipe_network(RECIPES[name]), input_size(RECIPES[name])
+    config, size = RECIPES[name].configure(), RECIPES[name].input_size
     rows = liveness(config, size)
     assert plan_step(config, size, False) == (_peak(rows, (0,)), (0,))
     assert plan_step(config, size, True).peak < 0.75 * _peak(rows, (0,))

@@ -16,11 +16,15 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.evaluation.classification.validate import make_validator
+from rnw.training.options import Options, Validation
 from rnw.training.recipes import find_recipe
-from rnw.training.run import Checkpointing, Validation, train
+from rnw.training.run import train
+from rnw.training.run_folder import Checkpointing
 from rnw.training.signals import RunStoppedError
 from rnw.weights.ndarray_file import read_arrays
-from tests.training.stopping import stop_after
+from tests.training.observers import AtSteps, Keeping, stop_after
+
+pytestmark = pytest.mark.slow
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
@@ -46,7 +50,7 @@ def _results(folder):
 
 def _check_stopped_and_resumed(folder, steps, expected, **options):
     with pytest.raises(RunStoppedError, match="SIGINT"):
-        _train(folder, on_step=stop_after(steps), **options)
+        _train(folder, observer=stop_after(steps), **options)
     assert _results(folder) != expected
     _train(folder, resume=True, **options)
     assert _results(folder) == expected
@@ -83,29 +87,31 @@ def _crash_at(call, function=lambda _: None):
 
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory):
-    """Options of a run with validation, and what it leaves."""
-    options = {"devices": 1, "resume": True, "checkpointing": Checkpointing(keep=1)}
-    folder = tmp_path_factory.mktemp("whole")
-    _train(folder, validation=Validation(make_validator("digits", [mx.cpu()])), **options)
-    return options, _results(folder)
+    """What tests the network of a run, and what the run leaves."""
+    folder, score = tmp_path_factory.mktemp("whole"), make_validator("digits", [mx.cpu()])
+    _train_validated(folder, score)
+    return score, _results(folder)
+
+
+def _train_validated(folder, score, every=None, **more):
+    options = Options(checkpointing=Checkpointing(every, keep=1), validation=Validation(score))
+    _train(folder, devices=1, resume=True, options=options, **more)
 
 
 @pytest.mark.parametrize(
-    ("hook", "call", "every"),
+    ("where", "call", "every"),
     [("step", 2, None), ("step", 8, None), ("step", 9, 2), ("score", 1, 5), ("score", 2, None)],
 )
-def test_crashed_and_resumed_is_never_stopped(tmp_path, validated, hook, call, every):
-    options, expected = validated
-    options = {**options, "checkpointing": Checkpointing(every, keep=1)}
-    score = make_validator("digits", [mx.cpu()])
-    crashing = {"on_step": _crash_at(call), "validation": Validation(score)}
-    if hook == "score":
-        crashing = {"validation": Validation(_crash_at(call, score))}
+def test_crashed_and_resumed_is_never_stopped(tmp_path, validated, where, call, every):
+    score, expected = validated
+    crashing, observer = score, AtSteps(_crash_at(call))
+    if where == "score":
+        crashing, observer = _crash_at(call, score), None
     with pytest.raises(CrashError):
-        _train(tmp_path, **options, **crashing)
+        _train_validated(tmp_path, crashing, every, observer=observer)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"label": "torn')
-    _train(tmp_path, validation=Validation(score), **options)
+    _train_validated(tmp_path, score, every)
     assert _results(tmp_path) == expected
 
 
@@ -197,9 +203,10 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     overrides = ("epochs=3", "width=0.03125", "batch=1024", "base_lr=1e30")
     first = tmp_path / f"{LABEL}_ep-0001.params"
     wording = rf"_weight is no longer finite at epoch 2, step 1; {first} is from before; a lower"
-    losses = []
+    told = Keeping()
     with pytest.raises(InputError, match=wording):
-        _train(tmp_path, overrides=overrides, on_step=lambda p: losses.append(p.scores["loss"]))
+        _train(tmp_path, overrides=overrides, observer=told)
+    losses = [progress.scores["loss"] for progress in told.steps]
     assert len(losses) == 2
     assert np.isfinite(losses).all()
     assert list(tmp_path.glob("*.params")) == [first]
@@ -209,7 +216,8 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
 
 def test_pruning(tmp_path):
     overrides = ("epochs=7", "width=0.03125", "batch=1024")
-    _train(tmp_path, overrides=overrides, checkpointing=Checkpointing(keep=2, keep_every=3))
+    options = Options(checkpointing=Checkpointing(keep=2, keep_every=3))
+    _train(tmp_path, overrides=overrides, options=options)
     kept = sorted(path.name for path in tmp_path.glob("*.params"))
     assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (3, 6, 7)]
 
@@ -217,22 +225,22 @@ def test_pruning(tmp_path):
 def test_the_best_of_those_validated_is_kept(tmp_path):
     top1 = iter([0.3, 0.8, 0.7, 0.8, 0.5])
     scores = [{"loss": 1.0, "top-1": value, "top-5": 1.0} for value in top1]
-    seen = []
+    told = Keeping()
+    validation = Validation(lambda net: scores[len(told.validated)], every=2)
     _train(
         tmp_path,
         overrides=("epochs=9", "width=0.03125", "batch=1024"),
-        checkpointing=Checkpointing(keep=2),
-        validation=Validation(lambda net: scores[len(seen)], every=2),
-        on_validation=seen.append,
+        options=Options(checkpointing=Checkpointing(keep=2), validation=validation),
+        observer=told,
     )
-    assert [(v.epoch, v.best) for v in seen] == [
+    assert [(v.epoch, v.best) for v in told.validated] == [
         (2, True),
         (4, True),
         (6, False),
         (8, False),
         (9, False),
     ]
-    assert [v.scores for v in seen] == scores
+    assert [v.scores for v in told.validated] == scores
     kept = sorted(path.name for path in tmp_path.glob("*.params"))
     assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (4, 8, 9)]
     best = json.loads((tmp_path / f"{LABEL}.best.json").read_text())
@@ -303,7 +311,6 @@ def test_a_signal_before_the_first_step_leaves_nothing(tmp_path, number, status)
     assert not (tmp_path / "cut").exists()
 
 
-@pytest.mark.slow
 def test_killed_again_and_again(tmp_path):
     assert _start(tmp_path / "whole").wait(300) == 0
     parts = tmp_path / "parts"

@@ -17,11 +17,15 @@ from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import load_model
 from rnw.evaluation.classification.validate import make_validator
+from rnw.training.options import Options, Validation
 from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
-from rnw.training.run import Validation, train
+from rnw.training.run import train
 from rnw.weights.convert import read_parameters
 from tests.limits import file_size_limit
+from tests.training.observers import AtSteps, Keeping
+
+pytestmark = pytest.mark.slow
 
 SHORT = ("epochs=2", "width=0.03125")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
@@ -47,9 +51,9 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def _whole(tmp_path_factory):
-    folder, steps, epochs = tmp_path_factory.mktemp("whole"), [], []
-    last = _train(folder, on_step=steps.append, on_epoch=epochs.append)
-    return Run(folder, last, steps, epochs)
+    folder, told = tmp_path_factory.mktemp("whole"), Keeping()
+    last = _train(folder, observer=told)
+    return Run(folder, last, told.steps, told.epochs)
 
 
 @pytest.fixture
@@ -106,26 +110,23 @@ def test_metrics_of_a_run(whole):
 
 
 def test_validation_is_what_the_checkpoint_gets_and_changes_nothing(tmp_path, whole):
-    validated = []
-    contexts = [mx.cpu(0), mx.cpu(1)]
-    _train(
-        tmp_path / "with",
-        validation=Validation(make_validator("digits", contexts)),
-        on_validation=validated.append,
-    )
+    contexts, told = [mx.cpu(0), mx.cpu(1)], Keeping()
+    validation = Validation(make_validator("digits", contexts))
+    _train(tmp_path / "with", options=Options(validation=validation), observer=told)
     assert _parameters(tmp_path / "with") == _parameters(whole.folder)
-    for number, (_, _, scores, _) in enumerate(validated, 1):
+    for number, (_, _, scores, _) in enumerate(told.validated, 1):
         path = tmp_path / "with" / f"{LABEL}_ep-{number:04d}.params"
         result = evaluate(load_model(path, contexts))
         assert [scores["top-1"], scores["top-5"]] == [result.top1, result.top5]
         assert 0 < scores["loss"] < 50
-    assert len(validated) == 2
+    assert len(told.validated) == 2
 
 
 def test_a_new_run_leaves_nothing_of_the_old(tmp_path):
     score = make_validator("digits", [mx.cpu()])
     short = ("epochs=1", "width=0.03125", "batch=1024")
-    _train(tmp_path, validation=Validation(score), tensorboard=True, overrides=short)
+    options = Options(validation=Validation(score), tensorboard=True)
+    _train(tmp_path, options=options, overrides=short)
     assert list(tmp_path.rglob("events.*"))
     _train(tmp_path, overwrite=True, overrides=short)
     assert not list(tmp_path.rglob("events.*"))
@@ -150,7 +151,7 @@ def test_a_log_that_cannot_be_written_ends_the_run(tmp_path):
             limits.enter_context(file_size_limit(log.stat().st_size + 10))
 
         with pytest.raises(InputError, match=rf"{log.name}: cannot be written: File too large"):
-            _train(tmp_path, on_step=fill_disk)
+            _train(tmp_path, observer=AtSteps(fill_disk))
     assert "step 1/22" in log.read_text()
 
 
@@ -166,7 +167,7 @@ def test_one_run_at_a_time_in_a_folder(tmp_path):
             ended.append(subprocess.run([*second, *more], capture_output=True, text=True))
 
     alone = _train(tmp_path / "alone", overrides=few)
-    last = _train(folder, overrides=few, on_step=start_second)
+    last = _train(folder, overrides=few, observer=AtSteps(start_second))
     refusal = f"Error: {folder}: another run is writing there: wait for its end, or choose another"
     for run in ended:
         assert (run.returncode, run.stdout) == (2, "")
@@ -204,15 +205,11 @@ def test_checkpoints_of_an_earlier_run_are_kept(whole):
 
 def test_warm_start(tmp_path, whole):
     source = whole.last
-    transfers = []
-
-    def told(path, transfer):
-        assert path == source
-        transfers.append(transfer)
-
+    told = Keeping()
     still = (*SHORT, "base_lr=0", "lr_floor=0", "epochs=1")
-    last = _train(tmp_path / "run", overrides=still, weights=source, on_warm_start=told)
-    assert (transfers[0].reinitialized, transfers[0].left) == ([], [])
+    last = _train(tmp_path / "run", overrides=still, weights=source, observer=told)
+    ((path, transfer),) = told.warm_starts
+    assert (path, transfer.reinitialized, transfer.left) == (source, [], [])
     expected, found = read_parameters(source), read_parameters(last)
     for name in expected:
         if not name.endswith(("_moving_mean", "_moving_var")):
@@ -246,9 +243,9 @@ def test_a_fine_tuning_takes_the_released_file_in_models(tmp_path, whole, monkey
         (("batch=2000",), "a batch of 2000 cannot be drawn from 1438"),
         (("classes=9",), "has 10 classes, the recipe 9"),
         (("classes=11",), "has 10 classes, the recipe 11: .* --set classes=10"),
-        (("schedule=cosine",), "unknown schedule"),
-        (("optimizer=adam",), "unknown optimizer"),
-        (("kvstore=redis",), "unknown kvstore"),
+        (("schedule=cosine",), "schedule is 'cosine'"),
+        (("optimizer=adam",), "optimizer is 'adam'"),
+        (("kvstore=redis",), "kvstore is 'redis'"),
         (("network=model_z",), "unknown network"),
         (("dataset=mnist",), "unknown dataset"),
         (("dataset=ilsvrc-cls",), "train.lst: no such list"),
@@ -260,7 +257,6 @@ def test_refusals_leave_nothing(tmp_path, overrides, wording):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_digits_recipe_reaches_97_per_cent(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     command = ["train-cls", "--dataset", "digits", "--cpus", "4", "--output", "."]

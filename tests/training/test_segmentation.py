@@ -16,12 +16,15 @@ from rnw.evaluation.segmentation.validate import make_validator
 from rnw.networks.classifier import Network, get_network
 from rnw.training.dropout import draw_masks
 from rnw.training.initializers import initialize
-from rnw.training.recipes import RECIPES, find_recipe, recipe_network
-from rnw.training.run import Validation, train
+from rnw.training.options import Options, Validation
+from rnw.training.recipes import RECIPES, find_recipe
+from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from rnw.weights import load_network, save_params
 from rnw.weights.convert import read_parameters
-from tests.training.stopping import stop_after
+from tests.training.observers import Keeping, stop_after
+
+pytestmark = pytest.mark.slow
 
 NETWORK = "28-0-1-1-1-1-1-1"
 LABEL = f"few_rna-{NETWORK}_cls5_s8"
@@ -36,6 +39,7 @@ TINY = (
 )
 SHORT = (*TINY, "batch=10", "epochs=2", "base_lr=0.01")
 IN_CALLER = Loading(workers=0)
+ALONE = Options(loading=IN_CALLER)
 PICTURES = 40
 
 
@@ -48,10 +52,10 @@ def _few():
         yield
 
 
-def _train(folder, devices=2, overrides=SHORT, **options):
+def _train(folder, devices=2, overrides=SHORT, *, options=ALONE, **more):
     recipe = find_recipe("shapes", overrides)
     contexts = [mx.cpu(i) for i in range(devices)]
-    return train(recipe, contexts, folder, loading=IN_CALLER, **options)
+    return train(recipe, contexts, folder, options=options, **more)
 
 
 def _results(folder):
@@ -68,13 +72,13 @@ def _results(folder):
 def whole(tmp_path_factory):
     """A run with validation."""
     folder = tmp_path_factory.mktemp("whole")
-    _train(folder, validation=_validation())
+    _train(folder, options=_validated())
     return folder
 
 
-def _validation():
-    contexts = [mx.cpu(0), mx.cpu(1)]
-    return Validation(make_validator("few", contexts), best_by="mean-iou")
+def _validated():
+    score = make_validator("few", [mx.cpu(0), mx.cpu(1)])
+    return replace(ALONE, validation=Validation(score, best_by="mean-iou"))
 
 
 def test_a_checkpoint_is_a_segmentation_network(whole):
@@ -102,7 +106,7 @@ def test_records(whole):
 
 
 def test_the_log_tells_the_multipliers(whole):
-    config = recipe_network(find_recipe("shapes", SHORT))
+    config = find_recipe("shapes", SHORT).configure()
     names = [p.name for p in config.parameters() if p.kind == "arg"]
     doubled = sum(name.endswith(("_bias", "_beta")) for name in names)
     assert doubled > 10
@@ -115,7 +119,7 @@ def test_the_log_tells_the_multipliers(whole):
 
 def test_statistics_stay_and_everything_else_learns(whole):
     recipe = find_recipe("shapes", SHORT)
-    net = Network(recipe_network(recipe))
+    net = Network(recipe.configure())
     initialize(net, [mx.cpu()], np.random.RandomState(0))
     trained = read_parameters(whole / f"{LABEL}_ep-0002.params")
     for name, parameter in net.collect_params().items():
@@ -126,9 +130,9 @@ def test_statistics_stay_and_everything_else_learns(whole):
 @pytest.mark.parametrize("steps", [1, 4, 6])
 def test_stopped_and_resumed_is_never_stopped(tmp_path, whole, steps):
     with pytest.raises(RunStoppedError):
-        _train(tmp_path, validation=_validation(), on_step=stop_after(steps))
+        _train(tmp_path, options=_validated(), observer=stop_after(steps))
     assert _results(tmp_path) != _results(whole)
-    _train(tmp_path, validation=_validation(), resume=True)
+    _train(tmp_path, options=_validated(), resume=True)
     assert _results(tmp_path) == _results(whole)
 
 
@@ -136,7 +140,7 @@ def test_the_first_update(tmp_path):
     """A device gives the mean over its labels that count; biases learn twice as fast, no decay."""
     overrides = (*SHORT, "batch=40", "epochs=1", "schedule=fixed", "weight_decay=0.1")
     after = read_parameters(_train(tmp_path, overrides=overrides))["linear5_bias"]
-    net = Network(recipe_network(find_recipe("shapes", overrides)))
+    net = Network(find_recipe("shapes", overrides).configure())
     initialize(net, [mx.cpu()], np.random.RandomState(0))
     cropping = Cropping(32, 32, 5)
     (batch,) = Loader(
@@ -161,7 +165,7 @@ def test_kvstores_and_recomputing_change_nothing(tmp_path):
     overrides = (*SHORT[:-2], "epochs=1")
     _train(tmp_path / "local", overrides=overrides)
     _train(tmp_path / "device", overrides=(*overrides, "kvstore=device"))
-    _train(tmp_path / "again", overrides=overrides, recompute=True)
+    _train(tmp_path / "again", overrides=overrides, options=replace(ALONE, recompute=True))
     local, *others = (
         read_parameters(tmp_path / name / f"{LABEL}_ep-0001.params")
         for name in ("local", "device", "again")
@@ -176,9 +180,9 @@ def test_warm_start_from_a_classification_network(tmp_path):
     net = get_network(NETWORK, 10, width=1 / 32)
     initialize(net, [mx.cpu()], np.random.RandomState(7))
     save_params(net, source)
-    told = []
-    _train(tmp_path / "run", weights=source, on_warm_start=lambda *event: told.append(event))
-    ((path, transfer),) = told
+    told = Keeping()
+    _train(tmp_path / "run", weights=source, observer=told)
+    ((path, transfer),) = told.warm_starts
     assert path == source
     assert transfer.reinitialized == [
         "conv6a_weight",
@@ -200,18 +204,12 @@ def test_a_second_phase_goes_on_from_the_first(tmp_path, monkeypatch):
     second = replace(first, name="second", continues="first", suffix="x1-2", epochs=1)
     monkeypatch.setitem(RECIPES, "first", replace(first, network="28-0-2-1-1-1-1-1"))
     with pytest.raises(InputError, match=r"_ep-0002\.params: not there, and recipe second starts"):
-        train(second, [mx.cpu()], tmp_path, loading=IN_CALLER)
+        train(second, [mx.cpu()], tmp_path, options=ALONE)
     _train(tmp_path)
-    told = []
-    path = train(
-        second,
-        [mx.cpu()],
-        tmp_path,
-        loading=IN_CALLER,
-        on_warm_start=lambda source, transfer: told.append((source, transfer)),
-    )
+    told = Keeping()
+    path = train(second, [mx.cpu()], tmp_path, options=ALONE, observer=told)
     assert path == tmp_path / f"{LABEL}_x1-2_ep-0001.params"
-    ((source, transfer),) = told
+    ((source, transfer),) = told.warm_starts
     assert source == tmp_path / f"{LABEL}_ep-0002.params"
     assert (transfer.reinitialized, transfer.left) == ([], [])
 
@@ -236,12 +234,11 @@ def test_refused(tmp_path, override, wording):
 def test_a_run_that_diverges_tells_whether_it_lacked_a_classification_network(
     tmp_path, from_scratch
 ):
-    options = {}
+    weights = None
     if not from_scratch:
-        first = _train(tmp_path / "first", devices=1, overrides=(*SHORT, "epochs=1"))
-        options["weights"] = first
+        weights = _train(tmp_path / "first", devices=1, overrides=(*SHORT, "epochs=1"))
     with pytest.raises(InputError, match=r"a lower rate may help \(--set base_lr=X\)") as refused:
-        _train(tmp_path / "run", devices=1, overrides=(*SHORT, "base_lr=1e30"), **options)
+        _train(tmp_path / "run", devices=1, overrides=(*SHORT, "base_lr=1e30"), weights=weights)
     assert ("starting from a classification network (--init FILE)" in str(refused.value)) is (
         from_scratch
     )

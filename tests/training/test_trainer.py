@@ -13,6 +13,7 @@ from tests.golden_cases import each_json_case, golden_arrays
 from tests.training.golden_runs import PARAMETER, Run, assert_original, run_case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [False, True])
 @each_json_case("train_cases")
 def test_run_is_the_originals(case, recompute, reference_process):
@@ -31,6 +32,7 @@ def test_run_is_the_originals(case, recompute, reference_process):
         np.testing.assert_allclose(run.stem, steps, **close)
 
 
+@pytest.mark.slow
 @each_json_case("train_cases")
 def test_another_kvstore_gives_the_same(case, reference_process):
     other = {"local": "device", "device": "local"}[case["kvstore"]]

@@ -9,6 +9,8 @@ import pytest
 
 from tests.weights.fuzzing import LIMIT_MB, MUTATIONS
 
+pytestmark = pytest.mark.slow
+
 FILES = 3000
 
 

@@ -54,6 +54,7 @@ def _data(sizes=SIZES):
     return [stream.standard_normal((n, 3, h, w)).astype(np.float32) for n, h, w in sizes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NETWORKS)
 def test_every_network_gives_what_mxnet_gives(case, fill):
     name, options = NETWORKS[case]
@@ -73,6 +74,21 @@ def test_probabilities(fill):
         (data,) = _data(SIZES[:1])
         (found,) = _run(config, deterministic_weights(config), [data])
         _check(found, mx.nd.softmax(net(mx.nd.array(data)), axis=axis).asnumpy())
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("name", "levels"), [("model_a2", (2, 4, 7)), ("resnet50", (2, 3))])
+def test_maps_of_levels(name, levels, half, fill):
+    net = fill(get_network(name, width=NARROW, channels=2, head="features", levels=levels))
+    parameters = deterministic_weights(net.config)
+    write_onnx("x.onnx", net.config, halve(parameters) if half else parameters)
+    onnx.checker.check_model("x.onnx", full_check=True)
+    session = onnxruntime.InferenceSession("x.onnx", providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == [f"level{n}" for n in levels]
+    data = np.random.RandomState(0).standard_normal((2, 2, 64, 96)).astype(np.float32)
+    for found, expected in zip(session.run(None, {"data": data}), net(mx.nd.array(data))):
+        assert found.dtype == np.float32
+        _check(found, expected.asnumpy(), tolerance=5e-3 if half else 1e-4)
 
 
 @pytest.mark.parametrize("fold", [False, True])

@@ -57,6 +57,7 @@ def assert_same(fast, net, shape):
         assert error <= TOLERANCE * np.abs(expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_scores_are_those_of_the_network(name, options):
     net = trained(rnw.get_network(name, width=NARROW, **options))

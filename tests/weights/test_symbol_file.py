@@ -98,6 +98,7 @@ def _executed(parameters, data):
     return executor.forward(is_train=False)[0].asnumpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("case", NETWORKS)
 def test_a_file_without_a_label_computes_what_its_graph_does(case, dialect, fill, monkeypatch):

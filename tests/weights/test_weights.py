@@ -7,6 +7,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+import rnw
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
@@ -299,6 +300,61 @@ def test_a_warm_start_keeps_a_new_classifier(name, classes, reinitialized, left,
     for parameter, value in _values(net).items():
         expected = 1 if parameter in reinitialized else source[parameter]
         np.testing.assert_array_equal(value, np.broadcast_to(expected, value.shape))
+
+
+@pytest.mark.parametrize("load", [load_params, warm_start])
+def test_a_network_that_was_used_is_filled_again(load, fill):
+    """By then oneDNN has put its weights into a layout of its own."""
+    net = fill(get_network(TINY, 3, width=NARROW))
+    save_params(net, "filled.params")
+    expected = _values(net)
+    data = mx.nd.random.normal(shape=(2, 3, 28, 28))
+    for parameter in net.named_parameters.values():
+        parameter.set_data(mx.nd.zeros_like(parameter.data()))
+    net.hybridize()
+    for _ in range(2):
+        net(data).asnumpy()
+    load(net, "filled.params")
+    _assert_equal(_values(net), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_warm_start_for_other_inputs_keeps_the_first_convolution(fill, channels):
+    net, source = _family(fill, "model_a1", 5, channels=channels)
+    transfer = warm_start(net, "family.params")
+    assert transfer.reinitialized == transfer.left == ["conv1a_weight"]
+    assert "; re-initialized: conv1a_weight; left in the file: conv1a_weight" in str(transfer)
+    values = _values(net)
+    assert (values.pop("conv1a_weight") == 1).all()
+    _assert_equal(values, {n: v for n, v in source.items() if n != "conv1a_weight"})
+
+
+def test_a_file_tells_the_channels_of_the_input(fill):
+    net = fill(get_network("model_a1", 5, width=NARROW, channels=4))
+    save_params(net, "x_rna-a1_cls5_ep-0001.params")
+    loaded = load_network("x_rna-a1_cls5_ep-0001.params")
+    assert loaded.config == net.config
+    data = mx.nd.random.normal(shape=(1, 4, 64, 64))
+    np.testing.assert_array_equal(loaded(data).asnumpy(), net(data).asnumpy())
+    with pytest.raises(InputError, match=r"conv1a_weight: expected \(2, 3, 3, 3\), found \(2, 4,"):
+        load_params(get_network("model_a1", 5, width=NARROW), "x_rna-a1_cls5_ep-0001.params")
+    with pytest.raises(InputError, match="takes inputs of 4 channels, pictures have 3"):
+        rnw.evaluate("x_rna-a1_cls5_ep-0001.params", "ilsvrc-cls")
+
+
+def test_a_backbone_takes_what_it_needs_of_a_file(fill):
+    net, source = _family(fill, "model_a2", head="features", levels=(2, 4))
+    transfer = warm_start(net, "family.params")
+    own = list(net.named_parameters)
+    assert (transfer.taken, transfer.reinitialized) == (own, [])
+    assert set(transfer.left) == set(source) - set(own)
+    _assert_equal(_values(net), {name: source[name] for name in own})
+    Path("family.params").rename("x_rna-a2_cls5_ep-0001.params")
+    loaded = load_network("x_rna-a2_cls5_ep-0001.params", head="features", levels=(2, 4))
+    _assert_equal(_values(loaded), _values(net))
+    again = get_network("model_a2", width=NARROW, head="features", levels=(2, 4))
+    load_params(again, "x_rna-a2_cls5_ep-0001.params", ignore_extra=True)
+    _assert_equal(_values(again), _values(net))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -129,7 +129,11 @@ def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Con
 
 
 def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
-    """Return a network, as it is now, tested by the protocol of its size and dataset."""
+    """Return a network, as it is now, tested by the protocol of its size and dataset.
+
+    Raises InputError for a network that does not take RGB pictures.
+    """
+    net.config.check_rgb()
     protocol = own_protocol(dataset, net.config.spec.size)
     return Model(net, dataset, list(contexts), protocol, outputs=net.config.classes)
 

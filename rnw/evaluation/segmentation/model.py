@@ -146,7 +146,10 @@ def load_model(
 
 
 def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:
-    """Return a network for a dataset, as it is now, tested at the dataset's own scale."""
+    """Return a network for a dataset, as it is now, tested at the dataset's own scale.
+
+    Raises InputError for a network that does not take RGB pictures.
+    """
     return Model([_scorer(net, contexts)], dataset, own_protocol(dataset))
 
 
@@ -176,6 +179,7 @@ def _check_dataset(scorer: Scorer, dataset: SegmentationDataset, *, asked: bool)
 
 
 def _scorer(net: Network, contexts: Sequence[mx.Context]) -> Scorer:
+    net.config.check_rgb()
     return Scorer(_forward(optimize(net), list(contexts)), net.config.stride)
 
 

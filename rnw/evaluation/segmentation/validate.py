@@ -60,7 +60,7 @@ def _scoring_copy(net: Network) -> Network:
     copy = Network(replace(net.config, head="logits"))
     contexts = next(iter(net.collect_params().values())).list_ctx()
     values = parameter_values(net)
-    for name, parameter in copy.collect_params().items():
+    for name, parameter in copy.named_parameters.items():
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values[name])
     return copy

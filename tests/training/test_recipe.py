@@ -9,20 +9,19 @@ from rnw.data.labeled import write_label, write_pairs
 from rnw.data.lists import write_list
 from rnw.data.picture_types import Pair
 from rnw.errors import InputError
-from rnw.training.examples import read_training_examples
 from rnw.training.recipes import find_recipe
 
 
 def test_the_training_split_is_read():
     write_list("data/train.lst", [(0, "a.JPEG"), (999, "b.JPEG")])
-    examples = read_training_examples(find_recipe("model_a"), Path("data"))
+    examples = find_recipe("model_a").read_examples(Path("data"))
     assert (examples.labels.tolist(), examples.name(1)) == ([0, 999], "data/b.JPEG")
 
 
 def test_a_recipe_may_have_a_split_of_its_own():
     write_label("data/a.png", np.zeros((4, 4), np.uint8))
     write_pairs("data/mine.lst", [Pair("a.jpg", "a.png")])
-    pictures = read_training_examples(find_recipe("voc", ["split=mine"]), Path("data"))
+    pictures = find_recipe("voc", ["split=mine"]).read_examples(Path("data"))
     assert pictures.pairs == [Pair("a.jpg", "a.png")]
 
 
@@ -41,4 +40,4 @@ def test_what_cannot_be_trained_on_is_refused(recipe, overrides, content, wordin
     Path("train.lst").write_text(content)
     split = ["split=train"] if recipe == "voc" else []
     with pytest.raises(InputError, match=wording):
-        read_training_examples(find_recipe(recipe, [*overrides, *split]), Path())
+        find_recipe(recipe, [*overrides, *split]).read_examples(Path())

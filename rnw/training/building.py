@@ -1,0 +1,217 @@
+"""Builds a run whole, before anything of it is written: data, network, trainer, and its place."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import mxnet as mx
+import numpy as np
+
+from rnw.data.loader import Loader
+from rnw.errors import InputError
+from rnw.files import write_text
+from rnw.networks.classifier import Network
+from rnw.training.initializers import initialize
+from rnw.training.kvstores import Local
+from rnw.training.loop import Run
+from rnw.training.metrics import Metrics, open_metrics
+from rnw.training.observer import Observer
+from rnw.training.optimizers import describe_multipliers, make_optimizer
+from rnw.training.options import Options, Validation
+from rnw.training.progress import Pace, Place
+from rnw.training.recipe import Recipe
+from rnw.training.recipes import starting_weights
+from rnw.training.run_folder import RunFolder
+from rnw.training.saving import Saver
+from rnw.training.schedules import make_schedule
+from rnw.training.scoring import SCORING
+from rnw.training.state import Bounds, State
+from rnw.training.trainer import Trainer, trained_parameters
+from rnw.weights import Transfer, warm_start
+
+logger = logging.getLogger(__name__)
+
+
+class Origin(NamedTuple):
+    """What a run begins from: the state of a stopped run, else weights, else nothing."""
+
+    state: Optional[State] = None
+    weights: Optional[Path] = None
+
+
+def find_origin(
+    recipe: Recipe, folder: RunFolder, weights: Optional[Path], *, resume: bool, overwrite: bool
+) -> Origin:
+    """Return what a run begins from (see `rnw.training.run.train`).
+
+    Raises InputError for a state or weights that are missing or cannot be read.
+    """
+    if resume and folder.state.exists():
+        return Origin(state=State(folder.state))
+    if resume and not overwrite:
+        folder.check_nothing_to_resume()
+    return Origin(weights=starting_weights(recipe, weights, folder.path))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What this worker trains, on which devices, from which data, and where it is written."""
+
+    recipe: Recipe
+    contexts: List[mx.Context]
+    seed: int
+    data_root: Optional[Path]
+    kvstore: Local
+    folder: RunFolder
+    options: Options
+    observer: Observer
+
+    @property
+    def writes(self) -> bool:
+        """Whether this worker is the first one, which alone validates, writes and tells."""
+        return self.kvstore.rank == 0
+
+    @property
+    def validation(self) -> Optional[Validation]:
+        """How this worker tests the network."""
+        return self.options.validation if self.writes else None
+
+    @property
+    def devices(self) -> int:
+        """The number of devices of all workers."""
+        return self.kvstore.workers * len(self.contexts)
+
+    def open_metrics(self) -> Metrics:
+        """Return what the figures of the run are reported to."""
+        if not self.writes:
+            return Metrics([])
+        return open_metrics(self.folder, tensorboard=self.options.tensorboard)
+
+    def build(self, origin: Origin, metrics: Metrics) -> Tuple[Run, Optional[Transfer]]:
+        """Return the run, standing where its origin does, and what was taken from weights.
+
+        Raises InputError for a state or weights that do not fit, and for settings, devices and data
+        that the recipe cannot be trained with.
+        """
+        loader = self._open_loader()
+        settings = self._agree(origin.state, loader)
+        net = self._make_network()
+        transfer = None if origin.weights is None else warm_start(net, origin.weights)
+        scoring = SCORING[self.recipe.task]
+        place = Place(self.recipe.epochs, loader.batches_per_epoch)
+        if origin.state is not None:
+            self._go_to(origin.state, net, place, scoring.names)
+        trainer = self._make_trainer(net, place)
+        if origin.state is not None:
+            origin.state.restore_momentum(net, trainer)
+        checkpointing, from_scratch = self.options.checkpointing, origin == Origin()
+        saver = Saver(self.folder, trainer, settings, checkpointing, from_scratch=from_scratch)
+        pace = self._make_pace(place, trainer)
+        told = (metrics, self.validation, self.observer if self.writes else Observer())
+        return Run(loader, trainer, scoring.measure, place, pace, saver, *told), transfer
+
+    def _open_loader(self) -> Loader:
+        """Return what reads this worker's part of each batch."""
+        recipe = self.recipe
+        return Loader(
+            recipe.read_examples(self.data_root),
+            recipe.batch,
+            self.seed,
+            (self.kvstore.rank, self.kvstore.workers),
+            size=recipe.input_size,
+            cropping=recipe.cropping(),
+            loading=self.options.loading,
+        )
+
+    def _agree(self, state: Optional[State], loader: Loader) -> Dict[str, Any]:
+        """Return the settings without which the run cannot be resumed.
+
+        Raises InputError where they are not those of a state, or of the other workers.
+        """
+        position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
+        facts = [*position, len(self.contexts), self.seed, loader.identity]
+        if not self.kvstore.agrees(facts):
+            raise InputError(
+                f"{self.folder}: worker {self.kvstore.rank} has another --seed, number of devices "
+                "or list of pictures than the others, or finds another state there: give all of "
+                "them the same command and data, and an --output that all machines see"
+            )
+        settings = {
+            **json.loads(self.recipe.to_json()),
+            "devices": self.devices,
+            "seed": self.seed,
+            "decoder": loader.decoder,
+            "images": loader.examples,
+            "digest of the list": loader.identity,
+        }
+        del settings["kvstore"]  # how the devices are spread over machines may change
+        if state is not None:
+            state.check_settings(settings)
+        return settings
+
+    def _make_network(self) -> Network:
+        """Return the network with its initial values."""
+        net = Network(self.recipe.configure())
+        mx.random.seed(self.seed)
+        initialize(net, self.contexts, np.random.RandomState(self.seed))
+        return net
+
+    def _go_to(self, state: State, net: Network, place: Place, scores: Tuple[str, ...]) -> None:
+        """Set a network and its place to those of a state."""
+        best_by = None if self.validation is None else self.validation.best_by
+        state.check_content(net, self.devices, Bounds(place.epochs, place.steps, scores, best_by))
+        state.restore_network(net, self.kvstore.rank)
+        position = state.position
+        place.epoch, place.history, place.best = position.epoch, position.history, position.best
+
+    def _make_trainer(self, net: Network, place: Place) -> Trainer:
+        recipe, parts = self.recipe, self.kvstore.updates_per_step
+        schedule = make_schedule(
+            recipe.schedule,
+            recipe.base_lr / parts,
+            place.last_update * parts,
+            floor=recipe.lr_floor / parts,
+            steps=tuple(step * parts for step in recipe.lr_steps),
+        )
+        optimizer = make_optimizer(
+            recipe.optimizer,
+            trained_parameters(net),
+            schedule=schedule,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            rescale=parts / recipe.gradients_summed(self.devices),
+            updates_done=place.updates * parts,
+        )
+        recompute, seed = self.options.recompute, self.seed
+        return Trainer(net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=seed)
+
+    def _make_pace(self, place: Place, trainer: Trainer) -> Pace:
+        """Rates are told as those of whole steps, of which each worker may make a part."""
+        parts, schedule = self.kvstore.updates_per_step, trainer.updater.optimizer.lr_scheduler
+        return Pace(place, self.recipe.batch, lambda updates: schedule(updates * parts) * parts)
+
+    def prepare_folder(self, origin: Origin, *, overwrite: bool) -> None:
+        """Let the folder hold what the origin left there, and for a new run the recipe alone.
+
+        Raises InputError as `RunFolder.claim` does.
+        """
+        if origin.state is None:
+            self.folder.claim(overwrite=overwrite)
+            write_text(self.folder.recipe, self.recipe.to_json())
+        self.folder.remove_parts()
+
+    def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
+        """Tell what is trained how, and from where on."""
+        if origin.weights is not None and transfer is not None:
+            logger.info("from %s: %s", origin.weights, transfer)
+            run.observer.on_warm_start(origin.weights, transfer)
+        devices = ", ".join(map(str, self.contexts))
+        if self.kvstore.workers > 1:
+            devices += f" of each of {self.kvstore.workers} workers"
+        logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
+        parameters = trained_parameters(run.trainer.net)
+        logger.info("%s", describe_multipliers(run.trainer.updater.optimizer, parameters))
+        if run.place.updates:
+            logger.info("resumed after epoch %d, step %d", run.place.epoch, run.place.step)

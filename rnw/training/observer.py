@@ -1,0 +1,28 @@
+"""Who is told how a run goes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnw.training.progress import Progress, Validated
+
+if TYPE_CHECKING:
+    from rnw.weights import Transfer  # starts MXNet
+
+
+class Observer:
+    """Is told how a run goes, and does nothing with it: a subclass overrides what it needs.
+
+    Of several workers, only that of the first one is told.
+    """
+
+    def on_warm_start(self, source: Path, transfer: "Transfer") -> None:
+        """Hear which parameters a new run took from the weights file `source`."""
+
+    def on_step(self, progress: Progress) -> None:
+        """Hear the scores of each training step."""
+
+    def on_epoch(self, progress: Progress) -> None:
+        """Hear the mean scores of each epoch, when it is saved."""
+
+    def on_validation(self, validated: Validated) -> None:
+        """Hear the scores on the test split, after `on_epoch`."""

@@ -1,0 +1,47 @@
+"""How a run is carried out, whatever it trains."""
+
+from dataclasses import dataclass
+from typing import Callable, NamedTuple, Optional
+
+from rnw.data.loader import BY_PROCESSES, Loading
+from rnw.networks.classifier import Network
+from rnw.training.progress import Scores
+from rnw.training.run_folder import EACH_EPOCH, Checkpointing
+
+
+class Validation(NamedTuple):
+    """When a run tests its network, and which score tells the best epoch.
+
+    score: returns the scores of the network; functions called `make_validator` under
+    `rnw.evaluation` make such a function. every: test each so many epochs, and after the last one.
+    best_by: the name of the score whose highest value is that of the best epoch.
+    """
+
+    score: Callable[[Network], Scores]
+    every: int = 1
+    best_by: str = "top-1"
+
+    def is_due(self, epoch: int, epochs: int) -> bool:
+        """Tell whether to test the network after `epoch` of `epochs`."""
+        return epoch % self.every == 0 or epoch == epochs
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is carried out; of these, only `loading` can change the weights that result.
+
+    loading: how pictures are read.
+    recompute: use less memory and more time (see `rnw.training.trainer.Trainer`).
+    checkpointing: when to save, and which checkpoints to keep.
+    validation: test the network now and then; None: never.
+    tensorboard: also write event files for TensorBoard.
+    """
+
+    loading: Loading = BY_PROCESSES
+    recompute: bool = False
+    checkpointing: Checkpointing = EACH_EPOCH
+    validation: Optional[Validation] = None
+    tensorboard: bool = False
+
+
+DEFAULTS = Options()

@@ -1,0 +1,309 @@
+"""What a recipe is: the settings of a training run, of one class for each of the two tasks."""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Optional, Tuple, Union
+
+from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.sets.catalog import (
+    check_classes,
+    check_label_maps,
+    find_dataset,
+    find_segmentation_dataset,
+    published_images,
+    published_pictures,
+    read_examples,
+    read_pictures,
+)
+from rnw.data.sets.subsets import match_labels, with_labels
+from rnw.errors import InputError
+from rnw.networks.heads import IGNORED_LABEL
+from rnw.networks.layout import (
+    LOSSES,
+    MAX_WIDTH,
+    SEGMENTATION_CLASSIFIERS,
+    SEGMENTATION_DROPOUT,
+    NetworkConfig,
+    configure,
+)
+from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network
+from rnw.training.recipe_fields import (
+    NOT_NEGATIVE,
+    check_limits,
+    declare,
+    joined,
+    number,
+    one_of,
+    redeclare,
+    text,
+    whole,
+)
+from rnw.training.schedules import SCHEDULES
+from rnw.weights.labels import ModelLabel, parse_label
+
+if TYPE_CHECKING:
+    from rnw.data.crops import Cropping
+
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+OPTIMIZERS = ("torch_nesterov", "sgd")
+KVSTORES = ("local", "device", "dist_sync", "dist_device_sync", "dist_async")
+
+MAX_SUFFIX = 100
+_SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")
+LARGEST = 65_535  # pixels of the longer side: what a JPEG file can have
+MAX_CLASSES = 1_000_000  # more than any dataset has; what MXNet can count is not far above
+MAX_CROP = 1 << 14  # pixels a side; no picture has more
+
+_WIDTH = number(f"above 0 and at most {MAX_WIDTH}", lambda value: 0 < value <= MAX_WIDTH)
+_UPDATES = joined(
+    "whole numbers joined by commas",
+    int,
+    "numbers of updates from 1 on",
+    lambda steps: all(step >= 1 for step in steps),
+)
+_SUFFIX_TEXT = text(
+    f"at most {MAX_SUFFIX} letters a to z, digits and any of '_-.+=', not 'ep-' at first",
+    lambda suffix: _SUFFIX.fullmatch(suffix) is not None,
+)
+_PAIR = joined("two numbers joined by a comma", float)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classification network is trained; `source` says where the settings come from."""
+
+    task: ClassVar[str] = CLASSIFICATION
+
+    name: str
+    source: str
+    dataset: str = declare(text(), "dataset to train on")
+    network: str = declare(text(), "network to train, as `rnw networks` lists them")
+    classes: int = declare(whole(2, MAX_CLASSES), "number of classes of the dataset")
+    batch: int = declare(whole(1), "images of a step, over all devices")
+    epochs: int = declare(whole(1), "number of passes through the data")
+    base_lr: float = declare(NOT_NEGATIVE, "learning rate that the schedule starts from")
+    width: float = declare(
+        _WIDTH, "channels of each layer, as a multiple of the network's own", default=1.0
+    )
+    schedule: str = declare(
+        one_of(SCHEDULES),
+        "how the learning rate changes: not at all, linearly down to `lr_floor`, or to a tenth at "
+        "each of `lr_steps`",
+        default="linear",
+    )
+    lr_floor: float = declare(
+        NOT_NEGATIVE, "learning rate that the linear schedule ends at", default=1e-6
+    )
+    lr_steps: Tuple[int, ...] = declare(
+        _UPDATES, "updates after which the step schedule lowers the learning rate", default=()
+    )
+    optimizer: str = declare(
+        one_of(OPTIMIZERS), "Torch's or MXNet's SGD, both with momentum", default="torch_nesterov"
+    )
+    momentum: float = declare(NOT_NEGATIVE, "momentum of the optimizer", default=0.9)
+    weight_decay: float = declare(NOT_NEGATIVE, "weight decay of the optimizer", default=1e-4)
+    kvstore: str = declare(
+        one_of(KVSTORES),
+        "how devices and machines share gradients (dist_* need `rnw launch`)",
+        default="local",
+    )
+    starts_from: str = declare(
+        text(), "weights file in models/ that training starts from, if any", default=""
+    )
+    suffix: str = declare(
+        _SUFFIX_TEXT, "end of the label in file names, which tells the run from others", default=""
+    )
+
+    def to_json(self) -> str:
+        """Return the recipe as a JSON object, one field a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def check(self) -> None:
+        """Raise InputError for a field with a value that it may not have."""
+        check_limits(self)
+        self._check_suffix()
+        if self.schedule == "linear" and self.lr_floor > self.base_lr:
+            raise InputError(
+                f"lr_floor is {self.lr_floor}, above base_lr, {self.base_lr}, from which the rate "
+                "is to fall: set both"
+            )
+
+    def _check_suffix(self) -> None:
+        """It is a part of file names, from which the network is found again."""
+        label = ModelLabel("dataset", "a", self.classes, self.label_stride, self.suffix)
+        if parse_label(label.params_file(1)) != label:
+            raise InputError(f"suffix is {self.suffix!r}, which in file names would be the stride")
+
+    @property
+    def label(self) -> ModelLabel:
+        """The label of what the recipe trains."""
+        network = find_network(self.network).name.replace(CLASSIFICATION_PREFIX, "")
+        return ModelLabel(self.dataset, network, self.classes, self.label_stride, self.suffix)
+
+    @property
+    def label_stride(self) -> Optional[int]:
+        """The output stride that the label tells."""
+        return None
+
+    @property
+    def first_phase(self) -> str:
+        """The name of the recipe whose last checkpoint this one starts from, if any."""
+        return ""
+
+    @property
+    def input_size(self) -> int:
+        """Pixels a side of what the network sees in training."""
+        return find_network(self.network).size
+
+    def configure(self) -> NetworkConfig:
+        """Return the network that the recipe trains; raise InputError as `configure` does."""
+        return configure(self.network, self.classes, width=self.width, head="softmax")
+
+    def read_examples(self, data_root: Optional[Path] = None) -> Union[Classified, LabeledSource]:
+        """Return what the recipe trains on, of the dataset in `data_root` or its usual folder.
+
+        Raises InputError for data that is missing or has no labels, and for other classes than
+        those of the recipe.
+        """
+        dataset, classes = find_dataset(self.dataset), self.classes
+        split = dataset.train_split
+        examples = read_examples(dataset, split, data_root)
+        labels = match_labels(dataset, split, data_root, examples.labels, classes, "the recipe")
+        check_classes(dataset, data_root, classes)
+        return with_labels(examples, labels)
+
+    def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
+        """Return the published number of training images where the dataset is not there."""
+        return published_images(find_dataset(self.dataset), data_root)
+
+    def cropping(self) -> "Optional[Cropping]":
+        """Return how crops of pictures and label maps are drawn; None: there are no label maps."""
+        return None
+
+    def gradients_summed(self, devices: int) -> int:
+        """Return how many means the gradient of a step on all devices is the sum of.
+
+        A device gives the sum over its pictures in classification, and the mean over its labels in
+        segmentation.
+        """
+        return self.batch
+
+
+@dataclass(frozen=True)
+class SegmentationRecipe(Recipe):
+    """How a segmentation network is trained, from a classification network (section 5)."""
+
+    task: ClassVar[str] = SEGMENTATION
+
+    classes: int = redeclare(
+        Recipe,
+        "classes",
+        whole(1, IGNORED_LABEL, f"label maps have 8 bits, and {IGNORED_LABEL} is ignored"),
+    )
+    split: str = declare(
+        text(), "split of the dataset to train on (default: its training split)", default=""
+    )
+    stride: int = declare(
+        whole(1),
+        "output stride: pixels a side of the input for each cell of the score maps",
+        default=8,
+    )
+    classifier: str = declare(
+        one_of(SEGMENTATION_CLASSIFIERS),
+        "number of convolutions that make scores of the last feature maps",
+        default="2 conv",
+    )
+    dropout: Tuple[float, float] = declare(
+        _PAIR, "rates of dropout on levels 6 and 7", default=SEGMENTATION_DROPOUT
+    )
+    loss: str = declare(
+        one_of(LOSSES),
+        "cross-entropy over all pixels, or with online bootstrapping over hard ones",
+        default="ohem",
+    )
+    crop: int = declare(
+        whole(1, MAX_CROP), "pixels a side of crops, rounded up to whole strides", default=500
+    )
+    origin: int = declare(
+        whole(1),
+        "pixels of the longer side of a picture at a rate of 1",
+        default=500,
+    )
+    rates: Tuple[float, float] = declare(
+        _PAIR, "lowest and highest rate by which pictures are enlarged", default=(0.7, 1.3)
+    )
+    optimizer: str = redeclare(Recipe, "optimizer", default="sgd")
+    weight_decay: float = redeclare(Recipe, "weight_decay", default=5e-4)
+    continues: str = declare(
+        text(),
+        "recipe of the first phase, whose last checkpoint in the same folder training starts from",
+        default="",
+    )
+
+    def check(self) -> None:
+        super().check()
+        if not self._are_rates():
+            raise InputError(
+                f"rates is {self.rates}, expected two numbers, the first not above the second, and "
+                f"a pixel of origin at least, {LARGEST:,} at most (origin is {self.origin})"
+            )
+
+    def _are_rates(self) -> bool:
+        if len(self.rates) != 2:
+            return False
+        shortest, longest = (rate * self.origin for rate in self.rates)
+        return 1 <= shortest <= longest <= LARGEST
+
+    @property
+    def label_stride(self) -> Optional[int]:
+        return self.stride
+
+    @property
+    def first_phase(self) -> str:
+        return self.continues
+
+    @property
+    def input_size(self) -> int:
+        return -(-self.crop // self.stride) * self.stride
+
+    def configure(self) -> NetworkConfig:
+        return configure(
+            self.network,
+            self.classes,
+            width=self.width,
+            head=self.loss,
+            stride=self.stride,
+            classifier=self.classifier,
+            dropout=self.dropout,
+        )
+
+    def read_examples(self, data_root: Optional[Path] = None) -> LabeledSource:
+        dataset = find_segmentation_dataset(self.dataset)
+        split = self.split or dataset.train_split
+        pictures = read_pictures(dataset, split, data_root)
+        if not pictures.has_labels:
+            raise InputError(
+                f"{dataset.title}, split {split!r}: its list names no label maps, so that nothing "
+                "can be learnt from it; choose another with --set split=NAME"
+            )
+        if dataset.classes != self.classes:
+            raise InputError(
+                f"{dataset.title} has {dataset.classes} classes, the recipe {self.classes}"
+            )
+        check_label_maps(dataset, pictures)
+        return pictures
+
+    def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
+        dataset = find_segmentation_dataset(self.dataset)
+        return published_pictures(dataset, self.split or dataset.train_split, data_root)
+
+    def cropping(self) -> "Cropping":
+        from rnw.data.crops import Cropping  # needs an extra
+
+        return Cropping(self.input_size, self.origin, self.classes, self.rates, self.stride)
+
+    def gradients_summed(self, devices: int) -> int:
+        return devices
