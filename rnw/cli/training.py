@@ -166,7 +166,7 @@ class Task(NamedTuple):
     def resolve(
         self, recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]
     ) -> Recipe:
-        """The recipe that options name; raises InputError for one of the other task."""
+        """Return the recipe that options name; raise InputError for one of the other task."""
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         if recipe is None:
@@ -280,5 +280,5 @@ def _exit_when_stopped() -> Iterator[None]:
     try:
         yield
     except RunStoppedError as stopped:
-        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
+        click.echo(f"{stopped}; run the same command with --resume to continue", err=True)
         raise SystemExit(stopped.exit_status) from None

@@ -132,7 +132,7 @@ class Recipe:
             )
 
     def _check_suffix(self) -> None:
-        """It is a part of file names, from which the network is found again."""
+        """Refuse a suffix from which, as part of a file name, another network would be found."""
         label = ModelLabel("dataset", "a", self.classes, self.label_stride, self.suffix)
         if parse_label(label.params_file(1)) != label:
             raise InputError(f"suffix is {self.suffix!r}, which in file names would be the stride")
