@@ -10,8 +10,6 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names
 from rnw.runtime import make_contexts
-from rnw.weights.convert import read_parameters
-from rnw.weights.meaning import meaning_of
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import evaluate as classification
@@ -102,31 +100,37 @@ def predict(
     return predict_pixels(model, images, Path(output), overwrite=overwrite)
 
 
-def holds_segmentation(path: PathLike) -> bool:
-    """Tell whether a weights file holds a segmentation network, whatever dataset its name tells.
+def load_model(
+    path: PathLike, contexts: Sequence[Any], dataset: Optional[str] = None
+) -> "Union[Model, segmentation_model.Model]":
+    """Return the network in a weights file, of either task, with the protocol that it is tested by.
 
-    Raise InputError for a file that cannot be read or does not tell its network.
+    dataset: replaces that of the file's name. Raise InputError for a file that cannot be read or
+    does not tell its network, and for an unknown dataset.
     """
-    from rnw.evaluation.classification.baselines import baseline_of  # needs an extra
+    from rnw.evaluation.classification import model as classifiers
+    from rnw.evaluation.classification.baselines import baseline_of
+    from rnw.evaluation.segmentation.model import model_of_files
+    from rnw.weights import load_with_meaning
 
     if baseline_of(path) is not None:
-        return False
-    return meaning_of(path, read_parameters(path)).config.segmentation
+        return classifiers.load_model(path, contexts, dataset=dataset)
+    loaded = load_with_meaning(path, list(contexts))
+    if loaded.net.config.segmentation:
+        labeled = None if dataset is None else find_segmentation_dataset(dataset)
+        return model_of_files([path], [loaded], contexts, dataset=labeled)
+    row = None if dataset is None else find_dataset(dataset)
+    return classifiers.model_of_file(path, loaded, contexts, dataset=row)
 
 
 def _load_model(
     weights: Union[PathLike, "Network"], dataset: Optional[str], contexts: Optional[Sequence[Any]]
 ) -> "Union[Model, segmentation_model.Model]":
-    from rnw.evaluation.classification.model import load_model
-    from rnw.evaluation.segmentation.model import load_model as load_segmentation_model
     from rnw.networks.classifier import Network
 
     if isinstance(weights, Network):
         return _model_of(weights, dataset, contexts)
-    contexts = contexts or make_contexts()
-    if holds_segmentation(weights):
-        return load_segmentation_model([weights], contexts, dataset=dataset)
-    return load_model(weights, contexts, dataset=dataset)
+    return load_model(weights, contexts or make_contexts(), dataset)
 
 
 def _model_of(

@@ -1,5 +1,6 @@
 """Plots as files: PNG, SVG or PDF by the file's name, the same bytes for the same figure."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +12,8 @@ from rnw.files import PathLike, atomic_write, check_free
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
-_SETTINGS = {"svg.hashsalt": "rnw", "pdf.fonttype": 42}  # 42: fonts that editors can take
+# 42: fonts that editors can take
+_style = partial(matplotlib.rc_context, {"svg.hashsalt": "rnw", "pdf.fonttype": 42})
 _WITHOUT_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -28,7 +30,7 @@ def check_plot_file(path: PathLike, *, overwrite: bool = False) -> None:
 
 def write_plot(figure: Figure, file: BinaryIO, kind: str, **options: Any) -> None:
     """Write a figure to an open file as "png", "svg" or "pdf"; `options` are those of `savefig`."""
-    with matplotlib.rc_context(_SETTINGS):
+    with _style():
         figure.savefig(file, format=kind, metadata=_WITHOUT_DATE.get(kind), **options)
 
 

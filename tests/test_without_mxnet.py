@@ -60,7 +60,7 @@ def test_a_legacy_checkpoint_is_listed_verified_and_converted(path, bare):
     )
     refused = bare("-m", "rnw", "weights", "verify", path, status=2)
     assert hashlib.md5(path.read_bytes()).hexdigest() in refused
-    assert f"a whole .params file of {len(arrays)} arrays" in refused
+    assert f"a complete .params file of {len(arrays)} arrays" in refused
     bare("-m", "rnw", "convert", path, "gluon.params", "--to", "gluon")
     assert len(read_arrays("gluon.params")) == len(arrays)
     assert "0 of " in bare("-m", "rnw", "weights", "diff", path, "gluon.params")

@@ -39,7 +39,7 @@ FAMILY: Tuple[str, ...] = (
 )
 
 
-class Member(NamedTuple):
+class StudyNetwork(NamedTuple):
     """A network of the family; activations and multiply-adds are those of one image.
 
     memory_bytes: computed memory of a training step, of each GPU or of all CPU devices together.
@@ -57,7 +57,7 @@ class Member(NamedTuple):
         return f"{self.network} (depth {self.depth}, width {self.width:.4g})"
 
 
-class Run(NamedTuple):
+class RunResult(NamedTuple):
     """The result of training one network.
 
     top1: accuracy on the test split in percent after the last epoch. training_loss: the mean over
@@ -77,11 +77,11 @@ class Run(NamedTuple):
         )
 
 
-class Row(NamedTuple):
+class StudyRow(NamedTuple):
     """A network with its runs, one for each seed."""
 
-    member: Member
-    runs: List[Run]
+    member: StudyNetwork
+    runs: List[RunResult]
 
 
 class Study(NamedTuple):
@@ -92,7 +92,7 @@ class Study(NamedTuple):
 
     settings: Dict[str, Any]
     tested: int
-    rows: List[Row]
+    rows: List[StudyRow]
 
 
 class StudyProgress(NamedTuple):
@@ -100,7 +100,7 @@ class StudyProgress(NamedTuple):
 
     number: int
     runs: int
-    member: Member
+    member: StudyNetwork
     seed: int
     progress: Progress
 
@@ -144,12 +144,12 @@ def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -
     return sorted(family, key=lambda network: -network.configure().spec.depth)
 
 
-def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> Member:
+def describe(recipe: Recipe, contexts: Sequence[mx.Context]) -> StudyNetwork:
     """Describe the network of a recipe, and the memory of a training step on these devices."""
     config, size = recipe.configure(), recipe.input_size
     memory = recipe_memory(recipe, len(contexts))[False]
     on_gpus = contexts[0].device_type == "gpu"
-    return Member(
+    return StudyNetwork(
         config.name,
         config.spec.depth,
         config.width,
@@ -170,7 +170,7 @@ def run_study(
     seeds: int = 3,
     data_root: Optional[Path] = None,
     on_step: Callable[[StudyProgress], None] = lambda progress: None,
-    on_run: Callable[[Member, Run], None] = lambda member, run: None,
+    on_run: Callable[[StudyNetwork, RunResult], None] = lambda network, run: None,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
@@ -182,7 +182,7 @@ def run_study(
     settings or something else, and whatever `rnw.training.run.train` raises.
     """
     family = make_family(recipe, budget, units)
-    rows = [Row(describe(network, contexts), []) for network in family]
+    rows = [StudyRow(describe(network, contexts), []) for network in family]
     score = make_validator(recipe.dataset, contexts, data_root=data_root)
     settings = _settings(recipe, budget, contexts)
     _claim(folder, settings)
@@ -204,12 +204,15 @@ def run_study(
                 ),
                 observer=_Watching(on_step, partial(StudyProgress, number, runs, row.member, seed)),
             )
-            run = _read_run(path, seed, recipe.batch)
+            run = _read_finished_run(path, seed, recipe.batch)
             on_run(row.member, run)
         row.runs.append(run)
+    return Study(settings, _count_tested(recipe, data_root), rows)
+
+
+def _count_tested(recipe: Recipe, data_root: Optional[Path]) -> int:
     dataset = find_dataset(recipe.dataset)
-    tested = len(read_examples(dataset, dataset.test_split, data_root).labels)
-    return Study(settings, tested, rows)
+    return len(read_examples(dataset, dataset.test_split, data_root).labels)
 
 
 def _settings(recipe: Recipe, budget: Budget, contexts: Sequence[mx.Context]) -> Dict[str, Any]:
@@ -235,7 +238,7 @@ def _claim(folder: Path, settings: Dict[str, Any]) -> None:
         write_json(path, settings)
 
 
-def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
+def _read_run(folder: Path, seed: int, batch: int) -> Optional[RunResult]:
     """Return the result of a run from its metrics, or None if it is not finished.
 
     Only the last epoch is validated, so that a run with a validation is finished.
@@ -247,4 +250,11 @@ def _read_run(folder: Path, seed: int, batch: int) -> Optional[Run]:
     if not tested:
         return None
     speed = max(record["images_per_second"] for record in epochs)
-    return Run(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
+    return RunResult(seed, tested[-1]["top-1"], epochs[-1]["loss"], batch / speed)
+
+
+def _read_finished_run(folder: Path, seed: int, batch: int) -> RunResult:
+    run = _read_run(folder, seed, batch)
+    if run is None:
+        raise InputError(f"{folder}: its metrics do not have the test of the last epoch")
+    return run

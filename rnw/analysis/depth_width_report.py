@@ -3,6 +3,7 @@
 import csv
 import io
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rnw.analysis.depth_width import Member, Row, Run, Study
+from rnw.analysis.depth_width import RunResult, Study, StudyNetwork, StudyRow
 from rnw.files import write_json, write_text
 from rnw.plots import save_plot
 
@@ -19,7 +20,7 @@ TABLE, RECORD, CAPTION = "study.csv", "study.json", "study.txt"
 PICTURE, PDF = "study.png", "study.pdf"  # the same figure
 SIZE, DPI = (15, 5), 100  # inches, pixels per inch
 
-_SETTINGS = {"font.size": 12}
+_style = partial(matplotlib.rc_context, {"font.size": 12})
 _HEADER = (
     "depth   width  parameters  activations  M multiply-adds  memory MB  ms a step  "
     "top-1 %  lowest  highest"
@@ -52,8 +53,8 @@ class Range(NamedTuple):
     highest: float
 
 
-def over_seeds(row: Row, figure: str) -> Range:
-    """Return the range of a field of `Run` over the runs of a network."""
+def over_seeds(row: StudyRow, figure: str) -> Range:
+    """Return the range of a field of `RunResult` over the runs of a network."""
     values = [getattr(run, figure) for run in row.runs]
     return Range(statistics.fmean(values), min(values), max(values))
 
@@ -66,7 +67,7 @@ def save_report(study: Study, folder: Path) -> None:
     write_text(folder / TABLE, _table(study))
     write_json(folder / RECORD, as_record(study))
     write_text(folder / CAPTION, _caption(study))
-    with matplotlib.rc_context(_SETTINGS):
+    with _style():
         figure = _draw(study)
         for name in (PICTURE, PDF):
             save_plot(figure, folder / name)
@@ -77,7 +78,7 @@ def as_record(study: Study) -> Dict[str, Any]:
     networks = [
         {
             **row.member._asdict(),
-            **{figure: over_seeds(row, figure)._asdict() for figure in Run._fields[1:]},
+            **{figure: over_seeds(row, figure)._asdict() for figure in RunResult._fields[1:]},
             "runs": [run._asdict() for run in row.runs],
         }
         for row in study.rows
@@ -103,7 +104,7 @@ def as_text(study: Study) -> str:
 def _table(study: Study) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*Member._fields, *Run._fields))
+    writer.writerow((*StudyNetwork._fields, *RunResult._fields))
     for member, runs in study.rows:
         writer.writerows((*member, *run) for run in runs)
     return text.getvalue()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
@@ -28,7 +29,7 @@ TABLE, RECORD, CAPTION = "paths.csv", "paths.json", "paths.txt"
 PICTURE, PDF = "paths.png", "paths.pdf"  # the same figure
 PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
 
-_SETTINGS = {"font.size": 11}
+_style = partial(matplotlib.rc_context, {"font.size": 11})
 _CAPTION = """\
 Gradients that arrive at the input along single paths through residual networks, in the manner of
 Figure 4 (appendix A.2) of "Wider or Deeper" (arXiv 1611.10080).
@@ -160,7 +161,7 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     write_text(folder / TABLE, _table(networks))
     write_json(folder / RECORD, _record(networks))
     write_text(folder / CAPTION, _caption(networks))
-    with matplotlib.rc_context(_SETTINGS):
+    with _style():
         figure = _draw(networks)
         for name in (PICTURE, PDF):
             save_plot(figure, folder / name)

@@ -11,49 +11,48 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 import mxnet as mx
 import numpy as np
 from mxnet import autograd
+from mxnet.ndarray import NDArray
 
 from rnw.analysis.chains import Link, Unit
 from rnw.arrays import check_finite
 
 GRADIENT_SHARE = 0.9  # that the paths up to the effective depth carry
 
-Array = mx.nd.NDArray
 
-
-class _Step(NamedTuple):
+class _TracedLink(NamedTuple):
     """A link with the arrays of a forward pass from input `x`.
 
     For a residual unit, `shortcut` and `top` (its mapping) are computed from `x`, and `output` from
     `total`, their sum. For other links, `shortcut` alone is computed and the rest is None.
     """
 
-    x: Array
-    shortcut: Array
-    top: Optional[Array] = None
-    total: Optional[Array] = None
-    output: Optional[Array] = None
+    x: NDArray
+    shortcut: NDArray
+    top: Optional[NDArray] = None
+    total: Optional[NDArray] = None
+    output: Optional[NDArray] = None
 
-    def at_sum(self, gradient: Array) -> Array:
+    def at_sum(self, gradient: NDArray) -> NDArray:
         """Return the gradient of the unit's sum, given that of its output."""
         return gradient if self.output is None else _pass_back(self.output, self.total, gradient)
 
-    def by_shortcut(self, gradient: Array) -> Array:
+    def by_shortcut(self, gradient: NDArray) -> NDArray:
         """Return the gradient of `x` through the shortcut, given that of the sum."""
         return _pass_back(self.shortcut, self.x, gradient)
 
-    def by_mapping(self, gradient: Array) -> Array:
+    def by_mapping(self, gradient: NDArray) -> NDArray:
         """Return the gradient of `x` through the mapping, given that of the sum."""
         return _pass_back(self.top, self.x, gradient)
 
 
-def _pass_back(output: Array, x: Array, gradient: Array) -> Array:
+def _pass_back(output: NDArray, x: NDArray, gradient: NDArray) -> NDArray:
     """Return the product of a gradient of `output` and the Jacobian of `output` by `x`."""
     if output is x:
         return gradient
     return autograd.grad([output], [x], [gradient], retain_graph=True, train_mode=False)[0]
 
 
-def _marked(x: Array) -> Array:
+def _marked(x: NDArray) -> NDArray:
     x = x.detach()
     x.attach_grad()
     return x
@@ -72,51 +71,51 @@ class Trace:
     `retain_graph=True`; otherwise MXNet frees what their graphs share.
     """
 
-    def __init__(self, chain: Sequence[Link], images: Array, labels: Array):
-        self._steps: List[_Step] = []
+    def __init__(self, chain: Sequence[Link], images: NDArray, labels: NDArray):
+        self._links: List[_TracedLink] = []
         x = images
         for link in chain:
             x = self._pass(link, x)
         self.scores = x.detach()
-        self.units = sum(step.top is not None for step in self._steps)
+        self.units = sum(link.top is not None for link in self._links)
         classes = mx.nd.one_hot(labels, x.shape[1], dtype=x.dtype)
         classes = mx.nd.moveaxis(classes, -1, 1)
         self._gradient = mx.nd.softmax(self.scores, axis=1) - classes
 
-    def _pass(self, link: Link, x: Array) -> Array:
+    def _pass(self, link: Link, x: NDArray) -> NDArray:
         x = _marked(x)
         if not isinstance(link, Unit):
             with autograd.record(train_mode=link.as_in_training):
-                self._steps.append(_Step(x, link.function(x)))
-            return self._steps[-1].shortcut
+                self._links.append(_TracedLink(x, link.function(x)))
+            return self._links[-1].shortcut
         with autograd.record(train_mode=False):
             shortcut, top = link.split(x)
             total = _marked(shortcut + top)
             output = None if link.join is None else link.join(total)
-        self._steps.append(_Step(x, shortcut, top, total, output))
+        self._links.append(_TracedLink(x, shortcut, top, total, output))
         return total if output is None else output
 
-    def along(self, paths: np.ndarray) -> Iterator[Tuple[int, Array]]:
+    def along(self, paths: np.ndarray) -> Iterator[Tuple[int, NDArray]]:
         """Yield the row of each path and the gradient of the input along it, shaped as `images`.
 
         paths: (P, units) bool, whether a path takes the mapping of a unit, the lowest unit first.
         The order of the results is one in which common upper parts of paths are passed only once.
         """
-        waiting = [(len(self._steps), self._gradient, np.arange(len(paths)))]
-        below = np.cumsum([step.top is not None for step in self._steps]) - 1  # unit of a step
+        waiting = [(len(self._links), self._gradient, np.arange(len(paths)))]
+        below = np.cumsum([link.top is not None for link in self._links]) - 1  # unit of a link
         while waiting:
             position, gradient, rows = waiting.pop()
             if position == 0:
                 yield from ((row, gradient) for row in rows)
                 continue
-            step = self._steps[position - 1]
-            if step.top is None:
-                waiting.append((position - 1, step.by_shortcut(gradient), rows))
+            link = self._links[position - 1]
+            if link.top is None:
+                waiting.append((position - 1, link.by_shortcut(gradient), rows))
                 continue
-            gradient, mapped = step.at_sum(gradient), paths[rows, below[position - 1]]
+            gradient, mapped = link.at_sum(gradient), paths[rows, below[position - 1]]
             for chosen, back in (
-                (rows[~mapped], step.by_shortcut),
-                (rows[mapped], step.by_mapping),
+                (rows[~mapped], link.by_shortcut),
+                (rows[mapped], link.by_mapping),
             ):
                 if len(chosen):
                     waiting.append((position - 1, back(gradient), chosen))
@@ -126,7 +125,7 @@ class Trace:
         longest: Optional[int] = None,
         unit: Optional[int] = None,
         on_unit: Callable[[int], None] = lambda passed: None,
-    ) -> List[Array]:
+    ) -> List[NDArray]:
         """Return the exact sum of gradients along all paths of length k, for k = 0 to `longest`.
 
         As gradients are linear, the sum of all paths of length k that end at the input of a unit is
@@ -138,24 +137,24 @@ class Trace:
         on_unit: called with the number of units passed.
         """
         sums, number = [self._gradient], self.units
-        for step in reversed(self._steps):
-            if step.top is None:
-                sums = [step.by_shortcut(gradient) for gradient in sums]
+        for link in reversed(self._links):
+            if link.top is None:
+                sums = [link.by_shortcut(gradient) for gradient in sums]
             else:
                 number -= 1
-                sums = [step.at_sum(gradient) for gradient in sums]
+                sums = [link.at_sum(gradient) for gradient in sums]
                 if number == unit:
                     return sums
-                sums = _lengthened(step, sums)[: None if longest is None else longest + 1]
+                sums = _lengthened(link, sums)[: None if longest is None else longest + 1]
                 mx.nd.waitall()  # or the maps of all units are held at once
                 on_unit(self.units - number)
         return sums
 
 
-def _lengthened(step: _Step, sums: List[Array]) -> List[Array]:
+def _lengthened(unit: _TracedLink, sums: List[NDArray]) -> List[NDArray]:
     """Return the sums by length at the input of a unit, given those at its sum."""
-    short = [step.by_shortcut(gradient) for gradient in sums]
-    long = [step.by_mapping(gradient) for gradient in sums]
+    short = [unit.by_shortcut(gradient) for gradient in sums]
+    long = [unit.by_mapping(gradient) for gradient in sums]
     both = [first + second for first, second in zip(short[1:], long)]
     return [short[0], *both, long[-1]]
 
@@ -183,12 +182,11 @@ class PathLength(NamedTuple):
 def draw_paths(units: int, length: int, samples: int, random: np.random.RandomState) -> np.ndarray:
     """Draw `samples` paths of a length, or take all if there are no more; (P, units) bool."""
     if math.comb(units, length) <= samples:
-        chosen = list(combinations(range(units), length))
+        chosen = np.array(list(combinations(range(units), length)), int)
     else:
-        chosen = [random.choice(units, length, replace=False) for _ in range(samples)]
+        chosen = np.array([random.choice(units, length, replace=False) for _ in range(samples)])
     paths = np.zeros((len(chosen), units), bool)
-    for path, mapped in zip(paths, chosen):
-        path[list(mapped)] = True
+    np.put_along_axis(paths, chosen, True, axis=1)
     return paths
 
 
@@ -229,7 +227,7 @@ def measure_paths(
     ]
 
 
-def _norm(gradient: Array) -> float:
+def _norm(gradient: NDArray) -> float:
     return float(np.linalg.norm(gradient.asnumpy().astype(np.float64)) / len(gradient))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -111,7 +111,7 @@ def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
 
 
 class Batches:
-    """Batches of the test split as (images (N, 3, H, W), labels (N,)), decoded on access.
+    """Batches of the test split as (images (N, 3, H, W), labels (N,)), each decoded in its turn.
 
     `number` images are drawn without repetition, or all if there are no more. N is `batch`, or what
     is left in the last one. Raises InputError for missing data.
@@ -139,13 +139,15 @@ class Batches:
     def __len__(self) -> int:
         return len(self._parts)
 
-    def __getitem__(self, index: int) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
-        chosen, protocol = self._parts[index], self._subject.protocol
+    def __iter__(self) -> Iterator[Tuple[mx.nd.NDArray, mx.nd.NDArray]]:
+        return map(self._read_batch, self._parts)
+
+    def _read_batch(self, chosen: np.ndarray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
+        protocol, context = self._subject.protocol, self._subject.context
         crops = [protocol.cut(self._read(picture), protocol.scales[0])[0] for picture in chosen]
         images = normalize(np.stack(crops), *_statistics(self._subject.dataset))
-        context = self._subject.context
         return mx.nd.array(images, ctx=context), mx.nd.array(self._labels[chosen], ctx=context)
 
 
-def _statistics(dataset: Dataset) -> Tuple[Any, ...]:
+def _statistics(dataset: Dataset) -> Tuple[np.ndarray, ...]:
     return (cifar10.MEAN, cifar10.DEVIATION) if dataset is cifar10.CIFAR10 else ()

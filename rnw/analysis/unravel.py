@@ -4,15 +4,14 @@ d is the number of residual units. By equations 1 to 3 the output of the units i
 the shortcuts alone carry to the top, M_0, and of what the mapping of each unit i adds, M_i.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Protocol, Sequence, Tuple
 
-import mxnet as mx
 import numpy as np
+from mxnet.ndarray import NDArray
 
-from rnw.analysis.chains import Link, Unit
-
-Array = mx.nd.NDArray
+from rnw.analysis.chains import Between, Link, Unit
 
 
 class Ensemble(NamedTuple):
@@ -23,11 +22,11 @@ class Ensemble(NamedTuple):
     scores: a function from such a sum to (N, classes).
     """
 
-    partial: List[Array]
-    scores: Callable[[Array], Array]
+    partial: List[NDArray]
+    scores: Callable[[NDArray], NDArray]
 
     @property
-    def terms(self) -> List[Array]:
+    def terms(self) -> List[NDArray]:
         """Return the term of each sub-network, M_0 first; their sum is the output of all units.
 
         Where no projection and no pooling lies above unit i, the term of M_i is f_i(y_{i-1}) of
@@ -38,7 +37,7 @@ class Ensemble(NamedTuple):
         ]
 
 
-def unravel(chain: Sequence[Link], images: Array) -> Ensemble:
+def unravel(chain: Sequence[Link], images: NDArray) -> Ensemble:
     """Split a network's output for a batch (N, 3, H, W) in test mode; chain: see `chain_of`."""
     top = max(place for place, link in enumerate(chain) if isinstance(link, Unit)) + 1
     partial = [images]
@@ -48,15 +47,17 @@ def unravel(chain: Sequence[Link], images: Array) -> Ensemble:
         else:
             partial = [link.function(x) for x in partial]
 
-    def scores(x: Array) -> Array:
-        for link in chain[top:]:
+    head = [link for link in chain[top:] if isinstance(link, Between)]
+
+    def scores(x: NDArray) -> NDArray:
+        for link in head:
             x = link.function(x)
         return x
 
     return Ensemble(partial, scores)
 
 
-def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
+def _pass_unit(unit: Unit, partial: List[NDArray]) -> List[NDArray]:
     """Return the sums at the output of a unit; only the last, the network's, takes its mapping."""
     shortcut, mapping = unit.split(partial[-1])
     if shortcut is partial[-1]:
@@ -67,7 +68,8 @@ def _pass_unit(unit: Unit, partial: List[Array]) -> List[Array]:
     return sums if unit.join is None else [unit.join(x) for x in sums]
 
 
-class SubNetwork(NamedTuple):
+@dataclass(frozen=True)
+class SubNetwork:
     """Accuracy in percent of M_i (`alone`) and of the sum of M_0 to M_i (`together`).
 
     size: the norm of the term of M_i over the norm of the whole sum, the mean over the examples.
@@ -79,9 +81,17 @@ class SubNetwork(NamedTuple):
     size: float
 
 
+class LabeledBatches(Protocol):
+    """Batches of images (N, 3, H, W) with their labels (N,)."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Tuple[NDArray, NDArray]]: ...
+
+
 def measure_sub_networks(
     chain: Sequence[Link],
-    batches: Sequence[Tuple[Array, Array]],
+    batches: LabeledBatches,
     on_batch: Callable[[int, int], None] = lambda done, batches: None,
 ) -> List[SubNetwork]:
     """Measure all sub-networks on batches of images (N, 3, H, W) and labels (N,)."""
@@ -99,10 +109,10 @@ def measure_sub_networks(
 def _measure_batch(ensemble: Ensemble, labels: np.ndarray) -> np.ndarray:
     """Return whether M_i alone and together is right, and the size of its term, (d + 1, N, 3)."""
 
-    def right(x: Array) -> np.ndarray:
+    def right(x: NDArray) -> np.ndarray:
         return ensemble.scores(x).asnumpy().argmax(axis=1) == labels
 
-    def norms(x: Array) -> np.ndarray:
+    def norms(x: NDArray) -> np.ndarray:
         return x.reshape((len(x), -1)).norm(axis=1).asnumpy()
 
     whole = norms(ensemble.partial[-1])

@@ -131,7 +131,7 @@ def _copy(source: Path, target: Path) -> None:
 def _run(*arguments: str) -> Tuple[bytes, float]:
     """Run Python in a new process; return what it prints and its peak memory in 10^6 bytes."""
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
-        printed = process.stdout.read()
+        printed = process.stdout.read() if process.stdout else b""
         _, process.returncode, usage = os.wait4(process.pid, 0)
     if process.returncode:
         raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")

@@ -132,7 +132,7 @@ def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -
 
 
 def _rate_of_two_loaders(listed: ImageList, size: int) -> float:
-    over = threading.Event()  # also when Ctrl-C arrives, which only this thread is told of
+    over = threading.Event()  # also set at Ctrl-C, which only this thread receives
     with ThreadPoolExecutor(2) as pool:
         try:
             return sum(pool.map(lambda _: _loader_rate(listed, size, 1, over.is_set), range(2)))

@@ -18,7 +18,7 @@ from rnw.networks.heads import (
     segmentation_softmax,
 )
 
-IGNORED = 0.1  # of the labels
+IGNORED_SHARE = 0.1  # of the labels
 WARM_UP = 3
 SPREAD = 3.0  # deviation of the scores
 
@@ -56,7 +56,7 @@ def bench_loss(
     scores = random.standard_normal((images, classes, size, size)) * SPREAD
     scores = scores.astype(np.float32)
     label = random.randint(0, classes, (images, size, size)).astype(np.float32)
-    label[random.uniform(size=label.shape) < IGNORED] = IGNORED_LABEL
+    label[random.uniform(size=label.shape) < IGNORED_SHARE] = IGNORED_LABEL
     runs = [
         lambda: plain_bootstrapped_softmax(scores, label),
         _step(bootstrapped_softmax, scores, label, context),
@@ -119,23 +119,25 @@ class _Loss(HybridBlock):
         super().__init__()
         self._loss = loss
 
-    def hybrid_forward(self, F, scores, label):
+    def hybrid_forward(self, F: Any, scores: Any, label: Any) -> Any:
         return self._loss(F, scores, label)
 
 
-def _step(loss, scores: np.ndarray, label: np.ndarray, context: Any) -> Callable[[], Any]:
+def _step(
+    loss: Callable[..., Any], scores: np.ndarray, label: np.ndarray, context: mx.Context
+) -> Callable[[], Any]:
     """Return a function that computes probabilities and gradient and waits for both."""
     block = _Loss(loss)
     block.hybridize(static_alloc=True, static_shape=True)
-    scores, label = mx.nd.array(scores, context), mx.nd.array(label, context)
-    scores.attach_grad()
+    inputs, labels = mx.nd.array(scores, context), mx.nd.array(label, context)
+    inputs.attach_grad()
 
-    def step() -> Any:
+    def step() -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         with mx.autograd.record():
-            probabilities = block(scores, label)
+            probabilities = block(inputs, labels)
         probabilities.backward()
-        scores.grad.wait_to_read()
-        return probabilities, scores.grad
+        inputs.grad.wait_to_read()
+        return probabilities, inputs.grad
 
     return step
 

@@ -47,7 +47,8 @@ def free_memory(contexts: Sequence[Any]) -> int:
     if contexts[0].device_type == "gpu":
         memory_info = import_mxnet().context.gpu_memory_info
         return min(memory_info(context.device_id)[0] for context in contexts)
-    if _MEMORY_INFO.exists():
-        found = re.search(r"MemAvailable:\s+(\d+) kB", _MEMORY_INFO.read_text())
+    text = _MEMORY_INFO.read_text() if _MEMORY_INFO.exists() else ""
+    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+    if found is not None:
         return int(found[1]) * 1024
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -45,7 +45,7 @@ class MeasuredStep(NamedTuple):
         )
 
 
-class Plan(NamedTuple):
+class RunPlan(NamedTuple):
     """What a run of `recipe` will take on `devices` devices.
 
     memory: without and with recomputation. weights: the file that the run starts from, if any.
@@ -110,7 +110,7 @@ def plan_training(
     weights: Optional[Path] = None,
     folder: Path = OUTPUT,
     recompute: bool = False,
-) -> Plan:
+) -> RunPlan:
     """Plan a run of `rnw.training.run.train` with the same arguments, without writing anything.
 
     A few steps are measured, with the batch of the recipe, or with a smaller one where that would
@@ -128,7 +128,7 @@ def plan_training(
     check_devices(recipe.batch, len(contexts))
     config, size = recipe.configure(), recipe.input_size
     images = _count_images(recipe, data_root)
-    return Plan(
+    return RunPlan(
         recipe,
         len(contexts),
         size,

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from functools import partial
 from typing import Any, Callable, List, NamedTuple, Tuple
 
 import numpy as np
@@ -60,19 +61,20 @@ def _measure(classes: int, height: int, width: int, repetitions: int) -> Scoring
     for _ in range(1 + repetitions):
         labeling, labels = _timed(lambda: label([found], size))
         upsampling, _ = _timed(lambda: _resize_each(found))
-        counting, _ = _timed(lambda labels=labels: Confusion(classes).add(truth, labels))
+        counting, _ = _timed(partial(Confusion(classes).add, truth, labels))
         rounds.append((labeling, upsampling, labeling / upsampling, counting))
-    medians = map(statistics.median, zip(*rounds[1:]))  # the first is a warm-up
+    medians = (statistics.median(times) for times in zip(*rounds[1:]))  # the first: a warm-up
+    labeling, upsampling, ratio, counting = medians
     planes = upsample(found, size)
     chosen = np.take_along_axis(planes, labels[None].astype(int), axis=0)[0]
     other = int((chosen < planes.max(axis=0) - 1e-5).sum())
-    return ScoringSpeed(classes, height, width, *medians, other)
+    return ScoringSpeed(classes, height, width, labeling, upsampling, ratio, counting, other)
 
 
 def _resize_each(found: ScoreMap) -> None:
     for scores in found.scores:
         height, width = (side * found.stride for side in scores.shape)
-        Image.fromarray(scores).resize((width, height), Image.BICUBIC)
+        Image.fromarray(scores).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _timed(run: Callable[[], Any]) -> Tuple[float, Any]:

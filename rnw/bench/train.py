@@ -9,7 +9,7 @@ import os
 import statistics
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.memory import used_memory_mb
 from rnw.errors import InputError
@@ -70,18 +70,18 @@ def bench_training(
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
     config = configure(network, head="softmax", **options)
-    workers: List[_Worker] = []
+    processes: List[_StepProcess] = []
     try:
         for variant in _variants(gpus, cpus, recompute):
-            workers.append(_Worker(config, batch, size, variant))
-        turns = [[worker.step() for worker in workers] for _ in range(repetitions)]
+            processes.append(_StepProcess(config, batch, size, variant))
+        turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return [
-            _result(worker, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
-            for place, worker in enumerate(workers)
+            _result(process, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
+            for place, process in enumerate(processes)
         ]
     finally:
-        for worker in workers:
-            worker.stop()
+        for process in processes:
+            process.stop()
 
 
 def measure_step(
@@ -102,12 +102,12 @@ def measure_step(
     on_gpus = contexts[0].device_type == "gpu"
     devices = (numbers, None) if on_gpus else (None, len(contexts))
     variant = Variant(RECOMPUTING if recompute else OURS, *devices)
-    worker = _Worker(config, batch, size, variant)
+    process = _StepProcess(config, batch, size, variant)
     try:
-        seconds = [worker.step() for _ in range(repetitions)]
-        return _result(worker, batch, seconds, seconds)
+        seconds = [process.step() for _ in range(repetitions)]
+        return _result(process, batch, seconds, seconds)
     finally:
-        worker.stop()
+        process.stop()
 
 
 def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
@@ -121,11 +121,13 @@ def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List
     return variants
 
 
-def _result(worker, batch: int, seconds: List[float], ours: List[float]) -> TrainingSpeed:
+def _result(
+    process: "_StepProcess", batch: int, seconds: List[float], ours: List[float]
+) -> TrainingSpeed:
     typical = statistics.median(seconds)
-    devices, peak, parts = worker.memory()
+    devices, peak, parts = process.memory()
     return TrainingSpeed(
-        worker.variant.name,
+        process.variant.name,
         devices,
         typical,
         batch / typical,
@@ -135,7 +137,7 @@ def _result(worker, batch: int, seconds: List[float], ours: List[float]) -> Trai
     )
 
 
-class _Worker:
+class _StepProcess:
     """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
@@ -154,7 +156,7 @@ class _Worker:
         self._connection.send("step")
         return self._answer()
 
-    def memory(self):
+    def memory(self) -> Tuple[int, float, Dict[str, float]]:
         """Return the number of devices, the peak memory and its parts."""
         self._connection.send("memory")
         return self._answer()

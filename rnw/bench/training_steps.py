@@ -15,9 +15,7 @@ from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
-IGNORED = 0.1  # of the labels of a segmentation network
-
-Step = Callable[[], None]
+IGNORED_SHARE = 0.1  # of the labels of a segmentation network
 
 
 def trainer_step(
@@ -27,7 +25,7 @@ def trainer_step(
     contexts: Sequence[mx.Context],
     *,
     recompute: bool = False,
-) -> Step:
+) -> Callable[[], None]:
     """Return a function that takes a step of `Trainer` and waits for its end."""
     check_devices(batch, len(contexts))
     net = _network(config, contexts)
@@ -51,7 +49,7 @@ def trainer_step(
 
 def module_step(
     config: NetworkConfig, batch: int, size: int, contexts: Sequence[mx.Context]
-) -> Step:
+) -> Callable[[], None]:
     """Return a function that takes a step of `mx.mod.Module` on the same graph, and waits."""
     net = _network(config, [mx.cpu()])
     module = mx.mod.Module(to_symbol(net), label_names=["softmax_label"], context=list(contexts))
@@ -78,7 +76,7 @@ def module_step(
 
 def _network(config: NetworkConfig, contexts: Sequence[mx.Context]) -> Network:
     net = Network(config)
-    initialize(net, contexts, np.random.RandomState(0))
+    initialize(net, list(contexts), np.random.RandomState(0))
     return net
 
 
@@ -96,5 +94,5 @@ def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, 
     for layer in config.layers:
         size = layer.output_size(size)
     labels = random.randint(0, config.classes, (batch, size, size)).astype(np.float32)
-    labels[random.uniform(size=labels.shape) < IGNORED] = IGNORED_LABEL
+    labels[random.uniform(size=labels.shape) < IGNORED_SHARE] = IGNORED_LABEL
     return images, labels

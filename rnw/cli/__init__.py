@@ -2,8 +2,9 @@
 
 import errno
 import importlib
+import io
 import sys
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import click
 
@@ -65,7 +66,7 @@ class _Commands(Group):
             for heading in COMMANDS.values()
         }
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (InputError, ModuleNotFoundError, OSError) as error:
@@ -85,7 +86,7 @@ def _explain(error: Exception) -> Optional[str]:
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return f"this command's output cannot be written: {error.strerror}" if full else None
-    if error.name in OPTIONAL_MODULES:
+    if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL_MODULES:
         return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}"
     return None
 
@@ -106,8 +107,9 @@ def _rnw(debug: bool) -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line (of this process by default) and exit; `--debug` may stand anywhere."""
-    if getattr(sys.stdout, "errors", None) == "strict":  # names that a terminal cannot show
-        sys.stdout.reconfigure(errors="backslashreplace")
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
+        out.reconfigure(errors="backslashreplace")  # names that a terminal cannot show
     given = sys.argv[1:] if arguments is None else list(arguments)
     end = given.index("--") if "--" in given else len(given)
     ours = sorted(given[:end], key=lambda argument: argument != "--debug")

@@ -58,16 +58,17 @@ def cost(
     for name in names:
         config = configure(name, classes)
         row = detailed_cost(config, size)
-        steps = (training_memory(config, batch, row.size, recompute=r) for r in (False, True))
-        rows.append((row, *(step.on_cpus(1) for step in steps)))
+        plain = training_memory(config, batch, row.size)
+        recomputing = training_memory(config, batch, row.size, recompute=True)
+        rows.append((row, plain.on_cpus(1), recomputing.on_cpus(1)))
     if as_json:
         print_json({"batch": batch, "networks": [_cost_record(*row) for row in rows]})
         return
-    for row, step, recomputing in rows:
+    for row, step, smaller_step in rows:
         _show_cost(row)
         click.echo(
             f"a training step of batch {batch} on one CPU device: {step / 1e6:.0f} MB, "
-            f"{recomputing / 1e6:.0f} MB with --recompute"
+            f"{smaller_step / 1e6:.0f} MB with --recompute"
         )
 
 

@@ -1,27 +1,30 @@
 """`rnw analyze paths` and `rnw analyze unravel`: section 3 of the paper on trained networks."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import click
 
 from rnw.cli.common import (
     FILE,
     SEED,
+    Devices,
     data_root_option,
     device_options,
     exit_when_interrupted,
+    gather,
     json_option,
     print_json,
 )
 from rnw.cli.display import Display
 from rnw.files import check_free
 from rnw.locks import alone_in
-from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
     from rnw.analysis.path_report import Measured
     from rnw.analysis.subjects import Subject
+    from rnw.analysis.unravel import SubNetwork
 
 
 class _Count(NamedTuple):
@@ -42,8 +45,19 @@ def _counting(display: Display, what: str) -> Callable[[int, int], None]:
     return lambda done, total: display.on_step(_Count(done, total, what))
 
 
+@dataclass(frozen=True)
+class _Sampling:
+    """How many paths of each length are measured, and on which images."""
+
+    samples: int
+    examples: int
+    seed: int
+    data_root: Optional[Path]
+
+
 def _measuring_options(command: Callable) -> Callable:
-    """Add the options of random choices, of data and of devices."""
+    """Add the options of a measurement, handed over as `sampling` and `devices`."""
+    command = gather("sampling", _Sampling)(gather("devices", Devices)(command))
     for option in (
         click.option(
             "--seed",
@@ -116,12 +130,8 @@ def paths(
     demo: bool,
     output: Path,
     overwrite: bool,
-    samples: int,
-    examples: int,
-    seed: int,
-    data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    sampling: _Sampling,
+    devices: Devices,
 ) -> None:
     """Measure the gradients along paths of each length, as in Figure 4 (appendix A.2).
 
@@ -132,19 +142,19 @@ def paths(
     """
     if not (files or names or demo):
         raise click.UsageError("give '--weights', '--network' or '--demo'")
-    contexts = make_contexts(gpus, cpus)
+    contexts = devices.contexts()
     from rnw.analysis.path_report import report_files, save_report
     from rnw.analysis.subjects import find_subject, load_subject
 
     check_free(*report_files(output), overwrite=overwrite)
     with Display() as display, exit_when_interrupted(), alone_in(output):
         if demo:
-            files = (*files, *_train_demo(output / "runs", contexts, seed, display))
+            files = (*files, *_train_demo(output / "runs", contexts, sampling.seed, display))
         subjects = [load_subject(path, contexts[0]) for path in files]
         subjects += [find_subject(name, contexts[0], dataset) for name in names]
         measured = []
         for subject in subjects:
-            found = _measure(subject, samples, examples, seed, data_root, display)
+            found = _measure(subject, sampling, display)
             display.on_row(found)
             measured.append(found)
         save_report(measured, output, overwrite=overwrite)
@@ -157,18 +167,11 @@ def _train_demo(folder: Path, contexts: List[Any], seed: int, display: Display) 
     return train_demo(folder, contexts, seed=seed, observer=display)
 
 
-def _measure(
-    subject: "Subject",
-    samples: int,
-    examples: int,
-    seed: int,
-    data_root: Optional[Path],
-    display: Display,
-) -> "Measured":
+def _measure(subject: "Subject", sampling: _Sampling, display: Display) -> "Measured":
     from rnw.analysis.path_report import measure
 
     on_step = _counting(display, f"steps on {subject.name}")
-    return measure(subject, samples, examples, seed=seed, data_root=data_root, on_step=on_step)
+    return measure(subject, **vars(sampling), on_step=on_step)
 
 
 @click.command()
@@ -190,12 +193,8 @@ def _measure(
 def unravel(
     weights: Path,
     images: int,
-    samples: int,
-    examples: int,
-    seed: int,
-    data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    sampling: _Sampling,
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Measure the sub-networks that a residual network is an ensemble of (section 3).
@@ -204,35 +203,51 @@ def unravel(
     (Figures 1 and 2). The effective depth is the smallest path length such that paths of at most
     this length carry 90 % of the gradient at the input, as `rnw analyze paths` measures it.
     """
-    contexts = make_contexts(gpus, cpus)
+    contexts = devices.contexts()
     from rnw.analysis.subjects import Batches, load_subject
-    from rnw.analysis.unravel import measure_sub_networks, trained_end_to_end
+    from rnw.analysis.unravel import measure_sub_networks
 
     with Display(err=as_json) as display:
         subject = load_subject(weights, contexts[0])
-        found = _measure(subject, samples, examples, seed, data_root, display)
-        batches = Batches(subject, images, examples, seed=seed, data_root=data_root)
+        found = _measure(subject, sampling, display)
+        seed, data_root = sampling.seed, sampling.data_root
+        batches = Batches(subject, images, sampling.examples, seed=seed, data_root=data_root)
         rows = measure_sub_networks(subject.chain, batches, _counting(display, "batches"))
+    if as_json:
+        print_json(_unraveled_record(found, rows))
+    else:
+        _show_unraveled(found, rows)
+
+
+def _trained_fractions(found: "Measured") -> Tuple[float, float]:
+    """Return the fraction of sub-networks trained end to end, also if all paths were alike."""
+    from rnw.analysis.unravel import trained_end_to_end
+
     depths = (found.depth, found.even_depth)
     fraction, even_fraction = (trained_end_to_end(found.units, depth) for depth in depths)
-    if as_json:
-        print_json(
-            {
-                "network": found.name,
-                "told": found.told,
-                "units": found.units,
-                "effective_depth": found.depth,
-                "effective_depth_of_exact_sums": found.exact_depth,
-                "effective_depth_of_equal_paths": found.even_depth,
-                "trained_end_to_end": 100 * fraction,
-                "trained_end_to_end_with_equal_paths": 100 * even_fraction,
-                "sub_networks": [row._asdict() for row in rows],
-            }
-        )
-        return
+    return fraction, even_fraction
+
+
+def _unraveled_record(found: "Measured", rows: "List[SubNetwork]") -> Dict[str, Any]:
+    fraction, even_fraction = _trained_fractions(found)
+    return {
+        "network": found.name,
+        "told": found.told,
+        "units": found.units,
+        "effective_depth": found.depth,
+        "effective_depth_of_exact_sums": found.exact_depth,
+        "effective_depth_of_equal_paths": found.even_depth,
+        "trained_end_to_end": 100 * fraction,
+        "trained_end_to_end_with_equal_paths": 100 * even_fraction,
+        "sub_networks": [asdict(row) for row in rows],
+    }
+
+
+def _show_unraveled(found: "Measured", rows: "List[SubNetwork]") -> None:
     click.echo(str(found))
     if found.told:
         click.echo(found.told)
+    fraction, even_fraction = _trained_fractions(found)
     click.echo(
         f"sub-networks trained end to end: {fraction:.0%} "
         f"({even_fraction:.0%} if all paths were alike)"

@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 import click
 
 from rnw.bench.convert import bench_conversion
-from rnw.cli.common import FILE, Choice, Group, device_options, json_option, print_json
-from rnw.runtime import make_contexts
+from rnw.cli.common import (
+    FILE,
+    Choice,
+    Devices,
+    Group,
+    device_options,
+    gather,
+    json_option,
+    print_json,
+)
 from rnw.weights.convert import FORMATS
 
 if TYPE_CHECKING:
@@ -20,8 +28,8 @@ def command() -> None:
     """Measure speed and memory on this machine."""
 
 
-def _one_device(gpus: Optional[str], cpus: Optional[int]) -> Any:
-    context, *others = make_contexts(gpus, cpus)
+def _one_device(devices: Devices) -> Any:
+    context, *others = devices.contexts()
     if others:
         raise click.UsageError("one device is measured at a time")
     return context
@@ -44,13 +52,13 @@ def _one_device(gpus: Optional[str], cpus: Optional[int]) -> Any:
 )
 @device_options
 @json_option
+@gather("devices", Devices)
 def inference(
     network: str,
     batch: int,
     size: int,
     repetitions: int,
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare the speed of NETWORK with that of a large matrix product, on one device.
@@ -58,7 +66,7 @@ def inference(
     The network as optimized for inference is measured, too. On a CPU the measurement is repeated
     in a second process that leaves the number of threads to MXNet.
     """
-    context = _one_device(gpus, cpus)
+    context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
     result = bench_inference(network, batch, size, context, repetitions=repetitions)
@@ -146,21 +154,27 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
     help="Number of CPU devices to compute on (default: 1).",
 )
 @json_option
+@gather("devices", Devices)
 def train(
     network: str,
     batch: int,
     size: int,
     repetitions: int,
     recompute: bool,
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
     from rnw.bench.train import bench_training
 
     rows = bench_training(
-        network, batch, size, gpus=gpus, cpus=cpus, recompute=recompute, repetitions=repetitions
+        network,
+        batch,
+        size,
+        gpus=devices.gpus,
+        cpus=devices.cpus,
+        recompute=recompute,
+        repetitions=repetitions,
     )
     if as_json:
         print_json({row.variant: row._asdict() for row in rows})
@@ -206,17 +220,17 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
 )
 @device_options
 @json_option
+@gather("devices", Devices)
 def loss(
     images: int,
     classes: int,
     size: int,
     repetitions: int,
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare the bootstrapped loss and its gradient with plain NumPy, on one device."""
-    context = _one_device(gpus, cpus)
+    context = _one_device(devices)
     from rnw.bench.loss import bench_loss  # starts MXNet
 
     result = bench_loss(images, classes, size, context, repetitions=repetitions)
@@ -311,14 +325,14 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
 )
 @device_options
 @json_option
+@gather("devices", Devices)
 def table(
     networks: Tuple[str, ...],
     batch: int,
     crops: int,
     size: int,
     repetitions: int,
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare the speed and memory of the paper's networks with those of ResNet-101.
@@ -327,7 +341,7 @@ def table(
     that fine-tuning each fully convolutional network takes, as for Table 2, each measured in a
     process of its own. The paper's values of memory are not known here.
     """
-    context = _one_device(gpus, cpus)
+    context = _one_device(devices)
     from rnw.reports.cost_tables import (  # starts MXNet
         compare_memory,
         compare_speeds,
@@ -350,8 +364,8 @@ def table(
         on_row=lambda row: click.echo(f"{row} (paper: -)", err=as_json),
     )
     if as_json:
-        parts = {"rows": speeds, "memory": memories}
-        print_json({name: [row._asdict() for row in rows] for name, rows in parts.items()})
+        rows, memory = ([row._asdict() for row in found] for found in (speeds, memories))
+        print_json({"rows": rows, "memory": memory})
 
 
 def _speed_line(row: "SpeedRow") -> str:

@@ -1,16 +1,32 @@
 """Options and output that several commands share."""
 
 import contextlib
+import functools
 import json
 import logging
+import os
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+)
 
 import click
 
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError, did_you_mean, printable
+from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
 
 SUMMARY = 150  # letters of a command in the list of commands, enough for a sentence
@@ -23,7 +39,7 @@ class _File(click.Path):
     def convert(self, value: Any, *where: Any) -> Path:
         if not value or "\0" in str(value):
             raise InputError(f"{str(value)!r} is not a file name")
-        return super().convert(value, *where)
+        return Path(os.fsdecode(super().convert(value, *where)))
 
 
 class Group(click.Group):
@@ -37,10 +53,11 @@ class Group(click.Group):
         """Write the first sentence of each command's help below the heading of its section."""
         width = max(map(len, self.list_commands(ctx)))
         for heading, names in self.sections(ctx).items():
-            commands = [self.get_command(ctx, name) for name in names]
+            commands = ((name, self.get_command(ctx, name)) for name in names)
             rows = [
                 (f"{name:{width}}", command.get_short_help_str(limit=SUMMARY))
-                for name, command in zip(names, commands)
+                for name, command in commands
+                if command is not None
             ]
             with formatter.section(heading):
                 formatter.write_dl(rows)
@@ -59,8 +76,8 @@ class Choice(click.Choice):
         try:
             return super().convert(value, *where)
         except click.BadParameter as error:
-            error.message = error.message.rstrip(".") + did_you_mean(str(value), self.choices)
-            raise
+            message = error.message.rstrip(".") + did_you_mean(str(value), self.choices)
+            raise click.BadParameter(message, error.ctx, error.param) from None
 
 
 FILE = _File(path_type=Path)
@@ -73,8 +90,35 @@ def one_of(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def gather(name: str, kind: Type[Any]) -> Callable[[Callable], Callable]:
+    """Hand the options named as the fields of a dataclass to a command as one argument `name`."""
+    own = [field.name for field in fields(kind)]
+
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def run(**options: Any) -> Any:
+            gathered = kind(**{option: options.pop(option) for option in own})
+            return command(**options, **{name: gathered})
+
+        return run
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices of `device_options`: numbers of GPUs such as '0,1', or a number of CPUs."""
+
+    gpus: Optional[str]
+    cpus: Optional[int]
+
+    def contexts(self) -> List[Any]:
+        """Return their MXNet contexts, one CPU by default; raise InputError for missing ones."""
+        return make_contexts(self.gpus, self.cpus)
+
+
 def device_options(command: Callable) -> Callable:
-    """Add `--gpus 0,1,2,3` and `--cpus N`."""
+    """Add `--gpus 0,1,2,3` and `--cpus N`, the fields of `Devices`."""
     command = click.option(
         "--cpus", type=int, metavar="N", help="Number of CPU devices to compute on (default: 1)."
     )(command)
@@ -174,9 +218,25 @@ _PROTOCOL = (
 )
 
 
+@dataclass(frozen=True)
+class ProtocolChanges:
+    """How a segmentation network is to be tested: the fields of its `Protocol` that are given."""
+
+    scales: Tuple[int, ...]
+    flip: Optional[bool]
+    steps: Optional[int]
+    tile: Optional[int]
+    overlap: Optional[int]
+    crf: Optional[str]
+
+    def any(self) -> bool:
+        """Return whether any option of the protocol is given."""
+        return any(value not in (None, ()) for value in vars(self).values())
+
+
 def protocol_options(command: Callable) -> Callable:
-    """Add the options of a test protocol, as `Model.tested_by` takes them."""
-    return _with_options(command, _PROTOCOL)
+    """Add the options of a test protocol, handed over as `protocol`, a `ProtocolChanges`."""
+    return _with_options(gather("protocol", ProtocolChanges)(command), _PROTOCOL)
 
 
 _KEPT = (
@@ -193,9 +253,18 @@ _KEPT = (
 )
 
 
+@dataclass(frozen=True)
+class PredictedSplit:
+    """What saved predictions were made on, by `--dataset`, `--split` and `--data-root`."""
+
+    dataset: Optional[str]
+    split: Optional[str]
+    data_root: Optional[Path]
+
+
 def kept_options(command: Callable) -> Callable:
-    """Add `--dataset`, `--split` and `--data-root` for saved predictions."""
-    return _with_options(command, _KEPT)
+    """Add the options of saved predictions, handed over as `predicted`, a `PredictedSplit`."""
+    return _with_options(gather("predicted", PredictedSplit)(command), _KEPT)
 
 
 def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
@@ -208,7 +277,7 @@ def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
 def exit_when_interrupted(*, overwrite: bool = False) -> Iterator[None]:
     """End a command that can be resumed at Ctrl-C or when a run was stopped, and say how to resume.
 
-    A command that was told to `overwrite` earlier results is resumed without that option.
+    A command that overwrites earlier results is resumed without --overwrite.
     """
     changed = " without --overwrite" if overwrite else ""
     again = f"run the same command again{changed} to resume"

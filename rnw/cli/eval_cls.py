@@ -1,5 +1,6 @@
 """`rnw eval-cls`: top-1 and top-5 of a weights file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
@@ -7,19 +8,46 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    Devices,
     data_root_option,
     device_options,
     exit_when_interrupted,
+    gather,
     json_option,
     parse_numbers,
     print_json,
     trained_dataset_option,
 )
 from rnw.cli.display import Display
-from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The crops of a picture that are averaged."""
+
+    scales: Tuple[int, ...]
+    three_crops: bool
+    ten_crops: bool
+    flip: bool
+
+    def crops(self) -> Optional[str]:
+        """Return the kind of crops; raise UsageError where two kinds are given."""
+        if self.three_crops and self.ten_crops:
+            raise click.UsageError("--three-crops and --ten-crops cannot be used together")
+        return "three" if self.three_crops else "ten" if self.ten_crops else None
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where predictions are kept and saved, and the class ids that saved ones have."""
+
+    predictions: Optional[Path]
+    save_predictions: Optional[Path]
+    devkit: Optional[Path]
+    overwrite: bool
 
 
 @click.command()
@@ -85,23 +113,19 @@ if TYPE_CHECKING:
 @data_root_option
 @device_options
 @json_option
+@gather("views", _Views)
+@gather("files", _Files)
+@gather("devices", Devices)
 def command(
     weights: Optional[Path],
     baseline: Optional[str],
-    scales: Tuple[int, ...],
-    three_crops: bool,
-    ten_crops: bool,
-    flip: bool,
     dataset: Optional[str],
+    views: _Views,
     batch: int,
-    predictions: Optional[Path],
-    save_predictions: Optional[Path],
-    devkit: Optional[Path],
-    overwrite: bool,
+    files: _Files,
     per_class: bool,
     data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Measure the top-1 and top-5 accuracy of a classification network.
@@ -112,29 +136,28 @@ def command(
     """
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
-    if three_crops and ten_crops:
-        raise click.UsageError("--three-crops and --ten-crops cannot be used together")
-    contexts = make_contexts(gpus, cpus)
+    crops = views.crops()
+    contexts = devices.contexts()
     from rnw.evaluation.classification.evaluate import evaluate  # starts MXNet
     from rnw.evaluation.classification.model import load_model
 
-    crops = "three" if three_crops else "ten" if ten_crops else None
-    with exit_when_interrupted(overwrite=overwrite), Display(err=as_json) as display:
+    with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
         model = load_model(weights, contexts, baseline, dataset=dataset)
+        beside = model.weights and model.weights.with_suffix("")
         result = evaluate(
-            model.tested_by(scales, crops, flip),
+            model.tested_by(views.scales, crops, views.flip),
             data_root=data_root,
             batch=batch,
-            predictions=predictions or model.weights.with_suffix(""),
-            save=save_predictions,
-            devkit=devkit,
-            overwrite=overwrite,
+            predictions=files.predictions or beside,
+            save=files.save_predictions,
+            devkit=files.devkit,
+            overwrite=files.overwrite,
             on_step=display.on_step,
         )
     if as_json:
         print_json(_as_dict(result, per_class))
     else:
-        _show(result, per_class, save_predictions)
+        _show(result, per_class, files.save_predictions)
 
 
 def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:

@@ -1,16 +1,20 @@
 """`rnw eval-seg`: pixel accuracy and IoU of weights files."""
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
 from rnw.cli.common import (
     FILE,
+    Devices,
+    ProtocolChanges,
     data_root_option,
     device_options,
     exit_when_interrupted,
+    gather,
     json_option,
     parse_numbers,
     print_json,
@@ -19,10 +23,19 @@ from rnw.cli.common import (
     trained_dataset_option,
 )
 from rnw.cli.display import Display
-from rnw.runtime import make_contexts
+from rnw.data.sets.catalog import SEGMENTATION
 
 if TYPE_CHECKING:
     from rnw.evaluation.segmentation.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where predicted labels are saved, and whether the official tool scores them."""
+
+    save_predictions: Optional[Path]
+    overwrite: bool
+    official: bool
 
 
 @click.command()
@@ -63,19 +76,18 @@ if TYPE_CHECKING:
 @data_root_option
 @device_options
 @json_option
+@gather("files", _Files)
+@gather("devices", Devices)
 def command(
     weights: Tuple[Path, ...],
     mix: Tuple[float, ...],
+    protocol: ProtocolChanges,
     dataset: Optional[str],
     split: Optional[str],
-    save_predictions: Optional[Path],
-    overwrite: bool,
-    official: bool,
+    files: _Files,
     data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
-    **protocol: Any,
 ) -> None:
     """Measure the pixel accuracy and IoU of segmentation networks.
 
@@ -83,30 +95,29 @@ def command(
     published protocol unless options say otherwise; other files are tested at the dataset's own
     size.
     """
-    if official and save_predictions is None:
+    saved = files.save_predictions
+    if files.official and saved is None:
         raise click.UsageError("--official scores files: give '--save-predictions'")
-    contexts = make_contexts(gpus, cpus)
+    contexts = devices.contexts()
     from rnw.evaluation.segmentation.evaluate import evaluate  # start MXNet
     from rnw.evaluation.segmentation.model import load_model
 
-    ending = (
-        exit_when_interrupted(overwrite=overwrite) if save_predictions else contextlib.nullcontext()
-    )
+    ending = exit_when_interrupted(overwrite=files.overwrite) if saved else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_model(weights, contexts, mix, dataset).tested_by(**protocol)
+        model = load_model(weights, contexts, mix, dataset).tested_by(**vars(protocol))
         result = evaluate(
             model,
             data_root=data_root,
             split=split,
-            predictions=save_predictions,
-            overwrite=overwrite,
-            official=official,
+            predictions=saved,
+            overwrite=files.overwrite,
+            official=files.official,
             on_step=display.on_step,
         )
     if as_json:
         print_json(result.as_dict())
     else:
-        _show(result, save_predictions)
+        _show(result, saved)
 
 
 def _show(result: "Evaluation", saved: Optional[Path]) -> None:
@@ -140,5 +151,7 @@ def _show_scores(result: "Evaluation") -> None:
         f"classes, {of_occurring:.2f} % of the {occurring} that occur"
     )
     click.echo(f"pixels judged: {scores['pixels_judged']:,}")
-    if result.dataset == "ade20k":
-        click.echo(f"score of ADE20K {scores['ade20k_score']:.2f} %")
+    dataset = SEGMENTATION.get(result.dataset)
+    if dataset is not None and dataset.ranking_score is not None:
+        title, key = dataset.ranking_score
+        click.echo(f"{title} {scores[key]:.2f} %")

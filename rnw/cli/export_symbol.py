@@ -70,8 +70,8 @@ from rnw.runtime import import_mxnet
 def command(network: str, output: Path, **options: Any) -> None:
     """Write a network as an MXNet graph, NETWORK-symbol.json, for mx.sym.load and mx.mod.Module.
 
-    NETWORK is a name of `rnw networks`, fcn_a1 and the like for segmentation, or
-    <size>-<n1>-...-<n7>.
+    NETWORK is a name that `rnw networks` lists, fcn_<letter> for the segmentation network made of
+    model_<letter>, or <size>-<n1>-...-<n7>.
     """
     import_mxnet()
     from rnw.networks.symbols import export_symbol  # starts MXNet

@@ -1,13 +1,24 @@
 """`rnw figure`: pictures, their ground truth and the predicted labels side by side."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Tuple
 
 import click
 
-from rnw.cli.common import FILE, SEED, kept_options
+from rnw.cli.common import FILE, SEED, PredictedSplit, gather, kept_options
 
 WORST = 4  # pictures that are drawn where nothing else is asked for
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which pictures are drawn: some by name, then the worst, then some at random."""
+
+    images: Tuple[str, ...]
+    worst: int
+    random: int
+    seed: int
 
 
 @click.command()
@@ -41,15 +52,11 @@ WORST = 4  # pictures that are drawn where nothing else is asked for
     help="File to draw to: .png, .svg or .pdf.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the figure if it exists.")
+@gather("choice", _Choice)
 def command(
     predictions: Path,
-    dataset: Optional[str],
-    split: Optional[str],
-    data_root: Optional[Path],
-    images: Tuple[str, ...],
-    worst: int,
-    random: int,
-    seed: int,
+    predicted: PredictedSplit,
+    choice: _Choice,
     columns: bool,
     output: Path,
     overwrite: bool,
@@ -62,9 +69,13 @@ def command(
     from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra
     from rnw.reports.panels import COLUMNS, ROWS, choose, draw_panels, read_results
 
-    found = kept_dataset(predictions, dataset)
-    results = read_results(predictions, found, data_root=data_root, split=split)
-    worst = worst if images or worst or random else WORST
-    chosen = choose(results, images, worst=worst, random=random, seed=seed)
+    results = read_results(
+        predictions,
+        kept_dataset(predictions, predicted.dataset),
+        data_root=predicted.data_root,
+        split=predicted.split,
+    )
+    worst = choice.worst if choice.images or choice.worst or choice.random else WORST
+    chosen = choose(results, choice.images, worst=worst, random=choice.random, seed=choice.seed)
     draw_panels(results, chosen, output, layout=COLUMNS if columns else ROWS, overwrite=overwrite)
     click.echo(output)

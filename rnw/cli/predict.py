@@ -10,23 +10,29 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
+    TypeVar,
+    Union,
 )
 
 import click
 
 from rnw.cli.common import (
     FILE,
+    Devices,
+    ProtocolChanges,
     device_options,
+    gather,
     json_option,
     print_json,
     print_line,
     protocol_options,
     trained_dataset_option,
 )
+from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
-from rnw.runtime import make_contexts
 from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
 @protocol_options
 @device_options
 @json_option
+@gather("devices", Devices)
 def command(
     weights: Path,
     top: int,
@@ -65,10 +72,9 @@ def command(
     output: Optional[Path],
     overwrite: bool,
     images: Tuple[Path, ...],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    protocol: ProtocolChanges,
+    devices: Devices,
     as_json: bool,
-    **protocol: Any,
 ) -> None:
     """Classify or segment pictures of your own.
 
@@ -78,82 +84,69 @@ def command(
     are those of `rnw eval-seg`. Pictures are turned upright as their EXIF data say. Those that
     cannot be read are listed at the end, and the exit status is then 1.
     """
-    contexts = make_contexts(gpus, cpus)
-    from rnw.api import holds_segmentation  # needs an extra
+    contexts = devices.contexts()
+    from rnw.api import load_model  # starts MXNet
+    from rnw.evaluation.classification.predict import predict as predict_classes
+    from rnw.evaluation.segmentation.model import Model as SegmentationModel
+    from rnw.evaluation.segmentation.predict import predict as predict_labels
 
-    segmentation = holds_segmentation(weights)
-    if segmentation and output is None:
-        raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
-    if output is not None and not segmentation:
-        raise click.UsageError("'-o' is for the pictures of a segmentation network")
-    if not segmentation and any(given not in (None, ()) for given in protocol.values()):
-        raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
     bad: List[InputError] = []
-    if segmentation:
-        options = {"output": output, "overwrite": overwrite, "on_bad": bad.append}
-        found, origin = _segment(weights, contexts, dataset, images, protocol, **options)
+    model = load_model(weights, contexts, dataset)
+    if isinstance(model, SegmentationModel):
+        if output is None:
+            raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
+        model, origin = model.tested_by(**vars(protocol)), _origin(model.meanings[0], model.dataset)
+        areas = predict_labels(model, images, output, overwrite=overwrite, on_bad=bad.append)
+        done = _show(areas, _area_lines, origin, as_json)
     else:
-        found, origin = _classify(weights, contexts, dataset, images, top=top, on_bad=bad.append)
-    done = _show(found, _area_lines if segmentation else _class_lines, origin, as_json)
+        if output is not None:
+            raise click.UsageError("'-o' is for the pictures of a segmentation network")
+        if protocol.any():
+            raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
+        origin = _origin(model.meaning, model.dataset)
+        classes = predict_classes(model, images, top=top, on_bad=bad.append)
+        done = _show(classes, _class_lines, origin, as_json)
     if done and not as_json:
-        if segmentation:
+        if output is not None:
             print_line(f"pictures in {output}")
-        _say_origin(origin)
-    _name_bad(bad, done)
+        _print_origin(origin)
+    _print_bad(bad, done)
 
 
-def _segment(
-    weights: Path,
-    contexts: Sequence[Any],
-    dataset: Optional[str],
-    images: Sequence[Path],
-    protocol: Dict[str, Any],
-    **options: Any,
-) -> "Tuple[Iterator[segmentation.Prediction], Dict[str, Any]]":
-    """Return the predictions of a segmentation network, not yet made, and their origin."""
-    from rnw.evaluation.segmentation.model import load_model  # starts MXNet
-    from rnw.evaluation.segmentation.predict import predict
-
-    model = load_model([weights], contexts, dataset=dataset).tested_by(**protocol)
-    origin = _origin(model.meanings[0], model.dataset)
-    return predict(model, images, **options), origin
-
-
-def _classify(
-    weights: Path,
-    contexts: Sequence[Any],
-    dataset: Optional[str],
-    images: Sequence[Path],
-    **options: Any,
-) -> "Tuple[Iterator[classification.Prediction], Dict[str, Any]]":
-    """Return the predictions of a classification network, not yet made, and their origin."""
-    from rnw.evaluation.classification.model import load_model  # starts MXNet
-    from rnw.evaluation.classification.predict import predict
-
-    model = load_model(weights, contexts, dataset=dataset)
-    return predict(model, images, **options), _origin(model.meaning, model.dataset)
-
-
-def _origin(meaning: Optional[Meaning], dataset: Any) -> Dict[str, Any]:
-    """What told the network, and what is not known of its dataset."""
+def _origin(
+    meaning: Optional[Meaning], dataset: Union[Dataset, SegmentationDataset]
+) -> Dict[str, Any]:
+    """Return how the network was recognized, and a note if its dataset is unknown."""
     from rnw.data.sets.numbered import numbering_note
 
     return {"model": meaning, "note": numbering_note(dataset) or None}
 
 
-def _say_origin(origin: Dict[str, Any]) -> None:
+def _print_origin(origin: Dict[str, Any]) -> None:
     for line in origin.values():
         if line is not None:
             print_line(str(line), err=True)
 
 
+class _Prediction(Protocol):
+    """What a network of either task says about a picture."""
+
+    @property
+    def image(self) -> str: ...
+
+    def as_dict(self) -> Dict[str, Any]: ...
+
+
+Predicted = TypeVar("Predicted", bound=_Prediction)
+
+
 def _show(
-    predictions: Iterable[Any],
-    lines: Callable[[Any], Iterator[str]],
+    predictions: Iterable[Predicted],
+    lines: Callable[[Predicted], Iterator[str]],
     origin: Dict[str, Any],
     as_json: bool,
 ) -> int:
-    """Print each prediction as it comes, or all as one object; how many there were."""
+    """Print each prediction as it comes, or all as one object; return how many there were."""
     done, kept = 0, []
     for prediction in predictions:
         done += 1
@@ -178,8 +171,8 @@ def _area_lines(prediction: "segmentation.Prediction") -> Iterator[str]:
         yield f"  {100 * area.share:6.2f} %  {area.number:4}  {area.name}"
 
 
-def _name_bad(bad: Sequence[InputError], done: int) -> None:
-    """End with status 1 if some pictures could not be read, 2 if none could."""
+def _print_bad(bad: Sequence[InputError], done: int) -> None:
+    """Print errors; exit with status 1 if some pictures could not be read, 2 if none could."""
     for error in bad:
         print_line(f"Error: {error}", err=True)
     if bad:

@@ -11,8 +11,10 @@ from rnw.cli.common import FILE, Choice, exit_when_interrupted, one_of, show_war
 from rnw.data.sets import catalog
 
 if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
     from rnw.data.prepare.classification import Preparation
-    from rnw.data.prepare.official import Step
+    from rnw.data.prepare.official import PreparationStep
     from rnw.data.prepare.segmentation import SegmentationPreparation
 
 DATASETS = catalog.to_prepare()
@@ -96,24 +98,30 @@ def _preparation(
 
     if dataset in catalog.DATASETS:
         row = catalog.find_dataset(dataset)
+        folder = output or row.root
+        if row.publication is None or folder is None:
+            raise click.UsageError(f"{dataset} needs no preparation")
         options = {**options, "splits": splits or SPLITS, "pack": pack}
-        return Preparation(row.publication, output=output or row.root, **options)
+        return Preparation(row.publication, output=folder, **options)
     if pack:
         raise click.UsageError(f"--pack is for pictures with one class each, not for {dataset}")
     labeled = catalog.find_segmentation_dataset(dataset)
-    return SegmentationPreparation(labeled, output=output or labeled.root, splits=splits, **options)
+    folder = output or labeled.root
+    if folder is None:
+        raise click.UsageError(f"{dataset} needs no preparation")
+    return SegmentationPreparation(labeled, output=folder, splits=splits, **options)
 
 
 class _Progress:
-    """The text of a step; then on a terminal a bar, else a line for each tenth that takes a while.
+    """Shows the text of a step, then on a terminal a bar, elsewhere a line for each slow tenth.
 
-    While active it is the function that shows the progress.
+    As a context it is the function that shows the progress.
     """
 
-    def __init__(self, step: "Step"):
+    def __init__(self, step: "PreparationStep"):
         click.echo(step.text)
-        self._bar = None
-        self._told = 0
+        self._bar: Optional[ProgressBar[int]] = None
+        self._tenths = 0
         self._when = time.monotonic()
 
     def __enter__(self) -> Callable[[int, int], None]:
@@ -128,6 +136,6 @@ class _Progress:
             if self._bar is None:
                 self._bar = click.progressbar(length=total)
             self._bar.update(done - self._bar.pos)
-        elif done * 10 // total > self._told and time.monotonic() > self._when + SECONDS:
-            self._told, self._when = done * 10 // total, time.monotonic()
-            click.echo(f"  {self._told}0 %")
+        elif done * 10 // total > self._tenths and time.monotonic() > self._when + SECONDS:
+            self._tenths, self._when = done * 10 // total, time.monotonic()
+            click.echo(f"  {self._tenths}0 %")

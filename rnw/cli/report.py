@@ -5,7 +5,7 @@ from typing import Optional
 
 import click
 
-from rnw.cli.common import FILE, kept_options
+from rnw.cli.common import FILE, PredictedSplit, kept_options
 from rnw.cli.display import Display
 
 
@@ -23,9 +23,7 @@ from rnw.cli.display import Display
 @click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
 def command(
     run: Path,
-    dataset: Optional[str],
-    split: Optional[str],
-    data_root: Optional[Path],
+    predicted: PredictedSplit,
     pictures: int,
     output: Optional[Path],
     overwrite: bool,
@@ -40,9 +38,9 @@ def command(
         path = write_report(
             run,
             output,
-            dataset=dataset,
-            split=split,
-            data_root=data_root,
+            dataset=predicted.dataset,
+            split=predicted.split,
+            data_root=predicted.data_root,
             pictures=pictures,
             overwrite=overwrite,
             on_picture=display.on_step,

@@ -1,5 +1,6 @@
 """`rnw study`: experiments that train several networks."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -7,10 +8,12 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    Devices,
     Group,
     data_root_option,
     device_options,
     exit_when_interrupted,
+    gather,
     json_option,
     overrides_option,
     print_json,
@@ -20,9 +23,17 @@ from rnw.cli.common import (
 from rnw.cli.display import Display
 from rnw.cli.train_cls import CLASSIFICATION
 from rnw.locks import alone_in
-from rnw.runtime import make_contexts
 
 STUDY = CLASSIFICATION._replace(default_dataset="digits")
+
+
+@dataclass(frozen=True)
+class _ChosenRecipe:
+    """The recipe that all networks are trained by, and what is changed in it."""
+
+    recipe: Optional[str]
+    dataset: Optional[str]
+    overrides: Tuple[str, ...]
 
 
 @click.group(cls=Group)
@@ -72,17 +83,16 @@ def command() -> None:
 @data_root_option
 @device_options
 @json_option
+@gather("chosen", _ChosenRecipe)
+@gather("devices", Devices)
 def depth_width(
     budget_text: str,
     units: Tuple[str, ...],
     seeds: int,
-    dataset: Optional[str],
-    recipe: Optional[str],
-    overrides: Tuple[str, ...],
+    chosen: _ChosenRecipe,
     output: Path,
     data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare networks of one budget, from narrow and deep to wide and shallow.
@@ -92,17 +102,17 @@ def depth_width(
     caption, study.txt. Run the same command again to resume; with more --seeds it adds runs to the
     study.
     """
-    resolved = STUDY.resolve(recipe, dataset, overrides)
-    contexts = make_contexts(gpus, cpus)
+    recipe = STUDY.resolve(chosen.recipe, chosen.dataset, chosen.overrides)
+    contexts = devices.contexts()
     from rnw.analysis.budget import parse_budget
     from rnw.analysis.depth_width import FAMILY, run_study  # starts MXNet
     from rnw.analysis.depth_width_report import PICTURE, as_record, as_text, save_report
 
-    budget = parse_budget(budget_text, resolved)
+    budget = parse_budget(budget_text, recipe)
     display = Display(err=as_json)
     with exit_when_interrupted(), display, show_warnings(), alone_in(output):
         study = run_study(
-            resolved,
+            recipe,
             budget,
             contexts,
             output,

@@ -7,16 +7,17 @@ import click
 
 from rnw.cli.common import (
     FILE,
+    Devices,
     data_root_option,
     device_options,
     exit_when_interrupted,
+    gather,
     json_option,
     print_json,
     show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.reports.table_files import check_table_files, write_table_files
-from rnw.runtime import make_contexts
 
 OF_TABLE_1 = {"networks": "--only", "speed": "--speed", "batch": "--batch"}
 OF_OTHERS = {"memory_at": "--memory-at"}
@@ -65,14 +66,14 @@ OF_OTHERS = {"memory_at": "--memory-at"}
 @data_root_option
 @device_options
 @json_option
+@gather("devices", Devices)
 def command(
     number: int,
     weights_dir: Path,
     output: Path,
     overwrite: bool,
     data_root: Optional[Path],
-    gpus: Optional[str],
-    cpus: Optional[int],
+    devices: Devices,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -87,7 +88,7 @@ def command(
     misplaced = [others[name] for name in given if name in others]
     if misplaced:
         raise click.UsageError(f"{misplaced[0]} is not for table {number}")
-    contexts = make_contexts(gpus, cpus)
+    contexts = devices.contexts()
     check_table_files(output, number, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display, show_warnings():
         hooks = {"on_step": display.on_step, "on_row": display.on_row}

@@ -1,4 +1,4 @@
-"""What an example is: datasets, readers, transforms and batches."""
+"""Datasets, readers of pictures and labels, transforms, and training batches."""
 
 from rnw.lazy import import_on_use
 

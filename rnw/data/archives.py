@@ -1,4 +1,4 @@
-"""Archives of pictures: extracted file by file, so that it can stop and go on."""
+"""Extraction of archives of pictures, file by file, so that it can be resumed."""
 
 import shutil
 from pathlib import Path, PurePosixPath
@@ -15,27 +15,27 @@ from rnw.data.members import (
 from rnw.errors import InputError
 from rnw.files import atomic_write, md5, read_bytes, remove_parts, write_text, writing
 
-OnProgress = Callable[[int, int], None]  # what is done, of how much
+OnProgress = Callable[[int, int], None]  # is given what is done, and the total
 
 
 def check_md5(path: Path, expected: str, on_progress: OnProgress) -> None:
-    """Raises InputError when the MD5 of a file is another one."""
+    """Raise InputError unless a file has the expected MD5 checksum (32 hexadecimal digits)."""
     size = path.stat().st_size
     found = md5(path, lambda done: on_progress(done, size))
     if found != expected:
         raise InputError(
             f"{path}: truncated, damaged or another release: expected md5 {expected}, found "
-            f"{found}; download it again, or take it as it is with --no-md5"
+            f"{found}; download it again, or accept it as it is with --no-md5"
         )
 
 
 def partial_folder(folder: Path) -> Path:
-    """Where files are extracted until `folder` is complete."""
+    """Return where files are extracted until `folder` is complete."""
     return folder.with_name(f".{folder.name}.part")
 
 
 def _checked_file(folder: Path) -> Path:
-    """Tells of which checked archive all files in a partial folder are."""
+    """Return the file that records from which verified archive a partial folder comes."""
     return folder.with_name(f".{folder.name}.checked")
 
 
@@ -45,7 +45,7 @@ def _signature(archive: Path, expected: str) -> str:
 
 
 def is_checked(archive: Path, expected: str, folder: Path) -> bool:
-    """Whether what is extracted for `folder` so far is all of this archive, and that checked."""
+    """Return whether all that is extracted for `folder` so far comes from this verified archive."""
     mark = _checked_file(folder)
     return mark.is_file() and mark.read_bytes() == _signature(archive, expected).encode()
 
@@ -53,7 +53,7 @@ def is_checked(archive: Path, expected: str, folder: Path) -> bool:
 def check_before_extracting(
     archive: Path, expected: str, folder: Path, on_progress: OnProgress
 ) -> None:
-    """Check the MD5 of an archive, and note that if nothing is extracted for `folder` so far.
+    """Check the MD5 of an archive, and record that if nothing is extracted for `folder` yet.
 
     Raises InputError when it is another one.
     """
@@ -63,7 +63,7 @@ def check_before_extracting(
 
 
 def clear_dead_link(path: Path) -> None:
-    """Remove a symbolic link to what is gone, which is in the way of something new."""
+    """Remove a symbolic link to something deleted, which is in the way of something new."""
     if path.is_symlink() and not path.exists():
         path.unlink()
 
@@ -76,13 +76,14 @@ def extract(
     *,
     expected: Optional[str] = None,
 ) -> None:
-    """Extract what is under `inside` ('' or 'folder/') in an archive; what is there already stays.
+    """Extract what is under `inside` ('' or 'folder/') in an archive; keep files extracted before.
 
-    expected: the MD5 that the archive was checked for; what is there of an archive that nobody
-    checked is compared with this one, and replaced where it is not the same.
+    expected: the MD5 that the archive was verified for. Files that an unverified archive left are
+        compared with the contents of this one, and replaced where they differ.
+    on_progress: is given the position in the archive and the archive's size, in bytes.
 
-    `folder` appears when all is there. Raises InputError as `read_members`, and for an archive that
-    has more in it than the disk has room for.
+    `folder` appears once all files are extracted. Raises InputError as `read_members` does, and for
+    an archive whose contents do not fit on the disk.
     """
     part = partial_folder(folder)
     compared = expected is not None and not is_checked(archive, expected, folder)
@@ -95,7 +96,7 @@ def extract(
         _extract(archive, member, part, compared)
         on_progress(member.position, size)
     if not part.is_dir():
-        raise InputError(f"{archive}: holds no {inside or 'files'}: not the official file")
+        raise InputError(f"{archive}: contains no {inside or 'files'}: not the official file")
     with writing(folder):
         clear_dead_link(folder)
         part.rename(folder)
@@ -103,7 +104,7 @@ def extract(
 
 
 def _check_room(archive: Path, inside: str, part: Path) -> None:
-    """Raises InputError unless what is not extracted yet fits on the disk."""
+    """Raise InputError unless what is not extracted yet fits on the disk."""
     there = next(folder for folder in (part, *part.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     needed = unpacked_size(archive, inside, free)
@@ -111,8 +112,8 @@ def _check_room(archive: Path, inside: str, part: Path) -> None:
         needed -= sum(path.lstat().st_size for path in part.rglob("*"))
     if needed > free:
         raise InputError(
-            f"{archive}: {needed:,} bytes are to be extracted, {there} has room for {free:,}: make "
-            "room, or choose another --output"
+            f"{archive}: {needed:,} bytes are to be extracted, {there} has room for {free:,}: free "
+            "disk space, or choose another --output"
         )
 
 
@@ -134,22 +135,26 @@ def _differs(archive: Path, member: Member, target: Path) -> bool:
 
 
 def read_member(source: Path, name: str) -> bytes:
-    """The file called `name` in any folder of an archive, or in a directory or its `data`.
+    """Return the content of the file `name` in an archive, or in a directory or its `data` folder.
 
-    Raises InputError, which says what is there instead, when there is none.
+    In an archive it may be in any folder. Raises InputError, which lists what was found instead,
+    when there is none.
     """
     if source.is_dir():
         path = next(
             (path for path in (source / name, source / "data" / name) if path.is_file()), None
         )
         if path is None:
-            raise InputError(f"{source}: holds no file {name}")
+            raise InputError(f"{source}: contains no file {name}")
         return read_bytes(path, LARGEST_READ)
     there = []
     for member in read_members(source):
         there.append(PurePosixPath(member.name).name)
         if there[-1] == name:
             if member.size > LARGEST_READ:
-                raise InputError(f"{source}: {name} in it has {member.size:,} bytes")
+                raise InputError(
+                    f"{source}: {name} in it has {member.size:,} bytes, expected at most "
+                    f"{LARGEST_READ:,}"
+                )
             return b"".join(read_chunks(source, member))
-    raise InputError(f"{source}: holds no {name}, only {', '.join(there[:9]) or 'nothing'}")
+    raise InputError(f"{source}: contains no {name}, only {', '.join(there[:9]) or 'nothing'}")

@@ -1,4 +1,7 @@
-"""TABLE of decoders, and the training transform from an image file's bytes to a network's input."""
+"""TABLE of decoders, and the training transform from an image file's bytes to a network's input.
+
+The transform is that of the paper's classification networks (section 4).
+"""
 
 from typing import Callable, Dict, NamedTuple, Tuple
 
@@ -11,9 +14,10 @@ from rnw.data.picture_types import ClassifiedSource
 class Decoder(NamedTuple):
     """How images are decoded, resampled and colored.
 
-    decode: content and name of a file to (H, W, 3) uint8 RGB.
-    resize: an image, height, width and choice of interpolation to (height, width, 3) uint8.
-    recolor: the random changes of color, flip and normalization, into (3, H, W) float32.
+    decode: from the content and the name of a file to (H, W, 3) uint8 RGB.
+    resize: from an image, height, width and interpolation to (height, width, 3) uint8.
+    recolor: from an image (H, W, 3) uint8 by random changes of color, a random flip and
+        normalization to (3, H, W) float32, which is written to its third argument.
     """
 
     decode: Callable[[bytes, str], np.ndarray]
@@ -37,9 +41,9 @@ class Augmentation(NamedTuple):
     def __call__(
         self, content: bytes, name: str, random: np.random.RandomState, out: np.ndarray
     ) -> None:
-        """Make an image file's content into `out`, (3, size, size) float32.
+        """Decode an image file's content and augment it into `out`, (3, size, size) float32.
 
-        Raises InputError, naming it, for what is no image, or too long and thin a one.
+        Raises InputError, with `name`, for a file that is not an image or is too long and thin.
         """
         decoder = DECODERS[self.decoder]
         image = readers.check_aspect(decoder.decode(content, name), name)
@@ -50,7 +54,7 @@ class Augmentation(NamedTuple):
 
 
 class ClassifiedPictures(NamedTuple):
-    """Makes samples of `images`: augmented pictures with their classes."""
+    """Make training samples from `images`: augmented pictures with their classes."""
 
     images: ClassifiedSource
     augmentation: Augmentation
@@ -66,6 +70,6 @@ class ClassifiedPictures(NamedTuple):
     def __call__(
         self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
     ) -> None:
-        """Make picture `index` into `data` (3, H, W) float32, and its class into `label` ()."""
+        """Write picture `index` to `data` (3, H, W) float32, and its class to `label` ()."""
         self.augmentation(self.images.read(index), self.images.name(index), random, data)
         label[...] = self.images.labels[index]

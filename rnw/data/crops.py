@@ -1,4 +1,4 @@
-"""The training transform of segmentation (section 5): a rate, a crop and a flip of both maps."""
+"""The training transform of segmentation (section 5): random scale, crop and flip of both maps."""
 
 from typing import NamedTuple, Tuple, Union
 
@@ -6,21 +6,23 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
-from rnw.data.labeled import IGNORED, check_size
+from rnw.data.labeled import check_size
 from rnw.data.picture_types import LabeledSource
 from rnw.data.transforms import EXACT_MEAN, Box, Resize, draw_flip, normalize, resize
 from rnw.errors import InputError
+from rnw.networks.heads import IGNORED_LABEL
 
 PADDING = (255 * EXACT_MEAN).astype(np.uint8)  # the mean color
 
 
 class Cropping(NamedTuple):
-    """How crops are drawn: square, (size, size) once they are resized, flipped or not.
+    """How random crops of (size, size) pixels are made of pictures and label maps.
 
-    A picture is resized so that its longer side has `origin` pixels times a rate between `rates`.
-    The crop is cut before, of the size that becomes (size, size), so that only it is resampled; it
-    may reach half a stride beyond the picture, or further where the picture is smaller. Of the
-    labels, which are below `classes`, cell i is that of pixel `stride * i + stride // 2`.
+    A picture is resized so that its longer side has `origin` pixels times a scale between `rates`.
+    The crop is cut out before, with the size that becomes (size, size), so that only the crop is
+    resampled. It may extend half a stride beyond the picture, or further where the picture is
+    smaller. Labels are less than `classes`; cell i of a label map is sampled at pixel
+    `stride * i + stride // 2`.
     """
 
     size: int
@@ -30,9 +32,10 @@ class Cropping(NamedTuple):
     stride: int = 8
 
     def draw(self, height: int, width: int, random: np.random.RandomState) -> Tuple[Box, bool]:
-        """A crop of a (height, width) picture, with padding where that ends, and whether to flip.
+        """Draw a crop of a (height, width) picture, which may extend beyond it, and a flip.
 
-        The numbers are drawn and rounded as the original does.
+        Returns the crop, and whether to mirror it. Numbers are drawn and rounded in the same way
+        as in the original.
         """
         shortest, longest = (int(rate * self.origin) for rate in self.rates)
         rate = random.randint(shortest, longest + 1) / max(height, width)
@@ -45,18 +48,18 @@ class Cropping(NamedTuple):
         return Box(top, left, side, side), draw_flip(random)
 
     def image(self, image: np.ndarray, box: Box, resize: Resize = resize) -> np.ndarray:
-        """The crop of (H, W, 3) uint8, resampled to (size, size, 3)."""
+        """Return the crop of an image (H, W, 3) uint8, resampled to (size, size, 3)."""
         return resize(_cut(image, box, PADDING), self.size, self.size, "adaptive")
 
     def labels(self, labels: np.ndarray, box: Box) -> np.ndarray:
-        """The crop of (H, W) uint8, nearest pixels of it, (size / stride, size / stride)."""
-        cut = Image.fromarray(_cut(labels, box, IGNORED))
+        """Return the crop of labels (H, W) uint8, sampled to (size / stride, size / stride)."""
+        cut = Image.fromarray(_cut(labels, box, IGNORED_LABEL))
         resized = np.asarray(cut.resize((self.size, self.size), Image.Resampling.NEAREST))
         return resized[self.stride // 2 :: self.stride, self.stride // 2 :: self.stride]
 
 
 def _cut(image: np.ndarray, box: Box, padding: Union[int, np.ndarray]) -> np.ndarray:
-    """A crop that may reach beyond the image, where it has the value `padding`."""
+    """Return a crop that may extend beyond the image, where it has the value `padding`."""
     cut = np.empty((box.height, box.width, *image.shape[2:]), image.dtype)
     cut[:] = padding
     top, bottom = np.clip((box.top, box.top + box.height), 0, image.shape[0])
@@ -67,7 +70,7 @@ def _cut(image: np.ndarray, box: Box, padding: Union[int, np.ndarray]) -> np.nda
 
 
 class LabeledCrops(NamedTuple):
-    """Makes samples of `images`: crops, and their labels at the stride."""
+    """Make training samples from `images`: crops, and their labels at the network's stride."""
 
     images: LabeledSource
     cropping: Cropping
@@ -84,10 +87,10 @@ class LabeledCrops(NamedTuple):
     def __call__(
         self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
     ) -> None:
-        """Crop picture `index` into `data` (3, H, W) float32 and `label` (H', W').
+        """Write a crop of picture `index` to `data` (3, H, W) and `label` (H', W'), both float32.
 
-        Raises InputError for what cannot be read, and for labels that do not fit the picture or the
-        number of classes.
+        Raises InputError for files that cannot be read, and for labels that do not fit the picture
+        or the number of classes.
         """
         name, label_name = self.images.name(index), self.images.label_name(index)
         decoder = DECODERS[self.decoder]
@@ -102,9 +105,9 @@ class LabeledCrops(NamedTuple):
         self._check(label, label_name)
 
     def _check(self, label: np.ndarray, name: str) -> None:
-        largest = label.max(initial=0, where=label != IGNORED)
+        largest = label.max(initial=0, where=label != IGNORED_LABEL)
         if largest >= self.cropping.classes:
             raise InputError(
                 f"{name}: has label {largest:g}, expected a class, 0 to "
-                f"{self.cropping.classes - 1}, or {IGNORED} for what is ignored"
+                f"{self.cropping.classes - 1}, or {IGNORED_LABEL} for what is ignored"
             )

@@ -1,4 +1,4 @@
-"""Whether a list of pictures is the one that it was: a run that goes on must draw the same ones."""
+"""A digest of a list of pictures, by which a resumed run checks that it reads the same ones."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ from rnw.data.picture_types import Examples, PictureSource
 
 
 def identity(examples: Union[Examples, PictureSource]) -> str:
-    """A digest of the names and labels of examples, in their order; 16 hexadecimal digits.
+    """Return a digest of the names and labels of examples, in order, as 16 hexadecimal digits.
 
-    It does not depend on where they lie, nor on whether they are packed, and nothing is read of the
-    pictures. Embedded ones have no names, or names that stand for their labels.
+    It does not depend on the folder of the pictures, nor on whether they are packed; the pictures
+    themselves are not read. Embedded examples have no names, or names that determine their labels.
     """
     digest = hashlib.blake2b(digest_size=8)
     if not isinstance(examples, Examples):

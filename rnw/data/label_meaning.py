@@ -1,7 +1,7 @@
-"""Whether the numbers in label maps mean the classes of their dataset.
+"""Checks that the numbers in label maps stand for the classes of their dataset.
 
-A label map that was given another palette, or other numbers, still holds valid labels: of other
-classes. What betrays it are the colors of its palette, and which numbers occur in it.
+A label map that was converted to another palette or numbering still has valid labels, but of other
+classes. It is detected by the colors of its palette, and by which numbers occur in it.
 """
 
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ Color = Tuple[int, int, int]
 
 @dataclass(frozen=True)
 class LabelMeaning:
-    """What numbers in the label maps of a dataset, called `title`, mean.
+    """The classes that numbers in the label maps of the dataset `title` stand for.
 
     ids: the number of each class. colors: (R, G, B) of each class in the palette of label maps that
-    have one; None: they are not published. remedy: what to do about one that means something else.
+    have one; None: they are not published. remedy: advice for a label map with other numbers.
     """
 
     title: str
     ids: Tuple[int, ...]
     colors: Optional[Tuple[Color, ...]] = None
-    remedy: str = "take the published label map, or a gray one of the published numbers"
+    remedy: str = "use the published label map, or a gray one with the published numbers"
 
     @property
     def is_plain(self) -> bool:
-        """Whether the numbers are the classes themselves."""
+        """Whether the number of each class is the class itself, 0, 1, 2..."""
         return self.ids == tuple(range(len(self.ids)))
 
     def check(self, image: "Image.Image", path: PathLike) -> None:
-        """Check a label map, a picture of mode L or P.
+        """Check a label map, a picture of mode L or P, read from `path`.
 
-        Raises InputError, naming its file, where a class in it has the color of something else, and
-        where classes are numbered from 0 though they have other ids.
+        Raises InputError where a class in it has another color than the published one, and where
+        classes are numbered from 0 though they have other ids.
         """
         counts = np.array(image.histogram())
         if image.mode == "P" and self.colors is not None:
@@ -49,10 +49,11 @@ class LabelMeaning:
         self._check_numbers(counts, path)
 
     def warning(self, counts: np.ndarray) -> Optional[str]:
-        """What is strange about how often each number (256,) occurs in label maps, if anything.
+        """Return a warning if label maps seem to be numbered from 0 though classes have other ids.
 
-        Few pixels of the ids beyond the number of classes, which are two thirds of Cityscapes'
-        classes, and many of small numbers that are no ids: it looks as if numbered from 0.
+        counts: how often each number (256,) occurs in label maps. They seem to be if few pixels
+        have ids beyond the number of classes, which two thirds of Cityscapes' classes have, and
+        many have small numbers that are not ids.
         """
         beyond, foreign = self._beyond, self._foreign
         other = [number for number in foreign if number]  # 0 is often what is not labeled
@@ -66,12 +67,12 @@ class LabelMeaning:
 
     @property
     def _beyond(self) -> List[int]:
-        """Ids that no numbering from 0 has."""
+        """The ids that do not occur if classes are numbered from 0."""
         return [number for number in self.ids if number >= len(self.ids)]
 
     @property
     def _foreign(self) -> List[int]:
-        """What a numbering from 0 has, but is no id."""
+        """The numbers that occur if classes are numbered from 0, but are not ids."""
         return sorted(set(range(len(self.ids))) - set(self.ids))
 
     def _check_colors(
@@ -80,13 +81,13 @@ class LabelMeaning:
         found = _palette(image)
         used = [(number, color) for number, color in zip(self.ids, colors) if counts[number]]
         if all(found[number] == (number,) * 3 for number, _ in used):
-            return  # shades of gray, which say nothing
+            return  # shades of gray, from which nothing follows
         for number, color in used:
             if found[number] != color:
                 raise InputError(
                     f"{path}: label {number} has the color {found[number]} in its palette, "
-                    f"{self.title} has {color}: the labels were numbered anew by whatever wrote "
-                    f"the palette; {self.remedy}"
+                    f"{self.title} has {color}: the labels were renumbered by the program that "
+                    f"wrote the palette; {self.remedy}"
                 )
 
     def _check_numbers(self, counts: np.ndarray, path: PathLike) -> None:
@@ -101,7 +102,7 @@ class LabelMeaning:
 
 
 def _palette(image: "Image.Image") -> List[Optional[Color]]:
-    """The color of each index; None beyond those in the file."""
+    """Return the color of each index, None for indices that the file has no color for."""
     values = iter(image.getpalette("RGB") or ())
     colors: List[Optional[Color]] = list(zip(values, values, values))
     return colors + [None] * (256 - len(colors))

@@ -1,7 +1,7 @@
-"""Pictures with a label for each pixel: what the segmentation datasets are read as.
+"""Pictures with label maps, and the lists that name them, in which segmentation data is stored.
 
-A list has a line for each picture: its path and that of its label map, with a tab between them, as
-the original's; in a list without labels, as of a test split, the path alone.
+As in the original, a line of a list has the path of a picture, a tab, and the path of its label
+map. In a list without labels, such as that of a test split, it has the path of the picture alone.
 """
 
 import io
@@ -22,17 +22,16 @@ from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write
 from rnw.networks.heads import IGNORED_LABEL
 
-IGNORED = IGNORED_LABEL
 MODES = {"L": "gray", "P": "with a palette"}  # of label maps
 _SUFFIX = rb"\.(?:jpe?g|png|bmp|tiff?|gif|webp)"
 _TWO_PICTURES = re.compile(rb"(?i)%s[^\w/.].*%s$" % (_SUFFIX, _SUFFIX))
 
 
 class LabeledImages:
-    """Pictures in files under `root`, in the order of a list, with label maps.
+    """Pictures with label maps, in files under `root`, in the order of a list.
 
-    ids: from the labels in the files to classes; others are ignored. None: they are classes.
-    meaning: what label maps are checked for when they are read.
+    ids: the class of each label in the files; other labels are ignored. None: labels are classes.
+    meaning: what label maps are checked against when they are read.
     """
 
     def __init__(
@@ -56,26 +55,26 @@ class LabeledImages:
         return all(pair.label is not None for pair in self.pairs)
 
     def names(self) -> Iterator[str]:
-        """What the list names, in its order: each picture, and its label map where there is one."""
+        """Return the paths in the list, in order: each picture, and its label map if it has one."""
         return (name for pair in self.pairs for name in pair if name is not None)
 
     def name(self, index: int) -> str:
-        """Path of a picture, for messages and for the names of predictions."""
+        """Return the path of a picture, for messages and for the names of predictions."""
         return str(self.root / self.pairs[index].image)
 
     def label_name(self, index: int) -> str:
-        """Path of a label map."""
+        """Return the path of a label map."""
         return str(self.root / str(self.pairs[index].label))
 
     def read(self, index: int) -> bytes:
-        """A picture's file as it is; raises InputError when it cannot be read."""
+        """Return the content of a picture's file; raise InputError when it cannot be read."""
         return read_file(self.name(index))
 
     def label(self, index: int) -> np.ndarray:
-        """Classes (H, W) uint8, 255 where a pixel is to be ignored.
+        """Return the classes (H, W) uint8 of a picture's pixels, 255 where they are ignored.
 
-        Raises InputError, naming it, for a label map that is missing or no map of 8 bits, and for
-        one whose numbers mean something else (see `LabelMeaning`).
+        Raises InputError for a label map that is missing or does not have 8 bits, and for one whose
+        numbers do not stand for the dataset's classes (see `LabelMeaning`).
         """
         name = self.pairs[index].label
         if name is None:
@@ -85,7 +84,7 @@ class LabeledImages:
 
 
 def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
-    table = np.full(256, IGNORED, np.uint8)
+    table = np.full(256, IGNORED_LABEL, np.uint8)
     for label, class_number in ids.items():
         table[label] = class_number
     return table
@@ -94,12 +93,12 @@ def _lookup_table(ids: Mapping[int, int]) -> np.ndarray:
 def read_label(
     path: PathLike, meaning: Optional[LabelMeaning] = None, modes: Iterable[str] = MODES
 ) -> np.ndarray:
-    """A label map (H, W) uint8: a gray picture, or the indices of one with a palette.
+    """Read a label map (H, W) uint8: a gray picture, or the indices of one with a palette.
 
-    modes: Pillow's, of the pictures that are taken.
+    modes: Pillow's modes of the pictures that are accepted.
 
-    Raises InputError for a file that is missing or another kind of picture, as one whose format
-    does not keep every value, and where its numbers have another `meaning`.
+    Raises InputError for a file that is missing, for a picture of another mode or of a lossy
+    format, and where its numbers do not agree with `meaning`.
     """
     expected = " or ".join(MODES[mode] for mode in modes)
     content = read_file(path, "a label map")
@@ -115,9 +114,9 @@ def read_label(
 
 
 def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: PathLike) -> None:
-    """Check that labels (H, W) have the `size` (H, W) of their picture.
+    """Raise InputError unless labels (H, W) have the `size` (H, W) of their picture.
 
-    Raises InputError, naming the files of both, when they have not.
+    label, image: the paths of both, for the message.
     """
     height, width = size
     if labels.shape != (height, width):
@@ -128,15 +127,18 @@ def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: 
 
 
 def write_label(path: PathLike, labels: np.ndarray) -> None:
-    """Write labels (H, W) uint8 as a gray PNG file, whole or not at all."""
+    """Write labels (H, W) uint8 as a gray PNG file, completely or not at all."""
     with atomic_write(path) as file:
         Image.fromarray(labels).save(file, "png")
 
 
 def read_labeled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabeledImages:
-    """The pictures of `<split>.lst` under `root`; `meaning` of the numbers in their label maps.
+    """Return the pictures in the list `<split>.lst` under `root`.
 
-    Raises InputError for a list that is missing, which names the `tool` that makes it.
+    tool: the command that makes the list, for the message when it is missing.
+    meaning: what the numbers in the label maps stand for.
+
+    Raises InputError for a list that is missing or malformed.
     """
     path = list_file(root, split, tool, embedded="shapes")
     ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
@@ -144,9 +146,9 @@ def read_labeled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> La
 
 
 def read_pairs(path: PathLike) -> List[Pair]:
-    """The pictures that a list names, each with its label map unless the whole list has none.
+    """Read a list: the pictures in it, each with its label map unless the whole list has none.
 
-    Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
+    Raises InputError for a file that is missing, or with the first line that is malformed.
     """
     lines = read_lines(path)[:-1].split(b"\n")
     labeled = any(b"\t" in line for line in lines)
@@ -159,7 +161,7 @@ def read_pairs(path: PathLike) -> List[Pair]:
 
 
 def _problem(line: bytes, labeled: bool) -> Optional[str]:
-    """What is wrong with a line, said after its number; None if nothing is."""
+    """Return what is wrong with a line, as it follows the number of the line, or None."""
     names = line.split(b"\t")
     if len(names) > 2 or not line.strip() or (len(names) == 1 and _TWO_PICTURES.search(line)):
         return fields_problem(line, "a picture and a label map")
@@ -169,9 +171,9 @@ def _problem(line: bytes, labeled: bool) -> Optional[str]:
 
 
 def write_pairs(path: PathLike, pairs: Iterable[Pair]) -> None:
-    """Write a list, whole or not at all.
+    """Write a list, completely or not at all.
 
-    Raises InputError for a path that a line cannot hold.
+    Raises InputError for a path with a tab or line break.
     """
     with atomic_write(path) as file:
         for pair in pairs:

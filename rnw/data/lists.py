@@ -1,4 +1,4 @@
-"""Lists of pictures: a line each of index, label and path, tab-separated, as the original's."""
+"""Lists of pictures, as the original's: lines of index, label and path, separated by tabs."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from rnw.errors import InputError
 from rnw.files import PathLike, atomic_write, read_bytes
 
 CLASSES_FILE = "classes.txt"  # in the folder of a prepared dataset
-LONGEST_PATH = 4095  # bytes; that of a file on Linux
+LONGEST_PATH = 4095  # bytes, the most that Linux takes
 _TAB, _NEWLINE = b"\t\n"
 LONGEST_LABEL = 18  # characters
 _WHOLE = re.compile(rb"(?=.{1,%d}$)\d+(\.0*)?" % LONGEST_LABEL)
 _MARKS = (_TAB, _TAB, _NEWLINE)
-_SUSPICIOUS = (b"\t\n", b"\t/", b"..", b"\0")  # what a list with a bad path has
+_SUSPICIOUS = (b"\t\n", b"\t/", b"..", b"\0")  # one of these is in a list with a bad path
 _SHOWN = 60  # bytes of a line, in messages
 
 
 class Paths(Sequence[bytes]):
-    """Paths where they stand in a list: as large as that, however long the longest is."""
+    """The paths in a list's content, which take no more memory than the content."""
 
     def __init__(self, content: bytes, starts: np.ndarray, ends: np.ndarray):
         self._content = content
@@ -50,9 +50,9 @@ class Listing(NamedTuple):
 
 
 def read_list(path: PathLike) -> Listing:
-    """The pictures that a list names.
+    """Read a list.
 
-    Raises InputError for a file that is missing or no list, with a line and the rule it breaks.
+    Raises InputError for a file that is missing, or with the first line that is malformed.
     """
     content = read_lines(path)
     data = np.frombuffer(content, np.uint8)
@@ -70,9 +70,9 @@ def read_list(path: PathLike) -> Listing:
 def _whole_numbers(
     data: np.ndarray, starts: np.ndarray, ends: np.ndarray
 ) -> Tuple[np.ndarray, bool]:
-    """What is written between the places of a list, (N,) int64, and whether that is all right.
+    """Parse numbers between byte positions of a list; return (N,) int64, and whether all are valid.
 
-    All places are read at once, digit by digit, as a list may have a million lines.
+    All are parsed at once, digit by digit, since a list may have a million lines.
     """
     lengths = ends - starts
     right = lengths.min() > 0 and lengths.max() <= LONGEST_LABEL
@@ -89,18 +89,18 @@ def _whole_numbers(
 
 
 def read_lines(path: PathLike) -> bytes:
-    """The content of a list, lines with a line feed at the end of each.
+    """Return the content of a list, with a line feed at the end of each line.
 
     Raises InputError for a file that cannot be read or is empty.
     """
     content = read_bytes(path).replace(b"\r\n", b"\n")
     if not content:
-        raise InputError(f"{path}: names no picture")
+        raise InputError(f"{path}: lists no picture")
     return content if content.endswith(b"\n") else content + b"\n"
 
 
 def _check_lines(path: PathLike, content: bytes) -> None:
-    """Raise InputError for the first line that breaks a rule, if there is one."""
+    """Raise InputError for the first line that is malformed, if there is one."""
     for number, line in enumerate(content[:-1].split(b"\n"), 1):
         problem = _problem(line)
         if problem:
@@ -108,7 +108,7 @@ def _check_lines(path: PathLike, content: bytes) -> None:
 
 
 def _problem(line: bytes) -> Optional[str]:
-    """What is wrong with a line, said after its number; None if nothing is."""
+    """Return what is wrong with a line, as it follows the number of the line, or None."""
     fields = line.split(b"\t")
     labels = fields[1:-1]
     if len(labels) == 1:
@@ -121,7 +121,7 @@ def _problem(line: bytes) -> Optional[str]:
 
 
 def fields_problem(line: bytes, expected: str) -> str:
-    """What is wrong with a line of too many or too few fields, said after its number."""
+    """Return what is wrong with a line of too many or too few fields."""
     if not line.strip():
         return "is empty; remove it"
     tabs = line.count(b"\t")
@@ -130,7 +130,7 @@ def fields_problem(line: bytes, expected: str) -> str:
 
 
 def path_problem(path: bytes) -> Optional[str]:
-    """What is wrong with the path of a picture, said after the number of its line, or None."""
+    """Return what is wrong with the path of a picture, or None."""
     if not path:
         return "has an empty path, expected that of a picture"
     if b"\0" in path:
@@ -146,29 +146,29 @@ def path_problem(path: bytes) -> Optional[str]:
 
 
 def quote(text: bytes) -> str:
-    """The beginning of bytes of a list, as messages show it."""
+    """Return the beginning of bytes from a list, quoted for a message."""
     return repr(os.fsdecode(text[:_SHOWN])) + "..." * (len(text) > _SHOWN)
 
 
 def list_file(root: Path, split: str, tool: str, embedded: str) -> Path:
-    """`<split>.lst` under `root`.
+    """Return the path of the list `<split>.lst` under `root`.
 
-    Raises InputError when it is missing, which names the `tool` that makes it and an `embedded`
-    dataset that needs none.
+    Raises InputError when it is missing; the message names the `tool` that makes it and an
+    `embedded` dataset that needs no files.
     """
     path = root / f"{split}.lst"
     if not path.exists():
         raise InputError(
-            f"{path}: no such list; {tool} makes it of the official files (see "
-            f"rnw/data/README.md); `--dataset {embedded}` needs no data"
+            f"{path}: no such list; {tool} makes it from the official files (see "
+            f"rnw/data/README.md); `--dataset {embedded}` needs no files"
         )
     return path
 
 
 def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
-    """Write (label, path) pairs as a list, whole or not at all.
+    """Write (label, path) pairs as a list, completely or not at all.
 
-    Raises InputError for a path that a line cannot hold.
+    Raises InputError for a path with a tab or line break.
     """
     with atomic_write(path) as file:
         for index, (label, name) in enumerate(pictures):
@@ -178,7 +178,7 @@ def write_list(path: PathLike, pictures: Iterable[Tuple[int, str]]) -> None:
 
 
 def read_classes(path: PathLike) -> Tuple[str, ...]:
-    """The names of classes in label order, a line each, as `write_classes` wrote them.
+    """Read the names of classes, one a line in label order, that `write_classes` wrote.
 
     Raises InputError for a file that cannot be read.
     """
@@ -186,6 +186,6 @@ def read_classes(path: PathLike) -> Tuple[str, ...]:
 
 
 def write_classes(path: PathLike, names: Iterable[str]) -> None:
-    """Write the names of classes, whole or not at all."""
+    """Write the names of classes, one a line in label order, completely or not at all."""
     with atomic_write(path) as file:
         file.writelines(os.fsencode(name) + b"\n" for name in names)

@@ -1,9 +1,9 @@
-"""Batches in an order and with random numbers that the seed, the epoch and the place decide."""
+"""Training batches, whose order and random numbers depend on seed, epoch and picture alone."""
 
 import contextlib
 import logging
 from functools import cached_property
-from typing import Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union, cast
+from typing import Callable, Dict, Generator, NamedTuple, Optional, Tuple, Union, cast
 
 import numpy as np
 
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class Loading(NamedTuple):
-    """How pictures in files become batches.
+    """How batches are made from pictures in files.
 
-    decoder: a row of `rnw.data.augmentation.DECODERS`. workers: how many processes (or threads)
-    make batches ahead, with 0 the caller makes them; with None one less than there are cores.
-    skip_bad: a picture that cannot be read, or that ends the process reading it, is warned of and
-    gives way to the next one of the list. patience: of a picture that is waited for so many seconds
-    a warning tells the name.
+    decoder: a key of `rnw.data.augmentation.DECODERS`. workers: the number of processes (or of
+    `threads`) that make batches in advance; 0: none, the caller makes them; None: one fewer than
+    the CPU cores. skip_bad: replace a picture that cannot be read, or that crashes the process
+    reading it, by the next one in the list, and log a warning. patience: seconds after which a
+    warning names a picture that is still being read.
     """
 
     decoder: str = "opencv"
@@ -42,13 +42,15 @@ BY_PROCESSES = Loading()
 
 
 class Loader:
-    """Training batches of `batch` examples, shuffled anew each epoch; what is left over is dropped.
+    """Training batches of `batch` examples, shuffled in each epoch; an incomplete one is dropped.
 
-    Examples in memory are taken as they are, pictures in files augmented to (size, size), or with
-    `cropping` cropped together with their label maps. Picture i has random numbers of its own in
-    each epoch: neither workers nor timing change a batch. Of each batch, the worker that `part`
-    (rank, workers) names reads its own equal part, in order. `examples` is how many there are;
-    `skipped` tells what was wrong with bad pictures, by name.
+    examples: examples in memory, which are only normalized; or pictures in files, which are
+        augmented to (size, size), or with `cropping` cropped together with their label maps.
+    part: (rank, workers) of this training worker, which reads its equal part of each batch.
+
+    A picture has its own random numbers in each epoch, so that a batch depends neither on the
+    number of processes nor on timing. Attributes: `examples`, their number; `skipped`, what was
+    wrong with bad pictures, by name.
 
     Raises InputError when there are fewer examples than a batch needs, and for an unknown decoder.
     """
@@ -88,16 +90,16 @@ class Loader:
 
     @cached_property
     def identity(self) -> str:
-        """A digest of the names and labels of the examples, in their order."""
+        """A digest of the names and labels of the examples, in order."""
         return identity(self._in_memory or self._pictures.maker.images)
 
     def epoch(
         self, number: int, start: int = 0, stopped: Callable[[], bool] = never
-    ) -> Iterator[Batch]:
-        """The batches of epoch `number` (counted from 0) from batch `start` on.
+    ) -> Generator[Batch, None, None]:
+        """Yield the batches of epoch `number` (counted from 0), beginning with batch `start`.
 
-        It ends early when `stopped()` turns true while pictures are waited for. Close it (or let it
-        end) to end its processes. Raises InputError for a bad picture.
+        It ends early when `stopped()` returns true while it waits for pictures. Its processes end
+        when it is exhausted or closed. Raises InputError for a bad picture.
         """
         order = np.random.RandomState([self._seed, number]).permutation(self.examples)
         batches = order[: self.batches_per_epoch * self._batch].reshape(-1, self._batch)
@@ -118,7 +120,7 @@ class Loader:
                 yield batch
 
     def _note(self, bad: Bad) -> None:
-        """Warn of bad pictures that are new."""
+        """Log a warning for each bad picture that is met for the first time."""
         for index, message in bad.items():
             name = self._pictures.maker.images.name(index)
             if name not in self.skipped:

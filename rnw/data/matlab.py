@@ -1,8 +1,8 @@
-"""MATLAB files (versions 5 to 7), as far as datasets have them: numbers, text and structures.
+"""Reader of MATLAB files (versions 5 to 7), as far as datasets need it: numbers, text, structures.
 
-A file is a header and elements, each a type, a length and data. Variables are elements of type
-MATRIX, or such ones compressed; they hold elements in turn: class, shape, name, and the values.
-Everything is checked against the bytes that are there: SciPy's reader crashes at damaged files.
+A file is a header and elements, each of which has a type, a length and data. A variable is an
+element of type MATRIX, perhaps compressed; it contains elements in turn: class, shape, name and
+values. All lengths are checked against the file, since SciPy's reader crashes on damaged files.
 """
 
 import struct
@@ -41,10 +41,10 @@ Element = Tuple[int, memoryview]
 
 @dataclass(frozen=True)
 class Value:
-    """A value in a file, which is read when it is asked for.
+    """A value in a file, which is parsed when one of the methods is called.
 
-    All methods raise ValueError, or what `struct` and look-ups raise, for a damaged value and for
-    one of another kind.
+    kind: the type of the element. order: byte order, '<' or '>'. All methods raise ValueError, or
+    what `struct` and look-ups raise, for a damaged value and for one of another type.
     """
 
     kind: int
@@ -52,23 +52,23 @@ class Value:
     order: str
 
     def name(self) -> str:
-        """Of a variable; fields have none."""
+        """Return the name of a variable; fields of structures have none."""
         return _text(self._parts()[2])
 
     def numbers(self) -> np.ndarray:
-        """Numbers of the value's shape, of the type in which they are stored."""
+        """Return the numbers as an array of the value's shape, of the type they are stored in."""
         return self._content(_NUMBERS).reshape(self._shape(), order="F")
 
     def number(self) -> int:
-        """The one whole number of a value."""
+        """Return the integer that a value consists of."""
         return int(self.numbers().reshape(()))
 
     def text(self) -> str:
-        """The text of a value, letter by letter."""
+        """Return the text of a value."""
         return "".join(map(chr, self._content(_CHAR).tolist()))
 
     def rows(self) -> List[Dict[str, "Value"]]:
-        """The values of each structure in an array of them, by field."""
+        """Return the structures in an array of them, each as its values by field."""
         length, names, *elements = self._elements(_STRUCT)
         width = int(self._array(length)[0])
         starts = range(0, len(names[1]), width)
@@ -82,7 +82,7 @@ class Value:
         ]
 
     def _parts(self) -> List[Element]:
-        """Class, shape, name and content."""
+        """Return the elements inside: class, shape, name and content."""
         if self.kind != _MATRIX:
             raise ValueError(f"expected a value, found an element of type {self.kind}")
         return list(_elements(self.data, self.order))
@@ -109,14 +109,14 @@ class Value:
 
 
 def read_variables(content: bytes) -> Dict[str, Value]:
-    """The variables of a file, by name.
+    """Return the variables of a file, by name.
 
     Raises ValueError, or what `struct`, `zlib` and look-ups raise, for a file that is damaged or of
-    another form.
+    another format.
     """
     order = _ORDERS.get(content[126:_HEADER], "<")
     if content[124:_HEADER] not in (b"\0\1IM", b"\1\0MI"):
-        raise ValueError("it is no MATLAB file of versions 5 to 7")
+        raise ValueError("it is not a MATLAB file of versions 5 to 7")
     found = {}
     for kind, data in _elements(memoryview(content)[_HEADER:], order):
         if kind == _COMPRESSED:
@@ -135,7 +135,7 @@ def _decompress(data: memoryview) -> memoryview:
 
 
 def _elements(data: memoryview, order: str) -> Iterator[Element]:
-    """Type and data of each element; those of up to four bytes are within the first eight."""
+    """Yield type and data of each element; up to four bytes of data are stored in its header."""
     place = 0
     while place < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, place)
@@ -156,9 +156,9 @@ def _text(element: Element) -> str:
 def read_matlab(
     path: Path, find: Callable[[Mapping[str, Value]], Value], largest: int
 ) -> np.ndarray:
-    """The labels (H, W), whole numbers, in what `find` takes out of a file's variables.
+    """Return labels (H, W), integers, from the variable or field that `find` picks in a file.
 
-    Raises InputError for a file that cannot be read, for one of another form, and for labels that
+    Raises InputError for a file that cannot be read, for one of another format, and for labels that
     are not between 0 and `largest`.
     """
     content = read_bytes(path)

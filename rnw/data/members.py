@@ -1,4 +1,4 @@
-"""What lies in tar and zip files: plain files below the archive's folder, and nothing else."""
+"""Members of tar and zip files, restricted to plain files below the archive's folder."""
 
 import bz2
 import contextlib
@@ -16,11 +16,11 @@ from typing import IO, Callable, Iterator, List, NamedTuple, Optional, Protocol,
 from rnw.errors import InputError
 from rnw.files import open_regular
 
-DAMAGED = (  # what the readers of tar and zip files raise beside OSError
+DAMAGED = (  # what the readers of tar and zip files raise, other than OSError
     *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
     RuntimeError,  # of a zip that is encrypted, or compressed in a way that is not supported
 )
-LARGEST_READ = 1 << 28  # bytes at once: a header may announce more than the memory holds
+LARGEST_READ = 1 << 28  # bytes at once: a damaged header may give any size
 UNPACK = "unpack it with another tool (7z) and give the folder"
 _BLOCK = 512  # of a tar file
 _CHUNK = 1 << 20
@@ -49,7 +49,7 @@ _KINDS = {
 
 
 class Member(NamedTuple):
-    """A plain file in an archive: its name and size, where it lies there, and what opens it."""
+    """A plain file in an archive: name, size in bytes, position in the archive, how to open it."""
 
     name: str
     size: int
@@ -58,12 +58,12 @@ class Member(NamedTuple):
 
 
 def read_members(archive: Path, inside: str = "") -> Iterator[Member]:
-    """The plain files under `inside` ('' or 'folder/'), named from there.
+    """Yield the plain files under `inside` ('' or 'folder/'), with names relative to it.
 
-    The archive is a tar file, compressed or not, or a zip file, whatever its name; tar files in a
-    tar file (`n01440764.tar`) are taken as folders. Raises InputError for what is no archive, for
-    one that is damaged or cannot be read here, and for members that are links or devices or would
-    lie elsewhere.
+    The archive is a tar file, compressed or not, or a zip file, recognized by content. Tar files
+    inside a tar file (`n01440764.tar`) are treated as folders. Raises InputError for a file that is
+    not an archive, is damaged or cannot be read, and for members that are links or devices or that
+    would be extracted elsewhere.
     """
     with reading(archive):
         with open_regular(archive) as file:
@@ -78,17 +78,17 @@ def read_members(archive: Path, inside: str = "") -> Iterator[Member]:
 
 
 def read_chunks(archive: Path, member: Member) -> Iterator[bytes]:
-    """The content of a member in pieces; raises InputError where the archive is damaged."""
+    """Yield the content of a member in chunks; raise InputError where the archive is damaged."""
     with reading(archive), member.open() as source:
         while chunk := source.read(_CHUNK):
             yield chunk
 
 
 def unpacked_size(archive: Path, inside: str = "", enough: int = 0) -> int:
-    """How many bytes the files under `inside` take.
+    """Return how many bytes the files under `inside` take when they are extracted.
 
-    Of a plain tar file that has no more than `enough` bytes, its own size, which is no less: there
-    may be millions of files in it. Raises InputError as `read_members`.
+    For an uncompressed tar file of at most `enough` bytes, return its own size as an upper bound,
+    since it may contain millions of files. Raises InputError as `read_members` does.
     """
     with reading(archive), open_regular(archive) as file:
         start = file.read(_BLOCK)
@@ -101,7 +101,7 @@ def unpacked_size(archive: Path, inside: str = "", enough: int = 0) -> int:
 
 @contextlib.contextmanager
 def reading(archive: Path) -> Iterator[None]:
-    """Raise InputError, with the archive's name and what to do, for all that reading it raises."""
+    """Turn whatever reading an archive raises into InputError, with its name and advice."""
     try:
         yield
     except InputError:
@@ -110,7 +110,7 @@ def reading(archive: Path) -> Iterator[None]:
         raise InputError(f"{archive}: {error}; {UNPACK}") from error
     except FileExistsError as error:
         raise InputError(
-            f"{error.filename}: a file or a dead link is in the place of a folder; remove it"
+            f"{error.filename}: a file or a dead link is where a folder must be; remove it"
         ) from error
     except (OSError, *DAMAGED) as error:
         if isinstance(error, OSError) and error.errno:
@@ -134,18 +134,18 @@ def _zip_members(archive: Path, inside: str) -> Iterator[Member]:
 
 
 def _check_zipped(archive: Path, info: zipfile.ZipInfo) -> None:
-    """Raises InputError for a member that is no plain file or cannot be unpacked here."""
+    """Raise InputError for a member that is not a plain file or cannot be decompressed."""
     mode = stat.S_IFMT(info.external_attr >> 16)
     if mode not in (0, stat.S_IFREG):
-        kind = "a symbolic link" if mode == stat.S_IFLNK else "no plain file"
-        raise InputError(f"{archive}: holds {info.filename!r}, {kind}; {UNPACK}")
+        kind = "a symbolic link" if mode == stat.S_IFLNK else "not a plain file"
+        raise InputError(f"{archive}: contains {info.filename!r}, {kind}; {UNPACK}")
     if info.flag_bits & 1:
         raise InputError(f"{archive}: {info.filename!r} in it is encrypted; {UNPACK}")
     if info.compress_type not in _ZIP_METHODS:
         name = _METHOD_NAMES.get(info.compress_type, "unknown")
         raise InputError(
             f"{archive}: {info.filename!r} in it is compressed by method {info.compress_type} "
-            f"({name}), which is not read here; {UNPACK}"
+            f"({name}), which is not supported; {UNPACK}"
         )
 
 
@@ -223,15 +223,15 @@ def _open_in_tar(tar: _Tar, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _files(archive: Path, tar: _Tar) -> Iterator[_Found]:
-    """The plain files of a tar file and of those in it, each with its name."""
+    """Yield the plain files of a tar file and of tar files inside it, each with its name."""
     while (member := tar.next()) is not None:
-        tar.members.clear()  # millions of them
+        tar.members.clear()  # there may be millions of them
         if member.isdir():
             continue
         name = _below(archive, member.name)
         if not member.isfile() or member.issparse():
-            kind = _KINDS.get(member.type, "no plain file")
-            raise InputError(f"{archive}: holds {member.name!r}, {kind}; {UNPACK}")
+            kind = _KINDS.get(member.type, "not a plain file")
+            raise InputError(f"{archive}: contains {member.name!r}, {kind}; {UNPACK}")
         if name.endswith(".tar"):
             with _Tar.open(fileobj=_open_in_tar(tar, member), mode="r:") as inner:
                 folder = name[: -len(".tar")]
@@ -249,10 +249,10 @@ def _check_end(tar: tarfile.TarFile) -> None:
 
 
 def _below(archive: Path, name: str) -> str:
-    """The name of a plain file below the archive's folder; raises InputError for another one."""
+    """Return a normalized name; raise InputError for one that leaves the archive's folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.name or "\0" in name:
         raise InputError(
-            f"{archive}: holds {name!r}, which names no file below its folder; {UNPACK}"
+            f"{archive}: contains {name!r}, which is not a file below its folder; {UNPACK}"
         )
     return str(path)

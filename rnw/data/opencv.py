@@ -1,7 +1,7 @@
-"""The fast way through the training transform: OpenCV, and one linear map for all color changes.
+"""The training transform with OpenCV, which is faster, and one linear map for all color changes.
 
-It differs from `transforms` in the resampling: OpenCV does not widen its kernels where an image
-shrinks, so a Gaussian goes before them. Of the same crop it makes the same colors to 1e-5.
+It differs from `transforms` in resampling: OpenCV does not widen its kernels where an image
+shrinks, so a Gaussian blur comes first. From the same crop it makes the same colors up to 1e-5.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ from PIL import Image
 from rnw.data import readers, transforms
 from rnw.data.pictures import MAX_PIXELS
 
-SOFTENING = 0.45  # of the Gaussian: nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
+SOFTENING = 0.45  # the blur nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
 _INTERPOLATIONS = {
     Image.Resampling.LANCZOS: cv2.INTER_CUBIC,
     Image.Resampling.BICUBIC: cv2.INTER_CUBIC,
     Image.Resampling.BILINEAR: cv2.INTER_LINEAR,
 }
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
-_PADDING = 64  # bytes after the end mark that are still taken for padding
-_NO_FRAME = (0xC4, 0xC8, 0xCC)  # among the marks 0xC0 to 0xCF
+_PADDING = 64  # bytes after the end marker that may be padding
+_NO_FRAME = (0xC4, 0xC8, 0xCC)  # of the markers 0xC0 to 0xCF, those that start no frame
 _LUMA = np.array(transforms.GREY)
 _LOW, _HIGH = (
     ((bound - transforms.EXACT_MEAN) / transforms.EXACT_DEVIATION).astype(np.float32)
@@ -32,14 +32,14 @@ _LOW, _HIGH = (
 
 
 def decode(content: bytes, name: str) -> np.ndarray:
-    """Decode an image file's content to (H, W, 3) uint8 RGB, as it is stored.
+    """Decode an image file's content to (H, W, 3) uint8 RGB, without turning it upright.
 
-    Only whole gray or RGB JPEGs are for OpenCV, and give the same pixels as `readers.decode`, which
-    reads the rest. Raises InputError, naming it, for what is no image.
+    OpenCV decodes complete gray or RGB JPEG files, with the same pixels as `readers.decode`, which
+    decodes all others. Raises InputError, with `name`, for a file that is not an image.
     """
     if _is_plain_jpeg(content):
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        with contextlib.suppress(cv2.error):  # of a size beyond its bounds
+        with contextlib.suppress(cv2.error):  # for a size beyond its limits
             image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
             if image is not None:
                 return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -47,9 +47,10 @@ def decode(content: bytes, name: str) -> np.ndarray:
 
 
 def _is_plain_jpeg(content: bytes) -> bool:
-    """Whether this is a JPEG of one or three components with an end, which OpenCV does not miss.
+    """Return whether this is a complete JPEG file of one or three components.
 
-    One that is too large is left to what refuses it before it takes memory.
+    OpenCV would not report a truncated one. One that is too large is left to `readers.decode`,
+    which refuses it before it takes memory.
     """
     if not content.startswith(_START) or _END not in content[-_PADDING:]:
         return False
@@ -64,7 +65,7 @@ def _is_plain_jpeg(content: bytes) -> bool:
 
 
 def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive") -> np.ndarray:
-    """Resample to (height, width, 3) uint8, softened where a side shrinks."""
+    """Resample to (height, width, 3) uint8, with a blur first where a side shrinks."""
     how = transforms.interpolation(image.shape[:2], (height, width), choice)
     ratios = image.shape[0] / height, image.shape[1] / width
     if max(ratios) > 1:
@@ -75,14 +76,14 @@ def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive")
 
 
 def _softening(ratio: float) -> Tuple[int, float]:
-    """Radius and deviation of the Gaussian for a side that shrinks `ratio` times."""
+    """Return radius and deviation in pixels of the blur for a side that shrinks `ratio` times."""
     if ratio <= 1:
         return 0, 1.0
     return int(ratio), SOFTENING * (ratio**2 - 1) ** 0.5
 
 
 def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
-    """Jitter, lighting, flip and normalization of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
+    """Jitter, light, flip and normalize an image (H, W, 3) uint8 into `out` (3, H, W) float32."""
     change = _color_change(np.array(cv2.mean(image)[:3]) / 255, random)
     if transforms.draw_flip(random):
         image = cv2.flip(image, 1)
@@ -92,9 +93,9 @@ def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -
 
 
 def _color_change(mean: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """The map (3, 4) from RGB in [0, 255] to what the network sees but for clipping.
+    """Draw the affine map (3, 4) from RGB in [0, 255] to the network's input before clipping.
 
-    mean: of the image's RGB, in [0, 1].
+    mean: the image's mean RGB (3,), in [0, 1].
     """
     change = np.eye(3, 4)  # RGB, 1 to RGB
     for kind, factor in transforms.draw_jitter(random):

@@ -1,4 +1,4 @@
-"""What datasets are read as: arrays in memory, or encoded pictures by number."""
+"""Types that datasets are read as: arrays in memory, or encoded pictures by index."""
 
 from typing import Iterable, NamedTuple, Optional, Protocol, Union
 
@@ -13,7 +13,7 @@ class Examples(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Paths of a picture and of its label map, relative to the root; None: not published."""
+    """Paths of a picture and its label map, relative to the dataset's folder; None: no labels."""
 
     image: str
     label: Optional[str]
@@ -31,7 +31,7 @@ class PictureSource(Protocol):
         """Return the path of a picture, for messages and for the names of predictions."""
 
     def read(self, index: int) -> bytes:
-        """Return a picture's file as it is; raise InputError when it cannot be read."""
+        """Return the content of a picture's file; raise InputError when it cannot be read."""
 
 
 class ClassifiedSource(PictureSource, Protocol):

@@ -1,6 +1,6 @@
-"""TABLE of picture formats, told by content, and the one way in which Pillow opens a picture.
+"""TABLE of picture formats, recognized by content, and the one way in which Pillow opens a picture.
 
-What is no row of the table is never handed to Pillow, which would start other programs for some.
+Other formats are never passed to Pillow, which would start other programs for some of them.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from PIL import Image, ImageFile
 
 from rnw.errors import InputError, naming
 
-MAX_BYTES = (1 << 29) - 1  # of a file; that of a record in a pack, too
-MAX_PIXELS = 178_956_970  # where Pillow, as it is set by default, takes a picture for an attack
-DIMMEST = 16  # of 255: what deep pixels must reach, or else they do not mean what they seem to
+MAX_BYTES = (1 << 29) - 1  # of a file, as of a record in a RecordIO file
+MAX_PIXELS = 178_956_970  # more are a decompression bomb by Pillow's default
+DIMMEST = 16  # of 255: what the brightest of 16-bit pixels must reach, or their range is another
 REMEDY = "convert it to PNG or JPEG"
 
 FORMATS = {  # by the names that Pillow gives them
@@ -38,27 +38,27 @@ _NOT_READ = {
     "SVG": rb"(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<svg\b",
     "Photoshop": rb"8BPS",
 }
-_HEAD = 1024  # bytes that tell a format
+_HEAD = 1024  # bytes by which a format is recognized
 
-# Of pictures that are refused here, or that are read all the same.
+# Pillow's warnings are about pictures that are refused here, or that are read all the same.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _find_format(head: bytes, table: Mapping[str, bytes]) -> str:
-    """The name in `table` of what starts so, or nothing."""
+    """Return the name in `table` of the format that starts with `head`, or an empty string."""
     return next((name for name, start in table.items() if re.match(start, head, re.DOTALL)), "")
 
 
 def _check_format(head: bytes, formats: Sequence[str]) -> str:
-    """The format of a file that starts so; raises InputError for one not among `formats`."""
+    """Return the format of a file that starts with `head`; raise InputError for others."""
     found = _find_format(head, FORMATS)
     if found in formats:
         return found
     if found:
-        raise InputError(f"it is of format {found}, expected one of {', '.join(formats)}")
+        raise InputError(f"its format is {found}, expected one of {', '.join(formats)}")
     other = _find_format(head, _NOT_READ)
     if other:
-        raise InputError(f"it is of format {other}; {REMEDY}")
+        raise InputError(f"its format is {other}; {REMEDY}")
     raise InputError(f"it starts with {head[:16]!r}" if head else "it is empty")
 
 
@@ -66,10 +66,12 @@ def _check_format(head: bytes, formats: Sequence[str]) -> str:
 def open_picture(
     file: BinaryIO, name: str, what: str = "an image", formats: Sequence[str] = tuple(FORMATS)
 ) -> Iterator[ImageFile.ImageFile]:
-    """A picture as Pillow opens its file: the head is read, the pixels are not yet.
+    """Open a picture's file with Pillow as a context; pixels are not decoded yet.
 
-    Raises InputError, naming it, where it cannot be read as `what`: for another format than
-    `formats`, for more than MAX_PIXELS, and for whatever Pillow raises in the block.
+    name, what: the file and what it is read as, for messages.
+
+    Raises InputError for another format than `formats`, for more than MAX_PIXELS, and for whatever
+    Pillow raises in the block.
     """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it, to read the rest as gray or class 0
     with naming(f"{name}: cannot be read as {what}"):
@@ -98,11 +100,11 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def to_rgb(image: ImageFile.ImageFile) -> np.ndarray:
-    """The pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
+    """Return the pixels (H, W, 3) uint8 of an opened picture, without its alpha channel.
 
-    Of 16 bits a channel the upper 8 are taken, as 257 times the value of 8 bits is the same color;
-    floating-point numbers are from 0 to 1, or to 255. Raises InputError for numbers beyond, and for
-    16 bits or floating point that would become all but black: they have another range.
+    Of 16 bits per channel the upper 8 are kept, since 257 times an 8-bit value is the same color.
+    Floating-point values are from 0 to 1, or to 255. Raises InputError for values beyond, and for
+    16-bit or floating-point pictures that would become nearly black, since their range is another.
     """
     if not _is_deep(image):
         return _colors(image)
@@ -110,8 +112,8 @@ def to_rgb(image: ImageFile.ImageFile) -> np.ndarray:
     if pixels.max() < DIMMEST:
         raise InputError(
             f"it would be black, its brightest pixel {pixels.max()} of 255, expected at least "
-            f"{DIMMEST}: it uses too little of the range that 16 bits or floating point have; "
-            "scale it, or save it with 8 bits"
+            f"{DIMMEST}: its values use too little of the range of 16 bits or floating point; "
+            "scale them, or save it with 8 bits"
         )
     return pixels
 
@@ -121,33 +123,33 @@ def _colors(image: Image.Image) -> np.ndarray:
 
 
 def _is_numbers(image: Image.Image) -> bool:
-    """Whether Pillow gives the pixels as they are stored, in 16 or 32 bits."""
+    """Return whether Pillow gives the pixels as they are stored, in 16 or 32 bits."""
     return image.mode.startswith(("I", "F"))
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether a picture, not yet decoded, has more than 8 bits a channel."""
+    """Return whether a picture, not yet decoded, has more than 8 bits per channel."""
     if _is_numbers(image):
         return True
-    kinds = [tile[3] for tile in image.tile]  # what tells how pixels are unpacked
+    kinds = [tile[3] for tile in image.tile]  # how pixels are unpacked
     if image.format == "PPM":
         return any(isinstance(kind, tuple) and kind[-1] > 255 for kind in kinds)
     return image.format in ("PNG", "TIFF") and ";16" in str(kinds)
 
 
 def _numbers_to_rgb(values: np.ndarray) -> np.ndarray:
-    """Gray (H, W) of 16 bits, in whatever type, or of floating point to (H, W, 3) uint8."""
+    """Convert gray values (H, W), of 16 bits or floating point, to (H, W, 3) uint8."""
     whole = np.issubdtype(values.dtype, np.integer)
     low, high = values.min(), values.max()
     most = 65535 if whole else 1 if high <= 1 else 255
-    if not (low >= 0 and high <= most):  # nor what is not a number
+    if not (low >= 0 and high <= most):  # true for NaN, too
         raise InputError(
-            f"its numbers are from {low:g} to {high:g}, expected from 0 to "
-            f"{'65535' if whole else '1, or to 255'}; scale it, or save it with 8 bits"
+            f"its values are from {low:g} to {high:g}, expected from 0 to "
+            f"{'65535' if whole else '1, or to 255'}; scale them, or save it with 8 bits"
         )
     return gray_to_rgb((values >> 8 if whole else np.rint(values * (255 / most))).astype(np.uint8))
 
 
 def gray_to_rgb(gray: np.ndarray) -> np.ndarray:
-    """Gray (H, W) as colors (H, W, 3)."""
+    """Return gray values (H, W) as colors (H, W, 3)."""
     return np.repeat(gray[:, :, None], 3, axis=2)

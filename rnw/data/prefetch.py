@@ -16,7 +16,7 @@ from rnw.data.processes import END_SECONDS, Processes
 from rnw.data.samples import Bad, Batch, Pictures
 from rnw.data.waiting import NOTHING, POLL_SECONDS, Waiting, Watch
 
-AHEAD = 2  # batches that are being made while one is used
+AHEAD = 2  # batches that are made while one is used
 
 
 def prepare(
@@ -27,11 +27,13 @@ def prepare(
     threads: bool,
     waiting: Waiting,
 ) -> Generator[Tuple[Batch, Bad], None, None]:
-    """Each row of indices (batches, N) as a batch of N, and the bad pictures met on the way.
+    """Yield a batch of N for each row of indices (batches, N), and the bad pictures in it.
 
-    `workers` threads or processes make it ahead; without any, the caller when he asks for it. It
-    ends early where `waiting` is told to stop. Raises InputError for a picture that cannot be read
-    or that ends a process.
+    workers: the number of threads or processes that make batches in advance; 0: each is made when
+        it is asked for.
+    waiting: its `stopped` ends the iteration early.
+
+    Raises InputError for a picture that cannot be read or that crashes a process.
     """
     size = batches.shape[1]
     if workers == 0:
@@ -52,7 +54,7 @@ def prepare(
 
 
 class _Threads:
-    """Makes each batch by several threads of this process, which ends without them."""
+    """Make each batch by several threads of this process, which does not wait for them to exit."""
 
     def __init__(self, pictures: Pictures, size: int, workers: int, waiting: Waiting):
         self._pictures, self._size, self._waiting = pictures, size, waiting
@@ -75,7 +77,7 @@ class _Threads:
         for _ in self._threads:
             self._tasks.put(None)
         deadline = time.monotonic() + END_SECONDS
-        for thread in self._threads:  # but for those that hang
+        for thread in self._threads:  # except those that hang
             thread.join(max(0, deadline - time.monotonic()))
 
     def _work(self, number: int) -> None:

@@ -1,8 +1,8 @@
-"""Processes that make batches of pictures in memory shared with the caller.
+"""Processes that make batches of pictures in memory shared with the parent process.
 
-They start without the caller's `__main__` and without MXNet, whose threads a fork would break, and
-end with the caller, however he ends. The memory has no name, so that none is left. What goes
-through a pipe is small: nobody waits for a process that does not take it out.
+They start without the parent's `__main__` and without MXNet, whose threads a fork would break, and
+they exit when the parent does, however it ends. The shared memory has no name, so that none is left
+behind. Messages through a pipe are small, so that a process that does not read them blocks nobody.
 """
 
 import contextlib
@@ -29,22 +29,22 @@ from rnw.data.samples import Bad, Batch, Pictures
 from rnw.data.waiting import NOTHING, POLL_SECONDS, Waiting, Watch
 from rnw.errors import InputError
 
-LENT = 2  # batches of the memory that a caller may hold: the one before, and the one asked for
-SLOTS = 3 + LENT  # and those that are being made
-END_SECONDS = 1  # in which a killed process is gone, unless the system itself hangs
+LENT = 2  # batches in shared memory that the caller may hold: the previous and the current one
+SLOTS = 3 + LENT  # with the batches that are being made
+END_SECONDS = 1  # to wait for a killed process, which may hang in the system
 _START = "import sys; sys.path[:] = {}; from rnw.data.processes import main; main{}"
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # keeps memory for the next picture: to get it anew
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),  # each time takes a fifth of the time (glibc)
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # glibc keeps memory for the next picture: asking the
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),  # system for it each time takes a fifth of the time
 }
 _FOR_CALLER_ALONE = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Memory:
-    """In an open file: the index of the picture that each process reads, and SLOTS batches.
+    """Shared memory: the index of the picture that each process reads, and SLOTS batches.
 
-    Of a batch there are the indices of its pictures and the numbers that are made of them.
+    file: an open file. size: pictures in a batch. values: numbers in a batch, data and labels.
     """
 
     def __init__(self, file: int, workers: int, size: int, values: int):
@@ -54,22 +54,22 @@ class _Memory:
 
     @staticmethod
     def bytes(workers: int, size: int, values: int) -> int:
-        """How large it is for batches of so many pictures and numbers."""
+        """Return the size in bytes for batches of so many pictures and numbers."""
         return 8 * workers + SLOTS * (8 * size + 4 * values)
 
     def indices(self, slot: int) -> np.ndarray:
-        """The pictures of one of the batches, int64."""
+        """Return the indices (N,) int64 of the pictures of a batch."""
         start = 8 * (len(self.reading) + slot * self._size)
         return np.frombuffer(self._map, np.int64, self._size, start)
 
     def batch(self, slot: int) -> np.ndarray:
-        """The numbers of one of the batches, float32; its arrays have it as their `base`."""
+        """Return the numbers of a batch, float32; its arrays are views of them."""
         start = 8 * (len(self.reading) + SLOTS * self._size) + slot * 4 * self._values
         return np.frombuffer(self._map, np.float32, self._values, start)
 
 
 class Processes:
-    """Makes each batch by several processes, each its own rows."""
+    """Make each batch by several processes, each of which makes some of its rows."""
 
     def __init__(self, pictures: Pictures, size: int, workers: int, waiting: Waiting):
         self._pictures, self._size, self._waiting = pictures, size, waiting
@@ -78,17 +78,19 @@ class Processes:
         self._memory = _Memory(self._file, *shape)
         self._lent: Dict[int, weakref.ref] = {}
         self._parts: Dict[int, List[Bad]] = {}
-        self._workers: List[_Worker] = []
+        self._workers: List[_WorkerProcess] = []
 
     def __enter__(self) -> "Processes":
         self._workers = self._start(range(len(self._memory.reading)))
         return self
 
-    def _start(self, numbers: Iterable[int]) -> List["_Worker"]:
+    def _start(self, numbers: Iterable[int]) -> List["_WorkerProcess"]:
         self._memory.reading[list(numbers)] = NOTHING
         with _pickled(self._pictures) as pictures:
             files = self._file, pictures
-            return [_Worker(n, files, (len(self._memory.reading), self._size)) for n in numbers]
+            return [
+                _WorkerProcess(n, files, (len(self._memory.reading), self._size)) for n in numbers
+            ]
 
     def __exit__(self, *exception: object) -> None:
         for worker in self._workers:
@@ -98,7 +100,7 @@ class Processes:
         os.close(self._file)
 
     def submit(self, epoch: int, indices: np.ndarray) -> int:
-        """Have a batch made; its slot. No more than SLOTS - LENT may be under way."""
+        """Start making a batch; return its slot. At most SLOTS - LENT may be under way."""
         held = [slot for slot, flat in self._lent.items() if flat() is not None]
         slot = next(n for n in range(SLOTS) if n not in self._parts and n not in held)
         self._parts[slot] = []
@@ -108,7 +110,7 @@ class Processes:
         return slot
 
     def collect(self, slot: int) -> Optional[Tuple[Batch, Bad]]:
-        """The batch in a slot, and the bad pictures met on the way; None once told to stop."""
+        """Wait for the batch in a slot; return it and its bad pictures, or None when stopped."""
         images = self._pictures.maker.images
         watch = Watch(self._waiting.patience, images, self._memory.reading)
         while len(self._parts[slot]) < len(self._workers):
@@ -123,7 +125,7 @@ class Processes:
         return self._lend(slot), dict(ChainMap(*self._parts.pop(slot)))
 
     def _lend(self, slot: int) -> Batch:
-        """A caller who keeps batches gets copies, since the memory is used again."""
+        """Return a batch; a copy if the caller holds LENT batches, as their memory is reused."""
         numbers = self._memory.batch(slot)
         if sum(flat() is not None for flat in self._lent.values()) >= LENT:
             numbers = numbers.copy()
@@ -131,19 +133,19 @@ class Processes:
             self._lent[slot] = weakref.ref(numbers)
         return self._pictures.batch(self._size, numbers)
 
-    def _receive(self, worker: "_Worker") -> None:
+    def _receive(self, worker: "_WorkerProcess") -> None:
         try:
             reply = worker.connection.recv()
         except (EOFError, OSError):
-            self._bury(worker)
+            self._replace(worker)
             return
         if isinstance(reply, Exception):
             raise reply
         worker.has_answered = True
         self._parts[worker.tasks.popleft()[0]].append(reply)
 
-    def _bury(self, worker: "_Worker") -> None:
-        """Put another in the place of one that died, if pictures may be skipped."""
+    def _replace(self, worker: "_WorkerProcess") -> None:
+        """Start another process in place of one that died, if pictures may be skipped."""
         cause = worker.end()
         index = int(self._memory.reading[worker.number])
         error = f"a process that was to read pictures died ({cause})"
@@ -161,11 +163,11 @@ class Processes:
             successor.give(task)
 
 
-class _Worker:
-    """A process as the caller sees it, with the tasks that it has not answered.
+class _WorkerProcess:
+    """The parent's handle of a process, with the tasks that it has not answered.
 
-    files: the memory, and the pictures that `_pickled` wrote. shape: the number of processes, and
-    of pictures in a batch.
+    files: open files with the shared memory, and with the pictures that `_pickled` wrote. shape:
+    the number of processes, and of pictures in a batch.
     """
 
     def __init__(self, number: int, files: Tuple[int, int], shape: Tuple[int, int]):
@@ -187,29 +189,29 @@ class _Worker:
             theirs.close()
 
     def give(self, task: Any) -> None:
-        """Add to what it is to do: slot and epoch of a batch. That it died shows elsewhere."""
+        """Send a task: slot and epoch of a batch. A dead process is noticed when it is read."""
         self.tasks.append(task)
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
     def end(self) -> str:
-        """How it ended, once it has."""
+        """Wait until it ends; return its exit status or the name of the signal."""
         code = self._process.wait()
         return f"status {code}" if code >= 0 else signal.Signals(-code).name
 
     def kill(self) -> None:
-        """End it at once: nothing that it does is worth waiting for."""
+        """Kill it: nothing that it does needs to be finished."""
         self.connection.close()
         self._process.kill()
 
     def wait(self) -> None:
-        """Wait until it is gone, or until it is clear that the system keeps it."""
+        """Wait END_SECONDS at most until it has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_SECONDS)
 
 
 def main(caller: int, files: Tuple[int, int, int], number: int, shape: Tuple[int, int]) -> None:
-    """What process `number` does until the caller closes the connection or ends."""
+    """Run process `number` of the loader until the pipe to the parent `caller` closes."""
     _leave_signals_to(caller)
     cv2.setNumThreads(0)
     connection_file, memory_file, pictures_file = files
@@ -230,7 +232,7 @@ def main(caller: int, files: Tuple[int, int, int], number: int, shape: Tuple[int
 
 
 def _leave_signals_to(caller: int) -> None:
-    """Let him decide what Ctrl-C and SIGTERM mean, for as long as he lives."""
+    """Ignore Ctrl-C and SIGTERM while the parent lives, which decides what they do."""
 
     def end_without_caller(received: int, frame: Any) -> None:
         if os.getppid() != caller:
@@ -243,7 +245,7 @@ def _leave_signals_to(caller: int) -> None:
 
 
 def _fill(pictures: Pictures, *task: Any) -> Any:
-    """What `Pictures.fill` gives, or the exception that it raises."""
+    """Return what `Pictures.fill` returns, or the exception that it raises."""
     try:
         return pictures.fill(*task)
     except InputError as error:
@@ -254,7 +256,7 @@ def _fill(pictures: Pictures, *task: Any) -> Any:
 
 @contextlib.contextmanager
 def _pickled(pictures: Pictures) -> Iterator[int]:
-    """An open file for processes to read them from, each for itself."""
+    """Write pictures to an open file, from which each process reads its own copy."""
     with os.fdopen(_nameless_file(), "wb") as file:
         pickle.dump(pictures, file, pickle.HIGHEST_PROTOCOL)
         file.flush()
@@ -262,7 +264,7 @@ def _pickled(pictures: Pictures) -> Iterator[int]:
 
 
 def _nameless_file(size: int = 0) -> int:
-    """An open file of `size` bytes that no folder holds: in memory where the system has such."""
+    """Open a file of `size` bytes that is in no folder, in memory where the system offers that."""
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("batches")
     else:

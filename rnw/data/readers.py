@@ -1,4 +1,4 @@
-"""Decoding: image files, lists and packs of them, and datasets that fit into memory."""
+"""Readers of image files, and of the pictures in a list or in its RecordIO pack."""
 
 import io
 import os
@@ -15,9 +15,9 @@ from rnw.errors import InputError, naming
 from rnw.files import PathLike, read_regular, reading
 
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
-MAX_ASPECT = 200  # a picture longer than that would fill the memory, once its height is a crop's
+MAX_ASPECT = 200  # a longer picture would fill the memory once its height is that of a crop
 
-# What makes a picture (H, W, 3) upright, by its orientation if that is another than 1.
+# How a picture (H, W, 3) is turned upright, by its EXIF orientation.
 _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -30,15 +30,15 @@ _UPRIGHT: Dict[Any, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def read_image(path: PathLike, *, upright: bool = False) -> np.ndarray:
-    """Decode an image file to (H, W, 3) uint8 RGB, as `decode`.
+    """Read an image file as (H, W, 3) uint8 RGB, as `decode` does.
 
-    Raises InputError for a file that is missing or no image.
+    Raises InputError for a file that is missing or not an image.
     """
     return decode(read_file(path), str(path), upright=upright)
 
 
 def read_file(path: PathLike, what: str = "an image") -> bytes:
-    """A picture's file as it is; raises InputError for one that is missing or cannot be read."""
+    """Return a file's content; raise InputError, as for `what`, if it cannot be read."""
     with reading(path, what):
         try:
             return read_regular(path, MAX_BYTES)
@@ -49,9 +49,10 @@ def read_file(path: PathLike, what: str = "an image") -> bytes:
 def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
     """Decode an image file's content to (H, W, 3) uint8 RGB; of an animation, the first frame.
 
-    It is as it is stored, or with `upright` turned as its EXIF orientation says. Raises InputError,
-    naming it, for what is no image, is too large, or has numbers of another range than `to_rgb`
-    takes.
+    name: the file, for messages. upright: turn the picture as its EXIF orientation says.
+
+    Raises InputError for a file that is not an image, is too large, or has values of another range
+    than `to_rgb` takes.
     """
     with open_picture(io.BytesIO(content), name) as image:
         with naming(f"{name}: cannot be read as an image"):
@@ -61,17 +62,17 @@ def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> Any:
-    """As EXIF numbers it, None where nothing is said; of a TIFF Pillow has made it 1."""
+    """Return the EXIF orientation, None if there is none; Pillow turns a TIFF file upright."""
     try:
         return image.getexif().get(ORIENTATION)
-    except Exception:  # whatever is raised by damaged EXIF, without which a picture is whole
+    except Exception:  # whatever damaged EXIF data raises, which the picture does not need
         return None
 
 
 def check_aspect(image: np.ndarray, name: str) -> np.ndarray:
-    """An image (H, W, 3) whose shorter side can be scaled to the size of a crop.
+    """Return an image (H, W, 3) as it is; raise InputError for one that is too long and thin.
 
-    Raises InputError, naming it, for one that is too long and thin for that.
+    Scaled to a shorter side as long as a crop, it would take too much memory.
     """
     height, width = image.shape[:2]
     if max(height, width) > MAX_ASPECT * min(height, width):
@@ -97,23 +98,24 @@ class ImageList:
         return len(self.labels)
 
     def names(self) -> Iterable[Union[str, bytes]]:
-        """What the list names, in its order."""
+        """Return the paths in the list, in order."""
         return self._paths
 
     def name(self, index: int) -> str:
-        """Path of a picture, for messages."""
+        """Return the path of a picture, for messages."""
         return str(self.root / os.fsdecode(self._paths[index]))
 
     def read(self, index: int) -> bytes:
-        """A picture's file as it is; raises InputError when it cannot be read."""
+        """Return the content of a picture's file; raise InputError when it cannot be read."""
         return read_file(self.name(index))
 
 
 def read_listed(root: Path, split: str, tool: str) -> Union[ImageList, PackedImages]:
-    """The pictures of `<split>.lst` under `root`, from the pack beside it if there is one.
+    """Return the pictures in the list `<split>.lst` under `root`, from its pack if there is one.
 
-    Raises InputError for a list that is missing, which names the `tool` that makes it, and for the
-    pack of another list.
+    tool: the command that makes the list, for the message when it is missing.
+
+    Raises InputError for a list that is missing, and for a pack that was made from another list.
     """
     path = list_file(root, split, tool, embedded="digits")
     listing = read_list(path)

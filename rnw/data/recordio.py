@@ -1,10 +1,10 @@
 """Packs of pictures in MXNet's RecordIO format, read and written without starting MXNet.
 
 A record is a magic number, a word of flag and length, the content, and zeros up to a multiple of
-four bytes. Where the content itself holds the magic number it is cut, the number left out, into
-parts with flags of their own. The content for a picture is a header (flag, label, index, 0) and the
-bytes of its file. The index beside a pack has a line of number and offset for each picture, and a
-file for `md5sum -c` tells of which list it was packed.
+four bytes. Content that contains the magic number is cut there into parts with flags of their own,
+without the number. The content for a picture is a header (flag, label, index, 0) and the bytes of
+its file. The index beside a pack has a line of number and offset for each picture, and a file in
+the format of `md5sum` has the checksum of the list that was packed.
 """
 
 import struct
@@ -43,7 +43,7 @@ class Packable(Protocol):
 
 
 def write_record(file: BinaryIO, content: bytes) -> None:
-    """Append one record; raises InputError for content of 512 MB or more."""
+    """Append one record; raise InputError for content of 512 MB or more."""
     if len(content) >> _LENGTH_BITS:
         raise InputError(f"{len(content)} bytes are too many for a record, at most 2^29 - 1")
     start = 0
@@ -67,7 +67,7 @@ def _write_part(file: BinaryIO, flag: int, part: bytes) -> None:
 
 
 def read_record(file: BinaryIO) -> bytes:
-    """The record that starts where the file stands; raises InputError if there is none."""
+    """Read the record at the file's position; raise InputError if there is none."""
     parts: List[bytes] = []
     total, flag = -len(MAGIC), _FIRST
     while flag in (_FIRST, _MIDDLE):
@@ -87,7 +87,7 @@ def read_record(file: BinaryIO) -> bytes:
 
 
 class PackedImages:
-    """The pictures of a list, in its order, in one file.
+    """The pictures of a list, in its order, packed in one file.
 
     `labels` is (N,) int64. Raises InputError when pack, index and list do not belong together.
     """
@@ -99,23 +99,23 @@ class PackedImages:
         self._offsets = _read_index(index_file(self.path))
         if len(self._offsets) != len(self.labels):
             raise InputError(
-                f"{self.path}: holds {len(self._offsets)} pictures, the list {len(self.labels)}; "
-                "pack them anew"
+                f"{self.path}: has {len(self._offsets)} pictures, the list {len(self.labels)}; "
+                "pack them again"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def names(self) -> Iterable[bytes]:
-        """What the list names, in its order."""
+        """Return the paths in the list, in order."""
         return self._listing.paths
 
     def name(self, index: int) -> str:
-        """Pack and path of a picture, for messages."""
+        """Return the paths of the pack and of a picture, for messages."""
         return f"{self.path}: {self._listing.paths[index].decode(errors='replace')}"
 
     def read(self, index: int) -> bytes:
-        """A picture's file as it was packed; raises InputError for a damaged pack."""
+        """Return the content of a picture's file; raise InputError for a damaged pack."""
         try:
             with open_regular(self.path) as file:
                 file.seek(self._offsets[index])
@@ -126,24 +126,24 @@ class PackedImages:
         listed = self._listing.labels[index]
         if (number, label) != (index, listed):
             raise InputError(
-                f"{self.name(index)}: picture {number} of class {label:g} stands there, expected "
-                f"{index} of {listed}; pack them anew"
+                f"{self.name(index)}: the pack has picture {number} of class {label:g} here, "
+                f"expected {index} of {listed}; pack them again"
             )
         return content[_PICTURE.size :]
 
 
 def pack_file(listing: Path) -> Path:
-    """Where the pack of a list lies."""
+    """Return the path of a list's pack."""
     return listing.with_suffix(".rec")
 
 
 def index_file(pack: Path) -> Path:
-    """The file of offsets beside a pack, as `mx.recordio.MXIndexedRecordIO` names it."""
+    """Return the path of a pack's index, as `mx.recordio.MXIndexedRecordIO` names it."""
     return pack.with_suffix(".idx")
 
 
 def origin_file(pack: Path) -> Path:
-    """The file beside a pack with the MD5 and the name of its list."""
+    """Return the path of the file with the MD5 and the name of a pack's list."""
     return pack.with_suffix(".md5")
 
 
@@ -152,7 +152,7 @@ def _origin(listing: Path) -> str:
 
 
 def is_packed(listing: Path) -> bool:
-    """Whether the pack beside a list is whole and known to be of this list as it is now."""
+    """Return whether the pack of a list is complete and was made from the list as it is now."""
     return _is_of(listing) and _is_whole(pack_file(listing))
 
 
@@ -165,7 +165,7 @@ def _is_of(listing: Path) -> bool:
 
 
 def _is_whole(pack: Path) -> bool:
-    """Whether a pack ends with the last record of its index."""
+    """Return whether a pack ends with the last record of its index."""
     try:
         last = _read_index(index_file(pack))[-1]
         with open_regular(pack) as file:
@@ -177,11 +177,11 @@ def _is_whole(pack: Path) -> bool:
 
 
 def check_origin(listing: Path) -> None:
-    """Raises InputError when the pack beside a list is known to be of another list."""
+    """Raise InputError when the pack of a list was made from another list."""
     pack = pack_file(listing)
     if origin_file(pack).is_file() and not _is_of(listing):
         raise InputError(
-            f"{pack}: was not packed of {listing} as it is now; pack the pictures anew "
+            f"{pack}: was not made from {listing} as it is now; pack the pictures again "
             "(rnw prepare --pack), or remove the pack"
         )
 
@@ -192,7 +192,7 @@ def _read_index(path: Path) -> np.ndarray:
     except (ValueError, OverflowError):
         found = None
     if found is None or found.min(initial=0) < 0:
-        raise InputError(f"{path}: is not the index of a pack; pack the pictures anew")
+        raise InputError(f"{path}: is not the index of a pack; pack the pictures again")
     return found[:, 1]
 
 
@@ -203,11 +203,13 @@ def write_pack(
     *,
     listing: Optional[Path] = None,
 ) -> None:
-    """Pack images (`labels`, `read(index)`) in their order, the index last.
+    """Pack images (`labels`, `read(index)`) in order, then write the index.
 
-    `on_picture` is given the number of pictures packed so far; `listing` is noted as the list that
-    names them. Raises InputError for pictures that cannot be read and when nothing can be written;
-    an earlier pack stays then.
+    on_picture: called with the number of pictures packed so far.
+    listing: the list of the images, whose checksum is written beside the pack.
+
+    Raises InputError for pictures that cannot be read and when nothing can be written; an earlier
+    pack is kept then.
     """
     path = Path(path)
     index, origin = index_file(path), listing and _origin(listing)

@@ -1,4 +1,4 @@
-"""Samples: what training makes of pictures, by the numbers of seed, epoch and place alone."""
+"""Training samples made from pictures, which depend on seed, epoch and index alone."""
 
 from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Protocol, Tuple
 
@@ -9,17 +9,17 @@ from rnw.errors import InputError
 
 
 class Batch(NamedTuple):
-    """Data (N, 3, H, W) float32 and labels (N,) or (N, H', W') float32."""
+    """Data (N, 3, H, W) float32, and labels (N,) or (N, H', W') float32."""
 
     data: np.ndarray
     labels: np.ndarray
 
 
-Bad = Dict[int, str]  # pictures, and what is wrong with each
+Bad = Dict[int, str]  # indices of bad pictures, and what is wrong with each
 
 
 class Maker(Protocol):
-    """Makes samples of `images`, with the shapes `data_shape` and `label_shape`."""
+    """Makes samples from `images`, with the shapes `data_shape` and `label_shape`."""
 
     @property
     def images(self) -> PictureSource: ...
@@ -33,14 +33,14 @@ class Maker(Protocol):
     def __call__(
         self, index: int, random: np.random.RandomState, data: np.ndarray, label: np.ndarray
     ) -> None:
-        """Make picture `index` into `data` and `label`; raise InputError for a bad picture."""
+        """Write picture `index` to `data` and `label`; raise InputError for a bad picture."""
 
 
 class Pictures(NamedTuple):
-    """What a sample is: what `maker` makes of a picture by the numbers of (seed, epoch, index).
+    """The pictures of a dataset as samples, with random numbers of (seed, epoch, index).
 
-    With `skip_bad` a picture that cannot be read gives way to the next one in the list; `deadly`
-    are those that ended a process, with what is said of each.
+    skip_bad: replace a picture that cannot be read by the next one in the list. deadly: pictures
+    that crashed a process, with a message for each.
     """
 
     maker: Maker
@@ -49,11 +49,11 @@ class Pictures(NamedTuple):
     deadly: Bad
 
     def values(self, size: int) -> int:
-        """How many numbers a batch of so many samples is."""
+        """Return how many numbers a batch of `size` samples has."""
         return size * int(np.prod(self.maker.data_shape) + np.prod(self.maker.label_shape))
 
     def batch(self, size: int, memory: np.ndarray) -> Batch:
-        """A batch in `memory`, float32, which both of its arrays are views of."""
+        """Return a batch whose arrays are views of `memory`, (values,) float32."""
         labels = size * int(np.prod(self.maker.label_shape))
         return Batch(
             memory[:-labels].reshape(size, *self.maker.data_shape),
@@ -61,7 +61,7 @@ class Pictures(NamedTuple):
         )
 
     def new_batch(self, size: int) -> Batch:
-        """A batch in memory of its own."""
+        """Return a batch in newly allocated memory."""
         return self.batch(size, np.empty(self.values(size), np.float32))
 
     def fill(
@@ -72,9 +72,11 @@ class Pictures(NamedTuple):
         rows: Iterable[int],
         on_picture: Callable[[int], None] = lambda index: None,
     ) -> Bad:
-        """Make those `rows` of a batch that show the pictures `indices` (N,); the bad ones.
+        """Fill some `rows` of a batch of the pictures `indices` (N,); return the bad pictures.
 
-        `on_picture` is told each index before it is read. Raises InputError for a bad picture.
+        on_picture: called with each index before the picture is read.
+
+        Raises InputError for a bad picture that may not be skipped.
         """
         bad: Bad = {}
         random = np.random.RandomState()
@@ -103,7 +105,7 @@ class Pictures(NamedTuple):
         try:
             if index in self.deadly:
                 raise InputError(self.deadly[index])
-            random.seed([self.seed, epoch, index])  # a new stream would take ten times as long
+            random.seed([self.seed, epoch, index])  # a new RandomState takes ten times as long
             self.maker(index, random, *sample)
         except InputError as error:
             if not self.skip_bad:

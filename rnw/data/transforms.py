@@ -1,7 +1,7 @@
 """The paper's image transforms (sections 4 and 6), on (H, W, 3) uint8 arrays.
 
-Those of training draw from a `RandomState` that is passed in, as the original draws from NumPy's
-global one: the same seed gives the original's array, bit for bit.
+Those of training draw random numbers from a `RandomState` that is passed in, in the same order as
+the original from NumPy's global one: the same seed gives the original's array, bit for bit.
 """
 
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
@@ -15,7 +15,7 @@ EXACT_MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
 EXACT_DEVIATION = np.array([0.229, 0.224, 0.225])
 MEAN, DEVIATION = EXACT_MEAN.astype(np.float32), EXACT_DEVIATION.astype(np.float32)
 
-AREA = (0.08, 1.0)  # of the image, that a training crop covers
+AREA = (0.08, 1.0)  # share of the image that a training crop covers
 ASPECT = (3 / 4, 4 / 3)
 CROP_TRIES = 10
 JITTER = 0.4
@@ -33,10 +33,10 @@ Resize = Callable[[np.ndarray, int, int, str], np.ndarray]
 def interpolation(
     source: Sequence[int], target: Sequence[int], choice: str = "adaptive"
 ) -> Image.Resampling:
-    """Pillow's filter for resizing (h, w) `source` to `target`.
+    """Return Pillow's filter for resizing from `source` to `target`, both (height, width).
 
-    choice: 'adaptive' takes Lanczos when both sides shrink, cubic when both grow, linear otherwise;
-    'cubic' always takes that, as the released models were tested.
+    choice: 'adaptive' is Lanczos when both sides shrink, cubic when both grow, linear otherwise;
+    'cubic' is always cubic, as the released models were tested.
     """
     if choice == "cubic":
         return Image.Resampling.BICUBIC
@@ -48,7 +48,7 @@ def interpolation(
 
 
 def resize(image: np.ndarray, height: int, width: int, choice: str = "adaptive") -> np.ndarray:
-    """Resample to (height, width, 3) uint8, along rows first, as Pillow always did before 13."""
+    """Resample to (height, width, 3) uint8, along rows first, as Pillow before 13 always did."""
     how = interpolation(image.shape[:2], (height, width), choice)
     across = Image.fromarray(image).resize((width, image.shape[0]), how)
     return np.array(across.resize((width, height), how))
@@ -81,13 +81,13 @@ def _scale(image: np.ndarray, size: int, side: int, choice: str, resize: Resize)
 
 
 def center_crop(image: np.ndarray, size: int) -> np.ndarray:
-    """The (size, size, 3) middle of an image at least that large."""
+    """Return the (size, size, 3) crop in the middle of an image at least that large."""
     top, left = (_middle(side, size) for side in image.shape[:2])
     return image[top : top + size, left : left + size]
 
 
 def three_crops(image: np.ndarray, size: int) -> np.ndarray:
-    """Crops (3, size, size, 3) at both ends and in the middle of an image's longer side."""
+    """Return crops (3, size, size, 3) at both ends and in the middle of the longer side."""
     height, width = image.shape[:2]
     tops, lefts = [_middle(height, size)] * 3, [_middle(width, size)] * 3
     if height > width:
@@ -98,7 +98,7 @@ def three_crops(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def five_crops(image: np.ndarray, size: int) -> np.ndarray:
-    """(5, size, size, 3): the four corners and the middle of an image."""
+    """Return crops (5, size, size, 3): the four corners and the middle of an image."""
     bottom, right = (side - size for side in image.shape[:2])
     corners = [(y, x) for y in (0, bottom) for x in (0, right)]
     crops = [image[y : y + size, x : x + size] for y, x in corners]
@@ -112,9 +112,10 @@ def _middle(side: int, size: int) -> int:
 def normalize(
     images: np.ndarray, mean: np.ndarray = MEAN, deviation: np.ndarray = DEVIATION
 ) -> np.ndarray:
-    """(..., H, W, 3) uint8 to (..., 3, H, W) float32: zero mean and unit deviation on ImageNet.
+    """Normalize images (..., H, W, 3) uint8 to (..., 3, H, W) float32.
 
-    mean, deviation: (3,) float32, of another dataset, RGB in [0, 1].
+    mean, deviation: (3,) float32, of RGB in [0, 1]; default: those of ImageNet.
+
     Raises InputError for NaN and infinity.
     """
     for name, values in (("pixels", images), ("means", mean), ("deviations", deviation)):
@@ -132,12 +133,12 @@ class Box(NamedTuple):
     width: int
 
     def cut(self, image: np.ndarray) -> np.ndarray:
-        """The pixels of the crop, not copied."""
+        """Return the pixels of the crop as a view."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def draw_box(height: int, width: int, random: np.random.RandomState) -> Optional[Box]:
-    """A crop of random area, aspect and place; None when none of ten fits into the image."""
+    """Draw a crop of random area, aspect and place; return None if none of ten tries fits."""
     for _ in range(CROP_TRIES):
         area = random.uniform(*AREA) * (height * width)
         aspect = random.uniform(*ASPECT)
@@ -157,7 +158,7 @@ def random_sized_crop(
     choice: str = "adaptive",
     resize: Resize = resize,
 ) -> np.ndarray:
-    """A random crop, resampled to (size, size, 3) uint8; the middle when none was found."""
+    """Return a random crop, resampled to (size, size, 3) uint8; the middle if none fits."""
     height, width = image.shape[:2]
     box = draw_box(height, width, random)
     if box is None:
@@ -166,17 +167,17 @@ def random_sized_crop(
 
 
 def draw_jitter(random: np.random.RandomState) -> List[Tuple[str, float]]:
-    """Brightness, contrast and saturation in random order, each with its factor."""
+    """Draw factors of brightness, contrast and saturation; return them in random order."""
     return [(JITTERS[k], 1 + random.uniform(-JITTER, JITTER)) for k in random.permutation(3)]
 
 
 def draw_lighting(random: np.random.RandomState) -> np.ndarray:
-    """A shift (3,) float32 of RGB along the principal components of ImageNet's colors."""
+    """Draw a shift (3,) float32 of RGB along the principal components of ImageNet's colors."""
     return (EIGENVECTORS * random.normal(0, LIGHTING, 3) * EIGENVALUES).sum(1).astype(np.float32)
 
 
 def draw_flip(random: np.random.RandomState) -> bool:
-    """Whether to mirror an image."""
+    """Draw whether to mirror an image."""
     return random.randint(2) == 0
 
 
@@ -197,7 +198,7 @@ def color_jitter(planes: np.ndarray, random: np.random.RandomState) -> None:
 
 
 def _gray(planes: np.ndarray) -> np.ndarray:
-    """Luma (H, W) float32 of (3, H, W), summed in float64."""
+    """Return the luma (H, W) float32 of (3, H, W), summed in float64."""
     total = np.multiply(planes[0], GREY[0], dtype=np.float64)
     for plane, weight in zip(planes[1:], GREY[1:]):
         total += np.multiply(plane, weight, dtype=np.float64)
@@ -205,7 +206,7 @@ def _gray(planes: np.ndarray) -> np.ndarray:
 
 
 def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
-    """Shift the colors of (3, H, W) float32 in place, and divide them by 1.1 as the original.
+    """Shift the colors of (3, H, W) float32 in place, and divide them by 1.1 as the original does.
 
     Raises InputError for NaN and infinity.
     """
@@ -215,7 +216,7 @@ def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
 
 
 def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
-    """Jitter, lighting, flip and normalization of (H, W, 3) uint8, into (3, H, W) float32 `out`."""
+    """Jitter, light, flip and normalize an image (H, W, 3) uint8 into `out` (3, H, W) float32."""
     planes = image.transpose(2, 0, 1).astype(np.float32, order="C")
     planes *= np.float32(1 / 255)
     color_jitter(planes, random)

@@ -1,4 +1,4 @@
-"""Waiting for those who read pictures: what it says, and when it ends."""
+"""Waiting for processes or threads that read pictures, with warnings about slow ones."""
 
 import logging
 import time
@@ -8,26 +8,26 @@ import numpy as np
 
 from rnw.data.picture_types import PictureSource
 
-NOTHING = -1  # is being read
-POLL_SECONDS = 0.1  # from one look at those who are waited for to the next
+NOTHING = -1  # stands for no picture
+POLL_SECONDS = 0.1  # between two looks at the readers
 
 logger = logging.getLogger(__name__)
 
 
 def never() -> bool:
-    """Wait for as long as it takes."""
+    """Return False: never stop waiting."""
     return False
 
 
 class Waiting(NamedTuple):
-    """How to wait: what takes `patience` seconds is warned of; `stopped()` ends the waiting."""
+    """How to wait: warn about a picture after `patience` seconds; end once `stopped()`."""
 
     patience: float
     stopped: Callable[[], bool]
 
 
 class Watch:
-    """Warns, once for each, of what is waited for too long. It begins with the waiting.
+    """Warns, once for each, about pictures that are being read for more than `patience` seconds.
 
     reading: for each reader the index of its picture among `images`, or NOTHING.
     """
@@ -37,7 +37,7 @@ class Watch:
         self._since: Dict[int, Tuple[Optional[int], float]] = {}
 
     def look(self, readers: Iterable[int]) -> None:
-        """Look at those who have something to do."""
+        """Look at these readers, which have something to do."""
         now = time.monotonic()
         for reader in readers:
             index = int(self._reading[reader])

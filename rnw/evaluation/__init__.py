@@ -1,4 +1,4 @@
-"""How numbers are judged: protocols and metrics (section 6 of the paper)."""
+"""Evaluation of networks: test protocols and metrics (section 6 of the paper)."""
 
 from rnw.lazy import import_on_use
 

@@ -1,16 +1,21 @@
-"""Work that threads do ahead of whoever needs it: reading, scaling and cutting pictures."""
+"""Work that threads do in advance: reading, scaling and cropping pictures."""
 
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, Iterable, Iterator
+from typing import Callable, Deque, Iterable, Iterator, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MAX_THREADS = 8
 
 
-def ahead(function: Callable, items: Iterable, depth: int) -> Iterator[Any]:
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], depth: int
+) -> Iterator[Result]:
     """Yield what `map` would, computed by threads that are up to `depth` results ahead."""
-    waiting: Deque[Future] = deque()
+    waiting: Deque[Future[Result]] = deque()
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         try:
             for item in items:

@@ -1,4 +1,4 @@
-"""What kept predictions were made from: a record beside them that a later evaluation must equal."""
+"""The origin of kept predictions: a record beside them, with which evaluations must agree."""
 
 from typing import Any, Mapping
 

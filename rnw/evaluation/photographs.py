@@ -1,4 +1,4 @@
-"""Photographs that someone asks about: found in folders, upright, one after another."""
+"""Photographs to predict: found in folders, turned upright, read one after another."""
 
 from pathlib import Path
 from typing import Callable, Iterator, List, Sequence, Tuple, Union
@@ -12,7 +12,7 @@ from rnw.files import PathLike
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"),
-    *(".heic", ".heif", ".avif"),  # not read, but said so rather than passed over
+    *(".heic", ".heif", ".avif"),  # reported as unsupported rather than skipped
 )
 OnBad = Callable[[InputError], None]
 
@@ -37,7 +37,7 @@ def find_images(paths: Sequence[PathLike]) -> List[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """By its name; a link to nothing counts, so that it is named."""
+    """Return whether a file has the name of an image; a dead link counts, to be reported."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
 
 
@@ -46,8 +46,8 @@ def read_photographs(
 ) -> Iterator[Tuple[Path, np.ndarray]]:
     """Yield each image file and its pixels (H, W, 3) uint8, upright, while the next one is read.
 
-    `on_bad` is told what is wrong with one that is missing, no image, or too long and thin, which
-    is then passed over; by default that is raised.
+    `on_bad` is called with the error of a file that is missing, not an image, or too long and thin;
+    the file is then skipped. By default the error is raised.
     """
     for path, found in zip(paths, ahead(_try_to_read, paths, depth=1)):
         if isinstance(found, InputError):

@@ -1,4 +1,4 @@
-"""What is shown: published numbers, the paper's tables, figures, curves and web pages."""
+"""Published numbers, the paper's tables, figures, curves and web pages."""
 
 from rnw.lazy import import_on_use
 

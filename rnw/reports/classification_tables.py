@@ -105,8 +105,8 @@ def fill_table(
         time. On a CPU it takes ten minutes.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
-    before are not computed again. `on_row` is told each row for which something was found. Weights
-    for other classes than ILSVRC's are warned of and passed over.
+    before are not computed again. `on_row` is called with each row for which something was found.
+    Weights for other classes than ILSVRC's are skipped with a warning.
 
     Raises InputError for unknown networks, a missing folder, weights that cannot be used, and
     missing data when there are weights.
@@ -128,7 +128,7 @@ def fill_table(
             )
             row = row._replace(evaluation=found)
         if speed and row.published.network:
-            row = _measure(row, contexts[0])
+            row = _measure(row, row.published.network, contexts[0])
         filled.append(row)
         if row.evaluation or row.speed:
             on_row(row)
@@ -180,14 +180,14 @@ def _has_all_classes(path: Path) -> bool:
     classes = dataset.classes if baseline_of(path) else parse_label(path).classes
     if classes != dataset.classes:
         logger.warning(
-            "%s: passed over, it is for %d classes, %s has %d",
+            "%s: skipped, it is for %d classes, %s has %d",
             *(path, classes, dataset.title, dataset.classes),
         )
     return classes == dataset.classes
 
 
-def _measure(row: ClassificationRow, context: mx.Context) -> ClassificationRow:
-    net, size = untrained(row.published.network)
+def _measure(row: ClassificationRow, network: str, context: mx.Context) -> ClassificationRow:
+    net, size = untrained(network)
     return row._replace(speed=measure_speed(net, SPEED_BATCH, size, context), speed_size=size)
 
 

@@ -73,6 +73,8 @@ def compare_speeds(
     yardstick = forward(net, batch, size, context)
     rows = []
     for published in chosen:
+        if published.network is None:  # only quoted
+            continue
         net, size = untrained(published.network)
         seconds, reference = in_turn([forward(net, batch, size, context), yardstick], repetitions)
         speed = batch / statistics.median(seconds)
@@ -133,4 +135,6 @@ def compare_memory(
 
 def _in_paper(row: Published) -> Optional[float]:
     (reference,) = choose([YARDSTICK])
-    return row.speed and row.speed / reference.speed
+    if row.speed is None or reference.speed is None:
+        return None
+    return row.speed / reference.speed

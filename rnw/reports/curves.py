@@ -1,8 +1,9 @@
 """Loss, error and learning rate of training runs as a picture, from their `metrics.jsonl`."""
 
 import io
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple, Union
 
 import matplotlib
 import numpy as np
@@ -25,13 +26,14 @@ _FIGURES = {"train": ("loss", "lr"), "epoch": _SCORES, "val": _SCORES}
 _PIXEL_SCORES = ("loss", "accuracy", "mean-iou")
 _PIXEL_FIGURES = {"train": ("loss", "lr"), "epoch": _PIXEL_SCORES[:2], "val": _PIXEL_SCORES}
 
-_SETTINGS = {"font.size": 12, "svg.fonttype": "none"}
-_STEPS = {"linewidth": 1, "alpha": 0.35}
-_THIN = {"linewidth": 1, "alpha": 0.6}
-_EPOCH = {"marker": ".", "markersize": 4}
-_VALIDATION = {"linestyle": ":", "marker": "o", "markersize": 5}
+_style = partial(matplotlib.rc_context, {"font.size": 12, "svg.fonttype": "none"})
+_LineStyle = Mapping[str, Union[str, float]]  # properties of a Line2D
+_STEPS: _LineStyle = {"linewidth": 1, "alpha": 0.35}
+_THIN: _LineStyle = {"linewidth": 1, "alpha": 0.6}
+_EPOCH: _LineStyle = {"marker": ".", "markersize": 4}
+_VALIDATION: _LineStyle = {"linestyle": ":", "marker": "o", "markersize": 5}
 _LOSSES = {"step": _STEPS, "epoch": _EPOCH, "validation": _VALIDATION}
-_ERRORS = {
+_ERRORS: Dict[Tuple[str, str], _LineStyle] = {
     ("epoch", "top-1"): _EPOCH,
     ("epoch", "top-5"): {**_EPOCH, **_THIN},
     ("val", "top-1"): _VALIDATION,
@@ -110,14 +112,14 @@ def plot(paths: Sequence[PathLike], output: PathLike, *, overwrite: bool = False
     """
     check_plot_file(output, overwrite=overwrite)
     runs = [run for path in paths for run in read_runs(path)]
-    with matplotlib.rc_context(_SETTINGS):
+    with _style():
         save_plot(_draw(runs), output)
 
 
 def draw_curves(runs: Sequence[RunCurves]) -> bytes:
     """Draw runs as an SVG picture; return the bytes of the file."""
     file = io.BytesIO()
-    with matplotlib.rc_context(_SETTINGS):
+    with _style():
         write_plot(_draw(runs), file, "svg")
     return file.getvalue()
 
@@ -129,10 +131,10 @@ def _draw(runs: Sequence[RunCurves]) -> Figure:
     for number, run in enumerate(runs):
         color = f"C{number}"
         for kind, style in zip(("train", "epoch", "val"), _LOSSES.values()):
-            _line(loss, run, (kind, "loss"), color=color, **style)
+            _line(loss, run, (kind, "loss"), {**style, "color": color})
         for key, style in _ERRORS.items():
-            _line(error, run, key, color=color, **style)
-        _line(rate, run, ("train", "lr"), color=color)
+            _line(error, run, key, {**style, "color": color})
+        _line(rate, run, ("train", "lr"), {"color": color})
     loss.set(title="Loss", ylabel="cross-entropy", yscale="log")
     loss.yaxis.set_major_formatter("{x:g}")  # 0.1 rather than a power of ten
     loss.yaxis.set_minor_formatter(LogFormatter())
@@ -157,7 +159,7 @@ def _error_label(drawn: Set[Key]) -> str:
 
 
 def _name_runs(figure: Figure, runs: Sequence[RunCurves]) -> None:
-    """Return a legend of colors, with the names as they are: a dollar is no formula in a path."""
+    """Draw a legend of colors, with the names as they are: a dollar is no formula in a path."""
     lines = [Line2D([], [], color=f"C{number}") for number, _ in enumerate(runs)]
     numbers = map(str, range(len(runs)))  # a name that begins with _ would be left out
     legend = figure.legend(lines, numbers, loc="outside lower center", ncols=3)
@@ -166,16 +168,19 @@ def _name_runs(figure: Figure, runs: Sequence[RunCurves]) -> None:
         text.set_text(run.name)
 
 
-def _line(axes: Axes, run: RunCurves, key: Key, **style: Any) -> None:
+def _line(axes: Axes, run: RunCurves, key: Key, style: _LineStyle) -> None:
     if key in run.curves:
         epochs, values = _thin(run.curves[key])
-        axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 - values, **style)
+        (line,) = axes.plot(epochs, values if key[1] in ("loss", "lr") else 100 - values)
+        line.set(**style)
 
 
-def _explain(axes: Axes, styles: Dict[str, Dict[str, Any]]) -> None:
-    """Return a legend of line styles, whatever the color."""
-    lines = [axes.plot([], [], color="black", **style)[0] for style in styles.values()]
-    axes.legend(lines, styles, fontsize="small")
+def _explain(axes: Axes, styles: Mapping[str, _LineStyle]) -> None:
+    """Draw a legend of line styles, whatever the color."""
+    lines = [Line2D([], [], color="black") for _ in styles]
+    for line, style in zip(lines, styles.values()):
+        line.set(**style)
+    axes.legend(lines, list(styles), fontsize="small")
 
 
 def _thin(curve: Curve) -> Curve:

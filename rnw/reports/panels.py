@@ -2,8 +2,9 @@
 
 import math
 import textwrap
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import matplotlib
 import numpy as np
@@ -12,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 
-from rnw.data.labeled import IGNORED
+from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import correctness, labels_file, picture_names, read_kept
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.plots import check_plot_file, save_plot
 
 KINDS = ("photograph", "truth", "prediction", "difference")
@@ -28,7 +30,7 @@ LEGEND_LINE, LEGEND_EDGE, HANDLE = 0.205, 0.2, 0.65  # inches; a handle is all b
 SHORT = 28  # characters of a class's name in a legend
 DPI, LARGEST = 300, 65_000  # of a PNG: dots per inch, and the most that can be drawn
 FONT_SIZE = 9  # points
-SETTINGS = {"font.size": FONT_SIZE, "text.parse_math": False}
+_style = partial(matplotlib.rc_context, {"font.size": FONT_SIZE, "text.parse_math": False})
 
 
 class Layout(NamedTuple):
@@ -41,7 +43,7 @@ class Layout(NamedTuple):
 
 ROWS = Layout(kinds="top", names="left", scores="right")
 COLUMNS = Layout(kinds="left", names="top", scores="bottom")
-EDGES = {
+EDGES: Dict[str, Tuple[Union[int, slice], Union[int, slice]]] = {
     "top": (0, slice(None)),
     "bottom": (-1, slice(None)),
     "left": (slice(None), 0),
@@ -55,7 +57,7 @@ class Results(NamedTuple):
     folder: Path
     dataset: SegmentationDataset
     split: str
-    examples: Any
+    examples: LabeledSource
     names: List[str]
     indices: List[int]
 
@@ -75,7 +77,7 @@ class Results(NamedTuple):
     def present(self, name: str) -> np.ndarray:
         """Return the classes in the truth or in the prediction."""
         truth, labels = self._truth_and_labels(name)
-        return np.setdiff1d([*np.unique(truth), *np.unique(labels)], IGNORED)
+        return np.setdiff1d([*np.unique(truth), *np.unique(labels)], IGNORED_LABEL)
 
     def panels(self, name: str) -> Dict[str, np.ndarray]:
         """Return the pictures (H, W, 3) uint8 of each of KINDS."""
@@ -99,7 +101,8 @@ class Results(NamedTuple):
 
     def _truth_and_labels(self, name: str) -> Tuple[np.ndarray, np.ndarray]:
         truth = self.truth(name)
-        return truth, read_kept(self.folder, name, self.dataset, truth.shape)
+        height, width = truth.shape
+        return truth, read_kept(self.folder, name, self.dataset, (height, width))
 
     def _index(self, name: str) -> int:
         return self.indices[self.names.index(name)]
@@ -159,7 +162,8 @@ def choose(
 
 def by_iou(ious: Mapping[str, float]) -> List[str]:
     """Return the pictures of which pixels are judged, the one of lowest IoU first."""
-    return sorted((name for name, iou in ious.items() if not math.isnan(iou)), key=ious.get)
+    judged = [name for name, iou in ious.items() if not math.isnan(iou)]
+    return sorted(judged, key=lambda name: ious[name])
 
 
 def describe_iou(iou: float) -> str:
@@ -186,11 +190,11 @@ def draw_panels(
     check_plot_file(output, overwrite=overwrite)
     figure = make_figure(results, names, layout)
     dpi = min(DPI, LARGEST / max(figure.get_size_inches()))
-    with matplotlib.rc_context(SETTINGS):
+    with _style():
         save_plot(figure, output, dpi=dpi)
 
 
-@matplotlib.rc_context(SETTINGS)
+@_style()
 def make_figure(results: Results, names: Sequence[str], layout: Layout = ROWS) -> Figure:
     """Return the figure that `draw_panels` writes.
 
@@ -240,7 +244,8 @@ class _Legend:
     def __init__(self, results: Results, names: Sequence[str]):
         numbers = np.unique(np.concatenate([results.present(name) for name in names]))
         self._handles = [_patch(results.dataset, number) for number in numbers.tolist()]
-        extents = [TextPath((0, 0), h.get_label(), FONT_SIZE).get_extents() for h in self._handles]
+        texts = [short_name(results.dataset, number) for number in numbers.tolist()]
+        extents = [TextPath((0, 0), text, FONT_SIZE).get_extents() for text in texts]
         self.column = HANDLE + max(extent.width for extent in extents) / 72
 
     def height(self, width: float) -> float:
@@ -256,7 +261,8 @@ class _Legend:
 
 
 def _patch(dataset: SegmentationDataset, number: int) -> Patch:
-    color = np.array(dataset.palette[number]) / 255
+    red, green, blue = dataset.palette[number]
+    color = (red / 255, green / 255, blue / 255)
     return Patch(facecolor=color, edgecolor="black", label=short_name(dataset, number))
 
 

@@ -35,7 +35,6 @@ SCORES = (
     ("pixel accuracy", "pixel_accuracy"),
     ("mean accuracy", "mean_accuracy"),
 )
-ADE20K_SCORE = ("score of ADE20K", "ade20k_score")
 SHARES = (
     "The numbers are shares of the true class's pixels in percent; the shade grows with their "
     "square root."
@@ -108,7 +107,7 @@ def _describe(results: Results) -> str:
 
 def _scores(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     found = confusion.as_dict(dataset.class_names)
-    rows = [*SCORES, *([ADE20K_SCORE] if dataset.name == "ade20k" else [])]
+    rows = [*SCORES, *([dataset.ranking_score] if dataset.ranking_score else [])]
     counts = {"classes": dataset.classes, "occurring": found["occurring_classes"]}
     scores = [(name.format(**counts), f"{found[key]:.2f} %") for name, key in rows]
     return definitions([*scores, ("pixels judged", f"{confusion.judged:,}")], class_="scores")
@@ -169,8 +168,7 @@ def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> byt
     """Return an SVG file; the text in it is outlines, so that it looks the same everywhere."""
     cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
     side = cell * len(names)
-    settings = {"font.size": size, "text.parse_math": False}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context({"font.size": size, "text.parse_math": False}):
         figure = Figure(figsize=(side, side))
         FigureCanvasAgg(figure)
         axis = figure.add_axes((0, 0, 1, 1))
@@ -241,7 +239,8 @@ def _show(panel: np.ndarray, kind: str, alt: str) -> Html:
     """Return a picture, smaller where it is large."""
     picture = Image.fromarray(panel)
     photograph = kind == "photograph"
-    picture.thumbnail((LARGEST, LARGEST), Image.LANCZOS if photograph else Image.NEAREST)
+    filters = Image.Resampling
+    picture.thumbnail((LARGEST, LARGEST), filters.LANCZOS if photograph else filters.NEAREST)
     file = io.BytesIO()
     form = "jpeg" if photograph else "png"
     picture.save(file, form, quality=90)

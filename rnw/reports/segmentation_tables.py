@@ -79,7 +79,7 @@ def fill_table(
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
 
-    Labels are kept beside the weights, and an interrupted table goes on from there.
+    Labels are kept beside the weights, so that an interrupted table can be resumed.
 
     memory_at: measure for Table 2, on the first device, the memory of tuning each network on a crop
     with that many pixels a side (504 for the paper's 500).
@@ -138,17 +138,17 @@ def _is_for(path: Path, dataset: str, row: PublishedSegmentation) -> bool:
 
 def as_markdown(number: int, rows: Sequence[SegmentationRow]) -> str:
     """Return the table as Markdown, with the sources of its numbers."""
-    header = ("network", "split", "score", "paper", "source", "ours")
+    header = ["network", "split", "score", "paper", "source", "ours"]
     if number == MEMORY_TABLE:
         header += MEMORY_HEADER
-    lines = [header, ("---",) * len(header)]
+    lines = [header, ["---"] * len(header)]
     for row in rows:
         paper = row.published
         for name, value in paper.scores:
             ours = row.score(name)
-            cells = (paper.title, paper.split, name, f"{value:g}", paper.source)
-            cells += ("-" if ours is None else f"{ours:.2f}",)
-            lines.append(cells + _memory_cells(row) if number == MEMORY_TABLE else cells)
+            cells = [paper.title, paper.split, name, f"{value:g}", paper.source]
+            cells.append("-" if ours is None else f"{ours:.2f}")
+            lines.append([*cells, *_memory_cells(row)] if number == MEMORY_TABLE else cells)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = f"Table {number}, {find_table(number).title}, in percent"
     return "\n\n".join((title, table, *_notes(number, rows))) + "\n"

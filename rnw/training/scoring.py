@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
-from rnw.data.labeled import IGNORED
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.training.progress import Scores
 from rnw.training.recipe import CLASSIFICATION, SEGMENTATION
 from rnw.training.trainer import DeviceOutput
@@ -48,7 +48,7 @@ def pixel_scores(outputs: Sequence[DeviceOutput]) -> Scores:
 
 def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:
     """How many labels count, their cross-entropy, and how many are right."""
-    valid = output.labels != IGNORED
+    valid = output.labels != IGNORED_LABEL
     true = mx.nd.pick(output.probabilities, output.labels * valid, axis=1)
     loss = -mx.nd.log(mx.nd.maximum(true, np.finfo(np.float32).tiny)) * valid
     hits = (output.probabilities.argmax(axis=1) == output.labels) * valid

@@ -1,4 +1,4 @@
-"""Sets of trained numbers: published files, Module and Gluon checkpoints."""
+"""Weights of trained networks: reading, writing and converting files, and filling networks."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
@@ -41,15 +41,17 @@ def load_params(
     allow_missing: bool = False,
     ignore_extra: bool = False,
 ) -> None:
-    """Fill `net` from a weights file: published, Module's or Gluon's.
+    """Fill `net` from a weights file of any supported format.
 
-    ctx: a context or a list of them for a network that is not initialized yet; default the current.
-    allow_missing: leave parameters that the file does not have as they are.
+    ctx: a context or a list of them, for a network that is not initialized yet; default: the
+        current context.
+    allow_missing: leave parameters that are not in the file as they are.
     ignore_extra: skip entries that the network does not have (for features, what is above them).
+
     Names in files are bare, whatever the `prefix` of the network.
 
-    Warns where the network pools or normalizes otherwise than a graph beside the file, or the table
-    of released files, says.
+    Logs a warning where the pooling or the epsilon of the network is not that of the graph beside
+    the file, or of the table of released files.
 
     Raises InputError, before anything is changed, when the file cannot be read or does not fit.
     """
@@ -99,9 +101,10 @@ def _set(parameter: Any, values: np.ndarray) -> None:
 
 
 class Transfer(NamedTuple):
-    """What a warm start did with each entry: names that the network or the file has.
+    """What a warm start did with each parameter, by name.
 
-    `notes` say what the network computes otherwise than the one that the weights are of.
+    taken: copied from the file. reinitialized: kept at their initial values. left: entries of the
+    file that were not used. notes: differences from the network that the weights were trained for.
     """
 
     taken: List[str]
@@ -117,11 +120,11 @@ class Transfer(NamedTuple):
 
 
 def warm_start(net: "Network", path: PathLike) -> Transfer:
-    """Set an initialized network to the weights of another of its family, as far as they fit.
+    """Set an initialized network to the weights of a related network, as far as they fit.
 
-    Model A, A1 and A2 are one family, at any stride and with any classifier. A layer of the
-    classifier whose weight or bias does not fit keeps its initial values; so does the first
-    convolution where only the number of input channels differs.
+    Model A, A1 and A2 are related, at any stride and with any classifier. A layer of the classifier
+    whose weight or bias does not fit keeps its initial values; so does the first convolution where
+    only the number of input channels differs. Returns what was transferred.
 
     Raises InputError, before anything is changed, when features are missing, unexpected or wrongly
     shaped, and for numbers that are not finite.
@@ -134,7 +137,7 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     fits = {name for name in parameters if _layer(name) not in misfits}
     notes = _differences(net, path, found)
     spoilt = [name for name in found if name in fits and not np.isfinite(found[name]).all()]
-    if spoilt:  # activations may hide it: of NaN they make 0
+    if spoilt:  # activations may hide it: ReLU turns NaN into 0
         raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
     for name in fits:
         _set(parameters[name], found[name])
@@ -166,15 +169,16 @@ def _layer(name: str) -> str:
 
 
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
-    """Write the parameters of `net` as a published (`to='module'`) or a Gluon file.
+    """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    Moving averages are the mean over the network's devices. The file appears whole or not at all.
+    to: a key of `rnw.weights.convert.FORMATS`, except ONNX. Moving averages are the mean over the
+    network's devices. The file is written completely or not at all.
     """
     write_parameters(path, parameter_values(net), to)
 
 
 def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
-    """The parameters of `net` by bare names; moving averages are the mean over its devices."""
+    """Return the parameters of `net` by bare names; moving averages are the mean over devices."""
     wait_for_statistics()
     return {name: _value(name, p.list_data()) for name, p in net.named_parameters.items()}
 
@@ -182,8 +186,8 @@ def parameter_values(net: "Network") -> Dict[str, np.ndarray]:
 def wait_for_statistics() -> None:
     """Wait until moving averages can be read.
 
-    MXNet updates them in the backward pass without telling its engine of the write, so that a
-    reader does not wait for them by itself.
+    MXNet updates them in the backward pass without registering the write with its engine, so that
+    reading them does not wait by itself.
     """
     from mxnet.ndarray import waitall  # starts MXNet
 
@@ -201,16 +205,18 @@ def load_network(
 ) -> "Network":
     """Build the network that a weights file is for and fill it (see `rnw.weights.meaning`).
 
-    ctx: a context or a list of them; prefix and options: of `rnw.get_network`, such as `head`.
+    ctx: a context or a list of them; default: the current context.
+    prefix, options: those of `rnw.get_network`, such as `pooling` and `head`.
 
-    Raises InputError when the file cannot be read, when neither its name nor a graph beside it
-    tells the network, when they contradict each other, and when the parameters do not fit.
+    Raises InputError when the file cannot be read, when the network follows neither from its name
+    nor from a graph beside it, when these contradict each other, and when the parameters do not
+    fit.
     """
     return load_with_meaning(path, ctx, prefix=prefix, **options).net
 
 
 class Loaded(NamedTuple):
-    """A network filled from a file, and what told how to build it."""
+    """A network filled from a file, and how it was recognized."""
 
     net: "Network"
     meaning: Meaning
@@ -219,7 +225,7 @@ class Loaded(NamedTuple):
 def load_with_meaning(
     path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
 ) -> Loaded:
-    """As `load_network`, with what told the network."""
+    """Return the network as `load_network` does, and how it was recognized."""
     from rnw.networks.classifier import Network  # starts MXNet
 
     found = read_parameters(path)

@@ -1,7 +1,7 @@
-"""TABLE of the kinds of files that hold named arrays, told apart by their first bytes.
+"""TABLE of the file formats that contain named arrays, recognized by their first bytes.
 
-A file may be a stranger's. What each reader accepts is listed by it; whatever else a file makes it
-raise becomes, in `read_weights`, one line that names the file.
+Files may come from anywhere. Each reader lists what it accepts; whatever else it raises becomes, in
+`read_weights`, an InputError of one line that names the file.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from rnw.weights.zip_file import ZIP_STARTS
 
 Arrays = Dict[str, np.ndarray]
 
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")  # by its protocol; PyTorch before 1.6
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")  # and protocol; PyTorch before 1.6
 
 
 class Container(NamedTuple):
-    """A kind of file, in a few words; its names end in one of `suffixes`."""
+    """A file format: its title, suffixes of file names, and functions to read and write it."""
 
     title: str
     suffixes: Tuple[str, ...]
@@ -38,11 +38,11 @@ class Container(NamedTuple):
     write: Optional[Callable[[PathLike, Mapping[str, np.ndarray]], None]]
 
     def names(self, path: PathLike) -> bool:
-        """Whether the name of the file at `path` is that of such a file."""
+        """Return whether the name of the file at `path` has one of the suffixes."""
         return plain_name(path).endswith(self.suffixes)
 
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".pth.tar")  # the last is no archive, whatever it is called
+_TORCH_SUFFIXES = (".pth", ".pt", ".pth.tar")  # the last is not a tar archive
 
 PARAMS = Container("a .params file of MXNet", (".params",), read_arrays, write_arrays)
 SAFETENSORS = Container(
@@ -56,17 +56,17 @@ CONTAINERS = (PARAMS, SAFETENSORS, NPZ, TORCH, ONNX)
 
 
 def read_weights(path: PathLike) -> Arrays:
-    """All arrays of a file of any kind, by name, in the file's order.
+    """Return all arrays of a file of any format, by name, in the file's order.
 
-    Raises InputError, naming it, for a file that cannot be read, is damaged, or holds anything but
-    named arrays of numbers.
+    Raises InputError for a file that cannot be read, is damaged, or contains anything but named
+    arrays of numbers.
     """
     container = container_of(path)
     try:
         arrays = container.read(path)
     except InputError:
         raise
-    except Exception as error:  # from the libraries that read it: no list of these would be whole
+    except Exception as error:  # of the libraries that read it, whose list cannot be complete
         why = " ".join(str(error).split()) or type(error).__name__
         cure = "; download it again" * isinstance(error, zipfile.BadZipFile)  # a wrong checksum
         raise InputError(f"{path}: not {container.title}, or damaged: {why}{cure}") from error
@@ -78,7 +78,7 @@ def read_weights(path: PathLike) -> Arrays:
 
 
 def _check_name(path: PathLike, name: Any) -> None:
-    """Raise InputError for what is no name, or one that other files cannot hold."""
+    """Raise InputError for a name that is not text, or that other formats cannot store."""
     with contextlib.suppress(UnicodeEncodeError, AttributeError):
         if name.encode() and "\0" not in name:
             return
@@ -86,11 +86,11 @@ def _check_name(path: PathLike, name: Any) -> None:
 
 
 def container_of(path: PathLike) -> Container:
-    """The kind of the file at `path`, by its content; if that is unknown, by its name.
+    """Return the format of the file at `path`, by its content; if that is unknown, by its name.
 
-    Where neither tells, and for an empty file, it is PARAMS, whose reader says what is wrong.
+    If both are unknown, and for an empty file, it is PARAMS, whose reader explains the problem.
 
-    Raises InputError where there is no file, and for a known kind that holds no weights.
+    Raises InputError where there is no file, and for known formats that contain no weights.
     """
     with open_weights(path) as file:
         start = file.read(START)
@@ -105,7 +105,7 @@ def container_of(path: PathLike) -> Container:
 
 
 def _by_content(path: PathLike, start: bytes) -> Optional[Container]:
-    if start[4:9] == bytes(4) + b"{":  # first: a length may begin like any other kind of file
+    if start[4:9] == bytes(4) + b"{":  # first: a length may begin like any other format
         return SAFETENSORS
     if start.startswith(ZIP_STARTS):
         return _by_members(path)
@@ -121,7 +121,7 @@ def _by_members(path: PathLike) -> Container:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except Exception:  # whatever is wrong with it, its reader will say
+    except Exception:  # its reader will say what is wrong
         return named
     if any(member.endswith(DESCRIPTION) for member in members):
         return TORCH

@@ -1,8 +1,8 @@
-"""TABLE of the forms in which weights are kept, and from one of them to another.
+"""TABLE of the formats of weights, and conversion from one to another.
 
-The published files and Module's have `arg:<name>` and `aux:<name>`; Gluon's `save_parameters`
-writes `<block>.<name>`, `ParameterDict.save` just `<name>`, as we do elsewhere. `<name>` is the
-original's in all. PyTorch projects have names of their own (`names.py`).
+Published files and those of Module have entries `arg:<name>` and `aux:<name>`; Gluon's
+`save_parameters` writes `<block>.<name>`, `ParameterDict.save` just `<name>`, as do the other
+formats here. `<name>` is the original's in all. PyTorch projects have their own names (`names.py`).
 """
 
 import logging
@@ -67,7 +67,7 @@ def _module_key(name: str) -> str:
 
 
 def _gluon_key(name: str) -> str:
-    """The structural name in our networks: the child block's name, a dot, the parameter's own."""
+    """Return the structural name in our networks: child block, dot, parameter."""
     unit = _IN_UNIT.match(name)
     if unit:
         return f"res{unit[1]}.{name}"
@@ -77,10 +77,11 @@ def _gluon_key(name: str) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """Names of entries and kinds of files; where there are several the file name's end decides.
+    """A format of weights: names of entries, and file formats, of which the suffix selects one.
 
-    A PyTorch project's has a `naming`, and of the network that its class computes how that
-    down-samples and, if that is fixed, the units on each level.
+    help: a description. key: from a parameter's name to that of its entry. naming: the names of a
+    PyTorch project. downsampling, units: how that project's network down-samples, and its units on
+    each level if they are fixed.
     """
 
     help: str
@@ -91,7 +92,7 @@ class Format:
     units: Optional[Tuple[int, ...]] = None
 
     def container(self, path: PathLike) -> Container:
-        """The kind of file to write at `path`. Raises InputError when its name does not tell."""
+        """Return the file format for `path`; raise InputError if its suffix selects none."""
         if len(self.containers) == 1:
             return self.containers[0]
         for container in self.containers:
@@ -138,15 +139,15 @@ FORMATS: Dict[str, Format] = {
 
 
 def find_format(name: str) -> Format:
-    """The row of FORMATS called `name`. Raises InputError for another."""
+    """Return the row of FORMATS called `name`; raise InputError for an unknown one."""
     return look_up(FORMATS, name, "format")
 
 
 def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
-    """Parameters of a weights file of any kind, by the original's names, in file order.
+    """Return the parameters in a weights file of any format, by our names, in file order.
 
-    Entries of a PyTorch file that have no such name keep theirs; what such a file does not tell is
-    warned of.
+    Entries of a PyTorch file that have no such name keep theirs. Logs a warning about properties of
+    the network that such a file leaves open.
 
     Raises InputError for a file that cannot be read or names one parameter twice.
     """
@@ -157,9 +158,10 @@ def read_parameters(path: PathLike) -> Dict[str, np.ndarray]:
 
 
 class _Source(NamedTuple):
-    """What a file holds; where it is `foreign`, not of MXNet's own kind, it may be anything.
+    """The content of a weights file.
 
-    `untold`: what a file of that project does not tell of its network.
+    unknown: entries that are not parameters of ours. foreign: not a file of MXNet, so that its
+    content may be anything. untold: a warning about what the file leaves open.
     """
 
     parameters: Dict[str, np.ndarray]
@@ -189,9 +191,9 @@ def _read(path: PathLike) -> _Source:
 
 def _untold_activation(parameters: Mapping[str, np.ndarray]) -> str:
     return (
-        "the file does not tell whether InPlaceABN wrote it: that takes |gamma| for gamma "
-        f"({_negative_gammas(parameters)} are negative here) and has by default a leaky ReLU of "
-        "slope 0.01, where the networks of the paper have a ReLU"
+        "the file does not say whether InPlaceABN wrote it, which uses |gamma| for gamma "
+        f"({_negative_gammas(parameters)} are negative here) and by default a leaky ReLU of slope "
+        "0.01, where the networks of the paper have a ReLU"
     )
 
 
@@ -201,7 +203,7 @@ def _negative_gammas(parameters: Mapping[str, np.ndarray]) -> int:
 
 
 def _by_plain_names(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Entries of MXNet and of ResNets by our names; others, where that tells them apart, too."""
+    """Return entries of MXNet and of ResNets by our names; others too, where these are unique."""
     arrays = rename_resnet({k: array for k, array in arrays.items() if not k.endswith(COUNTER)})
     uses = Counter(map(_plain_name, arrays))
     parameters: Dict[str, np.ndarray] = {}
@@ -219,17 +221,17 @@ def _plain_name(key: str) -> str:
 
 
 def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
-    """Write parameters under the original's names in any format but an ONNX graph.
+    """Write parameters, given by the original's names, in any format but an ONNX graph.
 
-    Returns the names of those that the format has no place for.
+    Returns the names of those that the format cannot store.
 
-    Raises InputError for another format, and for features that it has no place for.
+    Raises InputError for an unknown format, and for features that the format cannot store.
     """
     form = find_format(to)
     write = form.container(path).write
     if write is None:
         raise InputError(
-            f"{path}: a graph is more than parameters: write a {MODULE} file, then convert it"
+            f"{path}: a graph needs more than parameters: write a {MODULE} file, then convert it"
         )
     ordered = {name: parameters[name] for name in module_order(parameters)}
     if form.naming is None:
@@ -241,15 +243,15 @@ def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: s
 
 
 def module_order(names: Iterable[str]) -> List[str]:
-    """Everything that is learnt, then the moving averages, each in the order given."""
+    """Return the names of learned parameters, then of moving averages, each in the given order."""
     return sorted(names, key=lambda name: parameter_kind(name) == "aux")
 
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """How an ONNX graph differs from what is told of the network; see `get_network`.
+    """Changes to the network when it is written as an ONNX graph; see `rnw.get_network`.
 
-    `fold_bn` works normalizations into the convolutions before them.
+    softmax: give probabilities. fold_bn: fold normalizations into the convolutions before them.
     """
 
     stride: Optional[int] = None
@@ -262,7 +264,7 @@ AS_NAMED = GraphOptions()
 
 
 class Conversion(NamedTuple):
-    """The file written, and what its reader should know of how it came about."""
+    """The file that was written, and remarks about how it was made."""
 
     target: Path
     notes: List[str]
@@ -278,18 +280,23 @@ def convert(
     surgery: Surgery = UNCHANGED,
     graph: GraphOptions = AS_NAMED,
 ) -> Conversion:
-    """Turn a weights file of any kind into one of FORMATS.
+    """Convert a weights file of any format to one of FORMATS.
 
-    network: take the weights for this network's, whatever the file's name says: A, A1 and A2 have
-        the same parameters, but each needs training of its own to be accurate.
+    to: a key of FORMATS.
+    network: the network that the weights belong to, whatever the file's name says: A, A1 and A2
+        have the same parameters, but each must be trained to be accurate.
+    surgery: changes to the parameters.
+    graph: options of an ONNX graph.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
-    format, an unknown format, and a target that exists when `overwrite` is not set.
+    format, for an unknown format, and for a target that exists when `overwrite` is not set.
     """
     form = find_format(to)
-    form.container(target)  # refuses a name that does not tell the kind of file
+    form.container(target)  # refuses a name whose suffix selects no file format
     if graph != AS_NAMED and to != ONNX_GRAPH:
-        raise InputError(f"stride, pooling, softmax and fold_bn are of a graph: --to {ONNX_GRAPH}")
+        raise InputError(
+            f"stride, pooling, softmax and fold_bn are options of a graph: --to {ONNX_GRAPH}"
+        )
     check_free(target, overwrite=overwrite)
     found = _read(source)
     parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
@@ -317,7 +324,7 @@ def _operate(
     parameters: Mapping[str, np.ndarray],
     surgery: Surgery,
 ) -> Tuple[NetworkConfig, Dict[str, np.ndarray], List[str]]:
-    """The network and its parameters, in the graph's order, after surgery, and what was done."""
+    """Return network and parameters, in the graph's order, after surgery, and what was done."""
     changed, done = surgery.replace_classifier(structure, parameters)
     if done:
         structure = structure_of(source, changed)
@@ -331,7 +338,7 @@ def _find_meaning(
     network: Optional[str],
     graph: GraphOptions,
 ) -> Optional[Meaning]:
-    """What is told of the network of the weights, None where nothing is.
+    """Return the network that the weights are for, or None if nothing indicates it.
 
     Without a graph their own number of classes counts, whatever the file's name says.
     """
@@ -351,7 +358,7 @@ def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
     form = FORMATS[to]
     if form.naming and isinstance(structure.spec, ResNetSpec):
         raise InputError(
-            f"{source}: holds a ResNet ({structure.name}), expected a network of the paper for "
+            f"{source}: contains a ResNet ({structure.name}), expected a network of the paper for "
             f"--to {to}"
         )
     if form.units and structure.spec.units != form.units:
@@ -364,19 +371,19 @@ def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
 def _misfits(
     to: str, meaning: Optional[Meaning], parameters: Mapping[str, np.ndarray]
 ) -> List[str]:
-    """What makes a PyTorch class compute something else than the network of the weights."""
+    """Return how the network of a PyTorch class differs from that of the weights."""
     form = FORMATS[to]
     negative = _negative_gammas(parameters) if form.naming and form.naming.inplace_abn else 0
     notes = [
-        f"{negative} gammas are negative: build the class with ABN, since InPlaceABN takes |gamma|"
+        f"{negative} gammas are negative: build the class with ABN, since InPlaceABN uses |gamma|"
     ] * bool(negative)
     if meaning is None:
         return notes
     spec = meaning.config.spec
     if spec.downsampling != form.downsampling:
         notes.append(
-            f"{to} down-samples otherwise than {spec.name}, whose weights these are: they are a "
-            "start for training there, not a finished network"
+            f"{to} down-samples in another way than {spec.name}, whose weights these are: they are "
+            "a start for training there, not a finished network"
         )
     elif meaning.config.pooled and meaning.config.pooling != "pad":
         notes.append(f"{to} pads its poolings: {meaning}")
@@ -384,10 +391,7 @@ def _misfits(
 
 
 def _untold(target: PathLike, meaning: Optional[Meaning]) -> List[str]:
-    """What neither the name of the new file nor a graph beside it says of how the network computes.
-
-    A file is read again as its name says.
-    """
+    """Return what a reader of the new file would get wrong, going by its name and no graph."""
     if meaning is None or graph_beside(target) is not None:
         return []
     row = released_row(target)
@@ -415,9 +419,9 @@ def _write_graph(
     surgery: Surgery,
     graph: GraphOptions,
 ) -> List[str]:
-    """Write an ONNX graph; what its reader should know."""
+    """Write an ONNX graph; return remarks for its users."""
     if meaning is None:
-        raise InputError(f"{source}: the file name does not tell the network: pass --network")
+        raise InputError(f"{source}: the file name does not indicate the network: pass --network")
     told = meaning.config
     with naming(source):
         config = configure(
@@ -433,7 +437,7 @@ def _write_graph(
         )
     if graph.fold_bn:
         if not foldable(config):
-            raise InputError(f"{source}: {config.name} is not folded: leave out --fold-bn")
+            raise InputError(f"{source}: {config.name} cannot be folded: leave out --fold-bn")
         parameters = fold_batch_norms(config, parameters)
     write_onnx(target, config, halve(parameters) if surgery.half else parameters)
     least = config.least_size

@@ -26,7 +26,7 @@ from rnw.weights.names import common_prefix
 
 Shape = Tuple[int, ...]
 
-LISTED = 6  # so many entries are named one by one
+LISTED = 6  # the most entries that are named one by one
 
 _OTHER_SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".onnx")
 _UNIT = re.compile(r"(?:bn|res)([1-7])([ab]\d*)_branch")
@@ -34,7 +34,7 @@ _ANOTHER_NETWORK = " (it is probably for another network)"
 
 
 def label_of(path: PathLike) -> ModelLabel:
-    """The label in the name of a weights file of any kind.
+    """Return the label in the name of a weights file of any format.
 
     Raises InputError when the name does not have that form.
     """
@@ -48,10 +48,10 @@ def label_of(path: PathLike) -> ModelLabel:
 
 
 def structure_of(path: PathLike, parameters: Mapping[str, np.ndarray]) -> NetworkConfig:
-    """A network with the units, width and classifier that names and shapes of parameters tell.
+    """Return a network with the units, width and classifier inferred from parameters.
 
-    How it down-samples they do not tell. Raises InputError, naming them, for entries that are
-    missing, unexpected or wrongly shaped, and for a ResNet of unknown depth.
+    How it down-samples cannot be inferred. Raises InputError for entries that are missing,
+    unexpected or wrongly shaped, and for a ResNet of unknown depth.
     """
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
     with naming(path):
@@ -77,12 +77,12 @@ def _spec_of(names: Iterable[str]) -> NetworkSpec:
 
 
 def is_resnet(names: Iterable[str]) -> bool:
-    """Whether parameters are those of a ResNet's units, which have a third branch."""
+    """Return whether parameters are those of a ResNet's units, which have a third branch."""
     return any("_branch2c_" in name for name in names)
 
 
 def resnet_of(units: Sequence[int]) -> NetworkSpec:
-    """The ResNet with so many units on levels 2 to 5.
+    """Return the ResNet with these numbers of units on levels 2 to 5.
 
     Raises InputError for other numbers than those of RESNETS.
     """
@@ -96,7 +96,7 @@ def resnet_of(units: Sequence[int]) -> NetworkSpec:
 
 
 def kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
-    """The form of the classifier that parameters belong to."""
+    """Return the kind of classifier, LINEAR or a key of SEGMENTATION_CLASSIFIERS."""
     weights = ("conv6a_weight", *_linear(shapes))
     convolutions = sum(len(shapes.get(name, ())) == 4 for name in weights)
     kinds = {count: kind for kind, count in SEGMENTATION_CLASSIFIERS.items()}
@@ -108,17 +108,17 @@ def _linear(names: Iterable[str]) -> List[str]:
 
 
 def classes_of(shapes: Mapping[str, Shape]) -> Optional[int]:
-    """The number of classes of the classifier, None without one."""
+    """Return the number of classes of the classifier, None without one."""
     return next((shapes[name][0] for name in _linear(shapes) if shapes[name]), None)
 
 
 def channels_of(shapes: Mapping[str, Shape]) -> Optional[int]:
-    """The number of input channels, None without the first convolution."""
+    """Return the number of input channels, None without the first convolution."""
     stems = (shapes.get(name, ()) for name in ("conv1a_weight", "conv1_weight"))
     return next((shape[1] for shape in stems if len(shape) == 4), None)
 
 
-# one layer of each width, the widest first; the second row is of ResNets
+# a layer and its channels at width 1, the widest first; the second is that of ResNets
 _WIDTHS = {
     "bn7_gamma": LEVEL_SHAPES[LEVELS].channels[-1],
     "bn5a_branch2c_gamma": 4 * RESNET_CHANNELS[5],
@@ -128,7 +128,7 @@ _WIDTHS = {
 
 
 def width_of(shapes: Mapping[str, Shape]) -> float:
-    """Width of the network, from the widest layer: exact for widths that divide its channels."""
+    """Return the width of the network, inferred from its widest layer."""
     for name, channels in _WIDTHS.items():
         if shapes.get(name):
             return shapes[name][0] / channels
@@ -147,17 +147,17 @@ def check_parameters(
     """Raise one InputError for all entries that are missing, unexpected or wrongly shaped."""
     shapes = {parameter.name: parameter.shape for parameter in expected}
     missing = {n: s for n, s in shapes.items() if n not in found}
-    surplus = {n: s for n, s in found.items() if n not in shapes}
-    misshaped = {n: s for n, s in shapes.items() if n in found and tuple(found[n]) != s}
-    cause = _probable_cause(config, missing, surplus, misshaped, found)
+    unexpected = {n: s for n, s in found.items() if n not in shapes}
+    wrongly_shaped = {n: s for n, s in shapes.items() if n in found and tuple(found[n]) != s}
+    cause = _probable_cause(config, missing, unexpected, wrongly_shaped, found)
     problems = []
     if missing and not allow_missing:
         problems += _problem("missing", _with_shapes(missing), len(shapes))
-    if surplus and not ignore_extra:
-        problems += _problem("surplus", _with_shapes(surplus), len(found))
+    if unexpected and not ignore_extra:
+        problems += _problem("unexpected", _with_shapes(unexpected), len(found))
     problems += _problem(
-        "misshaped",
-        [f"{n}: expected {s}, found {tuple(found[n])}" for n, s in misshaped.items()],
+        "wrongly shaped",
+        [f"{n}: expected {s}, found {tuple(found[n])}" for n, s in wrongly_shaped.items()],
         len(shapes),
     )
     if problems:
@@ -165,7 +165,7 @@ def check_parameters(
 
 
 def describe(config: NetworkConfig) -> str:
-    """A network in a few words, for messages."""
+    """Return a short description of a network, for messages."""
     width = "" if config.width == 1 else f", width {config.width:g}"
     channels = "" if config.channels == 3 else f", {config.channels} input channels"
     kind = "features only" if config.head == "features" else f"{config.classes} classes"
@@ -177,7 +177,7 @@ def _with_shapes(shapes: Mapping[str, Shape]) -> List[str]:
 
 
 def _problem(what: str, entries: Sequence[str], total: int) -> List[str]:
-    """What is wrong with `entries` of so many, in a few words however many they are; or nothing."""
+    """Return a short description of wrong `entries` of a `total`, or an empty list."""
     if len(entries) <= LISTED:
         return [f"{what} {', '.join(entries)}"] * bool(entries)
     if 2 * len(entries) > total:
@@ -188,27 +188,27 @@ def _problem(what: str, entries: Sequence[str], total: int) -> List[str]:
 def _probable_cause(
     config: NetworkConfig,
     missing: Mapping[str, Shape],
-    surplus: Mapping[str, Shape],
-    misshaped: Mapping[str, Shape],
+    unexpected: Mapping[str, Shape],
+    wrongly_shaped: Mapping[str, Shape],
     found: Mapping[str, Shape],
 ) -> str:
-    """What the differences most likely mean, as ' (...)', or nothing."""
-    folder = common_prefix(surplus)
-    if folder and len(surplus) == len(found):
+    """Return the probable cause of the differences as " (...)", or an empty string."""
+    folder = common_prefix(unexpected)
+    if folder and len(unexpected) == len(found):
         return f" (all entries lie below `{folder}`)"
-    if missing and all(name.startswith("bn7_") for name in missing) and not misshaped:
+    if missing and all(name.startswith("bn7_") for name in missing) and not wrongly_shaped:
         return (
             " (a backbone without its last normalization, bn7, as in segmentation networks, which "
             "put layers of their own in its place: features need it)"
         )
-    if not all(is_classifier(n) for n in [*missing, *surplus, *misshaped]):
-        width = "conv1a_weight" in misshaped
-        return " (it is probably of another width)" if width else _ANOTHER_NETWORK
+    if not all(is_classifier(n) for n in [*missing, *unexpected, *wrongly_shaped]):
+        width = "conv1a_weight" in wrongly_shaped
+        return " (it probably has another width)" if width else _ANOTHER_NETWORK
     weights = [found[name] for name in _linear(found) if found[name]]
     if config.head == "features":
-        return " (it holds a classifier too: pass ignore_extra=True to leave it)" * bool(surplus)
+        return " (it has a classifier, too: pass ignore_extra=True to skip it)" * bool(unexpected)
     if not weights:
-        return " (it probably holds features only: use head='features')" * bool(missing)
+        return " (it probably has features only: use head='features')" * bool(missing)
     causes = []
     if weights[0][0] != config.classes:
         causes.append(f"is for {weights[0][0]} classes")

@@ -1,4 +1,4 @@
-"""What is in a weights file: its arrays, the network that it fits, how it differs from another."""
+"""Inspection of weights files: arrays, networks that fit, differences between two files."""
 
 import re
 from collections import Counter
@@ -25,11 +25,11 @@ _FIRST_OF_UNIT = re.compile(r"bn(\d)[ab]\d*_branch2a_gamma")
 
 @dataclass(frozen=True)
 class Inspection:
-    """A weights file.
+    """The content of a weights file.
 
-    `fits` are the networks whose parameters have just these names and shapes: Model A, A1 and A2
-    cannot be told apart by them, nor D and F. `meaning` is the one that a graph beside the file or
-    its name tells, None when neither does or it does not fit the content; `problem` says which.
+    fits: the networks whose parameters have exactly these names and shapes, which are the same for
+    Model A, A1 and A2, and for D and F. meaning: the network according to a graph beside the file
+    or its name; None when neither indicates one that fits the content. problem: why it is None.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Inspection:
 
 
 def inspect(path: PathLike) -> Inspection:
-    """List a `.params` file and find the network that it is for. Reads no values.
+    """List a `.params` file and find the network that it is for, without reading values.
 
     Raises InputError for a file that cannot be read.
     """
@@ -70,12 +70,10 @@ def inspect(path: PathLike) -> Inspection:
 
 
 def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
-    """The networks of the paper, at any width and number of classes, with just these parameters.
+    """Return the networks of the paper, of any width and number of classes, with these parameters.
 
-    The ResNets that it compares with are among them.
-
-    When none of the table has, the one of that structure, called `<size>-...`: the input size
-    leaves no trace in the parameters.
+    They include the ResNets that it compares with. If no network of the table fits, return the one
+    of that structure, called `<size>-...`, since the parameters do not depend on the input size.
     """
     found = {name: tuple(shape) for name, shape in shapes.items()}
     classes = next((s[0] for name, s in found.items() if s and _CLASSIFIER.fullmatch(name)), None)
@@ -100,14 +98,14 @@ def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:
 
 
 def _candidates(names: Mapping[str, Shape]) -> List[NetworkSpec]:
-    """The networks of the table with as many units on each level, or that structure itself."""
+    """Return the networks of the table with these units on each level, or the structure itself."""
     firsts = filter(None, map(_FIRST_OF_UNIT.fullmatch, names))
     counts = Counter(int(match[1]) for match in firsts)
     units = tuple(counts[level] for level in range(1, LEVELS + 1))
     if is_resnet(names):
         try:
             return [resnet_of(units[1:5])]
-        except InputError:  # none that is known
+        except InputError:  # an unknown one
             return []
     known = [spec for spec in map(find_network, network_names()) if spec.units == units]
     if known or not all(units[1:]) or sum(units) > MAX_UNITS:
@@ -117,7 +115,7 @@ def _candidates(names: Mapping[str, Shape]) -> List[NetworkSpec]:
 
 
 class Statistics(NamedTuple):
-    """Of the finite values of one array (None when it has none), and how many are not finite."""
+    """Statistics of an array's finite values (None if there are none), and counts of others."""
 
     minimum: Optional[float]
     maximum: Optional[float]
@@ -127,7 +125,7 @@ class Statistics(NamedTuple):
 
 
 def statistics(array: np.ndarray) -> Statistics:
-    """Statistics of one array of a file, computed piece by piece in float64."""
+    """Compute the statistics of an array of a file, piece by piece in float64."""
     least, most, total, count, nans = np.inf, -np.inf, 0.0, 0, 0
     for window in windows(array):
         numbers = _numbers(window)
@@ -147,7 +145,7 @@ def _numbers(window: np.ndarray) -> np.ndarray:
 
 
 class ValueDifference(NamedTuple):
-    """How far two arrays of one name and shape are apart.
+    """The difference between two arrays of one name and shape.
 
     `count` values of `size` differ. `largest` is the largest absolute difference (infinite where
     only one side is NaN), `relative` the same over the largest finite magnitude in either array.
@@ -177,9 +175,9 @@ class Comparison:
 
 
 def compare(first: PathLike, second: PathLike, tolerance: float = 0.0) -> Comparison:
-    """Compare two weights files, of whatever kind, name by name.
+    """Compare two weights files of any formats, name by name.
 
-    tolerance: absolute differences of values up to it do not count. NaN equals NaN.
+    tolerance: the largest absolute difference that does not count. NaN equals NaN.
 
     Raises InputError for a file that cannot be read and a tolerance below 0.
     """
@@ -204,7 +202,7 @@ def compare(first: PathLike, second: PathLike, tolerance: float = 0.0) -> Compar
 
 
 def type_name(dtype: np.dtype) -> str:
-    """'float32', 'bfloat16' and so on."""
+    """Return the name of an element type, such as 'float32' or 'bfloat16'."""
     return "bfloat16" if dtype == BFLOAT16 else dtype.name
 
 
@@ -222,7 +220,7 @@ def _difference(name: str, a: np.ndarray, b: np.ndarray, tolerance: float) -> Va
 
 
 def _distances(left: np.ndarray, right: np.ndarray) -> Tuple[np.ndarray, float]:
-    """Absolute differences of two windows, and the largest finite magnitude in them."""
+    """Return absolute differences of two windows, and the largest finite magnitude in them."""
     a, b = _numbers(left), _numbers(right)
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         apart = np.abs(a - b)

@@ -1,4 +1,4 @@
-"""Model labels: what the name of a weights file says of the network inside.
+"""Model labels, by which the names of weights files describe the network inside.
 
 `<dataset>_<net>_cls<K>[_s<stride>][_<suffix>]_ep-NNNN.params`, for example
 `cityscapes_rna-a1_cls19_s8_x1-140_ep-0064.params`.
@@ -24,7 +24,7 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class ModelLabel:
-    """Dataset, network, number of classes and output stride of a model, and what else names it."""
+    """Dataset, network, number of classes, output stride and suffix in the name of a model."""
 
     dataset: str
     network: str  # as `find_network` takes it: 'a1', '28-1-1-1-1-1-1-1', 'resnet101'
@@ -40,12 +40,12 @@ class ModelLabel:
         return "_".join(parts + [self.suffix] * bool(self.suffix))
 
     def params_file(self, epoch: int) -> str:
-        """File name of the weights after `epoch` epochs."""
+        """Return the file name of the weights after `epoch` epochs."""
         return params_file(str(self), epoch)
 
     @property
     def symbol_file(self) -> str:
-        """File name of the graph, as `mx.model.load_checkpoint` looks for it."""
+        """The file name of the graph, which `mx.model.load_checkpoint` looks for."""
         return symbol_file(str(self))
 
 
@@ -60,19 +60,19 @@ def symbol_file(label: str) -> str:
 
 
 def plain_name(path: PathLike) -> str:
-    """The name of a file without what a download leaves behind it (`?dl=0`)."""
+    """Return the name of a file without what a download may append (`?dl=0`)."""
     return Path(path).name.partition("?")[0]
 
 
 def parse_label(path: PathLike) -> ModelLabel:
-    """The label in the name of a weights file.
+    """Return the label in the name of a weights file.
 
     Raises InputError when the name does not have that form.
     """
     match = _FILE_NAME.fullmatch(plain_name(path))
     if match is None:
         raise InputError(
-            f"{path}: the file name does not tell the network; expected "
+            f"{path}: the file name does not indicate the network; expected "
             f"<dataset>_rna-<net>_cls<K>[_s<stride>][_<suffix>]_ep-NNNN.params, as {EXAMPLE}"
         )
     stride = match["stride"]

@@ -1,8 +1,8 @@
-"""Which network a weights file is for, and what tells it.
+"""Recognition of the network that a weights file is for.
 
 What the caller asks for comes first; then the graph beside the file, which must agree with the
-file's name; then the table of released files; then the name alone. The shapes of the parameters
-tell width and classifier, and must fit.
+file's name; then the table of released files; then the name alone. Width and classifier are
+inferred from the shapes of the parameters, which must fit.
 """
 
 import contextlib
@@ -33,9 +33,10 @@ BY_NAME, BY_TABLE = "the file name", "the table of released files"
 
 
 class Meaning(NamedTuple):
-    """The network that a weights file is for, and what told how it computes.
+    """The network that a weights file is for.
 
-    `dataset` is the one in the file's name, known here or not; empty without a label.
+    told_by: by what it was recognized. dataset: the one in the file's name, whether it is in the
+    catalog or not; empty without a label.
     """
 
     config: NetworkConfig
@@ -43,27 +44,27 @@ class Meaning(NamedTuple):
     dataset: str = ""
 
     def __str__(self) -> str:
-        return f"{self.network}, told by {self.told_by}"
+        return f"{self.network}, according to {self.told_by}"
 
     @property
     def network(self) -> str:
-        """All that the network computes by, in a few words."""
+        """A description of the network with all that it computes by."""
         config = self.config
         pooling = f", pooling {config.pooling!r}" if config.pooled else ""
         epsilon = f", epsilon {config.epsilon:g}" if config.epsilon != BN_EPSILON else ""
         return f"{describe(config)}, stride {config.stride}{pooling}{epsilon}"
 
     def as_dict(self) -> Dict[str, Any]:
-        """Everything in plain types."""
+        """Return everything in plain types."""
         names = ("name", "classes", "width", "classifier", "stride", "pooling", "epsilon")
         fields = {name: getattr(self.config, name) for name in names}
         return {**fields, "told_by": self.told_by}
 
 
 class Clues(NamedTuple):
-    """What tells the network of a weights file besides its parameters: its name, a graph beside it.
+    """What indicates the network of a weights file besides its parameters.
 
-    Each is None where it tells nothing.
+    label: in its name, None without one. graph: beside it, None without one.
     """
 
     label: Optional[ModelLabel]
@@ -79,7 +80,7 @@ def find_clues(path: PathLike) -> Clues:
 
 
 class _Told(NamedTuple):
-    """A network, options of `configure` for it, and what tells both."""
+    """A network, options of `configure` for it, and what indicates both."""
 
     spec: NetworkSpec
     options: Dict[str, Any]
@@ -94,14 +95,14 @@ def meaning_of(
     clues: Optional[Clues] = None,
     **options: Any,
 ) -> Meaning:
-    """Return the network that a weights file is for, of which these are the parameters.
+    """Return the network that a weights file with these parameters is for.
 
-    network: take them for this network's, whatever the name or a graph says.
-    clues: those of the file, where they have been found already.
-    options: of `configure`; they win over what is told.
+    network: the network that they belong to, whatever the name or a graph says.
+    clues: those of the file, if they have been found already.
+    options: options of `configure`, which override what was recognized.
 
-    Raises InputError when nothing tells the network, when the graph contradicts the file's name,
-    and when the parameters do not fit.
+    Raises InputError when nothing indicates the network, when the graph contradicts the file's
+    name, and when the parameters do not fit.
     """
     label, graph = clues or find_clues(path)
     if graph is None:
@@ -109,7 +110,7 @@ def meaning_of(
     else:
         told = _told_by_graph(path, graph, label if network is None else None)
     spec = told.spec if network is None else find_network(network)
-    with _saying(f" (the network is told by {told.by})" if graph else ""):
+    with _saying(f" (the network is that of {told.by})" if graph else ""):
         config = _fit(path, spec, {**told.options, **options}, parameters)
     asked = [f"network {network}"] * (network is not None and spec != told.spec)
     asked += [
@@ -117,7 +118,7 @@ def meaning_of(
         for name, value in options.items()
         if told.options.get(name, value) != value
     ]
-    by = told.by + (f" but for {', '.join(asked)}" if asked else "")
+    by = told.by + (f" except {', '.join(asked)}" if asked else "")
     return Meaning(config, by, label.dataset if label else "")
 
 
@@ -127,7 +128,7 @@ def _fit(
     options: Mapping[str, Any],
     parameters: Mapping[str, np.ndarray],
 ) -> NetworkConfig:
-    """The network of these parameters, whose shapes tell what the options leave open."""
+    """Return the network of these parameters; infer from shapes what the options leave open."""
     shapes = {name: tuple(array.shape) for name, array in parameters.items()}
     usual = {
         "classes": classes_of(shapes),
@@ -145,9 +146,9 @@ def _fit(
 
 
 def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Optional[Meaning]:
-    """What a graph beside a weights file, or the table of released files, tells of its features.
+    """Return the features according to a graph beside a file or the table of released files.
 
-    None where neither does. Raises InputError as `meaning_of`.
+    Returns None where there is neither. Raises InputError as `meaning_of` does.
     """
     clues = find_clues(path)
     if clues.graph is None and released_row(path) is None:
@@ -157,7 +158,7 @@ def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Option
 
 def _told_by_name(path: PathLike, label: Optional[ModelLabel], network: Optional[str]) -> _Told:
     if label is None and network is not None:
-        return _Told(find_network(network), {}, "the network asked for")
+        return _Told(find_network(network), {}, "the requested network")
     label = label or label_of(path)  # raises
     with naming(path):
         spec = find_network(label.network)
@@ -171,7 +172,7 @@ def _told_by_name(path: PathLike, label: Optional[ModelLabel], network: Optional
 
 
 def _told_by_graph(path: PathLike, graph: Path, label: Optional[ModelLabel]) -> _Told:
-    with _saying(f"; move it away to go by the name of {Path(path).name}"):
+    with _saying(f"; move it away to use the name of {Path(path).name} instead"):
         config = network_of_graph(graph)
     names = ["width", "stride", "dropout", "frozen_statistics", "epsilon"]
     names += ["pooling"] * config.pooled
@@ -185,7 +186,7 @@ def _told_by_graph(path: PathLike, graph: Path, label: Optional[ModelLabel]) -> 
 
 
 def _named_network(label: Optional[ModelLabel]) -> Optional[NetworkSpec]:
-    """The network in a label, None for a label of others."""
+    """Return the network in a label, None for an unknown one."""
     with contextlib.suppress(InputError):
         return find_network(label.network) if label else None
     return None
@@ -215,7 +216,7 @@ def _check_label(
 
 
 def _entered(spec: NetworkSpec, other: NetworkSpec) -> str:
-    """How levels 2 to 6 are entered, where only that tells two networks apart."""
+    """Return how levels 2 to 6 are entered, if two networks differ only in that."""
     if spec.units != other.units:
         return ""
     return f" (levels 2 to 6 entered by {', '.join(str(how) for how in spec.downsampling)})"
@@ -223,7 +224,7 @@ def _entered(spec: NetworkSpec, other: NetworkSpec) -> str:
 
 @contextlib.contextmanager
 def _saying(more: str) -> Iterator[None]:
-    """Let an InputError end with `more`."""
+    """Append `more` to the message of an InputError."""
     try:
         yield
     except InputError as error:
@@ -231,15 +232,14 @@ def _saying(more: str) -> Iterator[None]:
 
 
 def differences(meaning: Meaning, config: NetworkConfig) -> List[str]:
-    """In how far `config` computes otherwise than the network that a file's weights are of.
+    """Return how `config` differs from the network that a file's weights were trained for.
 
-    What a network of the same family may choose does not count: down-sampling, stride, dropout,
-    classifier.
+    Differences between related networks do not count: down-sampling, stride, dropout, classifier.
     """
     there = meaning.config
     options = ("epsilon", "pooling") if there.pooled and config.pooled else ("epsilon",)
     return [
-        f"{name} is {getattr(config, name)!r} here, {getattr(there, name)!r} by {meaning.told_by}"
+        f"{name} is {getattr(config, name)!r} here, {getattr(there, name)!r} in {meaning.told_by}"
         for name in options
         if getattr(there, name) != getattr(config, name)
     ]

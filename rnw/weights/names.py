@@ -1,7 +1,7 @@
 """TABLE of the names that PyTorch projects give to the parameters of the paper's networks.
 
 A row maps each layer of ours to the project's, so that one pair of functions translates any
-parameter of any depth both ways. Names of ours are the original's, `res2b1_branch2a_weight`.
+parameter of any depth both ways. Our names are the original's, such as `res2b1_branch2a_weight`.
 """
 
 import re
@@ -22,17 +22,17 @@ _NORMALIZATION = {
     "moving_var": "running_var",
 }
 DATA_PARALLEL = "module."
-COUNTER = "num_batches_tracked"  # of training steps; PyTorch fills it in where it is missing
+COUNTER = "num_batches_tracked"  # training steps; PyTorch adds it where it is missing
 
 
 @dataclass(frozen=True)
 class Naming:
-    """The names in one project's network; the classes known have no units on level 1.
+    """The names in one project's network, which has no units on level 1.
 
-    `units` are the names of a level's first unit and of its others, `second` the `{number}` of the
-    second. `layers` maps ours to theirs, those of a unit without its name; what is missing there
-    the network does not have. `prefix` stands before every name. `inplace_abn`: the class may be
-    built with InPlaceABN, which takes |gamma| and has an activation of its own.
+    units: the names of a level's first unit and of its others; second: the `{number}` of the second
+    unit. layers: from our names of layers to theirs, in a unit without its name; layers that are
+    not there do not exist in the project's network. prefix: the beginning of every name.
+    inplace_abn: the class may be built with InPlaceABN, which uses |gamma| and another activation.
     """
 
     units: Tuple[str, str]
@@ -42,7 +42,7 @@ class Naming:
     inplace_abn: bool = False
 
     def theirs(self, name: str) -> Optional[str]:
-        """The project's name for a parameter of ours; None for one that it does not have."""
+        """Return the project's name of a parameter of ours, None if it does not have it."""
         parsed = _OURS.fullmatch(name)
         if parsed is None:
             return None
@@ -53,7 +53,7 @@ class Naming:
         return f"{self.prefix}{unit}{self.layers[layer]}.{what}"
 
     def _place(self, layer: str) -> Tuple[str, str]:
-        """The project's name of the unit that a layer of ours is in, and its key in `layers`."""
+        """Return the project's name of a layer's unit, and the layer's key in `layers`."""
         inside = _IN_UNIT.fullmatch(layer)
         if inside is None:
             return "", "linear" if layer.startswith("linear") else layer
@@ -64,7 +64,7 @@ class Naming:
         return f"{unit}.", f"{inside['kind']}_{inside['branch']}"
 
     def ours(self, key: str, shape: Tuple[int, ...]) -> Optional[str]:
-        """Our name for an entry of that shape in the project's files; None for an unknown one."""
+        """Return our name of an entry of a project's file, None for an unknown one."""
         rest, _, what = key[len(DATA_PARALLEL) * key.startswith(DATA_PARALLEL) :].rpartition(".")
         layers = {theirs: ours for ours, theirs in self.layers.items()}
         unit = ""
@@ -110,7 +110,7 @@ RESNET38D = Naming(
 
 
 def _wider_resnet(norm: str = "", prefix: str = "") -> Naming:
-    """WiderResNet and WiderResNetA2; `norm` is what follows the name of a batch normalization."""
+    """Return the names of WiderResNet(A2); `norm` follows the names of batch normalizations."""
     return Naming(
         units=("mod{level}.block1", "mod{level}.block{number}"),
         second=2,
@@ -136,15 +136,15 @@ WRN38 = _wider_resnet(norm=".0", prefix=DATA_PARALLEL)
 NAMINGS = (RESNET38D, WIDER_RESNET, WRN38)
 
 
-# by which entry a network's names are found, wherever they lie
+# entries by which the prefix of a network's names is found
 _FIRST_LAYERS = ("conv1a.weight", "mod1.conv1.weight", "conv1.weight")
-_MOST_PREFIXES = 8  # that are looked at; they grow longer with every unit of a ResNet
+_MOST_PREFIXES = 8  # that are tried; each unit of a ResNet gives a longer one
 
 
 def find_prefix(keys: Collection[str]) -> str:
-    """What stands before the names of the one network among entries, as 'module.backbone.'.
+    """Return the prefix of a network's names among entries, such as 'module.backbone.'.
 
-    Empty for names of which none is known. Raises InputError where two networks are there.
+    It is empty if no name is known. Raises InputError if there are two networks.
     """
     for first in _FIRST_LAYERS:
         prefixes = dict.fromkeys(key[: -len(first)] for key in keys if key.endswith(first))
@@ -153,7 +153,7 @@ def find_prefix(keys: Collection[str]) -> str:
         best = [prefix for prefix in own if below[prefix] == max(below.values())]
         if len(best) > 1:
             raise InputError(
-                f"holds two networks, below `{best[0]}` and `{best[1]}`: save one of them alone"
+                f"contains two networks, below `{best[0]}` and `{best[1]}`: save one of them alone"
             )
         if best:
             return best[0]
@@ -161,7 +161,7 @@ def find_prefix(keys: Collection[str]) -> str:
 
 
 def common_prefix(keys: Iterable[str]) -> str:
-    """What all names have before their last dot or slash, as 'my/'; empty if nothing."""
+    """Return the common prefix of all names up to a dot or slash, such as 'my/'; may be empty."""
     shared = ""
     for parts in zip(*(re.findall(r"[^./]*[./]", key) for key in keys)):
         if len(set(parts)) > 1:
@@ -171,19 +171,19 @@ def common_prefix(keys: Iterable[str]) -> str:
 
 
 class Renamed(NamedTuple):
-    """Entries under their new names, and the old names of those that have no new one."""
+    """Entries by their new names, and the old names of those that have no new one."""
 
     entries: Dict[str, np.ndarray]
     left: List[str]
 
 
 def is_ours(name: str) -> bool:
-    """Whether a name has the form of the original's."""
+    """Return whether a name has the form of the original's."""
     return _OURS.fullmatch(name) is not None
 
 
 def rename_to_theirs(parameters: Mapping[str, np.ndarray], naming: Naming) -> Renamed:
-    """Give parameters a project's names; a classifier that its network cannot have is left.
+    """Rename parameters to a project's names; leave a classifier that its network cannot have.
 
     Raises InputError for features that the project has no name for.
     """
@@ -201,7 +201,7 @@ def rename_to_theirs(parameters: Mapping[str, np.ndarray], naming: Naming) -> Re
 
 
 def find_naming(arrays: Mapping[str, np.ndarray]) -> Optional[Naming]:
-    """The row of NAMINGS that most entries are named by; None where it names none."""
+    """Return the row of NAMINGS that knows most entries, None if no row knows any."""
     naming = max(NAMINGS, key=lambda naming: _known(arrays, naming))
     return naming if _known(arrays, naming) else None
 
@@ -211,7 +211,7 @@ def _known(arrays: Mapping[str, np.ndarray], naming: Naming) -> int:
 
 
 def rename_to_ours(arrays: Mapping[str, np.ndarray], naming: Naming) -> Renamed:
-    """Give a project's entries our names; what is unknown is left, counters of steps are dropped.
+    """Rename a project's entries to our names; leave unknown ones, drop counters of steps.
 
     Raises InputError when two entries stand for the same parameter.
     """

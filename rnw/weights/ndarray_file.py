@@ -48,7 +48,7 @@ DENSE = 0
 DEVICES = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
 CPU = 1
 
-# Far above any real file; they bound what a hostile one can make us allocate.
+# Far above any real file; they limit the memory that a malicious one can make us allocate.
 MAX_RANK = 32  # NumPy's own
 MAX_VALUES = 1 << 58
 MAX_ARRAYS = 100_000
@@ -73,15 +73,15 @@ _WINDOW = 1 << 20  # values
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
-    """The values of a BFLOAT16 array, which is the upper half of a float32."""
+    """Return the values of a BFLOAT16 array, whose bits are the upper half of a float32."""
     return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
 
 
 class Entry(NamedTuple):
     """One array of a file: a read-only memory map, and how it is stored.
 
-    `version` is the first MXNet that wrote this layout, `device` where the array was ('gpu(3)'),
-    `offset` the byte where its values start; an array that was never filled has no device.
+    version: the first MXNet that wrote this layout. device: where the array was, such as 'gpu(3)';
+    None for an array that was never filled. offset: the byte where its values start.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Entry(NamedTuple):
 
 
 def open_weights(path: PathLike) -> BinaryIO:
-    """Open a file for reading bytes. Raises InputError where there is none, or something else."""
+    """Open a file for reading bytes; raise InputError where there is no regular file."""
     with reading(path):
         try:
             return open_regular(path)
@@ -103,16 +103,16 @@ def open_weights(path: PathLike) -> BinaryIO:
 
 
 def read_arrays(path: PathLike) -> Dict[str, np.ndarray]:
-    """All arrays of a `.params` file by name, in the file's order, as read-only memory maps.
+    """Return all arrays of a `.params` file by name, in the file's order, as read-only memory maps.
 
-    Raises InputError, with the offset in bytes, for a file that is missing, truncated, foreign or
-    holds sparse arrays.
+    Raises InputError, with the offset in bytes, for a file that is missing, truncated, of another
+    format, or has sparse arrays.
     """
     return {entry.name: entry.array for entry in list_arrays(path)}
 
 
 def list_arrays(path: PathLike) -> List[Entry]:
-    """The arrays as `read_arrays` gives them, each with how it is stored. Reads no values.
+    """Return the arrays that `read_arrays` returns, each with how it is stored; read no values.
 
     Raises InputError as `read_arrays` does.
     """
@@ -131,10 +131,10 @@ def write_arrays(
     *,
     np_shape: Optional[bool] = None,
 ) -> None:
-    """Write arrays, named or a plain list, as MXNet 1.9 does; the file appears whole or not at all.
+    """Write arrays, named or a plain list, as MXNet 1.9 does, completely or not at all.
 
-    np_shape: write as under `mx.util.np_shape`, which is also needed to load such a file; by
-    default only where a scalar or an array without values asks for it.
+    np_shape: write as under `mx.util.np_shape`, which is then needed to load the file; default:
+        only if there is a scalar or an array without values, which need it.
 
     Raises InputError for an element type that the format does not have.
     """
@@ -155,12 +155,12 @@ def write_arrays_to(
     *,
     np_shape: Optional[bool] = None,
 ) -> None:
-    """Write arrays as `write_arrays` does to an open file."""
+    """Write arrays as `write_arrays` does to an open file, by its method `write` alone."""
     named = isinstance(arrays, Mapping)
     entries: Dict[Any, np.ndarray] = dict(
         arrays if isinstance(arrays, Mapping) else enumerate(arrays)
     )
-    if np_shape is None:  # for all or none: a file of both kinds MXNet does not read
+    if np_shape is None:  # for all or none, since MXNet does not read a file of both kinds
         np_shape = not all(array.size and array.ndim for array in entries.values())
     for name, array in entries.items():
         if array.dtype.newbyteorder("<") not in _TYPE_FLAGS:
@@ -186,10 +186,9 @@ def _write_array(file: Writable, array: np.ndarray, magic: int) -> None:
 
 
 def windows(array: np.ndarray) -> Iterator[np.ndarray]:
-    """The values in C order as contiguous vectors of at most 2**20, whatever the memory layout.
+    """Yield the values in C order as contiguous vectors of at most 2**20, for any memory layout.
 
-    Pages of a memory map are given back behind each, so that a whole file can be gone through in
-    little memory.
+    Pages of a memory map are released after each, so that a whole file is read in little memory.
     """
     values = array.reshape(-1) if array.flags.c_contiguous else array.flat
     mapping = _mapping(array)
@@ -200,7 +199,7 @@ def windows(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _mapping(array: np.ndarray) -> Optional[mmap.mmap]:
-    """What maps the file that `array` lies in, if nothing can be changed through it."""
+    """Return the memory map of the file that `array` is in, if it is read-only."""
     if not isinstance(array, np.memmap) or array.mode != "r":
         return None
     owner: Any = array
@@ -210,10 +209,10 @@ def _mapping(array: np.ndarray) -> Optional[mmap.mmap]:
 
 
 class _Reader:
-    """Walks through a file; every length is checked against what is left of it.
+    """Reads a file field by field, and checks every length against the rest of the file.
 
-    `scalars` tells how to take version 0.12 and rank 0, which MXNet writes for a scalar but reads
-    as an array that was never filled; `ambiguous` whether the file has such an array.
+    scalars: how to read version 0.12 and rank 0, which MXNet writes for a scalar but reads as an
+    array that was never filled. ambiguous: whether the file has such an array.
     """
 
     def __init__(self, path: PathLike, scalars: bool = False):

@@ -1,4 +1,4 @@
-"""The archives of `numpy.savez`: a `.npy` file for each array in a zip archive."""
+"""The archives of `numpy.savez`: zip archives with a `.npy` file for each array."""
 
 import io
 import math
@@ -14,7 +14,7 @@ from rnw.weights.safetensors_file import release_pages
 from rnw.weights.zip_file import new_member, reading_zip
 
 SUFFIX = ".npy"
-KINDS = "biuf"  # truth values, integers, floating-point numbers; no text, no Python objects
+KINDS = "biuf"  # booleans, integers, floating-point numbers; no text, no Python objects
 LARGEST_ITEM = 8  # bytes
 _LONGEST_HEADER = 10_000  # as NumPy's own limit
 _HEADERS = {
@@ -24,10 +24,10 @@ _HEADERS = {
 
 
 def read_npz(path: PathLike) -> Dict[str, np.ndarray]:
-    """All arrays of a NumPy archive.
+    """Return all arrays of a NumPy archive by name.
 
-    Raises InputError for members that are no arrays of numbers, and what `zipfile` and NumPy raise
-    for a damaged one.
+    Raises InputError for members that are not arrays of numbers, and what `zipfile` and NumPy raise
+    for a damaged archive.
     """
     with reading_zip(path) as archive, naming(path):
         return {_array_name(name): _array(archive, name) for name in archive.namelist()}
@@ -35,7 +35,7 @@ def read_npz(path: PathLike) -> Dict[str, np.ndarray]:
 
 def _array_name(member: str) -> str:
     if not member.endswith(SUFFIX):
-        raise InputError(f"not a NumPy archive: {member!r} in it is no {SUFFIX} file")
+        raise InputError(f"not a NumPy archive: {member!r} in it is not a {SUFFIX} file")
     return member[: -len(SUFFIX)]
 
 
@@ -44,7 +44,7 @@ def _array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
     header = io.BytesIO(content[:_LONGEST_HEADER])
     version = np.lib.format.read_magic(header)
     if version not in _HEADERS:
-        raise InputError(f"{member!r} is of .npy version {version}, expected 1.0 or 2.0")
+        raise InputError(f"{member!r} has .npy version {version}, expected 1.0 or 2.0")
     shape, in_columns, dtype = _HEADERS[version](header)
     if dtype != BFLOAT16 and (dtype.kind not in KINDS or dtype.itemsize > LARGEST_ITEM):
         raise InputError(f"{member!r} has type {dtype}, expected numbers of at most 64 bits")
@@ -56,9 +56,9 @@ def _array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
 
 
 def write_npz(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a NumPy archive, the same bytes at any time; it appears whole or not at all.
+    """Write a NumPy archive completely or not at all; its bytes do not depend on the time.
 
-    In contrast to `numpy.savez` nothing but the InputError is heard of a full disk.
+    In contrast to `numpy.savez`, a full disk leads to an InputError alone.
     """
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():

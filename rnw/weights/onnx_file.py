@@ -17,10 +17,10 @@ _BFLOAT16 = "BFLOAT16"
 
 
 def read_onnx(path: PathLike) -> Dict[str, np.ndarray]:
-    """The initializers of an ONNX graph, by name; bfloat16 becomes float32.
+    """Return the initializers of an ONNX graph, by name; bfloat16 becomes float32.
 
-    Raises InputError without the onnx package and for what is no array of numbers in the file
-    itself, and what onnx and protobuf raise for a damaged one.
+    Raises InputError without the onnx package and for initializers that are not arrays of numbers
+    in the file itself, and what onnx and protobuf raise for a damaged file.
     """
     onnx = require("onnx", f"to read {path}")
     arrays: Dict[str, np.ndarray] = {}
@@ -37,7 +37,7 @@ def _array(onnx: Any, tensor: Any) -> np.ndarray:
     kind = names.get(tensor.data_type, f"number {tensor.data_type}")
     if tensor.data_location != onnx.TensorProto.DEFAULT:
         raise InputError(
-            f"the values of {tensor.name!r} lie in another file: make one of both with "
+            f"the values of {tensor.name!r} are in another file: merge both with "
             "onnx.save(onnx.load(FILE), NEW_FILE)"
         )
     if kind == _BFLOAT16 and tensor.raw_data:
@@ -48,9 +48,9 @@ def _array(onnx: Any, tensor: Any) -> np.ndarray:
 
 
 def require(module: str, purpose: str) -> ModuleType:
-    """An optional module.
+    """Return an optional module.
 
-    Raises InputError that says what to install when it is not there.
+    Raises InputError that says what to install when it is missing.
     """
     try:
         return importlib.import_module(module)

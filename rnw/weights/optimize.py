@@ -1,4 +1,4 @@
-"""A trained network made fast: the same scores from fewer passes over memory."""
+"""Optimization of trained networks for inference: the same scores with fewer memory accesses."""
 
 import json
 from typing import Any, Dict, List
@@ -12,16 +12,16 @@ from rnw.networks.symbols import to_symbol
 from rnw.weights import parameter_values
 from rnw.weights.surgery import fold_batch_norms
 
-FUSION_BACKEND = "MKLDNN"  # what MXNet calls oneDNN
+FUSION_BACKEND = "MKLDNN"  # MXNet's name of oneDNN
 
 
 def optimize(net: Network) -> HybridBlock:
-    """A copy of an initialized network for inference alone, on the same contexts.
+    """Return a copy of an initialized network for inference only, on the same contexts.
 
     Batch normalizations that follow a convolution are folded into it. On CPUs where MXNet has
-    oneDNN, convolutions further take in the ReLU or sum behind them, and the other normalizations
-    their ReLU. The copy has the `config` of `net` and is called as that is, in float32 and for any
-    batch and size; it knows nothing of later changes to `net`.
+    oneDNN, convolutions are also fused with the ReLU or sum that follows, and other normalizations
+    with their ReLU. The copy has the `config` of `net` and is called in the same way, in float32
+    and for any batch and size; later changes to `net` do not affect it.
     """
     contexts = next(iter(net.collect_params().values())).list_ctx()
     folded = Network(fold(net.config))
@@ -42,7 +42,7 @@ def _can_fuse(contexts: List[mx.Context]) -> bool:
 
 
 def _fuse(net: Network) -> SymbolBlock:
-    """The graph of `net` with oneDNN's fused operators, on its parameters."""
+    """Return the graph of `net` with oneDNN's fused operators, on its parameters."""
     graph = json.loads(to_symbol(net).tojson())
     _merge_normalizations(graph["nodes"])
     symbol = mx.sym.load_json(json.dumps(graph)).get_backend_symbol(FUSION_BACKEND)
@@ -53,7 +53,7 @@ def _fuse(net: Network) -> SymbolBlock:
 
 
 def _merge_normalizations(nodes: List[Dict[str, Any]]) -> None:
-    """Put one operator in the place of a batch normalization and its ReLU.
+    """Replace a batch normalization and its ReLU by one operator.
 
     It also keeps MXNet from fusing the stem with the first normalization of a unit on level 1,
     though the shortcut reads it too, which gives a graph that cannot be run.

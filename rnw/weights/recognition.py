@@ -1,9 +1,9 @@
-"""TABLE of what lies under the name of a weights file and is none: what it is and what to do."""
+"""TABLE of files that are mistaken for weights files: what they are, and what to do."""
 
-START = 512  # bytes of a file that tell what it is
+START = 512  # bytes by which a file is recognized
 
 _UNPACK = "unpack it and give the file inside"
-# place, bytes there, what the file is
+# offset, bytes there, what the file is
 _KINDS = (
     (0, b"version https://git-lfs", "a Git LFS pointer, fetch the file itself with git lfs pull"),
     (0, b"PK\x03\x04", "a zip archive, a NumPy .npz or a PyTorch file"),
@@ -29,10 +29,7 @@ _SHOWN = 60  # characters of a text
 
 
 def explain(start: bytes) -> str:
-    """What a file that begins with `start` is, and what to do; empty where that is not known.
-
-    It completes a sentence that begins with 'this is'.
-    """
+    """Return what a file that begins with `start` is, to complete "this is ..."; may be empty."""
     if start[4:][:5] == bytes(4) + b"{":
         return "probably a safetensors file"
     for place, signature, kind in _KINDS:

@@ -29,7 +29,7 @@ class ReleasedFile:
 
     @property
     def published(self) -> str:
-        """Protocol and scores in one line."""
+        """Protocol and scores on one line."""
         what = f"{self.split}, {self.test_size}" + ", flip" * self.flip
         what += f", {self.steps} steps" if self.steps > 1 else ""
         return f"{what}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.scores)
@@ -93,12 +93,12 @@ RELEASED: Dict[str, ReleasedFile] = {
 
 
 def released_row(path: PathLike) -> Optional[ReleasedFile]:
-    """The row of the released file by the name of `path`, of whatever kind; None for another."""
+    """Return the row of the released file with the name of `path`, of any format, or None."""
     return RELEASED.get(f"{Path(plain_name(path)).stem}.params")
 
 
 def published_of(path: PathLike) -> Optional[str]:
-    """Protocol and scores of the released file at `path`, None when name or content are others'.
+    """Return protocol and scores of the released file at `path`, None for any other file.
 
     Raises InputError when it cannot be read.
     """
@@ -107,10 +107,10 @@ def published_of(path: PathLike) -> Optional[str]:
 
 
 def verify(path: PathLike) -> ReleasedFile:
-    """The row of the released file that `path` holds, found by its MD5.
+    """Return the row of the released file at `path`, found by its MD5 checksum.
 
-    Raises InputError when the content is none of the released files, or another one than the file
-    name says; it tells whether the file can be read at all.
+    Raises InputError when the content is not that of a released file, or of another one than the
+    file name says; the message includes whether the file can be read at all.
     """
     path = Path(path)
     found = md5(path)
@@ -135,8 +135,8 @@ def verify(path: PathLike) -> ReleasedFile:
 
 
 def _condition(path: Path) -> str:
-    """What can be said of a file that is not in the table."""
+    """Return whether a file that is not in the table can be read, in words."""
     try:
-        return f"a whole .params file of {len(read_arrays(path))} arrays"
+        return f"a complete .params file of {len(read_arrays(path))} arrays"
     except InputError as error:
         return str(error)

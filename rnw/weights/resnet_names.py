@@ -1,4 +1,4 @@
-"""The names of a ResNet's parameters in gluoncv (`resnet101_v1b`) and torchvision, made ours.
+"""Renaming of a ResNet's parameters from gluoncv (`resnet101_v1b`) and torchvision to our names.
 
 Theirs count levels from 1 and units from 0, and differ from each other in normalizations only.
 """
@@ -29,7 +29,7 @@ _NORMALIZATION = {
 
 
 def rename_resnet(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Entries of a ResNet's file by our names; what is no ResNet's keeps its name."""
+    """Return the entries of a ResNet's file by our names; others keep their names."""
     if not any(map(_IN_UNIT.fullmatch, arrays)):
         return dict(arrays)
     return {_ours(key, array) or key: array for key, array in arrays.items()}

@@ -1,7 +1,7 @@
 """The safetensors container, read and written with NumPy alone.
 
-A header length (u64, little endian), that many bytes of JSON which give each array's element type,
-shape and place, then the values of all arrays without a gap.
+It has a header length (u64, little endian), that many bytes of JSON with each array's element type,
+shape and offsets, then the values of all arrays without gaps.
 """
 
 import json
@@ -18,7 +18,7 @@ from rnw.files import PathLike, atomic_write, parse_json, reading
 from rnw.weights.ndarray_file import BFLOAT16, as_float32, windows
 
 _SHOWN = 100  # characters of an unusable entry
-MAX_HEADER = 100_000_000  # as the reference implementation has it
+MAX_HEADER = 100_000_000  # the limit of the reference implementation
 ELEMENT_TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -35,9 +35,9 @@ _TYPE_NAMES = {np.dtype(dtype): name for name, dtype in ELEMENT_TYPES.items()}
 
 
 def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays one after the other; the file appears whole or not at all.
+    """Write named arrays completely or not at all.
 
-    Pages of arrays that are mapped from a file are given back as soon as they are written.
+    Pages of arrays that are mapped from a file are released as soon as they are written.
 
     Raises InputError for an element type that the format does not have.
     """
@@ -66,18 +66,18 @@ def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def release_pages(array: np.ndarray) -> None:
-    """Let the system take back the memory through which a mapped file was read."""
+    """Release the memory through which a mapped file was read."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
-    """All arrays of the file by name, in the header's order, as read-only memory maps.
+    """Return all arrays of the file by name, in the header's order, as read-only memory maps.
 
     Those of type BF16 become float32, in memory.
 
-    Raises InputError for a file that is truncated, foreign or inconsistent.
+    Raises InputError for a file that is truncated, inconsistent or of another format.
     """
     with reading(path, damaged=(ValueError,)):
         buffer = np.memmap(Path(path), np.uint8, mode="r")
@@ -94,7 +94,7 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
         begin, stop = entry.offsets
         if begin != end or stop - begin != entry.nbytes:
             raise InputError(
-                f"{path}: {name} of shape {entry.shape} lies at bytes {begin} to {stop}, expected "
+                f"{path}: {name} of shape {entry.shape} is at bytes {begin} to {stop}, expected "
                 f"{end} to {end + entry.nbytes}"
             )
         if stop > values.size:
@@ -111,7 +111,7 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
 
 
 class _Entry:
-    """Type, shape and place of one array, as far as they make sense by themselves."""
+    """Type, shape and offsets of an array; raises an exception for malformed ones."""
 
     def __init__(self, dtype: str, shape: List[int], data_offsets: Tuple[int, int]):
         self.dtype = BFLOAT16 if dtype == _BFLOAT16 else np.dtype(ELEMENT_TYPES[dtype])

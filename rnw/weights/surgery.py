@@ -1,4 +1,4 @@
-"""From one network's parameters to another's: classifiers, precision, folded normalizations.
+"""Changes to the parameters of networks: classifiers, precision, folded normalizations.
 
 Every function takes parameters by the original's names and returns a new mapping of them; arrays
 that do not change are shared with the old one.
@@ -17,18 +17,18 @@ from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
 Parameters = Mapping[str, np.ndarray]
 
 ONE_CONV = "1 conv"
-LISTED = 12  # so many names are shown one by one
+LISTED = 12  # the most names that are shown one by one
 
 
 @dataclass(frozen=True)
 class Surgery:
-    """What to change about a set of parameters; by default nothing.
+    """Changes to a set of parameters; by default none.
 
     classes: another number of classes; the new classifier is initialized as for training.
-    fcn: '1 conv' or '2 conv', the segmentation classifier to put in place of the linear one.
-    features: leave the classifier out.
-    half: weights and biases in half precision.
-    seed: of what is initialized.
+    fcn: '1 conv' or '2 conv', the segmentation classifier that replaces the linear one.
+    features: leave out the classifier.
+    half: convert weights and biases to half precision.
+    seed: of the initial values.
     """
 
     classes: Optional[int] = None
@@ -40,9 +40,9 @@ class Surgery:
     def replace_classifier(
         self, config: NetworkConfig, parameters: Parameters
     ) -> Tuple[Dict[str, np.ndarray], List[str]]:
-        """Parameters with the classifier asked for, and what was done in a few lines.
+        """Return parameters with the requested classifier, and lines that say what was done.
 
-        Raises InputError for wishes that contradict each other or do not fit the network.
+        Raises InputError for changes that contradict each other or do not fit the network.
         """
         if self.features:
             if self.classes or self.fcn:
@@ -69,7 +69,7 @@ UNCHANGED = Surgery()
 
 
 def listed(what: str, names: Iterable[str]) -> List[str]:
-    """A line that lists `names`, the first of them where they are many, or none."""
+    """Return a line that lists `names`, only the first where they are many; [] without names."""
     names = list(names)
     if len(names) > LISTED:
         return [f"{what}: {len(names)} entries, first {', '.join(names[:3])}"]
@@ -77,14 +77,14 @@ def listed(what: str, names: Iterable[str]) -> List[str]:
 
 
 def features_only(parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Everything below the classifier."""
+    """Return the parameters below the classifier."""
     return {name: array for name, array in parameters.items() if not is_classifier(name)}
 
 
 def new_classifier(
     config: NetworkConfig, parameters: Parameters, rng: np.random.RandomState
 ) -> Dict[str, np.ndarray]:
-    """The features of `parameters` under the classifier of `config`, as before its training."""
+    """Return the features of `parameters` with a newly initialized classifier of `config`."""
     replaced = features_only(parameters)
     shapes = {p.name: p.shape for p in config.parameters() if is_classifier(p.name)}
     for name, shape in shapes.items():
@@ -94,14 +94,14 @@ def new_classifier(
 
 
 def classifier_to_fcn(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
-    """A linear classifier as the '1 conv' one: its weights in the middle of the 3x3 window.
+    """Convert a linear classifier to '1 conv': its weights are in the middle of a 3x3 window.
 
     The mean of the score map is the linear classifier's score, since both are linear.
 
     Raises InputError when `config` has no linear classifier.
     """
     if config.classifier != LINEAR or config.head == "features":
-        raise InputError(f"{config.name} has no linear classifier to make a convolution of")
+        raise InputError(f"{config.name} has no linear classifier to convert to a convolution")
     name = f"linear{config.classes}_weight"
     linear = parameters[name]
     window = np.zeros((*linear.shape, 3, 3), linear.dtype)
@@ -110,9 +110,10 @@ def classifier_to_fcn(config: NetworkConfig, parameters: Parameters) -> Dict[str
 
 
 def halve(parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Weights and biases in half precision; batch normalizations, a thousandth of all, as before.
+    """Convert weights and biases to half precision.
 
-    Raises InputError for a value beyond its range.
+    Batch normalizations, a thousandth of all values, stay as they are. Raises InputError for a
+    value beyond the range of half precision.
     """
     return {
         name: to_half(name, array) if name.endswith(("_weight", "_bias")) else array
@@ -121,7 +122,7 @@ def halve(parameters: Parameters) -> Dict[str, np.ndarray]:
 
 
 def to_half(name: str, array: np.ndarray) -> np.ndarray:
-    """One array in half precision.
+    """Convert an array to half precision.
 
     Raises InputError for a value beyond its range, +-65504.
     """
@@ -133,10 +134,10 @@ def to_half(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
-    """Work the normalizations that alone read a convolution into that convolution.
+    """Fold normalizations into the convolutions that only they read (see `layout.foldable`).
 
-    Each becomes a factor on the convolution's weight and a `<convolution>_bias`; its own four
-    parameters go. Which they are is told by `layout.foldable`; the others stay.
+    Each becomes a factor on the convolution's weight and a `<convolution>_bias`, and its own four
+    parameters disappear. Other normalizations stay.
     """
     folded = dict(parameters)
     for convolution, bn in foldable(config).items():
@@ -151,7 +152,7 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
 def _scale_and_shift(
     parameters: Dict[str, np.ndarray], bn: str, epsilon: float
 ) -> Tuple[np.ndarray, np.ndarray]:
-    """What normalization `bn` multiplies by and adds, (C,) float64 each; it is taken out."""
+    """Remove normalization `bn`; return its factor and its summand, (C,) float64 each."""
     gamma, beta, mean, variance = (
         parameters.pop(f"{bn}_{suffix}").astype(np.float64) for suffix in NORMALIZATION_PARAMETERS
     )

@@ -1,7 +1,7 @@
-"""The graph beside a weights file, `-symbol.json`: which network of the paper it is.
+"""Recognition of the network in the graph beside a weights file, `-symbol.json`.
 
-Nothing but the JSON text is needed. All that MXNet has written is understood: attributes lie in
-`param` (up to 0.8), `attr` (0.9 to 0.12) or `attrs`.
+Only the JSON text is read, without MXNet. The formats of all MXNet versions are understood:
+attributes are in `param` (up to 0.8), `attr` (0.9 to 0.12) or `attrs`.
 """
 
 import re
@@ -41,7 +41,7 @@ _WORDS = {"true": True, "false": False, "none": None}
 _SIZES = {5: 224, 4: 112}  # training crops by the number of down-samplings
 _SMALLEST = 56  # with fewer of them
 _CONVENTIONS = {((1, 1), "valid"): "pad", ((0, 0), "valid"): "caffe", ((0, 0), "full"): "full"}
-_SUMS = (  # the first is the name of today
+_SUMS = (  # the first is the current name
     "elemwise_add",
     "_Plus",
     "_plus",
@@ -80,7 +80,7 @@ Operators = Dict[str, Operator]
 class Graph(NamedTuple):
     """The operators of a graph by name, sums as `res<unit>`, without dropout.
 
-    `dropout` are the rates by the names of what reads the dropped maps.
+    dropout: the rates, by the names of the operators that read the dropped maps.
     """
 
     operators: Operators
@@ -88,7 +88,7 @@ class Graph(NamedTuple):
 
 
 def graph_beside(path: PathLike) -> Optional[Path]:
-    """The graph that lies beside a weights file, as MXNet names it; None where there is none.
+    """Return the graph beside a weights file, as MXNet names it, or None.
 
     Beside `X_ep-0001.params` that is `X_ep-symbol.json` (of `save_checkpoint`) or `X-symbol.json`.
     """
@@ -101,10 +101,10 @@ def graph_beside(path: PathLike) -> Optional[Path]:
 
 
 def network_of_graph(path: PathLike) -> NetworkConfig:
-    """The network of the paper that a graph computes, whatever its loss.
+    """Return the network of the paper that a graph computes, whatever its loss.
 
-    Raises InputError for a file that cannot be read or holds another graph, naming the first
-    operator that differs.
+    Raises InputError for a file that cannot be read and for another graph, with the first operator
+    that differs.
     """
     nodes = read_json(path).get("nodes")
     with naming(path):
@@ -134,7 +134,7 @@ def _network(graph: Graph) -> NetworkConfig:
 
 
 def _spec(found: Operators) -> NetworkSpec:
-    """The network by its units and the way its levels are entered; the table's, if it is there."""
+    """Return the network with these units and entries of levels, that of the table if possible."""
     units_of = [match[1] for match in map(_UNIT.fullmatch, found) if match]
     units = tuple(units_of.count(str(level)) for level in range(1, LEVELS + 1))
     if is_resnet(f"{name}_" for name in found):
@@ -153,7 +153,7 @@ def _spec(found: Operators) -> NetworkSpec:
 
 
 def _entries(found: Operators) -> Iterator[Optional[str]]:
-    """How each of levels 2 to 6 is entered; a stride that was removed is told by its dilation."""
+    """Yield how each of levels 2 to 6 is entered; a dilation stands for a removed stride."""
     reached = 1.0
     for level in DOWNSAMPLED_LEVELS:
         first = [o for o in _convolutions(found) if o.name.startswith(f"res{level}a_branch2")]
@@ -171,13 +171,13 @@ def _convolutions(found: Operators) -> List[Operator]:
 
 
 def _poolings(found: Operators) -> List[Operator]:
-    """The max poolings that down-sample."""
+    """Return the max poolings that down-sample."""
     poolings = [operator for operator in found.values() if operator.kind == "Pooling"]
     return [operator for operator in poolings if operator.attributes["stride"] == (2, 2)]
 
 
 def _classifier(found: Operators) -> Tuple[str, Optional[int]]:
-    """The form of the classifier and its number of classes; None where there is none."""
+    """Return the kind of classifier and its number of classes, None without one."""
     for name, operator in found.items():
         match = _CLASSIFIER.fullmatch(name)
         if match and operator.kind == "Convolution":
@@ -188,7 +188,7 @@ def _classifier(found: Operators) -> Tuple[str, Optional[int]]:
 
 
 def _width(spec: NetworkSpec, found: Operators) -> float:
-    """From the widest layer, as that of a set of parameters."""
+    """Return the width, inferred from the widest layer."""
     name, full = ("res7a_branch2b2", LEVEL_SHAPES[LEVELS].channels[-1])
     if isinstance(spec, ResNetSpec):
         name, full = ("res5a_branch2c", 4 * RESNET_CHANNELS[5])
@@ -202,7 +202,7 @@ def _stride(found: Operators) -> int:
 
 
 def _pooling(found: Operators) -> str:
-    """The convention of the first pooling; whether all have it is compared later."""
+    """Return the convention of the first pooling; the others are compared later."""
     for operator in _poolings(found):
         key = (operator.attributes["pad"], operator.attributes["pooling_convention"])
         return _CONVENTIONS.get(key, "pad")
@@ -248,7 +248,7 @@ def _text(value: Any) -> str:
 
 
 def _parse(nodes: Any) -> Graph:
-    """The operators among the nodes of a file; raises InputError for what MXNet never writes."""
+    """Return the operators among the nodes of a file; raise InputError for malformed nodes."""
     names: List[str] = []
     rates: Dict[int, float] = {}  # by the number of the dropout
     found: Operators = {}
@@ -265,7 +265,7 @@ def _parse(nodes: Any) -> Graph:
 
 
 def _parse_node(number: int, node: Any, names: List[str]) -> Tuple[Operator, List[int]]:
-    """A node as an operator, a dropout by the name of what it reads; the numbers of its inputs."""
+    """Return a node as an operator, a dropout named after its input, and its inputs' numbers."""
     try:
         kind, name = str(node["op"]), str(node["name"])
         sources = [range(number)[source[0]] for source in node["inputs"]]
@@ -281,13 +281,13 @@ def _parse_node(number: int, node: Any, names: List[str]) -> Tuple[Operator, Lis
     if kind in _SUMS:
         tops = [match[1] for match in map(_TOP.match, inputs) if match]
         return Operator(_SUMS[0], f"res{tops[0]}" if tops else name, inputs, {}), sources
-    if kind == "BatchNorm" and len(inputs) == 3:  # the moving averages went without saying
+    if kind == "BatchNorm" and len(inputs) == 3:  # old graphs do not list the moving averages
         inputs += tuple(f"{name}_{suffix}" for suffix in NORMALIZATION_PARAMETERS[2:])
     return Operator(kind, name, inputs, attributes), sources
 
 
 def _attributes(kind: str, raw: Dict[str, str]) -> Dict[str, Any]:
-    """Attributes as values, with MXNet's defaults; raises ValueError for another type."""
+    """Return attributes as values, with MXNet's defaults; raise ValueError for another type."""
     defaults = _DEFAULTS.get(kind)
     given = {name: _value(text) for name, text in raw.items()}
     if defaults is None:
@@ -305,7 +305,7 @@ def _attributes(kind: str, raw: Dict[str, str]) -> Dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """'(3, 3)', '(3L,3L)' and '[3,3]' are pairs, '1.001e-05' is a number, 'max' stays."""
+    """Parse an attribute: '(3, 3)', '(3L,3L)' or '[3,3]', '1.001e-05', 'True', 'max'."""
     if text[:1] in ("(", "["):
         return tuple(map(float, _NUMBER.findall(text)))
     if _NUMBER.fullmatch(text):

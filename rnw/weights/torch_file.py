@@ -1,9 +1,10 @@
-"""The files of `torch.save`, read and written with NumPy alone; no code in them is run.
+"""The files of `torch.save`, read and written with NumPy alone; code in them is never run.
 
-A pickle describes tensors as views of numbered storages. Since PyTorch 1.6 it and the values of
-each storage are members of a zip archive; before, five pickles are followed by all values::
+A pickle describes tensors as views of numbered storages. Since PyTorch 1.6, the pickle and the
+values of each storage are members of a zip archive; before, five pickles are followed by all
+values::
 
-    pickles   magic number, version, about the machine, what was saved, numbers of storages
+    pickles   magic number, version, machine, the saved object, numbers of storages
     storage   count (i64), values; one after the other in that order
 """
 
@@ -27,7 +28,7 @@ from rnw.weights.torch_tensors import CLASSES, NAMES, NoArray, Storage, Tensor, 
 from rnw.weights.zip_file import ZIP_STARTS, new_member, reading_zip
 
 STATE_DICT = "state_dict"
-WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # what projects call the weights among others
+WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # keys of the weights in checkpoints
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DESCRIPTION = "/data.pkl"
 _SHOWN = 8  # keys of a dictionary without tensors
@@ -35,12 +36,12 @@ _FOLDER = "archive"  # in the zip archives that are written
 
 
 def read_torch(path: PathLike) -> Dict[str, np.ndarray]:
-    """The tensors of a PyTorch file, by name; of its `state_dict` if that is one of several things.
+    """Return the tensors of a PyTorch file, or of the `state_dict` in a checkpoint, by name.
 
-    Of dictionaries in it the names are joined by dots. bfloat16 becomes float32.
+    The names of nested dictionaries are joined by dots. bfloat16 becomes float32.
 
-    Raises InputError for what is not a tensor of plain numbers with a place in the file of its own,
-    and for a file that may hold code, and what `zipfile` and `pickletools` raise for a damaged one.
+    Raises InputError for tensors that are not plain numbers stored in the file, and for a file that
+    may contain code, and what `zipfile` and `pickletools` raise for a damaged one.
     """
     with Path(path).open("rb") as file:
         zipped = file.read(4) in ZIP_STARTS
@@ -73,11 +74,11 @@ def _member(archive: zipfile.ZipFile, folder: str, storage: Storage) -> np.ndarr
 def _read_legacy(path: PathLike) -> Dict[str, np.ndarray]:
     storages: Dict[str, Storage] = {}
     with Path(path).open("rb") as opened:
-        # unlike a file it gives no more room to a text than it has bytes
+        # unlike a file it never allocates more for a text than it has bytes
         file = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     with file:
         if _unpickler().load(file) != MAGIC or _unpickler().load(file) != VERSION:
-            raise InputError("a Python pickle, but not one of torch.save: it is not read")
+            raise InputError("a Python pickle, but not one of torch.save, which is not supported")
         machine = _unpickler().load(file)
         if machine.get("little_endian") is not True:
             raise InputError("saved on a big-endian machine, which is not supported")
@@ -89,7 +90,7 @@ def _read_legacy(path: PathLike) -> Dict[str, np.ndarray]:
 
 
 def _find_places(buffer: np.ndarray, start: int, storages: Iterable[Storage]) -> Dict[str, int]:
-    """Where the values of each storage begin; the counts before them must be right."""
+    """Return where the values of each storage begin; check the counts before them."""
     places = {}
     for storage in storages:
         count = buffer[start : start + 8].tobytes()
@@ -109,7 +110,7 @@ def _lying(buffer: np.ndarray, place: int, storage: Storage) -> np.ndarray:
 
 
 def _unpickler(storages: Optional[Dict[str, Storage]] = None) -> TorchUnpickler:
-    """One whose storages are also put into `storages`."""
+    """Return an unpickler that also adds the storages it meets to `storages`."""
     found = {} if storages is None else storages
 
     def find(identity: Any) -> Storage:
@@ -122,7 +123,7 @@ def _unpickler(storages: Optional[Dict[str, Storage]] = None) -> TorchUnpickler:
 
 
 def _arrays(content: Any, values: Callable[[Storage], np.ndarray]) -> Dict[str, np.ndarray]:
-    """The tensors among what was saved; `values` reads those of a storage, (size,), once."""
+    """Return the tensors in a saved object; `values` reads a storage, (size,), called once each."""
     if not isinstance(content, dict):
         raise InputError(f"expected a state_dict, found a {type(content).__name__}")
     values = lru_cache(maxsize=None)(values)
@@ -134,7 +135,7 @@ def _arrays(content: Any, values: Callable[[Storage], np.ndarray]) -> Dict[str, 
             arrays[name] = as_array(tensor, values)
     if not arrays:
         shown = ", ".join(map(str, [*content][:_SHOWN])) or "nothing"
-        raise InputError(f"holds no tensors: a dictionary of {shown}")
+        raise InputError(f"contains no tensors: a dictionary of {shown}")
     return arrays
 
 
@@ -144,7 +145,7 @@ def _weights_in(content: Dict[Any, Any]) -> Dict[Any, Any]:
 
 
 def _named_tensors(content: Dict[Any, Any]) -> Iterator[Tuple[str, Any]]:
-    """Tensors in `content` and in dictionaries in it; each dictionary is looked at once."""
+    """Yield the tensors in `content` and in nested dictionaries; visit each dictionary once."""
     seen = set()
     waiting: List[Tuple[str, Any]] = [("", content)]
     while waiting:
@@ -164,7 +165,7 @@ def write_torch(
 ) -> None:
     """Write a PyTorch file of tensors, or of one dictionary of them called `key`.
 
-    It is the same bytes at any time and appears whole or not at all.
+    It is written completely or not at all, and its bytes do not depend on the time.
 
     Raises InputError for an element type that PyTorch does not have.
     """
@@ -189,7 +190,7 @@ def write_torch(
 
 
 def _description(arrays: Mapping[str, np.ndarray], key: Optional[str]) -> bytes:
-    """The pickle of a dictionary of tensors, whose storages are numbered in its order."""
+    """Return the pickle of a dictionary of tensors, whose storages are numbered in its order."""
     tensors = _dictionary(
         {name: _rebuilt(index, array) for index, (name, array) in enumerate(arrays.items())}
     )

@@ -1,7 +1,7 @@
-"""The part of Python's pickle language in which PyTorch describes weights; nothing of it is run.
+"""A restricted reader of the pickles in which PyTorch describes weights.
 
-A pickle is a program for a machine with a stack, which can import and call anything. Here it can do
-what is listed: build dictionaries, lists and tuples of plain values, and use names of a table.
+A pickle is a program for a stack machine that can import and call anything. Here it can only build
+dictionaries, lists and tuples of plain values, and use the names of a table.
 """
 
 import pickletools
@@ -27,10 +27,10 @@ _VALUES: Dict[str, Callable[[Any], Any]] = {
 
 
 class TorchUnpickler:
-    """Reads one pickle, by `load`.
+    """Reads one pickle.
 
-    names: what stands for each 'module.name'; a function is called with what the pickle gives it.
-    find: makes a value of a persistent id, by which PyTorch refers to what lies outside.
+    names: the value of each 'module.name'; functions are called with the pickle's arguments.
+    find: the value of a persistent id, by which PyTorch refers to data outside the pickle.
     """
 
     def __init__(self, names: Mapping[str, Any], find: Callable[[Any], Any]):
@@ -41,10 +41,10 @@ class TorchUnpickler:
         self._memo: Dict[int, Any] = {}
 
     def load(self, file: Any) -> Any:
-        """The value that the pickle describes; `file`, or a map of one, is left behind its end.
+        """Return the value that the pickle in `file`, or in a map of one, describes.
 
-        Raises InputError for what is not listed here, and LookupError, TypeError or ValueError for
-        a damaged pickle.
+        The position in the file is then behind the pickle. Raises InputError for other opcodes and
+        names, and LookupError, TypeError or ValueError for a damaged pickle.
         """
         for count, (opcode, given, _) in enumerate(pickletools.genops(file)):
             if count == MOST_STEPS:
@@ -116,11 +116,11 @@ class TorchUnpickler:
 
 
 def as_dictionary(pairs: Iterable[Tuple[Any, Any]] = ()) -> Dict[Any, Any]:
-    """The pairs whose first can be looked up without harm, as a dictionary."""
+    """Return a dictionary of the pairs whose first is safe to use as a key."""
     return {key: value for key, value in pairs if isinstance(key, _KEYS)}
 
 
-# opcode: what it does with the machine and what the opcode was given
+# opcode: what it does with the machine and its argument
 _STEPS: Dict[str, Callable[[TorchUnpickler, Any], Any]] = {
     "PROTO": TorchUnpickler.protocol,
     "MARK": lambda machine, _: machine.mark(),

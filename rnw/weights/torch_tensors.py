@@ -1,6 +1,6 @@
-"""What the pickles of PyTorch name: storages, tensors as views of them, and what is none.
+"""TABLE of the names in PyTorch's pickles: storages, tensors as views of them, and other values.
 
-TABLE of all names that are known; the rest of a file that holds another is not read.
+A file with any other name is not read.
 """
 
 import math
@@ -26,7 +26,7 @@ _STORAGES = {
     "BoolStorage": np.dtype("?"),
 }
 CLASSES = {dtype: name for name, dtype in _STORAGES.items()}
-# those of which no arrays are made, for their size
+# storages that are not converted, whose size is needed
 _OTHER_STORAGES = {
     "ComplexFloatStorage": np.dtype("<c8"),
     "ComplexDoubleStorage": np.dtype("<c16"),
@@ -38,7 +38,7 @@ _OTHER_STORAGES = {
 
 
 class Storage(NamedTuple):
-    """Values of one type that lie in the file under `key`."""
+    """`size` values of one type, stored in the file under `key`."""
 
     dtype: np.dtype
     key: str
@@ -46,7 +46,7 @@ class Storage(NamedTuple):
 
     @classmethod
     def identified(cls, identity: Any) -> "Storage":
-        """The storage of a persistent id. Raises ValueError for anything else."""
+        """Return the storage of a persistent id; raise ValueError for anything else."""
         kind, dtype, key, _device, size, *view = identity
         if kind != "storage" or any(view) or not isinstance(dtype, np.dtype):
             raise ValueError("its pickle refers to something else than a storage")
@@ -65,15 +65,16 @@ class Tensor(NamedTuple):
 
 
 class NoArray(NamedTuple):
-    """A tensor that is none of what NumPy has."""
+    """A tensor that NumPy cannot represent, and the reason."""
 
     reason: str
 
 
 def as_array(tensor: Union[Tensor, NoArray], values: Callable[[Storage], np.ndarray]) -> np.ndarray:
-    """A read-only array of a tensor, over what `values` gives for its storage; bfloat16 as float32.
+    """Return a tensor as a read-only view of what `values` returns for its storage.
 
-    Raises InputError for one that is no array of plain numbers, each with its place in the file.
+    bfloat16 becomes float32. Raises InputError for tensors that are not plain numbers stored in the
+    file.
     """
     if isinstance(tensor, NoArray):
         raise InputError(f"{tensor.reason}, expected a dense tensor of plain numbers")
@@ -140,7 +141,7 @@ def _none(reason: str) -> Callable[..., NoArray]:
 
 
 def _ignored(*_: Any) -> None:
-    """What lies beside weights and is of no use here, as a score of NumPy's type."""
+    """Return None for objects beside the weights that are not needed, such as NumPy scalars."""
 
 
 _FLOATS = ("float16", "float32", "float64", "bfloat16", "complex32", "complex64", "complex128")

@@ -1,4 +1,4 @@
-"""Zip archives as NumPy and PyTorch keep arrays in them."""
+"""The zip archives in which NumPy and PyTorch store arrays."""
 
 import contextlib
 import struct
@@ -9,19 +9,19 @@ from typing import Iterator, Optional
 from rnw.errors import InputError
 from rnw.files import PathLike
 
-ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is that of an archive without members
-ALIGNMENT = 64  # of the content of members, as PyTorch has it
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # the second: an archive without members
+ALIGNMENT = 64  # of the content of members in bytes, as in PyTorch
 MOST_UNPACKED = 1 << 30  # bytes that an archive of any size may unpack to
-MOST_EXPANSION = 4  # times a larger one may grow; numbers that were learnt hardly shrink
+MOST_EXPANSION = 4  # times a larger one may grow; trained weights hardly compress
 _HEADER = 30 + 20  # bytes before a member's content, without its name: fixed ones, size in 64 bit
 
 
 @contextlib.contextmanager
 def reading_zip(path: PathLike) -> Iterator[zipfile.ZipFile]:
-    """A zip archive whose members may be read into memory, if they are all that it announces.
+    """Open a zip archive as a context, whose members may safely be read into memory.
 
-    Raises InputError for a truncated one and for one that announces more than it can hold, or so
-    much that it can only be meant to harm, and what `zipfile` raises for a damaged one.
+    Raises InputError for a truncated archive, for one with impossible sizes and for one that would
+    unpack to far more than weights do, and what `zipfile` raises for a damaged one.
     """
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: truncated file: its end is missing; download or copy it again")
@@ -39,10 +39,10 @@ def reading_zip(path: PathLike) -> Iterator[zipfile.ZipFile]:
 
 
 def new_member(name: str, offset: Optional[int] = None) -> zipfile.ZipInfo:
-    """A member that is the same bytes at any time.
+    """Return a member whose bytes do not depend on the time.
 
-    Where the end of the archive so far, `offset`, is given, its content will begin at a multiple of
-    ALIGNMENT bytes: it must be opened with `force_zip64`.
+    offset: the size of the archive so far; the member's content then begins at a multiple of
+    ALIGNMENT bytes, if it is opened with `force_zip64`.
     """
     member = zipfile.ZipInfo(name)
     if offset is not None:

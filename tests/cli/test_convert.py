@@ -155,8 +155,8 @@ def test_notes_go_to_the_error_stream(rnw, released):
     assert (code, out) == (0, "x.npz\n")
     assert err.splitlines() == [
         "initialized with seed 0: linear5_weight, linear5_bias",
-        "wider_resnet_a2 down-samples otherwise than model_a1, whose weights these are: they are a "
-        "start for training there, not a finished network",
+        "wider_resnet_a2 down-samples in another way than model_a1, whose weights these are: they "
+        "are a start for training there, not a finished network",
     ]
 
 
@@ -166,7 +166,7 @@ def test_options_reach_the_graph(rnw, released):
     assert (code, out) == (0, "x.onnx\n")
     assert err.splitlines() == [
         "initialized with seed 3: linear4_weight, linear4_bias",
-        "fcn_a1 (4 classes, width 0.03125), stride 16, told by the file name but for stride 16",
+        "fcn_a1 (4 classes, width 0.03125), stride 16, according to the file name except stride 16",
     ]
     nodes = {node.name: node.op_type for node in onnx.load("x.onnx").graph.node}
     assert nodes["softmax"] == "Softmax"
@@ -181,8 +181,8 @@ def test_features_of_a_named_network(rnw, released):
     assert code == 0
     assert err.splitlines() == [
         "left out: linear8_weight, linear8_bias",
-        "model_a (features only, width 0.03125), stride 32, pooling 'full', told by the file name "
-        "but for network a, pooling 'full'",
+        "model_a (features only, width 0.03125), stride 32, pooling 'full', according to the file "
+        "name except network a, pooling 'full'",
         "takes pictures of at least 48x48 pixels",
     ]
     graph = onnx.load("x.onnx").graph

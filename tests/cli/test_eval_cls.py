@@ -68,7 +68,10 @@ def test_gluon_files_are_evaluated_too(rnw, checkpoint):
         ),
         ("digits_rna-a1_cls10_ep-0001.params", "probably for another network"),
         ("mnist_rna-28-1-1-1-1-1-1-1_cls10_ep-0001.params", "data/mnist/val.lst: no such list"),
-        ("best.params", "the file name does not tell the network; expected <dataset>_rna-<net>"),
+        (
+            "best.params",
+            "the file name does not indicate the network; expected <dataset>_rna-<net>",
+        ),
     ],
 )
 def test_refuses_a_name_that_does_not_fit(refused, checkpoint, name, wording):

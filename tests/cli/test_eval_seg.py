@@ -71,7 +71,7 @@ def test_text_says_the_same(rnw, weights):
     assert lines[:3] == [
         "shapes val, 2 images",
         "longer side 128, flip",
-        "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name",
+        "fcn_a1 (5 classes, width 0.03125), stride 8, according to the file name",
     ]
     assert {row["true_pixels"] == 0 for row in scores["per_class"]} == {True, False}
     for line, row in zip(lines[4:9], scores["per_class"]):
@@ -127,7 +127,14 @@ def ade20k(fill, monkeypatch):
         Image.fromarray(labels).save(Path("data", pair.label))
     ids = tuple(range(1, 151))
     row = make_dataset(
-        (), 150, name="ade20k", title="ADE20K", root=Path("data"), test_size=500, label_ids=ids
+        (),
+        150,
+        name="ade20k",
+        title="ADE20K",
+        root=Path("data"),
+        test_size=500,
+        label_ids=ids,
+        ranking_score=SEGMENTATION["ade20k"].ranking_score,
     )
     by_id = {label: k for k, label in enumerate(ids)}
     read = replace(row, read=lambda root, split: LabeledImages(root, pairs, by_id))

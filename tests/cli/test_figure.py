@@ -27,7 +27,7 @@ def test_a_figure_is_drawn(rnw):
 def test_the_data_set_is_that_of_the_weights(rnw, refused):
     options = ("--worst", "2", "--columns", "-o", "columns.png")
     Path("kept/evaluation.json").write_text("{}")
-    assert "kept: no evaluation.json in it tells the dataset" in refused("figure", "kept", *options)
+    assert "kept: no evaluation.json in it names the dataset" in refused("figure", "kept", *options)
     Path("kept/evaluation.json").write_text('{"weights": ["shapes_rna-f_cls5_ep-0001.params"]}')
     assert rnw("figure", "kept", *options) == (0, "columns.png\n", "")
     other = ("figure", "kept", "--dataset", "voc", *options)

@@ -47,7 +47,7 @@ def test_an_evaluation_goes_by_the_graph_and_says_so(rnw, refused, caffe):
     found = _json(rnw, "eval-cls", "--weights", caffe)
     assert (found["model"]["pooling"], found["model"]["told_by"]) == ("caffe", GRAPH)
     out = rnw("eval-cls", "--weights", caffe)[1]
-    line = f"{TINY} (10 classes, width 0.03125), stride 8, pooling 'caffe', told by {GRAPH}"
+    line = f"{TINY} (10 classes, width 0.03125), stride 8, pooling 'caffe', according to {GRAPH}"
     assert line in out.splitlines()
     Path(GRAPH).unlink()  # then what was kept is another network's
     message = refused("eval-cls", "--weights", caffe)
@@ -61,20 +61,20 @@ def test_predictions_say_what_told_the_network(rnw, caffe):
     Image.fromarray(picture(28, 28, 1)).save("a.png")
     found = _json(rnw, "predict", "--weights", caffe, "a.png")
     assert (found["model"]["told_by"], found["note"]) == (GRAPH, None)
-    assert "pooling 'caffe', told by" in rnw("predict", "--weights", caffe, "a.png")[2]
+    assert "pooling 'caffe', according to" in rnw("predict", "--weights", caffe, "a.png")[2]
 
 
 def test_weights_are_shown_with_what_told_their_network(rnw, caffe):
     found = _json(rnw, "weights", "show", caffe)
     assert (found["network"]["pooling"], found["network"]["told_by"]) == ("caffe", GRAPH)
-    assert "pooling 'caffe', told by" in rnw("weights", "show", caffe)[1]
+    assert "pooling 'caffe', according to" in rnw("weights", "show", caffe)[1]
 
 
 def test_what_is_analyzed_is_said(rnw, caffe):
     few = ("--examples", 4, "--samples", 2, "--images", 8)
     found = _json_of_analysis(rnw, "analyze", "unravel", "--weights", caffe, *few)
     assert found["told"].startswith(f"{TINY} (10 classes, width 0.03125)")
-    assert found["told"].endswith(f"pooling 'caffe', told by {GRAPH}")
+    assert found["told"].endswith(f"pooling 'caffe', according to {GRAPH}")
 
 
 def _json_of_analysis(rnw, *arguments):
@@ -123,7 +123,7 @@ def test_pictures_that_are_too_small_are_refused(refused, fill):
 def test_classes_of_an_unknown_data_set_are_numbered(rnw, gta):
     code, _, err = rnw("predict", "--weights", gta, "--scales", 64, "-o", "out", "a.jpg")
     assert code == 0
-    assert "dataset 'gta' is not known: its classes are numbered; --dataset says" in err
+    assert "dataset 'gta' is unknown: its classes are numbered; give --dataset" in err
     areas = json.loads(Path("out/a.json").read_text())["areas"]
     assert [row["name"] for row in areas] == [f"class {row['class']}" for row in areas]
     with Image.open("out/a.png") as labels:
@@ -175,7 +175,7 @@ def test_an_unknown_data_set_is_evaluated_by_its_list(rnw, refused, gta):
     found = _json(rnw, *command)
     assert (found["dataset"], found["images"], len(found["per_class"])) == ("gta", 1, 19)
     assert found["models"][0]["told_by"] == "the file name"
-    assert found["note"].startswith("dataset 'gta' is not known")
+    assert found["note"].startswith("dataset 'gta' is unknown")
     assert found["note"] in rnw(*command)[1].splitlines()
 
 
@@ -184,7 +184,7 @@ def test_classifiers_of_an_unknown_data_set(rnw, refused, fill):
     save_params(fill(get_network(TINY, 10, width=NARROW)), name)
     Image.fromarray(picture(28, 28, 1)).save("a.png")
     found = _json(rnw, "predict", "--weights", name, "a.png")
-    assert found["note"].startswith("dataset 'mnist' is not known")
+    assert found["note"].startswith("dataset 'mnist' is unknown")
     classes = found["predictions"][0]["classes"]
     assert [row["name"] for row in classes] == [f"class {row['class']}" for row in classes]
     assert "data/mnist/val.lst: no such list" in refused("eval-cls", "--weights", name)

@@ -61,7 +61,7 @@ def test_text_says_the_same(rnw, checkpoint, pictures):
     code, out, err = rnw("predict", "--weights", checkpoint, "--top", 2, *pictures[:2])
     assert code == 0
     assert err == (
-        f"{LABEL[11:-6]} (10 classes, width 0.03125), stride 8, pooling 'pad', told by "
+        f"{LABEL[11:-6]} (10 classes, width 0.03125), stride 8, pooling 'pad', according to "
         f"{LABEL}_ep-symbol.json\n"
     )
     expected = []
@@ -112,7 +112,7 @@ def test_an_unreadable_image_is_named_at_the_end(
     code, out, err = rnw("predict", "--weights", checkpoint, "bad.png", *pictures[:2])
     assert code == 1
     origin, error = err.splitlines()
-    assert origin.endswith("told by digits_rna-28-1-1-1-1-1-1-1_cls10_ep-symbol.json")
+    assert origin.endswith("according to digits_rna-28-1-1-1-1-1-1-1_cls10_ep-symbol.json")
     assert error.startswith(f"Error: {wording}")
     assert out == rnw("predict", "--weights", checkpoint, *pictures[:2])[1]
     assert wording in refused("predict", "--weights", checkpoint, "bad.png")
@@ -166,7 +166,7 @@ def test_images_of_one_scene_are_alike_however_the_camera_was_held(rnw, checkpoi
         ),
         (f"{LABEL}_ep-0001.params", 1000, "truncated"),
         (f"{LABEL}_ep-0001.params", 0, "the file is empty"),
-        ("weights.params", None, "the file name does not tell the network"),
+        ("weights.params", None, "the file name does not indicate the network"),
     ],
 )
 def test_refuses_weights(refused, checkpoint, pictures, name, size, wording):

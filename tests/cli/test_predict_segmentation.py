@@ -50,7 +50,7 @@ def test_pictures_and_areas_are_written(rnw, pictures):
 
 def test_text_says_the_same(rnw, pictures):
     code, out, err = rnw(*COMMAND, f"{pictures}/a.jpg")
-    told = "fcn_a1 (5 classes, width 0.03125), stride 8, told by the file name\n"
+    told = "fcn_a1 (5 classes, width 0.03125), stride 8, according to the file name\n"
     assert (code, err) == (0, told)
     areas = json.loads(Path("out/a.json").read_text())["areas"]
     lines = [line.split() for line in out.splitlines()]

@@ -58,7 +58,7 @@ def test_weights_for_other_classes_are_passed_over(prepared, rnw, classes):
     assert code == 0
     said, _ = err.splitlines()
     assert said == (
-        f"weights/{other}: passed over, it is for {classes} classes, ILSVRC 2012 classification "
+        f"weights/{other}: skipped, it is for {classes} classes, ILSVRC 2012 classification "
         "has 1000"
     )
     found = {row["network"]: row["weights"] for row in json.loads(out)["rows"] if row["weights"]}

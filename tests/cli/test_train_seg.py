@@ -80,7 +80,7 @@ def test_labels_that_are_numbered_for_training_are_refused(refused):
 
 def test_another_family_is_refused(refused, classifier):
     message = refused("train-seg", *SHORT, "--set", "width=0.0625", "--init", classifier)
-    assert "it is probably of another width" in message
+    assert "it probably has another width" in message
     assert not Path("output").exists()
 
 

@@ -197,7 +197,7 @@ def test_names_are_shown_escaped(rnw, refused):
     ]
     assert SHOWN in refused("weights", "verify", f"{HOSTILE}.params")
     refusal = refused("convert", f"{HOSTILE}.params", "x.npz", "--to", "npz", "--features")
-    assert f"surplus {SHOWN} (2,)" in refusal
+    assert f"unexpected {SHOWN} (2,)" in refusal
     assert "\x1b" not in refusal
 
 

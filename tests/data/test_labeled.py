@@ -39,7 +39,7 @@ def test_paths_that_a_line_cannot_hold_are_refused(name):
 
 
 RULES = {
-    b"": "names no picture",
+    b"": "lists no picture",
     b"a.jpg\ta.png\n0\t3\ta.jpg\n": "line 2 has 3 fields, expected a picture and a label map",
     b"\n": "line 1 is empty; remove it",
     b"a.jpg\t\n": "line 1 has an empty path",
@@ -126,5 +126,5 @@ def test_label_maps_of_formats_that_keep_them_are_read(kind):
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_label_maps_of_formats_that_change_them_are_refused(kind):
     Image.new("L", (12, 10), 5).save("map", kind)
-    with pytest.raises(InputError, match=f"^map: cannot be .* is of format {kind}, expected"):
+    with pytest.raises(InputError, match=f"^map: cannot be .* its format is {kind}, expected"):
         read_label("map")

@@ -32,7 +32,7 @@ def test_labels_are_whole_numbers_however_they_are_written(text):
 
 
 RULES = {
-    b"": "names no picture",
+    b"": "lists no picture",
     b"0\t1\ta\n1 2 b\n": "line 2 has no tab, expected index, label and path .* found '1 2 b'",
     b"1\ta\n": "line 1 has 2 fields, expected index, label and path",
     b"0\t3\t4\ta\n": "line 1 has 2 labels, expected one",

@@ -75,8 +75,8 @@ def test_a_variable_larger_than_the_memory_is_refused():
 @pytest.mark.parametrize(
     ("content", "wording"),
     [
-        (b"", "no MATLAB file"),
-        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM", "no MATLAB file of versions 5 to 7"),
+        (b"", "not a MATLAB file"),
+        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM", "not a MATLAB file of versions 5 to 7"),
         (_file(x=LABELS), "KeyError"),
         (_file(y="text"), "a value of class 4"),
         (_file(y=LABELS)[:-8], "cut off"),

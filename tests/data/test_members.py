@@ -75,12 +75,12 @@ ENTRIES = [
     ("zero.jpg", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 5}, "a device"),
     ("disk.tar", tarfile.BLKTYPE, {}, "a device"),
     ("pipe.jpg", tarfile.FIFOTYPE, {}, "a named pipe"),
-    ("odd.jpg", tarfile.REGTYPE, {"pax_headers": {"GNU.sparse.map": "0,0"}}, "no plain file"),
-    (".", tarfile.REGTYPE, {}, "which names no file below its folder"),
-    ("", tarfile.REGTYPE, {}, "which names no file below its folder"),
-    ("x", tarfile.REGTYPE, {"pax_headers": {"path": "a\0b"}}, "which names no file below"),
-    ("/a.jpg", tarfile.REGTYPE, {}, "which names no file below its folder"),
-    ("b/../../a.jpg", tarfile.REGTYPE, {}, "which names no file below its folder"),
+    ("odd.jpg", tarfile.REGTYPE, {"pax_headers": {"GNU.sparse.map": "0,0"}}, "not a plain file"),
+    (".", tarfile.REGTYPE, {}, "which is not a file below its folder"),
+    ("", tarfile.REGTYPE, {}, "which is not a file below its folder"),
+    ("x", tarfile.REGTYPE, {"pax_headers": {"path": "a\0b"}}, "which is not a file below"),
+    ("/a.jpg", tarfile.REGTYPE, {}, "which is not a file below its folder"),
+    ("b/../../a.jpg", tarfile.REGTYPE, {}, "which is not a file below its folder"),
 ]
 
 
@@ -88,7 +88,9 @@ ENTRIES = [
 def test_what_is_no_file_below_the_folder_is_named(name, kind, fields, wording):
     _write_entry(name, kind, **fields)
     shown = repr(fields.get("pax_headers", {}).get("path", name)).replace("\\", r"\\")
-    with pytest.raises(InputError, match=rf"^archive\.tar: holds {shown}, {wording}.*; unpack it"):
+    with pytest.raises(
+        InputError, match=rf"^archive\.tar: contains {shown}, {wording}.*; unpack it"
+    ):
         _read("archive.tar")
 
 
@@ -114,9 +116,9 @@ def _patch_zip(place, value):
 @pytest.mark.parametrize(
     ("place", "value", "wording"),
     [
-        (8, 9, r"is compressed by method 9 \(Deflate64\), which is not read here"),
-        (8, 98, r"is compressed by method 98 \(PPMd\), which is not read here"),
-        (8, 77, r"is compressed by method 77 \(unknown\), which is not read here"),
+        (8, 9, r"is compressed by method 9 \(Deflate64\), which is not supported"),
+        (8, 98, r"is compressed by method 98 \(PPMd\), which is not supported"),
+        (8, 77, r"is compressed by method 77 \(unknown\), which is not supported"),
         (6, 1, "is encrypted"),
     ],
 )
@@ -133,10 +135,10 @@ def test_zip_files_for_other_tools_are_named(place, value, wording):
     ("name", "mode", "wording"),
     [
         ("link.jpg", stat.S_IFLNK | 0o777, "a symbolic link"),
-        ("pipe.jpg", stat.S_IFIFO | 0o644, "no plain file"),
-        ("/a.jpg", 0, "which names no file below its folder"),
-        ("../a.jpg", 0, "which names no file below its folder"),
-        (".", 0, "which names no file below its folder"),
+        ("pipe.jpg", stat.S_IFIFO | 0o644, "not a plain file"),
+        ("/a.jpg", 0, "which is not a file below its folder"),
+        ("../a.jpg", 0, "which is not a file below its folder"),
+        (".", 0, "which is not a file below its folder"),
     ],
 )
 def test_odd_members_of_zip_files_are_named(name, mode, wording):
@@ -144,7 +146,9 @@ def test_odd_members_of_zip_files_are_named(name, mode, wording):
         info = zipfile.ZipInfo(name)
         info.external_attr = mode << 16
         archive.writestr(info, b"/etc/passwd")
-    with pytest.raises(InputError, match=rf"^archive\.zip: holds '{name}', {wording}; unpack it"):
+    with pytest.raises(
+        InputError, match=rf"^archive\.zip: contains '{name}', {wording}; unpack it"
+    ):
         _read("archive.zip")
 
 

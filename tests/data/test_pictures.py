@@ -57,7 +57,7 @@ OTHERS = {
 @decoders
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_formats_are_named_with_what_to_do(kind, decode):
-    expected = rf"^a\.jpg: cannot be read as an image: it is of format {kind}; convert it to PNG"
+    expected = rf"^a\.jpg: cannot be read as an image: its format is {kind}; convert it to PNG"
     with pytest.raises(InputError, match=expected):
         decode(OTHERS[kind] + bytes(100), "a.jpg")
 
@@ -67,7 +67,7 @@ def test_other_formats_are_named_with_what_to_do(kind, decode):
 def test_what_is_no_row_of_the_table_is_not_opened(suffix, decode):
     image = io.BytesIO()
     Image.fromarray(RGB).save(image, {"jp2": "JPEG2000"}.get(suffix, suffix))
-    with pytest.raises(InputError, match=r"^a: cannot be read as an image: it (starts|is)"):
+    with pytest.raises(InputError, match=r"^a: cannot be read as an image: it(s format| starts)"):
         decode(image.getvalue(), "a")
 
 
@@ -78,7 +78,7 @@ def test_no_program_is_started_for_a_picture(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for read in (readers.read_image, read_label):
         Path("a.png").write_bytes(OTHERS["EPS"])
-        with pytest.raises(InputError, match="it is of format EPS"):
+        with pytest.raises(InputError, match="its format is EPS"):
             read("a.png")
     assert not Path("started").exists()
 
@@ -198,7 +198,7 @@ RANGES = {
 @pytest.mark.parametrize("told", RANGES)
 def test_numbers_of_another_range_are_named(told, decode):
     content = _deep(RANGES[told].reshape(8, 8), ".tiff")
-    with pytest.raises(InputError, match=rf"^a: .* its numbers are {told}, expected from 0 to "):
+    with pytest.raises(InputError, match=rf"^a: .* its values are {told}, expected from 0 to "):
         decode(content, "a")
 
 

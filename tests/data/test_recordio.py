@@ -147,9 +147,9 @@ def test_damaged_packs_are_refused(images, spoil, wording):
 def test_a_pack_of_another_list_is_refused(images):
     write_pack(images, "train.rec")
     paths, labels = _listing(images)
-    with pytest.raises(InputError, match=r"train\.rec: holds 11 pictures, the list 10; pack"):
+    with pytest.raises(InputError, match=r"train\.rec: has 11 pictures, the list 10; pack"):
         PackedImages("train.rec", Listing(paths[1:], labels[1:]))
-    with pytest.raises(InputError, match="picture 1 of class 2 stands there, expected 1 of 0"):
+    with pytest.raises(InputError, match="the pack has picture 1 of class 2 here, expected 1 of 0"):
         PackedImages("train.rec", Listing(paths, np.roll(labels, 1))).read(1)
 
 

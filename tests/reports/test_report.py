@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.kept import KeptLabels
@@ -102,9 +103,10 @@ def test_labels_of_an_unknown_origin_are_reported(evaluation):
     assert content == known.replace("5 pictures; longer side 96", "5 pictures")
 
 
-def test_the_score_of_ade20k_is_for_ade20k(evaluation):
+def test_the_score_that_a_benchmark_ranks_by_is_shown(evaluation):
     result, results = evaluation
-    other = results._replace(dataset=replace(results.dataset, name="ade20k"))
+    score = SEGMENTATION["ade20k"].ranking_score
+    other = results._replace(dataset=replace(results.dataset, ranking_score=score))
     found = Page(predictions_page(other, 0, lambda compared: None))
     assert found.text("dd")[-2] == f"{result.as_dict()['ade20k_score']:.2f} %"
     assert "Best pictures" not in found.text("h2")
@@ -285,7 +287,7 @@ def test_runs_that_have_done_little():
         ("a_cls3.best.json", "[]", r"^run/a_cls3\.best\.json: expected a JSON object"),
         ("metrics.jsonl", "", r"^run/metrics\.jsonl: holds no metrics yet"),
         ("report.html", "mine", r"^run/report\.html: exists already; .*--overwrite"),
-        ("labels/x.png", "", r"^run: no evaluation\.json in it tells the dataset; give --dataset"),
+        ("labels/x.png", "", r"^run: no evaluation\.json in it names the dataset; give --dataset"),
     ],
 )
 def test_refuses(file, content, wording):

@@ -77,7 +77,7 @@ def test_half_precision_files_are_half_as_large_and_load(a1):
         np.testing.assert_allclose(found.asnumpy(), array, rtol=1e-3, atol=1e-7)
 
 
-# source, format: what the class down-samples otherwise than
+# source, format: what the class down-samples in another way than
 OTHERWISE = {
     ("a1", "resnet38d"): False,
     ("a", "resnet38d"): True,
@@ -97,7 +97,7 @@ def test_weights_of_another_network_are_noted(letter, to):
     notes = [note for note in convert(source, "x.npz", to).notes if note.endswith(START)]
     assert len(notes) == OTHERWISE[letter, to]
     if notes:
-        assert notes[0].startswith(f"{to} down-samples otherwise than model_{letter}, whose")
+        assert notes[0].startswith(f"{to} down-samples in another way than model_{letter}, whose")
         fitting = {"resnet38d": "a1", "wider_resnet": "a"}.get(to, "a2")
         asked = convert(source, "x.npz", to, network=fitting, overwrite=True)
         assert not any(note.endswith(START) for note in asked.notes)
@@ -141,7 +141,7 @@ def _graph(path):
 
 def test_graphs_are_for_the_network_that_the_name_tells(a1):
     Path("nameless.params").write_bytes(Path(a1).read_bytes())
-    with pytest.raises(InputError, match="does not tell the network: pass --network"):
+    with pytest.raises(InputError, match="does not indicate the network: pass --network"):
         convert("nameless.params", "x.onnx", "onnx")
     for source, network, pools in ((a1, None, 0), ("nameless.params", "a2", 2), (a1, "a", 5)):
         convert(source, "x.onnx", "onnx", network=network, overwrite=True)
@@ -171,7 +171,7 @@ def test_segmentation_graphs_have_stride_8_unless_told_otherwise(a1):
 
 @pytest.mark.parametrize("option", [{"stride": 8}, {"softmax": True}, {"fold_bn": True}])
 def test_only_graphs_take_their_options(a1, option):
-    with pytest.raises(InputError, match="are of a graph: --to onnx"):
+    with pytest.raises(InputError, match="are options of a graph: --to onnx"):
         convert(a1, "x.params", "module", graph=GraphOptions(**option))
 
 
@@ -190,7 +190,7 @@ def test_what_is_no_network_of_ours_is_refused(a1):
     with pytest.raises(InputError, match=r"^folded\.onnx: .*missing 80 of 193 arrays, first bn2"):
         convert("folded.onnx", "x.params", "module")
     safetensors.numpy.save_file({"encoder.weight": np.ones((2, 2))}, "other.safetensors")
-    with pytest.raises(InputError, match=r"^other\.safetensors: does not fit .*surplus weight"):
+    with pytest.raises(InputError, match=r"^other\.safetensors: does not fit .*unexpected weight"):
         convert("other.safetensors", "x.params", "module")
     assert not Path("x.params").exists()
 
@@ -220,7 +220,9 @@ def test_unknown_names_have_one_cause():
         convert("x.npz", "y.params", "module")
     message = str(caught.value)
     assert "(all entries lie below `my/net.`): most of the arrays are missing (" in message
-    assert message.endswith("; most of the arrays are surplus (50 of 50, first my/net.0.w (2, 2))")
+    assert message.endswith(
+        "; most of the arrays are unexpected (50 of 50, first my/net.0.w (2, 2))"
+    )
     assert len(message) < 400
 
 
@@ -284,7 +286,7 @@ def test_impossible_shapes_are_refused_by_the_files_name(a1):
 
 
 def test_graphs_are_not_written_from_parameters_alone(a1):
-    with pytest.raises(InputError, match="a graph is more than parameters"):
+    with pytest.raises(InputError, match="a graph needs more than parameters"):
         write_parameters("x.onnx", read_parameters(a1), "onnx")
 
 

@@ -165,8 +165,8 @@ def test_everything_that_does_not_fit_is_listed(allow_missing, ignore_extra):
     assert message.startswith("x.params: does not fit model_a1 (5 classes, width 0.03125)")
     problems = [
         *([] if allow_missing else ["missing " + ", ".join(MISSING)]),
-        *([] if ignore_extra else ["surplus " + ", ".join(SURPLUS)]),
-        "misshaped " + ", ".join(MISSHAPED),
+        *([] if ignore_extra else ["unexpected " + ", ".join(SURPLUS)]),
+        "wrongly shaped " + ", ".join(MISSHAPED),
     ]
     assert message.endswith(": " + "; ".join(problems))
 
@@ -188,7 +188,7 @@ CAUSES = {
     "features into fcn": ({"name": "fcn_a1"}, {"head": "features"}, "use head='features'"),
     "classifier into features": ({"head": "features"}, {}, "ignore_extra=True"),
     "fcn into features": ({"head": "features"}, {"name": "fcn_a1"}, "ignore_extra=True"),
-    "other width": ({}, {"width": 1 / 16}, "of another width"),
+    "other width": ({}, {"width": 1 / 16}, "probably has another width"),
     "other network": ({}, {"name": "model_c"}, "for another network"),
     "deeper network": ({"name": "28-1-1-1-1-1-1-1"}, {"name": "28-1-1-1-1-1-1-2"}, "network"),
     "classifier into fcn": ({"name": "fcn_a1"}, {}, OTHER_KIND),
@@ -291,7 +291,9 @@ def _resnet50():
 @pytest.mark.parametrize("to", ["resnet38d", "wider_resnet"])
 def test_a_resnet_has_no_form_in_projects_of_the_papers_networks(to):
     SAFETENSORS.write("x.safetensors", _resnet())
-    with pytest.raises(InputError, match=r"holds a ResNet \(resnet50\), expected a network of the"):
+    with pytest.raises(
+        InputError, match=r"contains a ResNet \(resnet50\), expected a network of the"
+    ):
         convert("x.safetensors", "y.safetensors", to)
 
 
@@ -312,7 +314,7 @@ def test_a_resnet_under_the_knife(tmp_path):
         p.name: p.shape for p in expected
     }
     assert found["res3a_branch1_weight"].dtype == np.float16
-    with pytest.raises(InputError, match="resnet50 is not folded: leave out --fold-bn"):
+    with pytest.raises(InputError, match="resnet50 cannot be folded: leave out --fold-bn"):
         convert(source, "x.onnx", "onnx", graph=GraphOptions(fold_bn=True))
     convert(source, "x.onnx", "onnx", surgery=Surgery(half=True))
     assert read_parameters("x.onnx")["conv1_weight"].dtype == np.float16

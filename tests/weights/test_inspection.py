@@ -107,7 +107,7 @@ def test_a_renamed_file_is_recognized():
     found = inspect("renamed.params")
     assert [config.name for config in found.fits] == FAMILY
     assert found.meaning is None
-    assert found.problem.startswith("renamed.params: the file name does not tell the network")
+    assert found.problem.startswith("renamed.params: the file name does not indicate the network")
 
 
 def test_a_wrong_name_is_told():

@@ -65,5 +65,5 @@ def test_symbol_file_is_where_mxnet_looks_for_it():
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_other_names_are_refused(name):
-    with pytest.raises(InputError, match=f"{name}: the file name does not tell the network"):
+    with pytest.raises(InputError, match=f"{name}: the file name does not indicate the network"):
         parse_label(f"folder/{name}" if name else "")

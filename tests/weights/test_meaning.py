@@ -53,7 +53,7 @@ def test_the_name_tells_what_no_graph_does(fill):
         "x",
     )
     assert str(meaning) == (
-        "model_a (7 classes, width 0.03125), stride 32, pooling 'pad', told by the file name"
+        "model_a (7 classes, width 0.03125), stride 32, pooling 'pad', according to the file name"
     )
 
 
@@ -69,10 +69,10 @@ def test_a_graph_comes_before_the_table_of_released_files(fill):
 def test_what_is_asked_for_comes_first_and_is_said(caffe):
     meaning = _meaning(caffe, pooling="full", stride=16, head="softmax")
     assert (meaning.config.pooling, meaning.config.stride) == ("full", 16)
-    assert meaning.told_by == f"{GRAPH} but for pooling 'full', stride 16"
+    assert meaning.told_by == f"{GRAPH} except pooling 'full', stride 16"
     meaning = _meaning(caffe, network="a2")
     assert (meaning.config.spec.name, meaning.config.pooling) == ("model_a2", "caffe")
-    assert meaning.told_by == f"{GRAPH} but for network a2"
+    assert meaning.told_by == f"{GRAPH} except network a2"
     assert _meaning(caffe, pooling="caffe").told_by == GRAPH
 
 
@@ -138,7 +138,7 @@ def test_the_name_tells_the_training_crop(fill):
 @pytest.mark.parametrize(
     ("other", "wording"),
     [
-        ({"width": 1 / 16}, r"misshaped \(192 of 193, first conv1a_weight"),
+        ({"width": 1 / 16}, r"wrongly shaped \(192 of 193, first conv1a_weight"),
         ({"classes": 9}, "missing linear7_weight"),
         ({"name": "model_b"}, "missing .* first bn2b1_branch2a_gamma"),
     ],
@@ -148,12 +148,14 @@ def test_parameters_that_contradict_the_graph_are_refused(other, wording, caffe,
     save_params(fill(get_network(options.pop("name"), **options)), caffe)
     with pytest.raises(InputError, match=wording) as error:
         load_network(caffe)
-    assert str(error.value).endswith(f"(the network is told by {GRAPH})")
+    assert str(error.value).endswith(f"(the network is that of {GRAPH})")
 
 
 def test_a_damaged_graph_is_refused_with_a_remedy(caffe):
     Path(GRAPH).write_text("{")
-    with pytest.raises(InputError, match=f"^{GRAPH}: .*; move it away to go by the name of {A}$"):
+    with pytest.raises(
+        InputError, match=f"^{GRAPH}: .*; move it away to use the name of {A} instead$"
+    ):
         load_network(caffe)
     Path(GRAPH).unlink()
     assert load_network(caffe).config.pooling == "pad"
@@ -169,17 +171,17 @@ def test_filling_a_network_that_pools_otherwise_is_warned_of(caffe, caplog):
         assert not caplog.records
         load_params(get_network("model_a", 7, width=NARROW), caffe)
     (record,) = caplog.records
-    assert record.getMessage() == f"{A}: pooling is 'pad' here, 'caffe' by {GRAPH}"
+    assert record.getMessage() == f"{A}: pooling is 'pad' here, 'caffe' in {GRAPH}"
 
 
 @pytest.mark.parametrize(
     ("name", "options", "notes"),
     [
-        ("model_a", {}, [f"pooling is 'pad' here, 'caffe' by {GRAPH}"]),
-        ("fcn_a2", {}, [f"pooling is 'pad' here, 'caffe' by {GRAPH}"]),
+        ("model_a", {}, [f"pooling is 'pad' here, 'caffe' in {GRAPH}"]),
+        ("fcn_a2", {}, [f"pooling is 'pad' here, 'caffe' in {GRAPH}"]),
         ("fcn_a2", {"pooling": "caffe"}, []),
         ("fcn_a1", {}, []),
-        ("model_a1", {"epsilon": 0.1}, [f"epsilon is 0.1 here, 1.001e-05 by {GRAPH}"]),
+        ("model_a1", {"epsilon": 0.1}, [f"epsilon is 0.1 here, 1.001e-05 in {GRAPH}"]),
     ],
 )
 def test_a_warm_start_says_what_is_computed_otherwise(name, options, notes, caffe, fill):
@@ -196,7 +198,7 @@ def test_a_warm_start_from_a_file_that_contradicts_its_graph_is_refused(caffe, f
 
 
 def test_a_conversion_says_what_the_new_file_cannot(caffe):
-    untold = f"read back without a graph beside it: pooling is 'pad' here, 'caffe' by {GRAPH}"
+    untold = f"read back without a graph beside it: pooling is 'pad' here, 'caffe' in {GRAPH}"
     for to in ("gluon", "npz"):
         assert convert(caffe, f"y.{'npz' if to == 'npz' else 'params'}", to).notes == [untold]
     Path("z-symbol.json").write_bytes(Path(GRAPH).read_bytes())
@@ -227,10 +229,10 @@ def test_what_a_graph_refuses_by_is_no_parameter(caffe):
 
 def test_an_onnx_graph_as_asked_for(caffe):
     done = convert(caffe, "y.onnx", "onnx", graph=GraphOptions(pooling="pad", stride=16))
-    asked = f"stride 16, pooling 'pad', told by {GRAPH} but for pooling 'pad', stride 16"
+    asked = f"stride 16, pooling 'pad', according to {GRAPH} except pooling 'pad', stride 16"
     assert done.notes == [f"model_a (7 classes, width 0.03125), {asked}"]
     done = convert(caffe, "z.onnx", "onnx", surgery=Surgery(fcn="1 conv"))
-    assert f"fcn_a (7 classes, width 0.03125), stride 8, pooling 'caffe', told by {GRAPH}" in (
+    assert f"fcn_a (7 classes, width 0.03125), stride 8, pooling 'caffe', according to {GRAPH}" in (
         done.notes
     )
 
@@ -255,7 +257,7 @@ def test_the_released_files_keep_their_meaning_in_another_form(fill):
     assert load_network(RELEASED_A.replace("params", "safetensors")).config.pooling == "caffe"
     assert RELEASED[RELEASED_A].pooling == "caffe"
     (note,) = convert(RELEASED_A, "y.params", "gluon").notes
-    assert note.endswith("pooling is 'pad' here, 'caffe' by the table of released files")
+    assert note.endswith("pooling is 'pad' here, 'caffe' in the table of released files")
 
 
 @pytest.mark.parametrize("to", ["wider_resnet", "wider_resnet_a2", "wrn38"])
@@ -274,10 +276,10 @@ def test_negative_gammas_are_counted(to, negative, fill):
     _save(net, f"x_rna-{network}_cls7_ep-0001.params")
     outwards = convert(f"x_rna-{network}_cls7_ep-0001.params", "y.safetensors", to).notes
     assert outwards == [
-        f"{negative} gammas are negative: build the class with ABN, since InPlaceABN takes |gamma|"
+        f"{negative} gammas are negative: build the class with ABN, since InPlaceABN uses |gamma|"
     ] * bool(negative)
     (inwards,) = convert("y.safetensors", "z.params", "module").notes
-    assert f"that takes |gamma| for gamma ({negative} are negative here)" in inwards
+    assert f"which uses |gamma| for gamma ({negative} are negative here)" in inwards
     assert "a leaky ReLU of slope 0.01" in inwards
     back = read_parameters("z.params")["bn7_gamma"]
     np.testing.assert_array_equal(back, gamma.data().asnumpy())

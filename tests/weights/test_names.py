@@ -174,7 +174,7 @@ def test_a_resnet_is_found_by_its_stem():
 def test_two_networks_in_one_file_are_refused():
     keys = rename_to_theirs(_parameters("model_a1"), RESNET38D).entries
     with pytest.raises(
-        InputError, match=r"holds two networks, below `student\.` and `teacher\.`: save"
+        InputError, match=r"contains two networks, below `student\.` and `teacher\.`: save"
     ):
         find_prefix([f"{which}.{key}" for which in ("student", "teacher") for key in keys])
 

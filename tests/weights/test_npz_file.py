@@ -51,7 +51,7 @@ REFUSED = {
     "complex": (_npy(np.ones(2, complex)), "'a.npy' has type complex128"),
     "long": (_npy(np.ones(2, np.longdouble)), "'a.npy' has type float128"),
     "fields": (_npy(np.ones(2, [("b", "<f4")])), "'a.npy' has type [('b', '<f4')]"),
-    "version 3": (_npy(np.ones(2), version=(3, 0)), "'a.npy' is of .npy version (3, 0), expected"),
+    "version 3": (_npy(np.ones(2), version=(3, 0)), "'a.npy' has .npy version (3, 0), expected"),
     "short": (ONE[:-1], "'a.npy' of shape (2, 3) has 23 bytes of values"),
     "surplus": (ONE + b"\0", "'a.npy' of shape (2, 3) has 25 bytes of values"),
     "huge": (ONE.replace(b"(2, 3)", b"(2**9,3)"[:6]), "not a NumPy archive, or damaged: "),
@@ -75,7 +75,7 @@ def test_other_members_are_refused():
         archive.writestr("a.npy", ONE)
         archive.writestr("b", ONE)
     with pytest.raises(
-        InputError, match=r"^x\.npz: not a NumPy archive: 'b' in it is no \.npy file$"
+        InputError, match=r"^x\.npz: not a NumPy archive: 'b' in it is not a \.npy file$"
     ):
         read_weights("x.npz")
 

@@ -66,7 +66,7 @@ def _elsewhere():
 REFUSED = {
     "text": (lambda: onnx.helper.make_tensor("a", onnx.TensorProto.STRING, (1,), [b"x"]), "STRING"),
     "float8": (_float8, "'a' has type FLOAT8E4M3FN, expected one of FLOAT, DOUBLE, "),
-    "elsewhere": (_elsewhere, "the values of 'a' lie in another file: make one of both with onnx."),
+    "elsewhere": (_elsewhere, "the values of 'a' are in another file: merge both with onnx."),
 }
 
 

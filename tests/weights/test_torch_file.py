@@ -220,7 +220,7 @@ OTHERS = {
     ),
     "a network": (Name("network.resnet38d", "Net"), "network.resnet38d.Net"),
     "a list": ([1], "expected a state_dict, found a list"),
-    "no tensors": ({"epoch": 3, "model": {}}, "holds no tensors: a dictionary of epoch, model"),
+    "no tensors": ({"epoch": 3, "model": {}}, "contains no tensors: a dictionary of epoch, model"),
     "a module": (Persistent(("module", 1, 2, 3)), "damaged"),
     "a name not in UTF-8": ({"\ud800": rebuilt(ONE, (1,))}, r"an array is called '\ud800'"),
     "an empty name": ({"": rebuilt(ONE, (1,))}, "an array is called ''"),

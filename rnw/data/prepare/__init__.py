@@ -1,4 +1,4 @@
-"""From the official archives of a dataset to folders, lists and packs."""
+"""Preparation of datasets: from official archives to folders, lists and packs."""
 
 from rnw.lazy import import_on_use
 

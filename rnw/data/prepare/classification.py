@@ -1,7 +1,7 @@
-"""From the official archives of a dataset, or their folders, to what the trainer reads.
+"""Preparation of a classification dataset from its official archives or extracted folders.
 
-That is a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
-stop at any moment and go on: a folder or a list stands there only when it is complete.
+It makes a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
+be stopped and resumed at any moment: a folder or a list appears only when it is complete.
 """
 
 import os
@@ -19,7 +19,7 @@ from rnw.data.prepare.listing import (
     find_pictures,
     label_order,
 )
-from rnw.data.prepare.official import Found, OfficialFiles, Step, names_of
+from rnw.data.prepare.official import Found, OfficialFiles, PreparationStep, names_of
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.data.sets.publication import SPLITS, Annotations, Form, Publication
@@ -29,10 +29,10 @@ from rnw.files import atomic_write, remove
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is asked for: `splits` of a publication, found in the folders `sources`, in `output`.
+    """A request to prepare `splits` of a publication, found in the folders `sources`, in `output`.
 
-    `subset` takes other pictures than the official ones, without checks; `md5` checks archives;
-    `pack` writes a pack beside each list; `overwrite` does lists and packs anew.
+    subset: accept other pictures than the official ones, without checks. md5: check archives.
+    pack: write a RecordIO pack beside each list. overwrite: replace lists and packs.
     """
 
     publication: Publication
@@ -44,8 +44,8 @@ class Preparation:
     pack: bool = False
     overwrite: bool = False
 
-    def plan(self) -> List[Step]:
-        """The steps still to do; raises InputError that names all that is missing."""
+    def plan(self) -> List[PreparationStep]:
+        """Return the steps still to do; raise InputError that names everything missing."""
         wanted = list(dict.fromkeys(self.splits))
         unknown = [split for split in wanted if split not in SPLITS]
         if unknown:
@@ -56,29 +56,31 @@ class Preparation:
         for split in wanted:
             if self.pack and (split in splits or not is_packed(self._list(split))):
                 text = f"pack the pictures of {split} in {pack_file(self._list(split))}"
-                steps.append(Step(text, partial(self._write_pack, split)))
+                steps.append(PreparationStep(text, partial(self._write_pack, split)))
         return steps
 
     def summary(self) -> List[str]:
-        """How many pictures and classes the lists asked for have, a line each."""
+        """Return a line for each list that was requested, with its pictures and classes."""
         labels = {path: read_list(path).labels for path in map(self._list, self.splits)}
         return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
 
-    def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[Step]:
+    def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[PreparationStep]:
         found = {split: files.find(self.publication.forms[split]) for split in splits}
         annotations = self._find_annotations()
         files.refuse(self._missing(found, annotations))
         forms = {split: place for split, place in found.items() if place}
-        steps: List[Step] = []
+        steps: List[PreparationStep] = []
         if annotations:
             if annotations.is_file():
                 steps += files.check(annotations, self.publication.annotations.md5)
-            steps.append(Step(f"read {annotations}", lambda _: self._annotations(annotations)))
+            steps.append(
+                PreparationStep(f"read {annotations}", lambda _: self._annotations(annotations))
+            )
         for form, source in forms.values():
             steps += files.obtain(form, source)
         folders = {split: form.folder for split, (form, _) in forms.items()}
         text = "write " + " and ".join(str(self._list(split)) for split in splits)
-        return [*steps, Step(text, lambda _: self._write_lists(folders, annotations))]
+        return [*steps, PreparationStep(text, lambda _: self._write_lists(folders, annotations))]
 
     def _list(self, split: str) -> Path:
         return self.output / f"{split}.lst"
@@ -96,7 +98,7 @@ class Preparation:
     def _missing(
         self, forms: Mapping[str, Found], annotations: Optional[Path]
     ) -> Dict[str, List[str]]:
-        """What is missing, each with the archives that it is in."""
+        """Return what is missing, each with the archives that contain it."""
         missing = {}
         for split, found in forms.items():
             if found is None:
@@ -105,7 +107,7 @@ class Preparation:
                 missing[pictures] = [form.archive for form in known]
             elif annotations is None and _is_flat(*found):
                 archive = self.publication.annotations.archive
-                missing[f"{archive}, which tells the classes of {found[1]}"] = [archive]
+                missing[f"{archive}, which has the classes of {found[1]}"] = [archive]
         return missing
 
     def _annotations(self, source: Path) -> Annotations:
@@ -128,7 +130,7 @@ class Preparation:
             split: self._labeled(split, self.output / name, pictures[split], classes)
             for split, name in folders.items()
         }
-        for split in folders:  # what is there of an earlier preparation is no longer true
+        for split in folders:  # an earlier preparation is no longer valid
             remove(self._list(split))
             remove(index_file(pack_file(self._list(split))))
         if annotations:
@@ -138,7 +140,7 @@ class Preparation:
             write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
 
     def _keep(self, annotations: Path) -> None:
-        """Copy the annotations that are still needed to the dataset's folder."""
+        """Copy the annotations that are needed later to the dataset's folder."""
         files = self.publication.annotations
         folder = (self.output / files.extracted / files.probe).parent
         for name in files.kept:
@@ -150,32 +152,32 @@ class Preparation:
     def _classes(
         self, pictures: Mapping[str, Sequence[Picture]], classes: Tuple[str, ...]
     ) -> Tuple[str, ...]:
-        """`classes`, or those of a list that was made before: both lists have the same labels."""
+        """Return `classes`, or those of an earlier list, since both lists have the same labels."""
         path = self.output / CLASSES_FILE
         before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
         if not before or (not self.subset and not path.exists()):
             return classes
         if not path.exists():
             raise InputError(
-                f"{path}: is not there, which {self._list(before[0])} was made with; do both "
-                "splits anew with --overwrite"
+                f"{path}: is missing, with which {self._list(before[0])} was made; prepare both "
+                "splits again with --overwrite"
             )
         earlier = read_classes(path)
         if earlier != classes and not (self.subset and "train" in before):
             raise InputError(
                 f"{self._list(before[0])}: made for {len(earlier)} classes, not for the "
-                f"{len(classes)} found now; do both splits anew with --overwrite"
+                f"{len(classes)} found now; prepare both splits again with --overwrite"
             )
         return earlier
 
     def _labeled(
         self, split: str, folder: Path, pictures: Sequence[Picture], classes: Sequence[str]
     ) -> List[Tuple[int, str]]:
-        """(label, path) of the pictures, in order, without those of classes outside a subset."""
+        """Return (label, path) of the pictures, in order; those outside a subset are left out."""
         labels = {name: label for label, name in enumerate(classes)}
         other = next((p for p in pictures if p.category not in labels), None)
         if other and not self.subset:
-            raise InputError(f"{folder}: class {other.category} is none of {CLASSES_FILE}")
+            raise InputError(f"{folder}: class {other.category} is not in {CLASSES_FILE}")
         chosen = [p for p in pictures if p.category in labels]
         if not chosen:
             raise InputError(f"{folder}: none of its pictures is of a class in {CLASSES_FILE}")
@@ -197,5 +199,5 @@ class Preparation:
 
 
 def _is_flat(form: Form, place: Path) -> bool:
-    """Whether pictures lie in no class folders, so that annotations must tell their classes."""
+    """Return whether there are no class folders, so that annotations must give the classes."""
     return form.flat if place.is_file() else not any(entry.is_dir() for entry in os.scandir(place))

@@ -1,4 +1,4 @@
-"""What the lists of a dataset name: pictures found in folders, checked against what is published.
+"""Pictures for the lists of a dataset: found in folders, and checked against what is published.
 
 Labels follow the order of the classes: WordNet ids or category names, sorted. Training pictures are
 listed by label and name, validation pictures by name, as in the original's `val.lst`.
@@ -14,11 +14,11 @@ from rnw.data.sets.publication import Annotations, Publication
 from rnw.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg")
-ADVICE = "complete the folder, or take it as it is with --subset"
+ADVICE = "complete the folder, or accept it as it is with --subset"
 
 
 class Picture(NamedTuple):
-    """A picture: its class, and the folder ('' or 'folder/') and name under that of the split."""
+    """A picture: its class, and its folder ('' or 'folder/') and name under the split's folder."""
 
     category: str
     folder: str
@@ -28,10 +28,10 @@ class Picture(NamedTuple):
 def find_pictures(
     folder: Path, publication: Publication, known: Optional[Annotations]
 ) -> List[Picture]:
-    """The pictures under `folder`, in class folders or with a class in the annotations.
+    """Find the pictures under `folder`, in class folders or with a class in the annotations.
 
-    Raises InputError for a picture whose class is not known, for files that are none, and where
-    there is no picture.
+    Raises InputError for a picture whose class is unknown, for files that are not pictures, and
+    where there is no picture.
     """
     labeled = known.val if known else {}
     pictures = []
@@ -45,11 +45,11 @@ def find_pictures(
             )
         if labeled.get(stem, category) != category:
             raise InputError(
-                f"{folder}/{inside}{name}: is in a wrong folder, its class is {labeled[stem]}"
+                f"{folder}/{inside}{name}: is in the wrong folder, its class is {labeled[stem]}"
             )
         pictures.append(Picture(category, inside, name))
     if not pictures:
-        raise InputError(f"{folder}: holds no pictures; complete or remove it")
+        raise InputError(f"{folder}: contains no pictures; complete or remove it")
     return pictures
 
 
@@ -66,7 +66,7 @@ def _class_of_folder(folder: Path, inside: str, publication: Publication) -> str
 
 
 def _walk(folder: Path, inside: str = "") -> Iterator[Tuple[str, str]]:
-    """Folder and name of each file; hidden ones are passed over, others must be pictures."""
+    """Yield folder and name of each file; skip hidden ones, others must be pictures."""
     try:
         with os.scandir(folder / inside) as entries:
             for entry in entries:
@@ -85,7 +85,7 @@ def _walk(folder: Path, inside: str = "") -> Iterator[Tuple[str, str]]:
 def label_order(
     pictures: Mapping[str, Sequence[Picture]], known: Optional[Annotations], subset: bool
 ) -> Tuple[str, ...]:
-    """The classes: those published, or of a subset those that have (training) pictures."""
+    """Return the published classes, or for a subset those that have (training) pictures."""
     if known and not subset:
         return known.classes
     found = {picture.category for picture in pictures.get("train", pictures.get("val", ()))}
@@ -95,13 +95,13 @@ def label_order(
 def check_annotations(
     source: Path, split: str, known: Annotations, publication: Publication
 ) -> None:
-    """Raises InputError when annotations tell of another number of pictures than published."""
+    """Raise InputError when annotations have another number of pictures than published."""
     expected = publication.images[split], publication.classes
     found = sum(known.images(split).values()), len(known.classes)
     if found != expected:
         raise InputError(
-            f"{source}: tells of {found[0]} pictures of {found[1]} classes for {split}, expected "
-            f"{expected[0]} of {expected[1]}: not the official files (--subset takes them)"
+            f"{source}: has {found[0]} pictures of {found[1]} classes for {split}, expected "
+            f"{expected[0]} of {expected[1]}: not the official files (--subset accepts them)"
         )
 
 
@@ -112,7 +112,7 @@ def check_counts(
     publication: Publication,
     known: Optional[Annotations],
 ) -> None:
-    """Raises InputError when there are not as many pictures as published, naming a class."""
+    """Raise InputError when the number of pictures is not the published one, naming a class."""
     images, classes = publication.images[split], publication.classes
     found = Counter(picture.category for picture in pictures)
     if known:

@@ -1,4 +1,4 @@
-"""Official files: where they are found, and how they come into the folder of a dataset."""
+"""Official files of a dataset: how they are found, and brought into the dataset's folder."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -32,41 +32,48 @@ from rnw.locks import alone_in
 Found = Optional[Tuple[Form, Path]]
 
 
-class Step(NamedTuple):
-    """Something to do, in words, and what does it: `action` is told whom to tell the progress."""
+class PreparationStep(NamedTuple):
+    """A step of a preparation: a description, and a function that takes a progress callback."""
 
     text: str
     action: Callable[[OnProgress], object]
 
     def run(self, on_progress: OnProgress = lambda done, total: None) -> None:
-        """Do it; raises InputError when what is found is not as it should be."""
+        """Take the step; raise InputError when files are not as they should be."""
         self.action(on_progress)
 
 
 class Planned(Protocol):
-    """Something to prepare in the folder `output`, in the steps that are still to do."""
+    """A preparation in the folder `output`, by the steps that are still to do."""
 
-    output: Path
+    @property
+    def output(self) -> Path: ...
 
-    def plan(self) -> List[Step]: ...
+    def plan(self) -> List[PreparationStep]: ...
 
 
-def take_steps(preparation: Planned, on_step: Callable[[Step], ContextManager[OnProgress]]) -> None:
-    """Do all that is to do, alone in the folder; each step is given to `on_step` before.
+def take_steps(
+    preparation: Planned, on_step: Callable[[PreparationStep], ContextManager[OnProgress]]
+) -> None:
+    """Take all steps of a preparation, with the output folder locked.
 
-    Raises InputError for what is missing or not as it should be, and where another process writes.
+    on_step: called with each step before it is taken; returns a context that gives its progress
+        callback.
+
+    Raises InputError for files that are missing or not as they should be, and where another process
+    holds the lock.
     """
     with alone_in(preparation.output):
-        for step in preparation.plan():  # what another process has just done is no longer to do
+        for step in preparation.plan():  # planned under the lock: another process may have ended
             with on_step(step) as on_progress:
                 step.run(on_progress)
 
 
 @dataclass(frozen=True)
 class OfficialFiles:
-    """The archives or folders in `folders`, for the dataset in `output`; `md5` checks archives.
+    """The archives or folders in `folders`, for the dataset in `output`.
 
-    Raises InputError for a folder that is missing.
+    md5: check archives. Raises InputError for a folder that is missing.
     """
 
     folders: Sequence[Path]
@@ -76,12 +83,12 @@ class OfficialFiles:
     def __post_init__(self) -> None:
         for folder in self.folders:
             if folder.is_file():
-                raise InputError(f"{folder}: is a file; give the folder that it is in")
+                raise InputError(f"{folder}: is a file; give the folder that contains it")
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such directory; expected archives or folders in it")
 
     def find(self, forms: Sequence[Form]) -> Found:
-        """The form in which something is there: in place, else as archive, else as folder."""
+        """Return the form in which a part is found: in place, else archive, else folder."""
         places = [
             *((form, self.output / form.folder) for form in forms),
             *(
@@ -101,9 +108,9 @@ class OfficialFiles:
         return next(((form, place) for form, place in places if place.exists()), None)
 
     def refuse(self, missing: Mapping[str, Sequence[str]]) -> None:
-        """Raises InputError that names all that is missing, if anything is.
+        """Raise InputError that names everything missing, if anything is.
 
-        missing: the archives that any of would do, by what is missing.
+        missing: what is missing, with the archives any of which would do.
         """
         if missing:
             folders = ", ".join(map(str, dict.fromkeys([*self.folders, self.output])))
@@ -111,29 +118,29 @@ class OfficialFiles:
             hints = [hint for folder in self.folders for hint in find_hints(folder, archives)]
             raise InputError(f"missing in {folders}: {'; '.join([*missing, *hints])}")
 
-    def check(self, archive: Path, md5: Optional[str]) -> Iterator[Step]:
-        """Check the MD5 of an archive, where it is published and asked for."""
+    def check(self, archive: Path, md5: Optional[str]) -> Iterator[PreparationStep]:
+        """Yield a step that checks the MD5 of an archive, if that is published and requested."""
         if self.md5 and md5:
-            yield Step(f"check the md5 of {archive}", partial(check_md5, archive, md5))
+            yield PreparationStep(f"check the md5 of {archive}", partial(check_md5, archive, md5))
 
-    def obtain(self, form: Form, source: Path) -> Iterator[Step]:
-        """Bring a form from where it was found to its folder, if it is not there."""
+    def obtain(self, form: Form, source: Path) -> Iterator[PreparationStep]:
+        """Yield the steps that bring a form from where it was found to its folder."""
         folder = self.output / form.folder
         if folder.is_file():
-            raise InputError(f"{folder}: a file is in the place of a folder; remove it")
+            raise InputError(f"{folder}: a file is where a folder must be; remove it")
         if source.is_file():
             expected = form.md5 if self.md5 else None
             if expected and not is_checked(source, expected, folder):
                 check = partial(check_before_extracting, source, expected, folder)
-                yield Step(f"check the md5 of {source}", check)
+                yield PreparationStep(f"check the md5 of {source}", check)
             action = partial(extract, source, form.inside, folder, expected=expected)
-            yield Step(f"extract {source} to {folder}", action)
+            yield PreparationStep(f"extract {source} to {folder}", action)
         elif source != folder:
-            yield Step(f"link {folder} to {source}", lambda _: _link(folder, source))
+            yield PreparationStep(f"link {folder} to {source}", lambda _: _link(folder, source))
 
 
 def names_of(forms: Sequence[Form]) -> str:
-    """The archives and folders that any of the forms is found in, for messages."""
+    """Return the names of the archives and folders of any of the forms, for messages."""
     names = [*(form.archive for form in forms), *(f"{n}/" for f in forms for n in f.extracted)]
     return " or ".join(dict.fromkeys(names))
 

@@ -1,13 +1,13 @@
-"""TABLE of what is taken for official archives: other releases, other years, names of downloads."""
+"""TABLE of files mistaken for official archives: other releases and years, names of downloads."""
 
 from pathlib import Path
 from typing import Collection, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 
 class OtherRelease(NamedTuple):
-    """Files, told by the `patterns` of their names, that lie where one of the archives must.
+    """Files, recognized by `patterns` of their names, that are found in place of an archive.
 
-    `what` they are, and what to do, completes the sentence that begins with 'it is'.
+    instead_of: the archives. what: what the files are and what to do, to complete "it is ...".
     """
 
     instead_of: Tuple[str, ...]
@@ -131,11 +131,11 @@ OTHER_RELEASES = (
     ),
 )
 _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp", ".torrent")
-_ADDED = " .(?&-"  # begins what downloads add to a name
+_ADDED = " .(?&-"  # the first character of what downloads add to a name
 
 
 def find_hints(folder: Path, archives: Collection[str]) -> Iterator[str]:
-    """What lies in a folder where one of the `archives` is missing, and may be taken for it."""
+    """Yield what in a folder may have been mistaken for one of the missing `archives`."""
     wanted = set(archives)
     for archive in archives:
         if (folder / archive).exists():
@@ -148,17 +148,17 @@ def find_hints(folder: Path, archives: Collection[str]) -> Iterator[str]:
 
 
 def _find(folder: Path, patterns: Iterable[str]) -> Optional[Path]:
-    """The folder itself or something in it, by its name."""
+    """Return the folder itself or a file in it whose name matches a pattern."""
     if any(folder.resolve().match(pattern) for pattern in patterns):
         return folder
     return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
 
 
 def _misnamed(folder: Path, archive: str) -> Iterator[str]:
-    """Files whose names say that they are an archive, as downloads leave them."""
+    """Yield files that may be an archive under a name that a download gave them."""
     stem = archive.partition(".")[0]
     for path in sorted(folder.glob(f"{stem}[{_ADDED}]*")):
         if path.name.endswith(_UNFINISHED):
-            yield f"{path} is a download that has not ended"
+            yield f"{path} is an unfinished download"
         elif path.is_file() and path.name != archive:
             yield f"rename {path} to {archive} if it is that"

@@ -1,7 +1,8 @@
-"""From the official archives of a segmentation dataset, or their folders, to lists.
+"""Preparation of a segmentation dataset from its official archives or extracted folders.
 
-A list `<split>.lst` names pictures and label maps; label maps that are not published as pictures
-are drawn. It can stop at any moment and go on: a list stands there only when all it names does.
+It makes lists `<split>.lst` of pictures and label maps; label maps that are not published as
+pictures are drawn. It can be stopped and resumed at any moment: a list appears only when all files
+in it exist.
 """
 
 import logging
@@ -14,15 +15,16 @@ from typing import Any, Callable, List, Mapping, Sequence, Tuple, TypeVar
 import numpy as np
 
 from rnw.data.archives import OnProgress
-from rnw.data.labeled import IGNORED, check_size, read_label, read_pairs, write_label, write_pairs
+from rnw.data.labeled import check_size, read_label, read_pairs, write_label, write_pairs
 from rnw.data.picture_types import Pair
 from rnw.data.pictures import open_picture
 from rnw.data.prepare.listing import ADVICE
-from rnw.data.prepare.official import OfficialFiles, Step, names_of
+from rnw.data.prepare.official import OfficialFiles, PreparationStep, names_of
 from rnw.data.sets.publication import LabeledSplit, Rendering
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.files import open_regular, reading, remove_parts
+from rnw.networks.heads import IGNORED_LABEL
 
 Result = TypeVar("Result")
 
@@ -31,12 +33,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SegmentationPreparation:
-    """What is asked for: `splits` of a dataset, found in the folders `sources`, in `output`.
+    """A request to prepare `splits` of a dataset, found in the folders `sources`, in `output`.
 
-    The row `dataset` has a publication, which says what each split is made of. No splits: those of
-    training and validation, and the others whose files are all there. `subset` takes the pictures
-    that are there with their labels, without checks of counts and archives; `md5` checks archives;
-    `overwrite` does lists and drawn label maps anew.
+    dataset: a row with a publication, which says what each split is made of. splits: by default
+    those of training and validation, and others whose files are all found. subset: accept the
+    pictures that exist with their labels, without checks of counts and archives. md5: check
+    archives. overwrite: replace lists and drawn label maps.
     """
 
     dataset: SegmentationDataset
@@ -52,8 +54,8 @@ class SegmentationPreparation:
         """Return the splits of the dataset as they are published."""
         return self.dataset.publication or {}
 
-    def plan(self) -> List[Step]:
-        """The steps still to do; raises InputError that names all that is missing."""
+    def plan(self) -> List[PreparationStep]:
+        """Return the steps still to do; raise InputError that names everything missing."""
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         splits = [s for s in self._wanted(files) if self.overwrite or not self._list(s).exists()]
         wanted = [forms for split in splits for forms in self.publication[split].parts]
@@ -64,14 +66,14 @@ class SegmentationPreparation:
         for split in splits:
             for rendering in self.publication[split].renderings:
                 text = f"draw the label maps {self.output / rendering.folder}"
-                steps.append(Step(text, partial(self._render, rendering)))
+                steps.append(PreparationStep(text, partial(self._render, rendering)))
         for split in splits:
             text = f"check the pictures and label maps of {split}, write {self._list(split)}"
-            steps.append(Step(text, partial(self._write_list, split)))
+            steps.append(PreparationStep(text, partial(self._write_list, split)))
         return list({step.text: step for step in steps}.values())  # splits share archives
 
     def summary(self) -> List[str]:
-        """How many pictures the lists asked for have, a line each."""
+        """Return a line for each list that was requested, with its number of pictures."""
         files = OfficialFiles(self.sources, self.output)
         paths = [self._list(split) for split in self._wanted(files)]
         return [f"{path}: {len(read_pairs(path))} pictures" for path in paths]
@@ -112,8 +114,8 @@ class SegmentationPreparation:
         if absent and not self.subset:
             first = next(iter(absent.values()))
             raise InputError(
-                f"{first}: not there, as {len(absent)} of the {len(pairs)} pictures or label maps "
-                f"of {split}{self._made_of(split, first)}; {ADVICE}"
+                f"{first}: no such file{self._made_of(split, first)}; {len(absent)} of the "
+                f"{len(pairs)} pictures of {split} are incomplete; {ADVICE}"
             )
         pairs = [pair for pair in pairs if pair not in absent]
         expected = self.dataset.counts.get(split)  # not published of COCO's pictures
@@ -123,7 +125,7 @@ class SegmentationPreparation:
                 f"{ADVICE}"
             )
         if not pairs:
-            raise InputError(f"{self.output}: no picture of {split} is there with its label map")
+            raise InputError(f"{self.output}: no picture of {split} has its label map there")
         counts = sum(_for_each(self._check, pairs, on_progress), np.zeros(256, np.int64))
         warning = self.dataset.meaning and self.dataset.meaning.warning(counts)
         if warning:
@@ -131,14 +133,14 @@ class SegmentationPreparation:
         write_pairs(self._list(split), pairs)
 
     def _made_of(self, split: str, path: Path) -> str:
-        """Of a label map that could not be drawn, what it would have been drawn of."""
+        """Return, for the path of a label map that was not drawn, the source to draw it from."""
         for rendering in self.publication[split].renderings:
             if self.output / rendering.folder in path.parents:
-                return f" (it is drawn of {self.output / rendering.source})"
+                return f" (it is drawn from {self.output / rendering.source})"
         return ""
 
     def _check(self, pair: Pair) -> np.ndarray:
-        """How often each number (256,) is in a label map.
+        """Return how often each number (256,) occurs in a label map.
 
         Raises InputError for a picture or label map that is damaged or does not fit.
         """
@@ -149,16 +151,18 @@ class SegmentationPreparation:
         labels = read_label(path, self.dataset.meaning)
         check_size(labels, size[::-1], path, self.output / pair.image)
         known = self.dataset.classes
-        if self.dataset.label_ids is None and (labels[labels != IGNORED] >= known).any():
-            wrong = labels[labels != IGNORED].max()
-            raise InputError(f"{path}: has label {wrong}, expected 0 to {known - 1} or {IGNORED}")
+        if self.dataset.label_ids is None and (labels[labels != IGNORED_LABEL] >= known).any():
+            wrong = labels[labels != IGNORED_LABEL].max()
+            raise InputError(
+                f"{path}: has label {wrong}, expected 0 to {known - 1} or {IGNORED_LABEL}"
+            )
         return np.bincount(labels.ravel(), minlength=256)
 
 
 def _for_each(
     work: Callable[[Any], Result], items: Sequence[Any], on_progress: OnProgress
 ) -> List[Result]:
-    """Do work on each of the items, in threads; raises what the first that fails raises."""
+    """Call `work` on each item in threads; return the results, or raise the first error."""
     results = []
     with ThreadPool() as pool:
         for result in pool.imap(work, items):
@@ -168,6 +172,6 @@ def _for_each(
 
 
 def _picture_size(path: Path) -> Tuple[int, int]:
-    """Width and height, from its first bytes; raises InputError for what is no picture."""
+    """Return width and height from a picture's header; raise InputError for other files."""
     with reading(path, "an image"), open_regular(path) as file, open_picture(file, str(path)) as im:
         return im.size

@@ -7,7 +7,13 @@ from typing import List, Optional, Tuple
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, LabeledSplit
-from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm, prepared_labeled
+from rnw.data.sets.rows import (
+    ZIP,
+    RankingScore,
+    SegmentationDataset,
+    SubmissionForm,
+    prepared_labeled,
+)
 
 _NAMES = """
 wall; building, edifice; sky; floor, flooring; tree; ceiling; road, route; bed; windowpane,
@@ -109,4 +115,5 @@ DATASET = SegmentationDataset(
     meaning=MEANING,
     publication=PUBLISHED,
     submission=SubmissionForm("", ZIP, palette=False),  # plain gray pictures
+    ranking_score=RankingScore("score of ADE20K", "ade20k_score"),
 )

@@ -1,6 +1,6 @@
-"""TABLE of datasets: each is a module of this folder, whose `DATASET` holds all about it.
+"""TABLE of datasets: each is a module of this folder, whose `DATASET` describes it completely.
 
-Reading it needs none of the extras.
+Importing it needs none of the extras.
 """
 
 import logging
@@ -26,7 +26,7 @@ MODULES = (
     "pascal_context",
     "shapes",
 )
-LOOKED_AT = 16  # label maps of a split, before all of them are read one by one
+LOOKED_AT = 16  # label maps of a split that are checked before all are read one by one
 
 logger = logging.getLogger(__name__)
 
@@ -38,23 +38,23 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 
 def to_prepare() -> Tuple[str, ...]:
-    """Return the names of the datasets that `rnw prepare` makes of what is published."""
+    """Return the names of the datasets that `rnw prepare` makes from official archives."""
     rows: List[Union[Dataset, SegmentationDataset]] = [*DATASETS.values(), *SEGMENTATION.values()]
     return tuple(row.name for row in rows if row.publication is not None)
 
 
 def find_segmentation_dataset(name: str) -> SegmentationDataset:
-    """The segmentation dataset called `name`; raises InputError for an unknown one."""
+    """Return the segmentation dataset called `name`; raise InputError for an unknown one."""
     return look_up(SEGMENTATION, name, "dataset")
 
 
 def find_dataset(name: str) -> Dataset:
-    """The dataset called `name`; raises InputError for an unknown one."""
+    """Return the classification dataset called `name`; raise InputError for an unknown one."""
     return look_up(DATASETS, name, "dataset")
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Classified:
-    """The examples of a split, from `root` or where the dataset is expected.
+    """Return the examples of a split, from `root` or from the dataset's own folder.
 
     Raises InputError that says what is missing.
     """
@@ -64,7 +64,7 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
 def read_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> LabeledSource:
-    """The pictures of a split with their label maps, as `read_examples`.
+    """Return the pictures of a split with their label maps, as `read_examples` does.
 
     Raises InputError also for a split that is not published and has no list.
     """
@@ -81,7 +81,7 @@ def read_pictures(
 def check_labels(
     dataset: Dataset, split: str, root: Optional[Path], labels: np.ndarray, classes: int, whose: str
 ) -> None:
-    """Raises InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
+    """Raise InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
     beyond = np.flatnonzero(labels >= classes)
     if not len(beyond):
         return
@@ -95,9 +95,9 @@ def check_labels(
 
 
 def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
-    """Raise InputError for more `classes` than data under `root` has: none could be tested there.
+    """Raise InputError for a network of more `classes` than data under `root` can test.
 
-    Data prepared for a subset is also for a network of all classes of the dataset.
+    Data prepared for a subset can also test a network of all classes of the dataset.
     """
     prepared = len(prepared_classes(dataset, root))
     if classes <= (prepared or dataset.classes) or classes == dataset.classes:
@@ -105,15 +105,15 @@ def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
     subset = f", and is prepared for {prepared}" if prepared else ""
     raise InputError(
         f"{dataset.title} has {dataset.classes} classes{subset}, the recipe {classes}: a network "
-        f"of so many could not be tested; --set classes={prepared or dataset.classes}"
+        f"of that many could not be tested; --set classes={prepared or dataset.classes}"
     )
 
 
 def check_label_maps(dataset: SegmentationDataset, pictures: LabeledSource) -> None:
-    """Look at a few label maps of a split, evenly spread, before all of them are used.
+    """Check a few label maps of a split, evenly spread, before all of them are used.
 
-    Logs a warning where their numbers look as if they meant something else, and raises InputError
-    where they do (see `LabelMeaning`).
+    Logs a warning where their numbers seem not to stand for the dataset's classes, and raises
+    InputError where they certainly do not (see `LabelMeaning`).
     """
     if dataset.meaning is None or not pictures.has_labels:
         return
@@ -129,7 +129,7 @@ def check_label_maps(dataset: SegmentationDataset, pictures: LabeledSource) -> N
 
 
 def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str, ...]:
-    """Names by label if data was prepared for a subset of the classes, else none.
+    """Return the class names in label order if data was prepared for a subset, else ().
 
     Raises InputError when they cannot be read.
     """
@@ -141,7 +141,7 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
 
 
 def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
-    """The published number of training images, None where a list under `root` tells the number."""
+    """Return the published number of training images, None where a list under `root` has it."""
     listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
     return None if listing.exists() else dataset.published
 
@@ -149,6 +149,6 @@ def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[
 def published_pictures(
     dataset: SegmentationDataset, split: str, root: Optional[Path] = None
 ) -> Optional[int]:
-    """The published number of pictures of a split, None where the dataset is there to be read."""
+    """Return the published number of pictures of a split, None where the dataset is found."""
     root = root or dataset.root
     return None if root is None or root.exists() else dataset.counts.get(split)

@@ -32,7 +32,7 @@ RECORD = 1 + 3 * 32 * 32  # label, then the planes of red, green and blue
 
 
 def read_cifar10(root: Path, split: str) -> Examples:
-    """The 50,000 pictures of 32x32 in split 'train', or the 10,000 in 'test'.
+    """Return the 50,000 pictures of 32x32 in split 'train', or the 10,000 in 'test'.
 
     Raises InputError when a file is missing or damaged.
     """
@@ -44,7 +44,7 @@ def read_cifar10(root: Path, split: str) -> Examples:
 def _read_records(path: Path) -> np.ndarray:
     if not path.is_file():
         raise InputError(
-            f"{path}: not there; extract cifar-10-binary.tar.gz of "
+            f"{path}: no such file; extract cifar-10-binary.tar.gz from "
             "https://www.cs.toronto.edu/~kriz/cifar.html, and give the folder with --data-root"
         )
     from rnw.data.readers import read_file  # needs an extra

@@ -37,7 +37,7 @@ MEANING = LabelMeaning("Cityscapes", LABEL_IDS, PALETTE)
 
 
 def _names(root: Path, split: str) -> List[str]:
-    """City and name of each picture, without what all names end with."""
+    """Return city and name of each picture, without the common ending of names."""
     folder, end = root / "leftImg8bit" / split, "_leftImg8bit.png"
     return sorted(
         f"{path.parent.name}/{path.name[: -len(end)]}" for path in folder.glob(f"*/*{end}")
@@ -93,4 +93,5 @@ DATASET = SegmentationDataset(
     publication=PUBLISHED,
     # the official tool finds pictures by the first three fields of their names
     submission=SubmissionForm("", ZIP, palette=False, fields=3),
+    official_tool="cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling",
 )

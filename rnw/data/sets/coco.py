@@ -1,6 +1,6 @@
-"""COCO's pictures of VOC's classes, with label maps drawn of the annotated instances.
+"""COCO's pictures of VOC's classes, with label maps drawn from the annotated instances.
 
-Either year will do: 2014, which the original used, and 2017 have the same pictures.
+The releases of 2014, which the original used, and of 2017 have the same pictures; either is read.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from rnw.errors import InputError, naming
 from rnw.files import parse_json, read_regular, reading
 from rnw.networks.heads import IGNORED_LABEL
 
-NAMES = {  # of VOC, where COCO has another
+NAMES = {  # COCO's and VOC's name of a class, where they differ
     "airplane": "aeroplane",
     "dining table": "diningtable",
     "motorcycle": "motorbike",
@@ -31,9 +31,9 @@ INSTALL = "pip install '.[coco]' in the rnw checkout"
 
 
 class Instance(NamedTuple):
-    """An annotated object or crowd, of class `number`; `name` of it for messages.
+    """An annotated object or crowd of class `number`, called `name` in messages.
 
-    Its outline is a list of polygons, or a mask in runs.
+    Its outline is a list of polygons, or a run-length encoded mask.
     """
 
     number: int
@@ -52,17 +52,17 @@ class Scene(NamedTuple):
 
 
 def find_pairs(root: Path, classes: Sequence[str]) -> List[Pair]:
-    """The pictures that have any of the classes but the first, by name; errors as `find_scenes`."""
+    """Return the pictures that show a class other than the first, as `find_scenes` finds them."""
     return [
         Pair(f"{FOLDER}/{name}.jpg", f"{LABELS}/{name}.png") for name in find_scenes(classes, root)
     ]
 
 
 def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
-    """The pictures that have any of the classes but the first, by folder and name without suffix.
+    """Return the pictures that show a class other than the first, by path without suffix.
 
-    A picture that has crowds alone is none. Raises InputError for annotations that are missing or
-    of another form.
+    Pictures that show only crowds are left out. Raises InputError for annotations that are missing
+    or in another format.
     """
     scenes: Dict[str, Scene] = {}
     for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
@@ -104,7 +104,7 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
 
 
 def _name(row: Mapping[str, Any], path: Path) -> str:
-    """The name of a picture without suffix, by which its label map is written."""
+    """Return the name of a picture without suffix, which its label map gets, too."""
     name = row["file_name"]
     if "/" in name or "\0" in name:
         raise InputError(f"{path}: picture {name!r} is expected to be a name without folders")
@@ -122,7 +122,9 @@ def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
 
 
 def draw_scene(scene: Scene) -> np.ndarray:
-    """The classes (H, W) uint8: crowds, to be ignored, below objects, larger below smaller ones.
+    """Draw the classes (H, W) uint8 of a picture.
+
+    Crowds, which are ignored, are below objects, and large objects below small ones.
 
     Raises InputError when pycocotools is not installed, and for an outline that cannot be drawn,
     naming the annotation.
@@ -144,19 +146,19 @@ def draw_scene(scene: Scene) -> np.ndarray:
 
 
 def _checked(outline: Any, height: int, width: int) -> Any:
-    """Polygons or a mask in runs, as pycocotools takes them.
+    """Return polygons or a run-length encoded mask as pycocotools takes them.
 
-    Raises InputError for what it would crash at, or draw as whatever lies in memory.
+    Raises InputError where pycocotools would crash or read beyond the data.
     """
     if isinstance(outline, list):
         return [_checked_polygon(polygon) for polygon in outline]
     if not isinstance(outline, dict) or outline.get("size") != [height, width]:
-        raise InputError(f"expected polygons, or a mask in runs of size {[height, width]}")
+        raise InputError(f"expected polygons, or a run-length mask of size {[height, width]}")
     runs = outline.get("counts")
     runs = _unpacked(runs) if isinstance(runs, str) else runs
     whole = isinstance(runs, list) and all(isinstance(run, int) and run >= 0 for run in runs)
     if runs is None or not whole or sum(runs) != height * width:
-        raise InputError(f"expected a mask in runs of {height * width} pixels in all")
+        raise InputError(f"expected a run-length mask of {height * width} pixels in all")
     return {"size": [height, width], "counts": runs}
 
 
@@ -173,7 +175,7 @@ def _checked_polygon(polygon: Any) -> List[float]:
 
 
 def _unpacked(packed: str) -> List[int]:
-    """Runs of their form as text, 5 bits a letter; the fourth and later are differences."""
+    """Decode runs from text, 5 bits a letter; from the fourth on they are differences."""
     runs: List[int] = []
     run = shift = 0
     for letter in packed.encode():
@@ -189,7 +191,7 @@ def _unpacked(packed: str) -> List[int]:
 
 
 def render_labels(classes: Sequence[str]) -> Rendering:
-    """The label maps of all pictures that have any of the classes but the first."""
+    """Return the label maps of all pictures that show a class other than the first."""
     return Rendering(LABELS, f"{FOLDER}/annotations", partial(find_scenes, classes), draw_scene)
 
 

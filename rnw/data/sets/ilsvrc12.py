@@ -7,7 +7,13 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 from rnw.data.archives import read_member
 from rnw.data.matlab import read_variables
 from rnw.data.sets.ilsvrc12_ids import WORDNET_IDS
-from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
+from rnw.data.sets.publication import (
+    AnnotationFiles,
+    Annotations,
+    ClassNumbers,
+    Form,
+    Publication,
+)
 from rnw.data.sets.rows import Dataset, prepared
 from rnw.errors import InputError
 
@@ -16,10 +22,10 @@ GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 
 
 def read_devkit(source: Path) -> Annotations:
-    """The annotations in the development kit, an archive or a folder; classes are WordNet ids.
+    """Return the annotations in the development kit, an archive or a folder.
 
-    The ground truth has numbers of meta.mat (ILSVRC2012_ID), which do not follow the WordNet ids.
-    Raises InputError for files that are missing or of another form.
+    Classes are WordNet ids. The ground truth has the numbers of meta.mat (ILSVRC2012_ID), whose
+    order is not that of the WordNet ids. Raises InputError for files that are missing or malformed.
     """
     synsets = _read_synsets(source)
     words = {synset.number: synset.wnid for synset in synsets}
@@ -37,15 +43,15 @@ def read_devkit(source: Path) -> Annotations:
 
 
 def read_class_numbers(source: Path) -> Dict[str, int]:
-    """ILSVRC2012_ID of each class, by WordNet id, from the development kit.
+    """Return the ILSVRC2012_ID of each class, by WordNet id, from the development kit.
 
-    Raises InputError for files that are missing or of another form.
+    Raises InputError for files that are missing or malformed.
     """
     return {synset.wnid: synset.number for synset in _read_synsets(source)}
 
 
 def find_devkit(root: Path) -> Optional[Path]:
-    """The development kit in a folder, its archive or what it holds; None when there is none."""
+    """Return the development kit in a folder, its archive or extracted; None if there is none."""
     files = ILSVRC12.annotations
     if (root / files.archive).is_file():
         return root / files.archive
@@ -62,7 +68,7 @@ class _Synset(NamedTuple):
 
 
 def _read_synsets(source: Path) -> List[_Synset]:
-    """The low-level synsets of meta.mat: those that pictures are labeled with."""
+    """Return the low-level synsets of meta.mat, which are the classes of pictures."""
     content = read_member(source, META)
     try:
         return [
@@ -79,7 +85,7 @@ def _read_synsets(source: Path) -> List[_Synset]:
 
 
 def _of_kaggle(split: str) -> Tuple[str, ...]:
-    """Where the pictures of a split lie in what Kaggle offers."""
+    """Return the folders with the pictures of a split in Kaggle's release."""
     return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
 
 
@@ -118,6 +124,9 @@ ILSVRC12 = Publication(
 )
 
 
+CLASS_NUMBERS = ClassNumbers("ILSVRC2012_ID", find_devkit, read_class_numbers)
+
+
 def _class_names() -> Sequence[str]:
     from gluoncv.data.imagenet.classification import ImageNet1kAttr  # starts MXNet
 
@@ -137,4 +146,5 @@ DATASET = Dataset(
     test_scale=Fraction(10, 7),  # 224, 112 and 56 at 320, 160 and 80 (section 6)
     publication=ILSVRC12,
     class_ids=WORDNET_IDS,
+    class_numbers=CLASS_NUMBERS,
 )

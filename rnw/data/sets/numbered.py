@@ -1,6 +1,6 @@
-"""Datasets that are in no table, as some weights files are named after: numbered classes.
+"""Stand-ins with numbered classes for unknown datasets, which some weights files are named after.
 
-They are read from lists in the form that `rnw prepare` writes.
+They are read from lists in the format that `rnw prepare` writes.
 """
 
 from functools import partial
@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Callable, Sequence, TypeVar, Union
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import IGNORED, read_labeled
+from rnw.data.labeled import read_labeled
 from rnw.data.readers import read_listed
 from rnw.data.sets import voc
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.ilsvrc12 import CLASS_NUMBERS
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
+from rnw.networks.heads import IGNORED_LABEL
 
 Pictures = TypeVar("Pictures")
 
@@ -22,7 +24,7 @@ LARGEST = (2100, 2100)  # the original's bound for ADE20K
 
 
 def dataset_or_numbered(name: str, classes: int) -> Dataset:
-    """The dataset called `name`; for one that is not known so many numbered classes."""
+    """Return the dataset called `name`, or for an unknown one a stand-in with numbered classes."""
     if name in DATASETS:
         return DATASETS[name]
     return Dataset(
@@ -35,19 +37,22 @@ def dataset_or_numbered(name: str, classes: int) -> Dataset:
         "train",
         "val",
         recipe="",
+        class_numbers=CLASS_NUMBERS,  # where a development kit is given
         known=False,
     )
 
 
 def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDataset:
-    """As `dataset_or_numbered`, in the colors of VOC.
+    """Return a segmentation dataset as `dataset_or_numbered` does, with the colors of VOC.
 
-    Raises InputError for more classes than label maps can hold.
+    Raises InputError for more classes than 8-bit label maps can have.
     """
     if name in SEGMENTATION:
         return SEGMENTATION[name]
-    if classes > IGNORED:
-        raise InputError(f"{classes} classes: expected at most {IGNORED}, label maps have 8 bits")
+    if classes > IGNORED_LABEL:
+        raise InputError(
+            f"{classes} classes: expected at most {IGNORED_LABEL}, label maps have 8 bits"
+        )
     meaning = LabelMeaning(_title(name), tuple(range(classes)))
     return SegmentationDataset(
         name,
@@ -66,10 +71,10 @@ def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDat
 
 
 def numbering_note(dataset: Union[Dataset, SegmentationDataset]) -> str:
-    """What is to be said of a dataset that is not known; nothing of one that is."""
+    """Return a remark about an unknown dataset, or an empty string for a known one."""
     if dataset.known:
         return ""
-    return f"{dataset.title} is not known: its classes are numbered; --dataset says whose they are"
+    return f"{dataset.title} is unknown: its classes are numbered; give --dataset to name them"
 
 
 def _title(name: str) -> str:
@@ -85,7 +90,7 @@ def _reader(read: Callable[[Path, str], Pictures]) -> Callable[[Path, str], Pict
         listing = root / f"{split}.lst"
         if not listing.is_file():
             raise InputError(
-                f"{listing}: no such list, and the weights are for no dataset that is known: give "
+                f"{listing}: no such list, and the weights are for an unknown dataset: give "
                 "--dataset, or a list of its pictures in --data-root"
             )
         return read(root, split)

@@ -1,8 +1,8 @@
 """PASCAL Context: VOC 2010's pictures, every pixel of them labeled (section 6.2).
 
-The 59 most frequent classes, in the order of the authors' 59_labels.txt, and background, which is
-everything else. The splits are those of VOC 2010's detection task (ImageSets/Main), 4,998 and 5,105
-pictures, all of which are labeled.
+It has the 59 most frequent classes, in the order of the authors' 59_labels.txt, and background,
+which is everything else. The splits are those of VOC 2010's detection task (ImageSets/Main), 4,998
+and 5,105 pictures, all of which are labeled.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from rnw.data.sets.publication import Form, LabeledSplit, Rendering
 from rnw.data.sets.rows import TAR, SegmentationDataset, SubmissionForm, prepared_labeled
 from rnw.data.sets.voc import palette, read_names
 
-# name and number in LabelMap, which has 459 (labels.txt)
+# Names, and numbers in LabelMap, which has 459 (labels.txt).
 _NUMBERS = """
 aeroplane 2, bicycle 23, bird 25, boat 31, bottle 34, bus 45, car 59, cat 65, chair 72, cow 98,
 table 397, dog 113, horse 207, motorbike 258, person 284, pottedplant 308, sheep 347, sofa 368,

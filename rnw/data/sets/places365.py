@@ -18,9 +18,9 @@ VAL = "places365_val.txt"
 
 
 def read_file_lists(source: Path) -> Annotations:
-    """The annotations in the file lists, an archive or a folder; classes are category names.
+    """Return the annotations in the file lists, an archive or a folder.
 
-    Raises InputError for files that are missing or of another form.
+    Classes are category names. Raises InputError for files that are missing or malformed.
     """
     by_label = _categories(source)
     counts = Counter(label for _, label in _lines(source, TRAIN, by_label))
@@ -38,7 +38,7 @@ def read_file_lists(source: Path) -> Annotations:
 
 
 def _categories(source: Path) -> Dict[int, str]:
-    """The names of the categories by label."""
+    """Return the names of the categories by label."""
     labels: Dict[str, int] = {}
     for number, (path, label) in enumerate(_lines(source, CATEGORIES), 1):
         name = class_of(path.strip("/"))
@@ -54,7 +54,7 @@ def _categories(source: Path) -> Dict[int, str]:
 def _lines(
     source: Path, name: str, labels: Optional[Container[int]] = None
 ) -> Iterator[Tuple[str, int]]:
-    """Path and label on each line, one of `labels`."""
+    """Yield path and label of each line; the label must be one of `labels`."""
     for number, line in enumerate(read_member(source, name).splitlines(), 1):
         path, _, label = line.rpartition(b" ")
         if not path.strip(b"/") or not label.isdigit():
@@ -69,7 +69,7 @@ def _lines(
 
 
 def class_of(folder: str) -> str:
-    """The category of folder `b/bow_window/indoor`, or `bow_window-indoor` of the easy format."""
+    """Return the category of folder `b/bow_window/indoor`, or `bow_window-indoor` (easy format)."""
     letter, _, name = folder.partition("/")
     return name if len(letter) == 1 else folder.replace("-", "/")
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -15,9 +15,9 @@ SPLITS = ("train", "val")
 class Form(NamedTuple):
     """A form in which the pictures of a split are published.
 
-    `archive` holds them under `inside`, and they go to `folder`; extracted already, they lie in a
-    folder called one of `extracted` that has `probe` in it. `flat`: in no class folders, so that
-    annotations are needed.
+    archive: contains them under `inside`. folder: where they are extracted to. extracted: names of
+    folders that contain them extracted already, if `probe` is there. flat: there are no class
+    folders, so that annotations are needed.
     """
 
     archive: str
@@ -30,9 +30,10 @@ class Form(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """What is published about the pictures: the classes in label order, and how many each has.
+    """What is published about the pictures.
 
-    `val` gives the class of a validation picture by its name without suffix.
+    classes: in label order. train: the number of training pictures of each class. val: the class of
+    each validation picture, by its name without suffix.
     """
 
     classes: Tuple[str, ...]
@@ -40,14 +41,14 @@ class Annotations(NamedTuple):
     val: Mapping[str, str]
 
     def images(self, split: str) -> Mapping[str, int]:
-        """The number of pictures of each class."""
+        """Return the number of pictures of each class."""
         return self.train if split == "train" else Counter(self.val.values())
 
 
 class AnnotationFiles(NamedTuple):
-    """Where annotations are: in an archive, or in a folder of that name that holds `probe`.
+    """The annotations, in an archive or in the folder `extracted` that contains `probe`.
 
-    `kept` are files beside `probe` (the last of them) that are needed when the data is prepared.
+    kept: files beside `probe`, `probe` last, that are still needed when the data is prepared.
     """
 
     archive: str
@@ -58,12 +59,25 @@ class AnnotationFiles(NamedTuple):
     kept: Tuple[str, ...] = ()
 
 
+class ClassNumbers(NamedTuple):
+    """The numbers that a benchmark server gives to the classes, under the `name` that it has.
+
+    `find` looks for the file or folder that holds them in a folder, and returns None where there is
+    none; `read` returns the number of each class id in it, or raises InputError.
+    """
+
+    name: str
+    find: Callable[[Path], Optional[Path]]
+    read: Callable[[Path], Dict[str, int]]
+
+
 @dataclass(frozen=True)
 class Publication:
-    """A dataset as published.
+    """A classification dataset as published.
 
-    `class_of` gives the class of a folder of pictures, whose name is `class_kind`, as the regular
-    expression `class_names` has it.
+    classes: their number. images: the number of pictures by split. forms: the forms of each split.
+    class_kind: what the name of a class is, for messages; class_names: a regular expression for it.
+    class_of: the class of a folder of pictures.
     """
 
     classes: int
@@ -76,10 +90,10 @@ class Publication:
 
 
 class Rendering(NamedTuple):
-    """Label maps that are published in another form than pictures, here made of `source`.
+    """Label maps that are not published as pictures, and are drawn from `source` to `folder`.
 
-    `items` finds in the dataset's folder what a map is drawn of, by its path in `folder` without
-    suffix; `draw` gives its labels (H, W) uint8.
+    items: from the dataset's folder to what each map is drawn from, by its path in `folder` without
+    suffix. draw: from such an item to labels (H, W) uint8.
     """
 
     folder: str
@@ -91,8 +105,8 @@ class Rendering(NamedTuple):
 class LabeledSplit(NamedTuple):
     """A split of a segmentation dataset as published.
 
-    parts: what it is found in, each in one of several forms; renderings: label maps to be drawn;
-    pairs: its pictures and label maps, in the order of the list, from the dataset's folder.
+    parts: what it consists of, each in one of several forms. renderings: label maps to be drawn.
+    pairs: from the dataset's folder to its pictures and label maps, in the order of the list.
     """
 
     parts: Tuple[Tuple[Form, ...], ...]

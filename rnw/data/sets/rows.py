@@ -1,16 +1,16 @@
-"""What a row of the catalog is: all that the package knows about one dataset.
+"""Types of the rows of the catalog, each of which describes a dataset completely.
 
-Reading a row needs none of the extras: what decodes pictures is imported when they are read.
+Importing a row needs none of the extras: decoders are imported when pictures are read.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Callable, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.data.label_meaning import Color, LabelMeaning
 from rnw.data.picture_types import Classified, LabeledSource
-from rnw.data.sets.publication import LabeledSplit, Publication
+from rnw.data.sets.publication import ClassNumbers, LabeledSplit, Publication
 from rnw.errors import InputError
 
 
@@ -18,12 +18,13 @@ from rnw.errors import InputError
 class Dataset:
     """A classification dataset, named as in model labels.
 
-    root: where its folder is expected; None: embedded in the package, so that there is none.
-    read: gives the examples of a split under a root. recipe: trains on it by default.
-    test_split: what it is judged on, in crops `test_scale` times the training crop.
-    publication: what `rnw prepare` makes it of; None: nothing is to be prepared. class_ids: what
-    names the classes, by label, where data is prepared. known: in the catalog, not a stand-in for
-    a name that is not.
+    root: its default folder; None: embedded in the package, without a folder. read: returns the
+    examples of a split under a root. recipe: the default recipe. test_split: the split that
+    networks are tested on, with crops of `test_scale` times the training crop. publication: what
+    `rnw prepare` makes it from; None: there is nothing to prepare. class_ids: official ids of the
+    classes, in label order, as in `classes.txt`. class_numbers: the numbers of classes in
+    submissions; None: they are numbered from 1. known: in the catalog, not a stand-in for a name
+    that is not.
     """
 
     name: str
@@ -38,21 +39,22 @@ class Dataset:
     test_scale: Fraction = Fraction(1)
     publication: Optional[Publication] = None
     class_ids: Tuple[str, ...] = ()
+    class_numbers: Optional[ClassNumbers] = None
     known: bool = True
 
     @property
     def published(self) -> Optional[int]:
-        """The published number of training images; None where there is no publication."""
+        """The published number of training images, None without a publication."""
         return None if self.publication is None else self.publication.images[self.train_split]
 
 
 @dataclass(frozen=True)
 class SubmissionForm:
-    """Predictions as a benchmark server takes them: an archive of label maps.
+    """The form in which a benchmark server takes predictions: an archive of label maps.
 
-    folder: where label maps lie in it. suffixes: of the archive's name. palette: label maps have
-    the dataset's colors. fields: how many of the fields of a picture's name, joined by '_', the
-    server identifies it by; None: all.
+    folder: of label maps in the archive. suffixes: allowed suffixes of its name. palette: whether
+    label maps have the dataset's colors. fields: the number of fields of a picture's name,
+    separated by '_', by which the server identifies it; None: all.
     """
 
     folder: str
@@ -69,6 +71,13 @@ class SubmissionForm:
         return str(PurePosixPath(self.folder, f"{stem}.png"))
 
 
+class RankingScore(NamedTuple):
+    """A benchmark's own score: its title, and its key in the scores of an evaluation."""
+
+    title: str
+    key: str
+
+
 TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)  # suffixes of archives
 
 
@@ -76,15 +85,17 @@ TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)  # suffixes of archives
 class SegmentationDataset:
     """A segmentation dataset, named as in model labels.
 
-    root: where its folder is expected; None: embedded in the package, so that there is none.
-    palette: (R, G, B) of each class in predictions. read: gives the pictures of a split under a
-    root. counts: pictures by split, where they are published. largest: (height, width) that no
-    picture exceeds. recipe: trains on it by default. test_split: what it is judged on; test_size:
-    longer side there, in pixels. label_ids: of the classes in the published label maps and in
-    submissions; None: the classes themselves. meaning: what published label maps are checked for;
-    None: embedded. identical_sizes: all pictures have the size `largest`, so that tests need no
-    square inputs. publication: what `rnw prepare` makes each split of; None: nothing is to be
-    prepared. submission: None where there is no form for predictions. known: in the catalog, not a
+    root: its default folder; None: embedded in the package, without a folder. palette: (R, G, B)
+    of each class in predictions. read: returns the pictures of a split under a root. counts: the
+    published number of pictures by split. largest: (height, width) that no picture exceeds.
+    recipe: the default recipe. test_split: the split that networks are tested on; test_size: the
+    longer side there, in pixels. label_ids: the numbers of the classes in published label maps and
+    in submissions; None: the classes themselves. meaning: what published label maps are checked
+    against; None: embedded. identical_sizes: all pictures have the size `largest`, so that tests
+    need no square inputs. publication: what `rnw prepare` makes each split from; None: there is
+    nothing to prepare. submission: None where there is no server. official_tool: the module of
+    the benchmark's own tool for scores; None: it has none that is used here. ranking_score: what
+    the benchmark ranks by, if that is none of the usual scores. known: in the catalog, not a
     stand-in for a name that is not.
     """
 
@@ -105,6 +116,8 @@ class SegmentationDataset:
     identical_sizes: bool = False
     publication: Optional[Mapping[str, LabeledSplit]] = None
     submission: Optional[SubmissionForm] = None
+    official_tool: Optional[str] = None
+    ranking_score: Optional[RankingScore] = None
     known: bool = True
 
     @property
@@ -113,7 +126,7 @@ class SegmentationDataset:
 
 
 def prepared(name: str) -> Callable[[Path, str], Classified]:
-    """Return what reads the lists that `tools/prepare.py NAME` writes (see `read_listed`)."""
+    """Return a function that reads the lists of `tools/prepare.py NAME` (see `read_listed`)."""
 
     def read(root: Path, split: str) -> Classified:
         from rnw.data.readers import read_listed  # needs an extra
@@ -124,7 +137,7 @@ def prepared(name: str) -> Callable[[Path, str], Classified]:
 
 
 def prepared_labeled(name: str, meaning: LabelMeaning) -> Callable[[Path, str], LabeledSource]:
-    """Return what reads lists with label maps, as `prepared` (see `read_labeled`)."""
+    """Return a function that reads such lists with label maps (see `read_labeled`)."""
 
     def read(root: Path, split: str) -> LabeledSource:
         from rnw.data.labeled import read_labeled  # needs an extra

@@ -1,4 +1,4 @@
-"""Textured shapes on textured ground, with a label for each pixel; drawn, not read."""
+"""Textured shapes on textured ground, with a label for each pixel; drawn, not read from files."""
 
 import io
 from pathlib import Path
@@ -16,9 +16,9 @@ _COLORS = ((128, 128, 128), (230, 80, 60), (70, 130, 230), (90, 190, 90), (240, 
 
 
 class Shapes:
-    """`count` pictures of up to three shapes, a function of `seed` and the index alone.
+    """`count` pictures of up to three shapes, which depend on `seed` and the index alone.
 
-    They are drawn when they are asked for first, and kept. The interface is that of
+    Each is drawn when it is first read, and kept in memory. The interface is that of
     `rnw.data.picture_types.LabeledSource`.
     """
 
@@ -47,7 +47,7 @@ class Shapes:
         return self._draw(index)[1].copy()
 
     def _draw(self, index: int) -> Tuple[bytes, np.ndarray]:
-        """A PNG file, and its classes (SIZE, SIZE) uint8."""
+        """Return the content of a PNG file, and its classes (SIZE, SIZE) uint8."""
         if index not in self._drawn:
             from PIL import Image  # of an extra, which the catalog must not need
 
@@ -64,13 +64,13 @@ class Shapes:
 
 
 def read_shapes(root: Path, split: str) -> Shapes:
-    """Split 'train' or 'val'; `root` is not used. Raises InputError for another split."""
+    """Return split 'train' or 'val'; `root` is not used. Raises InputError for another split."""
     check_split("shapes", split, tuple(SPLITS))
     return Shapes(*SPLITS[split])
 
 
 def paint_shape(kind: int, image: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Draw a shape of class `kind` on a picture (H, H, 3) uint8; return where it lies (H, H)."""
+    """Draw a shape of class `kind` on a picture (H, H, 3) uint8; return its mask (H, H)."""
     inside = _inside(kind, len(image), random)
     image[inside] = _texture(random, len(image))[inside]
     return inside
@@ -82,13 +82,13 @@ def draw_ground(random: np.random.RandomState, size: int) -> np.ndarray:
 
 
 def _texture(random: np.random.RandomState, size: int) -> np.ndarray:
-    """That of a shape, in saturated colors, which the ground has not."""
+    """Return the texture of a shape, (size, size, 3), in more saturated colors than the ground."""
     levels = np.stack([random.uniform(low, low + 75, 2) for low in (0, 90, 180)], axis=1)
     return _grating(levels[:, random.permutation(3)], random, size)
 
 
 def _grating(colors: np.ndarray, random: np.random.RandomState, size: int) -> np.ndarray:
-    """Two colors (2, 3) in a grating of random direction and pitch, with noise."""
+    """Return a grating of two colors (2, 3), of random direction and pitch, with noise."""
     y, x = np.mgrid[:size, :size]
     angle, pitch = random.uniform(0, np.pi), random.uniform(4, 16)
     wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / pitch) > 0
@@ -97,7 +97,7 @@ def _grating(colors: np.ndarray, random: np.random.RandomState, size: int) -> np
 
 
 def _inside(kind: int, size: int, random: np.random.RandomState) -> np.ndarray:
-    """Where a shape of class `kind`, of random place, size and angle, lies."""
+    """Return the mask (size, size) of a shape of class `kind`, of random place, size and angle."""
     radius = random.uniform(0.14, 0.3) * SIZE  # in pictures of any size
     center = random.uniform(radius, size - radius, 2)
     angle = random.uniform(0, 2 * np.pi)

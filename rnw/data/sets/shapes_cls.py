@@ -1,7 +1,7 @@
-"""One textured shape a picture, with its class; drawn, not read.
+"""Pictures of one textured shape each, with its class; drawn, not read from files.
 
-The shapes are of the same sizes as those of `shapes`, so that what learnt to classify them can
-learn to segment them.
+The shapes have the same sizes as those of `shapes`, so that a network that has learned to classify
+them can be trained to segment them.
 """
 
 from fractions import Fraction
@@ -16,7 +16,7 @@ from rnw.data.sets.shapes import CLASSES, draw_ground, paint_shape
 NAMES = CLASSES[1:]  # without the ground
 SIZE = 64  # pixels a side
 TRAINING, HELD_OUT = 10_000, 400
-TURNS = 4  # of each drawing to train on, by a quarter and with other colors
+TURNS = 4  # training pictures from each drawing, rotated and with other colors
 
 
 def read_shape_crops(root: Path, split: str) -> Examples:

@@ -1,4 +1,4 @@
-"""Data that is prepared for some of the classes: what its labels are to a network of all."""
+"""Data that is prepared for a subset of the classes, and networks of all classes."""
 
 import copy
 from pathlib import Path
@@ -16,12 +16,13 @@ from rnw.errors import InputError
 def match_labels(
     dataset: Dataset, split: str, root: Optional[Path], labels: np.ndarray, classes: int, whose: str
 ) -> np.ndarray:
-    """Labels (N,) of prepared data as a network of `classes` classes, `whose`, has them.
+    """Return the labels (N,) of prepared data in the numbering of a network of `classes` classes.
 
-    A network of all classes of the dataset gets those of a subset by the names in `classes.txt`
-    (WordNet ids or names of categories); another one was trained on the subset and has its labels.
+    For a network of all classes of the dataset, labels of a subset are matched by the names in
+    `classes.txt` (WordNet ids or names of categories); any other network was trained on the subset
+    and has its labels. whose: the network, for messages.
 
-    Raises InputError for names of no class, and for labels beyond the classes.
+    Raises InputError for names that are not classes, and for labels beyond the classes.
     """
     names = (root or dataset.root or Path()) / CLASSES_FILE
     found = dataset.class_ids
@@ -35,14 +36,14 @@ def match_labels(
 
 
 def _numbers(dataset: Dataset, found: Sequence[str], path: Path) -> np.ndarray:
-    """The official label of each class that is found in a file."""
+    """Return the official label of each class in a file of class names."""
     numbers = {name: label for label, name in enumerate(dataset.class_ids)}
     unknown = next((line for line, name in enumerate(found) if name not in numbers), None)
     if unknown is not None:
         raise InputError(
             f"{path}: line {unknown + 1} is {found[unknown]!r}, none of the {dataset.classes} "
-            f"classes of {dataset.title}, such as {dataset.class_ids[0]}: prepare the data anew in "
-            "folders of these names, or remove the file where the labels are those of all classes"
+            f"classes of {dataset.title}, such as {dataset.class_ids[0]}: prepare the data again "
+            "with folders of these names, or remove the file if the labels are those of all classes"
         )
     return np.array([numbers[name] for name in found])
 

@@ -27,7 +27,10 @@ CLASSES = (
 
 
 def palette(classes: int) -> Tuple[Tuple[int, int, int], ...]:
-    """The colors (R, G, B) of VOC's development kit: bits 0, 3, 6 of a class are red's highest."""
+    """Return the colors (R, G, B) of VOC's development kit.
+
+    Bits 0, 3 and 6 of a class are the highest bits of red, the following ones of green and blue.
+    """
 
     def level(number: int, channel: int) -> int:
         return sum((number >> 3 * k + channel & 1) << 7 - k for k in range(3))
@@ -39,7 +42,7 @@ MEANING = LabelMeaning("PASCAL VOC", tuple(range(len(CLASSES))), palette(len(CLA
 
 
 def read_names(path: Path) -> List[str]:
-    """The pictures that a list of VOC or SBD names, without suffix, each once.
+    """Return the names of pictures in a list of VOC or SBD, without suffix, each once.
 
     Raises InputError for a list that cannot be read, and for names that are paths.
     """
@@ -68,7 +71,7 @@ def _test_pairs(root: Path) -> List[Pair]:
 
 
 def _of_sbd(root: Path) -> List[str]:
-    """SBD's pictures without VOC's own."""
+    """Return the names of SBD's pictures without those of VOC."""
     names = {name for split in ("train", "val") for name in read_names(root / SBD / f"{split}.txt")}
     return sorted(names.difference(_names(root, "train"), _names(root, "val")))
 

@@ -1,4 +1,4 @@
-"""How classifiers are judged: top-1 and top-5 accuracy."""
+"""Evaluation of classification networks: top-1 and top-5 accuracy."""
 
 from rnw.lazy import import_on_use
 

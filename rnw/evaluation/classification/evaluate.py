@@ -1,8 +1,7 @@
 """Top-1 and top-5 accuracy of a classification network on a dataset (Table 1)."""
 
-import time
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -22,10 +21,12 @@ from rnw.evaluation.classification.scores import (
     top_classes,
 )
 from rnw.evaluation.classification.submission import (
+    Numbering,
     check_predictions_file,
     find_numbering,
     write_predictions,
 )
+from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
@@ -126,41 +127,69 @@ def evaluate(
     """
     if save is not None:
         check_predictions_file(save, overwrite)
-    dataset, split = model.dataset, model.dataset.test_split
-    examples = read_examples(dataset, split, data_root)
-    subset = prepared_classes(dataset, data_root)
-    _check_classes(model, subset)
-    labels = match_labels(dataset, split, data_root, examples.labels, model.classes, "the network")
-    examples = with_labels(examples, labels)
-    own = subset if len(subset) == model.classes else ()
+    data = _read_test_data(model, data_root)
     numbering = None
     if save is not None:
-        root = data_root or dataset.root or Path()
-        numbering = find_numbering(dataset, root, devkit, own or None)
+        root = data_root or model.dataset.root or Path()
+        numbering = find_numbering(model.dataset, root, devkit, data.own or None)
     if predictions is not None:
         make_folder_to_keep(predictions)
     with alone_in(predictions):
-        kept = _open_kept(model, examples, predictions, overwrite)
-        _fill(model, examples, kept, batch, on_step)
+        kept = _open_kept(model, data.examples, predictions, overwrite)
+        _fill(model, data.examples, kept, batch, on_step)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
-    if save is not None:
-        write_predictions(save, probabilities, examples, numbering)
+    if save is not None and numbering is not None:
+        write_predictions(save, probabilities, data.examples, numbering)
+    return _score(model, data, by_scale, probabilities, numbering)
+
+
+class _TestData(NamedTuple):
+    """The test split of a network's dataset, with the labels that the network has for it.
+
+    subset: the names of the classes, if the data was prepared with fewer than the official ones.
+    own: these names again, if the network was trained on the subset.
+    """
+
+    examples: Classified
+    subset: Tuple[str, ...]
+    own: Tuple[str, ...]
+
+
+def _read_test_data(model: Model, root: Optional[Path]) -> _TestData:
+    dataset, split = model.dataset, model.dataset.test_split
+    examples = read_examples(dataset, split, root)
+    subset = prepared_classes(dataset, root)
+    _check_classes(model, subset)
+    labels = match_labels(dataset, split, root, examples.labels, model.classes, "the network")
+    own = subset if len(subset) == model.classes else ()
+    return _TestData(with_labels(examples, labels), subset, own)
+
+
+def _score(
+    model: Model,
+    data: _TestData,
+    by_scale: Dict[int, np.ndarray],
+    probabilities: np.ndarray,
+    numbering: Optional[Numbering],
+) -> Evaluation:
+    """Return the scores of probabilities (N, classes), of each scale and averaged."""
+    labels = data.examples.labels
     best = top_classes(probabilities)
     return Evaluation(
-        dataset.name,
-        split,
+        model.dataset.name,
+        model.dataset.test_split,
         len(labels),
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
-        class_accuracies(best, labels, own or dataset.class_names()),
+        class_accuracies(best, labels, data.own or model.dataset.class_names()),
         _published(model),
         numbering.description if numbering else None,
-        len(subset) or None,
-        bool(subset and not own),
+        len(data.subset) or None,
+        bool(data.subset and not data.own),
         model.meaning,
-        numbering_note(dataset),
+        numbering_note(model.dataset),
     )
 
 
@@ -171,19 +200,25 @@ def _open_kept(
     shape = len(examples.labels), model.classes
     if folder is None:
         return {scale: KeptProbabilities(None, {}, shape) for scale in model.protocol.scales}
-    origin = {
-        "weights": f"{model.weights.name} (md5 {md5(model.weights)})",
-        "images": fingerprint(examples),
-        "interpolation": model.protocol.interpolation,
-    }
-    if model.meaning is not None:
-        origin["network"] = model.meaning.network
+    origin = _origin(model, examples)
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
     split = model.dataset.test_split
     return {
         scale: KeptProbabilities(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
         for scale in model.protocol.scales
     }
+
+
+def _origin(model: Model, examples: Classified) -> Dict[str, str]:
+    """Return all that the predictions at a scale depend on."""
+    origin = {}
+    if model.weights is not None:
+        origin["weights"] = f"{model.weights.name} (md5 {md5(model.weights)})"
+    origin["images"] = fingerprint(examples)
+    origin["interpolation"] = model.protocol.interpolation
+    if model.meaning is not None:
+        origin["network"] = model.meaning.network
+    return origin
 
 
 def _fill(
@@ -195,7 +230,9 @@ def _fill(
 ) -> None:
     """Compute what is missing of the predictions, scale by scale."""
     read = picture_reader(examples)
-    speedometer = _Speedometer(len(examples.labels) * len(kept), kept)
+    steps = len(examples.labels) * len(kept)
+    before = done = sum(predictions.done for predictions in kept.values())
+    speedometer = Speedometer()
     for scale, predictions in kept.items():
         best = [top_classes(predictions.all())] if predictions.done else []
         missing = range(predictions.done, len(examples.labels))
@@ -204,28 +241,11 @@ def _fill(
                 predictions.append(rows)
                 best.append(top_classes(rows))
                 so_far = accuracy(np.concatenate(best), examples.labels[: predictions.done])
-                on_step(speedometer.progress(scale, so_far))
+                done += len(rows)
+                rate = speedometer.rate(done - before)
+                on_step(EvaluationProgress(scale, done, steps, so_far.top1, so_far.top5, rate))
         finally:
             predictions.save()
-
-
-class _Speedometer:
-    """Tells how far an evaluation is, and how fast it has been since it was started or resumed."""
-
-    def __init__(self, steps: int, kept: Dict[int, KeptProbabilities]):
-        self._steps = steps
-        self._kept = kept
-        self._before = self._done()
-        self._start = time.monotonic()
-
-    def _done(self) -> int:
-        return sum(predictions.done for predictions in self._kept.values())
-
-    def progress(self, scale: int, so_far: Accuracy) -> EvaluationProgress:
-        done = self._done()
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        speed = (done - self._before) / seconds
-        return EvaluationProgress(scale, done, self._steps, so_far.top1, so_far.top5, speed)
 
 
 def _check_classes(model: Model, prepared: Sequence[str]) -> None:
@@ -242,6 +262,8 @@ def _check_classes(model: Model, prepared: Sequence[str]) -> None:
 def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
     released = released_of(model)
-    if released is None or model.meaning.config.pooling != released.pooling:
+    if released is None or model.meaning is None or model.weights is None:
+        return None
+    if model.meaning.config.pooling != released.pooling:
         return None
     return published_of(model.weights) if model.protocol == released_protocol(released) else None

@@ -20,7 +20,7 @@ from rnw.files import open_regular, parse_json
 from rnw.weights.npz_file import write_npz
 
 SECONDS_BETWEEN_SAVES = 60
-# what NumPy and JSON raise of files that are none of theirs
+# what NumPy and JSON raise for files of other formats
 DAMAGED_ARRAYS = (OSError, LookupError, TypeError, AttributeError, ValueError, MemoryError)
 ROUNDING = 1e-3  # by which a row of probabilities may miss a sum of 1
 
@@ -76,10 +76,7 @@ class KeptProbabilities:
 
 
 def make_folder_to_keep(folder: Path) -> None:
-    """Find out before anything is computed whether predictions can be kept there.
-
-    Raises InputError when they cannot.
-    """
+    """Make the folder for predictions; raise InputError when nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -102,7 +99,7 @@ def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndar
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise InputError, saying how to go on, for what is raised by damaged files."""
+    """Turn what damaged files raise into InputError, with advice."""
     try:
         yield
     except (*DAMAGED_ARRAYS, *DAMAGED) as error:

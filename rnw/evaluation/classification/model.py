@@ -25,7 +25,7 @@ from rnw.evaluation.classification.baselines import (
 )
 from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
 from rnw.files import PathLike
-from rnw.weights import load_with_meaning
+from rnw.weights import Loaded, load_with_meaning
 from rnw.weights.meaning import Meaning
 from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
@@ -93,16 +93,31 @@ def load_model(
     A released file is tested as published. Raises InputError for a file that cannot be read or is
     not a classifier, and for an unknown `dataset`.
     """
-    row = find_baseline(baseline) if baseline else baseline_of(path)
+    row = find_baseline(baseline) if baseline else baseline_of(path) if path else None
     if row is not None:
         if dataset not in (None, BASELINE_DATASET):
             raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
         return _load_baseline(row, path or download_weights(row), contexts)
+    if path is None:
+        raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
-    net, meaning = load_with_meaning(path, list(contexts))
+    loaded = load_with_meaning(path, list(contexts))
+    return model_of_file(path, loaded, contexts, dataset=given, optimized=optimized)
+
+
+def model_of_file(
+    path: PathLike,
+    loaded: Loaded,
+    contexts: Sequence[mx.Context],
+    *,
+    dataset: Optional[Dataset] = None,
+    optimized: bool = True,
+) -> Model:
+    """Return the classifier that was loaded from a weights file, as `load_model` does."""
+    net, meaning = loaded
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    chosen = given or dataset_or_numbered(meaning.dataset, net.config.classes)
+    chosen = dataset or dataset_or_numbered(meaning.dataset, net.config.classes)
     model = own_model(optimize(net) if optimized else net, chosen, contexts)
     model = model._replace(weights=Path(path), meaning=meaning)
     released = released_of(model)
@@ -111,8 +126,9 @@ def load_model(
 
 def released_of(model: Model) -> Optional[ReleasedFile]:
     """Return the row of a released file that is tested on its own dataset."""
-    row = released_row(model.weights) if model.meaning else None
-    return row if row and model.dataset.name == model.meaning.dataset else None
+    if model.weights is None or model.meaning is None:
+        return None
+    return released_row(model.weights) if model.dataset.name == model.meaning.dataset else None
 
 
 def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Context]) -> Model:
@@ -167,7 +183,7 @@ def predict_batches(
     """
     if model.meaning is not None:
         model.meaning.config.check_size(scale, scale)
-    pictures = max(1, batch // CROPS[model.protocol.crops].count)
+    pictures = max(1, batch // CROPS[model.protocol.crops].number)
 
     def crops(index: int) -> np.ndarray:
         return normalize(model.protocol.cut(read(index), scale))

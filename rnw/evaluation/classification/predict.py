@@ -1,4 +1,4 @@
-"""What a classification network sees in photographs: the most probable classes of each."""
+"""Prediction by a classification network: the most probable classes of photographs."""
 
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 

@@ -1,5 +1,6 @@
 """Test protocols of a classifier: scales, crops and flips whose softmax outputs are averaged."""
 
+import math
 from fractions import Fraction
 from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 
@@ -14,11 +15,11 @@ from rnw.weights.released import ReleasedFile
 class Crops(NamedTuple):
     """How crops are cut from an image whose shorter side is `enlarged` times the crop.
 
-    `cut` takes (H, W, 3) and the crop's size, and gives (`count`, size, size, 3). `flip`: their
+    `cut` takes (H, W, 3) and the crop's size, and gives (`number`, size, size, 3). `flip`: their
     mirror images always count as well.
     """
 
-    count: int
+    number: int
     cut: Callable[[np.ndarray, int], np.ndarray]
     enlarged: Fraction = Fraction(1)
     flip: bool = False
@@ -59,7 +60,7 @@ class Protocol(NamedTuple):
     def cut(self, image: np.ndarray, scale: int) -> np.ndarray:
         """Return the crops (C, scale, scale, 3) uint8 of an image (H, W, 3) uint8."""
         kind = CROPS[self.crops]
-        shorter_side = int(np.ceil(scale * kind.enlarged))
+        shorter_side = math.ceil(scale * kind.enlarged)
         scaled = transforms.scale_shorter_side(image, shorter_side, self.interpolation)
         return kind.cut(scaled, scale)
 

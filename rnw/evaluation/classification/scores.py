@@ -1,6 +1,6 @@
 """Scores of a classifier's probabilities: top-k accuracy, its error, cross-entropy."""
 
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -67,7 +67,9 @@ def binomial_error(per_cent: float, count: int) -> float:
     return float(np.sqrt(per_cent * (100 - per_cent) / count))
 
 
-def class_accuracies(best: np.ndarray, labels: np.ndarray, names: List[str]) -> List[ClassAccuracy]:
+def class_accuracies(
+    best: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> List[ClassAccuracy]:
     """Return the scores of (N, 5) class by class, for classes that have images."""
     rows = []
     for label in np.unique(labels).tolist():

@@ -6,7 +6,6 @@ from typing import NamedTuple, Optional, Sequence
 import numpy as np
 
 from rnw.data.picture_types import Classified
-from rnw.data.sets.ilsvrc12 import find_devkit, read_class_numbers
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import picture_name
@@ -28,22 +27,27 @@ def find_numbering(
     devkit: Optional[Path] = None,
     labels: Optional[Sequence[str]] = None,
 ) -> Numbering:
-    """Return the ILSVRC2012_ID of each class, from a development kit.
+    """Return the official number of each class (ILSVRC2012_ID), from a development kit.
 
-    labels: WordNet ids of a network's classes; None: all of the dataset's, sorted; none: unknown.
+    labels: ids of a network's classes (WordNet ids); None: all of the dataset's, sorted; an empty
+        sequence: unknown.
 
     Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
-    classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit.
+    classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit,
+    or for a dataset that has no official numbers.
     """
-    source = find_devkit(root) if devkit is None else find_devkit(devkit) or devkit
-    if source is not None:
-        numbers = read_class_numbers(source)
+    official = dataset.class_numbers
+    if official is None and devkit is not None:
+        raise InputError(f"{devkit}: {dataset.title} has no official class numbers to look up")
+    source = official.find(devkit or root) or devkit if official else None
+    if official is not None and source is not None:
+        numbers = official.read(source)
         names = labels
         if labels is None:
             names = sorted(numbers) if len(numbers) == dataset.classes else ()
         if names and numbers.keys() >= set(names):
             by_label = [numbers[wnid] for wnid in names]
-            return Numbering(np.array(by_label), f"ILSVRC2012_ID of {source}")
+            return Numbering(np.array(by_label), f"{official.name} of {source}")
         if devkit is not None:
             whose = f"{dataset.title} has {dataset.classes}"
             if labels is not None:

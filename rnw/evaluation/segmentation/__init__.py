@@ -1,4 +1,4 @@
-"""How segmentation networks are judged: pixel accuracy and intersection over union."""
+"""Evaluation of segmentation networks: pixel accuracy and intersection over union."""
 
 from rnw.lazy import import_on_use
 

@@ -8,9 +8,9 @@ from typing import Any, Dict, Sequence
 
 import numpy as np
 
-from rnw.data.labeled import IGNORED
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.networks.heads import IGNORED_LABEL
 
 
 class Confusion:
@@ -40,7 +40,7 @@ class Confusion:
         pairs = truth.astype(np.intp) << 8
         pairs |= prediction
         counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
-        counts = counts[:IGNORED]
+        counts = counts[:IGNORED_LABEL]
         self._check("label", counts.any(axis=1))
         self._check("prediction", counts.any(axis=0))
         self.counts += counts[: self.classes, : self.classes]

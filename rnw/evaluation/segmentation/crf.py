@@ -218,7 +218,7 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return exponentials
 
 
-def _check(probabilities: np.ndarray, image: np.ndarray, parameters: CrfParameters):
+def _check(probabilities: np.ndarray, image: np.ndarray, parameters: CrfParameters) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise InputError(
             f"expected a picture (H, W, 3) of uint8, found {image.shape} of {image.dtype}"

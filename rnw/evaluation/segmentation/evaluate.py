@@ -1,7 +1,6 @@
 """Pixel accuracy and IoU of segmentation networks on a dataset (Tables 2 to 7)."""
 
 import hashlib
-import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -9,8 +8,9 @@ import numpy as np
 
 from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import decode
-from rnw.data.sets.catalog import check_label_maps, read_pictures
+from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
 from rnw.data.sets.numbered import numbering_note
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.ahead import ahead
 from rnw.evaluation.segmentation.confusion import Confusion
@@ -23,12 +23,13 @@ from rnw.evaluation.segmentation.kept import (
 )
 from rnw.evaluation.segmentation.model import Model, released_of
 from rnw.evaluation.segmentation.official_scores import (
-    CITYSCAPES,
     OfficialScores,
     load_tool,
     official_scores,
 )
 from rnw.evaluation.segmentation.protocol import Protocol, released_protocol
+from rnw.evaluation.segmentation.score_maps import Size
+from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
@@ -116,7 +117,7 @@ def evaluate(
     predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
         are there already are not computed again.
     overwrite: compute kept labels again.
-    official: also score the kept labels by Cityscapes' own tool.
+    official: also score the kept labels by the dataset's own tool, which Cityscapes has.
 
     Raises InputError
     - when data is missing, naming it;
@@ -128,23 +129,14 @@ def evaluate(
     dataset = model.dataset
     split = split or dataset.test_split
     examples = read_pictures(dataset, split, data_root)
-    if not examples.has_labels and predictions is None:
-        raise InputError(
-            f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
-            "with --save-predictions"
-        )
-    check_label_maps(dataset, examples)
-    if official:
-        _check_official(dataset.name, examples.has_labels, predictions)
-    if predictions is not None:
-        _check_apart(predictions, examples)
+    _check_request(dataset, split, examples, predictions, official)
     names = picture_names(examples) if predictions else [""] * len(examples)
     with alone_in(predictions):
         kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
         confusion = _label_all(model, examples, names, kept, on_step)
         if confusion:
             confusion.check_judged(examples.label_name(0))
-        official_found = _score_officially(kept, names, examples) if official else None
+        official_found = _score_officially(dataset, kept, names, examples) if official else None
     return Evaluation(
         dataset.name,
         split,
@@ -157,6 +149,26 @@ def evaluate(
         model.meanings,
         numbering_note(dataset),
     )
+
+
+def _check_request(
+    dataset: SegmentationDataset,
+    split: str,
+    examples: LabeledSource,
+    predictions: Optional[Path],
+    official: bool,
+) -> None:
+    """Raise InputError for what is found to be wrong before a picture is segmented."""
+    if not examples.has_labels and predictions is None:
+        raise InputError(
+            f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
+            "with --save-predictions"
+        )
+    check_label_maps(dataset, examples)
+    if official:
+        _check_official(dataset, examples.has_labels, predictions)
+    if predictions is not None:
+        _check_apart(predictions, examples)
 
 
 def _check_apart(folder: Path, examples: LabeledSource) -> None:
@@ -173,27 +185,32 @@ def _check_apart(folder: Path, examples: LabeledSource) -> None:
             )
 
 
-def _check_official(dataset: str, has_labels: bool, predictions: Optional[Path]) -> None:
-    if dataset != CITYSCAPES or not has_labels or predictions is None:
+def _check_official(
+    dataset: SegmentationDataset, has_labels: bool, predictions: Optional[Path]
+) -> None:
+    if dataset.official_tool is None or not has_labels or predictions is None:
+        titles = [row.title for row in SEGMENTATION.values() if row.official_tool]
         raise InputError(
-            "official scores are those of Cityscapes, for pictures with labels whose predictions "
-            "are kept in a folder"
+            f"official scores are those of {' or '.join(titles)}, for pictures with labels whose "
+            "predictions are kept in a folder"
         )
-    load_tool()  # or say now that it is missing
+    load_tool(dataset.official_tool)  # or say now that it is missing
 
 
 def _score_officially(
-    kept: KeptLabels, names: List[str], examples: LabeledSource
-) -> OfficialScores:
+    dataset: SegmentationDataset, kept: KeptLabels, names: List[str], examples: LabeledSource
+) -> Optional[OfficialScores]:
+    if dataset.official_tool is None:
+        return None
     truth = [Path(examples.label_name(index)) for index in range(len(examples))]
-    return official_scores([kept.path(name) for name in names], truth)
+    return official_scores(dataset.official_tool, [kept.path(name) for name in names], truth)
 
 
 def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
     """All that predictions depend on."""
     if folder is None:
         return {}
-    files = [scorer.weights_file for scorer in model.scorers if scorer.weights_file]
+    files = [scorer.file.path for scorer in model.scorers if scorer.file]
     return {
         "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
         "networks": [meaning.network for meaning in model.meanings],
@@ -212,20 +229,29 @@ def _label_all(
 ) -> Optional[Confusion]:
     """Predict what is not kept yet, and count the pixels of all pictures where they have labels."""
     confusion = Confusion(model.dataset.classes) if examples.has_labels else None
-    speedometer = _Speedometer(len(examples))
-    for index, labels in enumerate(_labeled(model, examples, names, kept)):
-        computed = labels is not None
+    speedometer, computed = Speedometer(), 0
+    for index, predicted in enumerate(_labeled(model, examples, names, kept)):
         truth = examples.label(index) if confusion else None
-        if not computed:
-            size = picture_size(examples, index) if truth is None else truth.shape
-            labels = kept.read(names[index], size)
-        if confusion:
+        labels = predicted
+        if labels is None:
+            labels = kept.read(names[index], _size(examples, index, truth))
+        if confusion is not None and truth is not None:
             with naming(examples.label_name(index)):
                 confusion.add(truth, labels)
-        if computed:
-            kept.write(names[index], labels, truth)
-        on_step(speedometer.progress(index + 1, computed, confusion))
+        if predicted is not None:
+            kept.write(names[index], predicted, truth)
+            computed += 1
+        iou = 100 * confusion.mean_iou if confusion else None
+        on_step(EvaluationProgress(index + 1, len(examples), iou, speedometer.rate(computed)))
     return confusion
+
+
+def _size(examples: LabeledSource, index: int, truth: Optional[np.ndarray]) -> Size:
+    """Return (height, width) of a picture, from its label map where there is one."""
+    if truth is None:
+        return picture_size(examples, index)
+    height, width = truth.shape
+    return height, width
 
 
 def _labeled(
@@ -244,25 +270,10 @@ def _labeled(
         yield labels
 
 
-class _Speedometer:
-    def __init__(self, steps: int):
-        self._steps = steps
-        self._computed = 0
-        self._start = time.monotonic()
-
-    def progress(
-        self, step: int, computed: bool, confusion: Optional[Confusion]
-    ) -> EvaluationProgress:
-        self._computed += computed
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        iou = confusion and 100 * confusion.mean_iou
-        return EvaluationProgress(step, self._steps, iou, self._computed / seconds)
-
-
 def _published(model: Model) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
     first, *others = model.scorers
     released = None if others else released_of(first, model.dataset)
-    if released is None or model.protocol != released_protocol(released):
+    if released is None or first.file is None or model.protocol != released_protocol(released):
         return None
-    return published_of(first.weights_file)
+    return published_of(first.file.path)

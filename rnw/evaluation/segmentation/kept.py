@@ -1,4 +1,4 @@
-"""Predicted labels kept as pictures, so that an interrupted evaluation can be resumed."""
+"""Predicted labels stored as pictures, so that an interrupted evaluation can be resumed."""
 
 import io
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
-from rnw.data.labeled import IGNORED, read_label
+from rnw.data.labeled import read_label
 from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
 from rnw.data.sets.catalog import find_segmentation_dataset
@@ -17,6 +17,7 @@ from rnw.errors import InputError
 from rnw.evaluation.origins import check_origin
 from rnw.evaluation.segmentation.score_maps import Size
 from rnw.files import atomic_write, read_json, write_json
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
@@ -59,11 +60,11 @@ class KeptLabels:
 
     def path(self, name: str) -> Path:
         """Return where the labels of a picture are, or will be."""
-        return labels_file(self._folder, name)
+        return labels_file(self._existing_folder, name)
 
     def read(self, name: str, size: Size) -> np.ndarray:
         """Return the classes (H, W) uint8 of a picture of `size`; raise as `read_kept` does."""
-        return read_kept(self._folder, name, self._dataset, size)
+        return read_kept(self._existing_folder, name, self._dataset, size)
 
     def write(self, name: str, labels: np.ndarray, truth: Optional[np.ndarray] = None) -> None:
         """Keep the predicted classes (H, W) uint8, and with the true ones where they are right."""
@@ -73,6 +74,12 @@ class KeptLabels:
             path = self._folder / CORRECT / f"{name}.png"
             _write_png(path, Image.fromarray(correctness(labels, truth)))
         _write_png(self.path(name), palette_image(labels, self._dataset))
+
+    @property
+    def _existing_folder(self) -> Path:
+        if self._folder is None:
+            raise ValueError("labels that are not kept have no path")
+        return self._folder
 
 
 def picture_names(examples: LabeledSource) -> List[str]:
@@ -155,9 +162,10 @@ def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDatase
     Raises InputError for an unknown one, where neither says it, and where they contradict.
     """
     known = _known_dataset(folder)
-    if name is None and known is None:
-        raise InputError(f"{folder}: no {ORIGIN} in it tells the dataset; give --dataset")
-    dataset = find_segmentation_dataset(name or known)
+    chosen = name or known
+    if chosen is None:
+        raise InputError(f"{folder}: no {ORIGIN} in it names the dataset; give --dataset")
+    dataset = find_segmentation_dataset(chosen)
     if known not in (None, dataset.name):
         raise InputError(
             f"{folder}: has predictions for {known}, as {folder / ORIGIN} says, not for "
@@ -197,7 +205,7 @@ def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Ima
 def correctness(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return where predicted classes (H, W) are right (127), wrong (0) or not judged (255)."""
     right = np.where(labels == truth, RIGHT, WRONG)
-    return np.where(truth == IGNORED, NOT_JUDGED, right).astype(np.uint8)
+    return np.where(truth == IGNORED_LABEL, NOT_JUDGED, right).astype(np.uint8)
 
 
 def _write_png(path: Path, image: Image.Image) -> None:

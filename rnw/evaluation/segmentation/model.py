@@ -24,23 +24,26 @@ from rnw.evaluation.segmentation.score_maps import (
 from rnw.evaluation.segmentation.upsampling import label, upsample
 from rnw.files import PathLike
 from rnw.networks.classifier import Network
-from rnw.weights import load_with_meaning
+from rnw.weights import Loaded, load_with_meaning
 from rnw.weights.meaning import Meaning
 from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
 
 
-class Scorer(NamedTuple):
-    """A network as a function, its stride in pixels, its weight in the mean, and its file.
+class WeightsFile(NamedTuple):
+    """A weights file, and how the network in it was recognized."""
 
-    `meaning` is what the file tells of the network.
-    """
+    path: Path
+    meaning: Meaning
+
+
+class Scorer(NamedTuple):
+    """A network as a function, its stride in pixels, its weight in the mean, and its file."""
 
     forward: Forward
     stride: int
     weight: float = 1.0
-    weights_file: Optional[Path] = None
-    meaning: Optional[Meaning] = None
+    file: Optional[WeightsFile] = None
 
 
 class Model(NamedTuple):
@@ -52,8 +55,8 @@ class Model(NamedTuple):
 
     @property
     def meanings(self) -> List[Meaning]:
-        """What is told of each network that comes from a file."""
-        return [scorer.meaning for scorer in self.scorers if scorer.meaning]
+        """How each network that comes from a file was recognized."""
+        return [scorer.file.meaning for scorer in self.scorers if scorer.file]
 
     def tested_by(self, **changes: Any) -> "Model":
         """Return the same networks with another protocol where a change is given (is not None).
@@ -86,9 +89,12 @@ class Model(NamedTuple):
         """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
         mix = [weight for _, _, weight in self._views()]
         maps = self.score_maps(image)
+        height, width = image.shape[:2]
         if self.protocol.crf is None:
-            return label(maps, image.shape[:2], mix)
-        scores = sum(weight * upsample(found, image.shape[:2]) for weight, found in zip(mix, maps))
+            return label(maps, (height, width), mix)
+        scores = np.zeros((1, height, width), np.float32)
+        for weight, found in zip(mix, maps):
+            scores = scores + weight * upsample(found, (height, width))
         scores = np.maximum(scores, 0)  # cubic interpolation goes below
         refined = refine(scores / scores.sum(axis=0), image, CRFS[self.protocol.crf])
         return refined.argmax(axis=0).astype(np.uint8)
@@ -129,20 +135,42 @@ def load_model(
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, and for an unknown `dataset`.
     """
-    mix = mix or [1 / len(paths)] * len(paths)
-    if len(mix) != len(paths) or not all(0 < weight < math.inf for weight in mix):
-        raise InputError(
-            f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
-            f"{len(paths)} weights files"
-        )
+    mix = _check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    scorers = [_load_scorer(Path(path), contexts, weight) for path, weight in zip(paths, mix)]
-    first = scorers[0].meaning
-    chosen = given or segmentation_dataset_or_numbered(first.dataset, first.config.classes)
-    for scorer in scorers:
-        _check_dataset(scorer, chosen, asked=given is not None)
+    loaded = [_load_segmentation(path, contexts) for path in paths]
+    return model_of_files(paths, loaded, contexts, mix, given)
+
+
+def model_of_files(
+    paths: Sequence[PathLike],
+    loaded: Sequence[Loaded],
+    contexts: Sequence[mx.Context],
+    mix: Sequence[float] = (1.0,),
+    dataset: Optional[SegmentationDataset] = None,
+) -> Model:
+    """Return the segmentation networks that were loaded from files, as `load_model` does."""
+    files = [WeightsFile(Path(path), meaning) for path, (_, meaning) in zip(paths, loaded)]
+    first = files[0].meaning
+    chosen = dataset or segmentation_dataset_or_numbered(first.dataset, first.config.classes)
+    for file in files:
+        _check_dataset(file, chosen, asked=dataset is not None)
+    scorers = [
+        _scorer(net, contexts)._replace(weight=weight, file=file)
+        for (net, _), weight, file in zip(loaded, mix, files)
+    ]
     row = released_of(scorers[0], chosen)
     return Model(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
+
+
+def _check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
+    """Return the weight of each file, by default all the same; raise InputError for others."""
+    mix = mix or [1 / files] * files
+    if len(mix) != files or not all(0 < weight < math.inf for weight in mix):
+        raise InputError(
+            f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
+            f"{files} weights files"
+        )
+    return mix
 
 
 def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:
@@ -155,20 +183,21 @@ def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
     """Return the row of a released file that is tested on its own dataset."""
-    own = scorer.meaning is not None and scorer.meaning.dataset == dataset.name
-    return released_row(scorer.weights_file) if own else None
+    if scorer.file is None or scorer.file.meaning.dataset != dataset.name:
+        return None
+    return released_row(scorer.file.path)
 
 
-def _load_scorer(path: Path, contexts: Sequence[mx.Context], weight: float) -> Scorer:
-    net, meaning = load_with_meaning(path, list(contexts))
-    if not net.config.segmentation:
+def _load_segmentation(path: PathLike, contexts: Sequence[mx.Context]) -> Loaded:
+    loaded = load_with_meaning(path, list(contexts))
+    if not loaded.net.config.segmentation:
         raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return _scorer(net, contexts)._replace(weight=weight, weights_file=path, meaning=meaning)
+    return loaded
 
 
-def _check_dataset(scorer: Scorer, dataset: SegmentationDataset, *, asked: bool) -> None:
+def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bool) -> None:
     """Raise InputError for weights of another dataset, unless that was asked for, or classes."""
-    path, meaning = scorer.weights_file, scorer.meaning
+    path, meaning = file
     if not asked and meaning.dataset != dataset.name:
         raise InputError(f"{path}: is for dataset {meaning.dataset}, expected {dataset.name}")
     if meaning.config.classes != dataset.classes:

@@ -11,8 +11,6 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from rnw.errors import InputError
 
-CITYSCAPES = "cityscapes"  # the dataset's name
-TOOL = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
 PARTS = ("Classes", "InstClasses", "Categories", "InstCategories")  # in the order of the scores
 INSTALL = "pip install '.[cityscapes]' in the rnw checkout"
 
@@ -41,20 +39,24 @@ class OfficialScores(NamedTuple):
         }
 
 
-def load_tool() -> ModuleType:
-    """Return the tool for pixel-level labels; raise InputError when it is not installed."""
+def load_tool(name: str) -> ModuleType:
+    """Return the module `name` of the tool; raise InputError when it is not installed."""
     try:
-        return importlib.import_module(TOOL)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise InputError(f"{error.name} is not installed: {INSTALL}") from None
 
 
-def official_scores(predictions: Sequence[Path], truth: Sequence[Path]) -> OfficialScores:
+def official_scores(
+    tool_name: str, predictions: Sequence[Path], truth: Sequence[Path]
+) -> OfficialScores:
     """Score pictures of label ids against `*_gtFine_labelIds.png`, beside which are instances.
+
+    tool_name: the module of the tool (`SegmentationDataset.official_tool`).
 
     Raises InputError when the tool is not installed or refuses a file.
     """
-    tool = load_tool()
+    tool = load_tool(tool_name)
     settings = copy.copy(tool.args)
     settings.quiet, settings.JSONOutput = True, False
     said = io.StringIO()
@@ -63,4 +65,6 @@ def official_scores(predictions: Sequence[Path], truth: Sequence[Path]) -> Offic
             found = tool.evaluateImgLists([*map(str, predictions)], [*map(str, truth)], settings)
     except SystemExit:  # its way to report an error
         raise InputError(f"Cityscapes' tool: {said.getvalue().strip()}") from None
-    return OfficialScores(*(100 * found[f"averageScore{part}"] for part in PARTS), found)
+    means = (100 * found[f"averageScore{part}"] for part in PARTS)
+    class_iou, class_iiou, category_iou, category_iiou = means
+    return OfficialScores(class_iou, class_iiou, category_iou, category_iiou, found)

@@ -1,4 +1,4 @@
-"""What a segmentation network sees in photographs: label maps, overlays with a legend, areas."""
+"""Prediction by a segmentation network: label maps, overlays with a legend, areas of classes."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
@@ -57,15 +57,17 @@ def predict(
     overwrite: bool = False,
     on_bad: OnBad = stop_at,
 ) -> Iterator[Prediction]:
-    """Segment image files, and those in folders, and write what is seen in each to `output`.
+    """Segment image files, and those in folders, and write the results to `output`.
 
-    `NAME.png` are the labels in the numbers and colors of the dataset, `NAME_overlay.png` shows
-    them over the photograph with a legend, `NAME.json` holds the area of each class. They have the
-    size of the photograph as it is seen, upright.
+    `NAME.png` is the label map in the numbers and colors of the dataset, `NAME_overlay.png` shows
+    it over the photograph with a legend, `NAME.json` has the area of each class. They have the size
+    of the photograph once it is turned upright.
 
-    `on_bad` as for `read_photographs`. Raises InputError before any is segmented for two of one
-    name, for what was written before, unless `overwrite` replaces it, for a photograph in its
-    place, and where another process writes.
+    on_bad: see `read_photographs`.
+
+    Raises InputError before any is segmented if two photographs have the same name, if results
+    exist and `overwrite` is not set, if a photograph would be replaced, and if another process
+    writes to the folder.
     """
     images = find_images(paths)
     with alone_in(output):
@@ -93,7 +95,7 @@ def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> Non
 def _spare_photographs(images: Sequence[Path], output: Path) -> None:
     """Raise InputError where an image, or what is no label map, has the name of what is written.
 
-    Images are told by their inodes, as links and another case of letters give them other names.
+    Images are compared by inode, since links and another case of letters give them other names.
     """
     given = {_inode(path) for path in images if path.exists()}
     for path in images:
@@ -122,7 +124,8 @@ def _has_palette(path: Path) -> bool:
 
 def _predict(model: Model, path: Path, image: np.ndarray, output: Path) -> Prediction:
     labels = model.segment(image)
-    found = Prediction(str(path), *labels.shape, measure_areas(labels, model.dataset))
+    height, width = labels.shape
+    found = Prediction(str(path), height, width, measure_areas(labels, model.dataset))
     pictures = {
         LABEL_MAP: palette_image(labels, model.dataset),
         OVERLAY: draw_overlay(image, labels, model.dataset),

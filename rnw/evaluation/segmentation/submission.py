@@ -7,7 +7,7 @@ import io
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Iterable, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Iterable, Iterator, List, Literal, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -87,7 +87,9 @@ def _write_zip(file: BinaryIO, contents: Iterable[Tuple[str, bytes]]) -> None:
             archive.writestr(name, content)
 
 
-def _write_tar(file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: str) -> None:
+def _write_tar(
+    file: BinaryIO, contents: Iterable[Tuple[str, bytes]], mode: Literal["w", "w:gz"]
+) -> None:
     with tarfile.open(fileobj=file, mode=mode) as archive:
         for name, content in contents:
             member = tarfile.TarInfo(name)
@@ -171,8 +173,9 @@ def _read_archive(path: Path) -> Iterator[Tuple[str, bytes]]:
         return
     with tarfile.open(path) as archive:
         for member in archive:
-            if member.isfile():
-                yield str(PurePosixPath(member.name)), archive.extractfile(member).read()
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is not None:
+                yield str(PurePosixPath(member.name)), file.read()
 
 
 def _check_picture(

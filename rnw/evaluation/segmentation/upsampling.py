@@ -27,7 +27,7 @@ def upsample(found: ScoreMap, size: Size) -> np.ndarray:
     planes = []
     for scores in found.scores:
         height, width = (side * found.stride for side in scores.shape)
-        plane = Image.fromarray(scores).resize((width, height), Image.BICUBIC)
+        plane = Image.fromarray(scores).resize((width, height), Image.Resampling.BICUBIC)
         plane = plane.crop((0, 0, *found.scaled[::-1]))
         if size != found.scaled:
             plane = plane.resize(size[::-1], interpolation(found.scaled, size))
@@ -124,7 +124,7 @@ def _resampling_matrix(
     cells: int, scaled: int, side: int, stride: int, filter_number: Optional[int]
 ) -> np.ndarray:
     """(side, cells) float64."""
-    matrix = resize_matrix(cells, cells * stride, Image.BICUBIC)[:scaled]
+    matrix = resize_matrix(cells, cells * stride, Image.Resampling.BICUBIC)[:scaled]
     return matrix if filter_number is None else resize_matrix(scaled, side, filter_number) @ matrix
 
 
@@ -160,9 +160,9 @@ class _Filter(NamedTuple):
 
 
 _FILTERS: Dict[int, _Filter] = {
-    Image.BILINEAR: _Filter(_linear, 1),
-    Image.BICUBIC: _Filter(_cubic, 2),
-    Image.LANCZOS: _Filter(_lanczos, 3),
+    Image.Resampling.BILINEAR: _Filter(_linear, 1),
+    Image.Resampling.BICUBIC: _Filter(_cubic, 2),
+    Image.Resampling.LANCZOS: _Filter(_lanczos, 3),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Callable, Dict, Optional, Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.data.labeled import IGNORED, check_size
+from rnw.data.labeled import check_size
 from rnw.data.readers import decode
 from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
 from rnw.errors import naming
@@ -15,6 +15,7 @@ from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.model import own_model
 from rnw.evaluation.segmentation.upsampling import upsample
 from rnw.networks.classifier import Network
+from rnw.networks.heads import IGNORED_LABEL
 from rnw.weights import parameter_values
 
 
@@ -41,7 +42,8 @@ def make_validator(
             truth, label_name = pictures.label(index), pictures.label_name(index)
             check_size(truth, image.shape[:2], label_name, pictures.name(index))
             (found,) = model.score_maps(image)
-            probabilities = upsample(found, truth.shape)
+            height, width = truth.shape
+            probabilities = upsample(found, (height, width))
             with naming(label_name):
                 confusion.add(truth, probabilities.argmax(axis=0).astype(np.uint8))
             loss += _cross_entropy(probabilities, truth)
@@ -68,7 +70,7 @@ def _scoring_copy(net: Network) -> Network:
 
 def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray) -> float:
     """Summed over the pixels that are not ignored."""
-    rows, columns = np.nonzero(truth != IGNORED)
+    rows, columns = np.nonzero(truth != IGNORED_LABEL)
     true = probabilities[truth[rows, columns], rows, columns]
     smallest = np.finfo(np.float32).tiny  # cubic interpolation may go below 0
     return float(-np.log(np.maximum(true, smallest)).sum(dtype=np.float64))

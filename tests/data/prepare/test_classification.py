@@ -331,7 +331,7 @@ def test_a_changed_list_is_packed_anew(ilsvrc, lines):
     _prepare(ilsvrc.folder, pack=True)
     names = names[::-1][:lines]  # with the same labels
     listing.write_text("".join(f"{k}\t0\t{name}\n" for k, name in enumerate(names)))
-    with pytest.raises(InputError, match=r"^data/val\.rec: was not packed of data/val\.lst as it "):
+    with pytest.raises(InputError, match=r"^data/val\.rec: was not made from data/val\.lst as it "):
         read_ilsvrc12(OUTPUT, "val")
     steps = Preparation(ILSVRC12, [], OUTPUT, subset=True, pack=True).plan()
     assert [step.text for step in steps] == ["pack the pictures of val in data/val.rec"]
@@ -494,13 +494,13 @@ def test_a_dead_link_gives_way(ilsvrc, name):
 def test_a_dead_link_in_the_place_of_a_folder_is_named(ilsvrc, name):
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).symlink_to("gone")
-    with pytest.raises(InputError, match=rf"^{name}: a file or a dead link is in the place of a "):
+    with pytest.raises(InputError, match=rf"^{name}: a file or a dead link is where a "):
         _prepare(ilsvrc.folder)
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(ilsvrc):
     _write(OUTPUT / "ILSVRC2012_val", b"a file")
-    with pytest.raises(InputError, match=r"^data/ILSVRC2012_val: a file is in the place of a fo"):
+    with pytest.raises(InputError, match=r"^data/ILSVRC2012_val: a file is where a fo"):
         Preparation(ILSVRC12, [ilsvrc.folder], OUTPUT, subset=True).plan()
 
 
@@ -520,7 +520,7 @@ def test_a_plan_does_nothing(ilsvrc):
             (VAL, DEVKIT),
             rf"^missing in archives, data: the pictures of train \({TRAIN} .*train/\)$",
         ),
-        ((TRAIN, VAL), rf"^missing in .*: {DEVKIT}, which tells the classes of archives/{VAL}$"),
+        ((TRAIN, VAL), rf"^missing in .*: {DEVKIT}, which has the classes of archives/{VAL}$"),
     ],
 )
 def test_what_is_missing_is_named(ilsvrc, there, wording):
@@ -599,7 +599,7 @@ def test_an_archive_cut_between_two_members_is_noticed(ilsvrc):
 def test_members_that_would_lie_elsewhere_are_refused(ilsvrc, name):
     folder = _copy(ilsvrc, TRAIN, DEVKIT)
     miniature.write_tar(folder / VAL, [(name, b"x")])
-    wording = f"{VAL}: holds '{name}', which names no file below its folder; unpack it with"
+    wording = f"{VAL}: contains '{name}', which is not a file below its folder; unpack it with"
     with pytest.raises(InputError, match=wording):
         _prepare(folder)
     assert not Path("outside.JPEG").exists()
@@ -611,7 +611,9 @@ def test_the_devkit_of_another_year_is_named(ilsvrc):
         meta = tar.extractfile("ILSVRC2012_devkit_t12/data/meta.mat").read()
     members = [("data/ILSVRC2010_validation_ground_truth.txt", b"1\n"), ("data/meta.mat", meta)]
     miniature.write_tar(folder / DEVKIT, members, "w:gz")
-    wording = "holds no ILSVRC2012_validation_ground_truth.txt, only ILSVRC2010_validation_ground_"
+    wording = (
+        "contains no ILSVRC2012_validation_ground_truth.txt, only ILSVRC2010_validation_ground_"
+    )
     with pytest.raises(InputError, match=wording):
         _prepare(folder)
     members = [("data/meta.mat", meta.replace(b"ILSVRC2012_ID", b"ILSVRC2010_ID"))]
@@ -627,7 +629,7 @@ def test_the_devkit_of_another_year_is_named(ilsvrc):
 def test_a_ground_truth_of_the_wrong_length_is_named(ilsvrc, lines):
     folder = _copy(ilsvrc, TRAIN, VAL)
     miniature.write_devkit(folder / DEVKIT, [1] * lines, train=6)
-    with pytest.raises(InputError, match=f"tells of {lines} pictures of 4 .*val, expected 12 of 4"):
+    with pytest.raises(InputError, match=f"has {lines} pictures of 4 .*val, expected 12 of 4"):
         _prepare(folder, _official(ilsvrc), subset=False, md5=False)
 
 
@@ -717,7 +719,7 @@ def test_a_list_of_a_subset_without_its_classes_is_done_anew(ilsvrc, extracted, 
     _prepare(extracted, publication, subset, splits=("train",))
     (OUTPUT / "classes.txt").unlink()
     if subset:
-        wording = r"^data/classes\.txt: is not there, which data/train\.lst was made with"
+        wording = r"^data/classes\.txt: is missing, with which data/train\.lst was made"
         with pytest.raises(InputError, match=wording):
             _prepare(extracted, publication, splits=("val",))
         assert not (OUTPUT / "val.lst").exists()
@@ -741,7 +743,7 @@ def test_an_empty_folder_is_named(extracted, split):
     before = {name: (OUTPUT / name).read_bytes() for name in ("train.lst", "val.lst")}
     shutil.rmtree(extracted / split)
     (extracted / split).mkdir()
-    with pytest.raises(InputError, match=rf"^data/ILSVRC2012_{split}: holds no pictures; com"):
+    with pytest.raises(InputError, match=rf"^data/ILSVRC2012_{split}: contains no pictures; com"):
         _prepare(extracted, overwrite=True, splits=(split,))
     assert {name: (OUTPUT / name).read_bytes() for name in before} == before
 

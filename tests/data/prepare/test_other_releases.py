@@ -91,7 +91,7 @@ def test_the_folder_given_may_be_the_other_release():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("release_test.zip.crdownload", r"; downloads/\S+ is a download that has not ended$"),
+        ("release_test.zip.crdownload", r"; downloads/\S+ is an unfinished download$"),
         (
             "release_test (1).zip",
             r"; rename downloads/release_test \(1\)\.zip to release_test\.zip",

@@ -215,7 +215,7 @@ def test_masks_in_packed_runs(annotated):
 
 
 POLYGON = r"expected a polygon x1, y1, x2, y2, x3, y3\.\.\. of pixels, found "
-RUNS = "expected a mask in runs of 768 pixels in all$"
+RUNS = "expected a run-length mask of 768 pixels in all$"
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ RUNS = "expected a mask in runs of 768 pixels in all$"
         ([[2, 2, 9, 9, 2, 1e30]], POLYGON),
         ([["a", 2, 9, 9, 2, 9]], POLYGON),
         ([{"x": 1}], POLYGON),
-        ("none", r"expected polygons, or a mask in runs of size \[24, 32\]$"),
-        ({"counts": [768]}, ".*in runs of size"),
-        ({"counts": [768], "size": [32, 24]}, ".*in runs of size"),
+        ("none", r"expected polygons, or a run-length mask of size \[24, 32\]$"),
+        ({"counts": [768]}, ".*run-length mask of size"),
+        ({"counts": [768], "size": [32, 24]}, ".*run-length mask of size"),
         ({"size": [24, 32]}, RUNS),
         ({"counts": [], "size": [24, 32]}, RUNS),
         ({"counts": [5], "size": [24, 32]}, RUNS),
@@ -409,7 +409,7 @@ def test_a_missing_archive_is_named(archives, name, archive, wording):
 def test_a_subset_of_nothing_is_refused(folders):
     folder = folders("cityscapes")
     shutil.rmtree(folder / "gtFine/val/munster")
-    with pytest.raises(InputError, match=r"^data: no picture of val is there with its label map"):
+    with pytest.raises(InputError, match=r"^data: no picture of val has its label map there"):
         _prepare("cityscapes", folder, subset=True)
 
 
@@ -461,32 +461,32 @@ def test_a_wrong_md5_is_named(archives, name):
         (
             "voc",
             "VOCdevkit/VOC2012/SegmentationClass/2007_000039.png",
-            r"^data/VOC2012/SegmentationClass/2007_000039\.png: not there, as 1 of the 2 .* train;",
+            r"^data/VOC2012/SegmentationClass/2007_000039\.png: no such file; 1 of the 2 .* train ",
         ),
         (
             "voc",
             "VOCdevkit/VOC2012/JPEGImages/2010_000001.jpg",
-            r"^data/VOC2012/JPEGImages/2010_000001\.jpg: not there, as 1 of the 4 .* of train_aug;",
+            r"^data/VOC2012/JPEGImages/2010_000001\.jpg: no such file; 1 of the 4 .* of train_aug ",
         ),
         (
             "voc",
             "benchmark_RELEASE/dataset/cls/2010_000001.mat",
-            r"SBD_labels/2010_000001\.png: not there, .* \(it is drawn of data/SBD/cls\);",
+            r"SBD_labels/2010_000001\.png: no such file \(it is drawn from data/SBD/cls\);",
         ),
         (
             "cityscapes",
             "gtFine/train/bochum/bochum_000000_000313_gtFine_labelIds.png",
-            r"bochum_000000_000313_gtFine_labelIds\.png: not there, as 1 of the 2 .* of train;",
+            r"bochum_000000_000313_gtFine_labelIds\.png: no such file; 1 of the 2 .* of train are",
         ),
         (
             "ade20k",
             "ADEChallengeData2016/annotations/training/ADE_train_00000002.png",
-            r"annotations/training/ADE_train_00000002\.png: not there",
+            r"annotations/training/ADE_train_00000002\.png: no such file;",
         ),
         (
             "pascal-context",
             "trainval/2008_000003.mat",
-            r"context_labels/2008_000003\.png: not there, .* drawn of data/context_trainval\);",
+            r"context_labels/2008_000003\.png: no such file \(.* from data/context_trainval\);",
         ),
     ],
 )
@@ -702,6 +702,6 @@ def test_an_encrypted_zip_is_named(archives):
 def test_members_of_a_zip_that_would_lie_elsewhere_are_refused(archives):
     folder = archives("ade20k")
     miniature.write_zip(folder / "release_test.zip", {"release_test/../../outside.jpg": b"x"})
-    with pytest.raises(InputError, match=r"outside\.jpg', which names no file below its folder"):
+    with pytest.raises(InputError, match=r"outside\.jpg', which is not a file below its folder"):
         _prepare("ade20k", folder)
     assert not list(Path().rglob("outside.jpg"))

@@ -32,7 +32,7 @@ def test_layout(folder):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match=r"test_batch.bin: not there; extract cifar-10-binary"):
+    with pytest.raises(InputError, match=r"test_batch.bin: no such file; extract cifar-10-binary"):
         read_examples(CIFAR10, "test", tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rnw.data.picture_types import Examples
 from rnw.data.sets.catalog import DATASETS
-from rnw.data.sets.ilsvrc12 import read_devkit
+from rnw.data.sets.ilsvrc12 import CLASS_NUMBERS, read_devkit
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.evaluate import evaluate
@@ -46,6 +46,7 @@ def _model(scales=(32,), labels=LABELS, **options):
         "train",
         "test",
         recipe="",
+        class_numbers=CLASS_NUMBERS,
     )
     weights = Path("weights.params")
     if not weights.exists():
@@ -267,6 +268,11 @@ def test_submissions_have_the_numbers_of_the_development_kit():
     assert [SYNSETS[number - 1][0] for number in numbers] == list(made.classes)
     assert list(read_devkit(archive).classes) == list(made.classes)
     assert find_numbering(_model().dataset, made.folder)[0].tolist() == numbers.tolist()
+
+
+def test_a_development_kit_is_refused_for_a_dataset_without_official_numbers():
+    with pytest.raises(InputError, match=r"^kit: .*digits has no official class numbers"):
+        find_numbering(DATASETS["digits"], Path(), Path("kit"))
 
 
 def test_the_development_kit_of_other_classes_is_refused_if_asked_for():

@@ -42,7 +42,7 @@ def test_segmentation_networks_are_refused(fill):
 @pytest.mark.parametrize(
     ("name", "wording"),
     [
-        ("model.params", "file name does not tell the network"),
+        ("model.params", "file name does not indicate the network"),
         (f"digits_rna-{TINY}_cls9_ep-0001.params", "it is for 10 classes"),
     ],
 )

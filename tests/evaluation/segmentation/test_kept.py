@@ -125,8 +125,8 @@ def test_the_data_set_is_the_recorded_one(origin, name, found):
     [
         ('{"dataset": "voc"}', "ade20k", "has predictions for voc, as evaluation.json says, not"),
         ('{"dataset": "voc"}', "cats", "unknown dataset 'cats'"),
-        ("{}", None, "no evaluation.json in it tells the dataset; give --dataset"),
-        ('{"weights": []}', None, "no evaluation.json in it tells the dataset; give --dataset"),
+        ("{}", None, "no evaluation.json in it names the dataset; give --dataset"),
+        ('{"weights": []}', None, "no evaluation.json in it names the dataset; give --dataset"),
     ],
 )
 def test_a_data_set_that_does_not_fit_is_refused(origin, name, wording):

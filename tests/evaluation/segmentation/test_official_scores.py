@@ -33,8 +33,8 @@ def model():
     for number, pair in enumerate(PAIRS):
         _write(pair, number)
     pictures = LabeledImages("root", PAIRS, {label: k for k, label in enumerate(IDS)})
-    dataset = make_dataset(pictures, 19, name="cityscapes", label_ids=IDS, identical_sizes=True)
-    return make_model(dataset, 1)
+    fields = {"label_ids": IDS, "identical_sizes": True, "official_tool": TOOL}
+    return make_model(make_dataset(pictures, 19, **fields), 1)
 
 
 def _write(pair, seed):
@@ -82,7 +82,8 @@ def test_classes_that_do_not_occur_are_left_out_as_in_the_tool(model):
     instances = np.where(truth == 24, 24_000, truth).astype(np.uint16)
     Image.fromarray(instances).save(path.with_name(path.name.replace("labelIds", "instanceIds")))
     Image.fromarray(found.astype(np.uint8)).save("prediction.png")
-    official = official_scores([Path("prediction.png")], [path])
+    tool = model.dataset.official_tool
+    official = official_scores(tool, [Path("prediction.png")], [path])
     confusion = Confusion(19)
     classes = np.full(256, 255, np.uint8)
     classes[list(IDS)] = np.arange(19)
