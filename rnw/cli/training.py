@@ -135,7 +135,7 @@ _OPTIONS = (
 
 
 def training_options(command: Callable) -> Callable:
-    """Add the options of `Given`, and what signals do before and after the run."""
+    """Add the options of `Arguments`, and what signals do before and after the run."""
     command = _ending_at_once(command)
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -178,7 +178,7 @@ class Task(NamedTuple):
         weights: Optional[Path] = None,
         data_root: Optional[Path] = None,
     ) -> Recipe:
-        """The recipe that options name; raises InputError for one of the other task.
+        """Return the recipe that options name; raise InputError for one of the other task.
 
         For a dataset of one's own it is chosen by whether there are `weights` to start from, and
         fits the data.
@@ -201,14 +201,14 @@ class Task(NamedTuple):
         return found
 
     def _row(self, recipe: Optional[str], dataset: Optional[str]) -> Any:
-        """The row of the dataset where it tells the recipe, or how to change it; else None."""
+        """Return the row of the dataset where it tells or changes the recipe, else None."""
         if recipe is None or (dataset is not None and is_path(dataset)):
             return self.find_dataset(dataset or self.default_dataset)
         return None
 
 
 @dataclass(frozen=True)
-class Given:
+class Arguments:
     """What the options of a command that trains say, by the names of their parameters."""
 
     recipe: Optional[str]
@@ -265,43 +265,43 @@ class Given:
         )
 
 
-def run_training(task: Task, given: Given) -> None:
+def run_training(task: Task, arguments: Arguments) -> None:
     """Train as the options say, or print what it will take."""
-    recipe = given.resolve(task)
-    contexts = make_contexts(given.gpus, given.cpus)
-    if given.dry_run:
-        _print_plan(recipe, contexts, given)
+    recipe = arguments.resolve(task)
+    contexts = make_contexts(arguments.gpus, arguments.cpus)
+    if arguments.dry_run:
+        _print_plan(recipe, contexts, arguments)
         return
     from rnw.training.run import train  # starts MXNet
 
-    options = given.options(task, recipe.dataset, contexts)
+    options = arguments.options(task, recipe.dataset, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
-        if is_path(recipe.dataset) and not (given.unchecked or given.resume):
-            _check_dataset(recipe.dataset, given, display)
+        if is_path(recipe.dataset) and not (arguments.unchecked or arguments.resume):
+            _check_dataset(recipe.dataset, arguments, display)
         path = train(
             recipe,
             contexts,
-            given.output,
-            seed=given.seed,
-            data_root=given.data_root,
-            weights=given.weights,
-            resume=given.resume,
-            overwrite=given.overwrite,
+            arguments.output,
+            seed=arguments.seed,
+            data_root=arguments.data_root,
+            weights=arguments.weights,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
             options=options,
             observer=display,
         )
     click.echo(f"{path}")
 
 
-def _check_dataset(name: str, given: Given, display: Display) -> None:
+def _check_dataset(name: str, arguments: Arguments, display: Display) -> None:
     """Raise InputError for data of one's own that `rnw dataset check` finds errors in."""
     from rnw.data.own.survey import survey  # needs an extra
 
     dataset = find_task_dataset(name)
     splits = {dataset.train_split: None}
-    if given.val_every is not None:
+    if arguments.val_every is not None:
         splits[dataset.test_split] = None
-    sources = {split: read_split(dataset, split, given.data_root) for split in splits}
+    sources = {split: read_split(dataset, split, arguments.data_root) for split in splits}
     found = survey(sources, names_of(dataset), display.on_step)
     if found.refused:
         raise InputError(
@@ -310,17 +310,17 @@ def _check_dataset(name: str, given: Given, display: Display) -> None:
         )
 
 
-def _print_plan(recipe: Recipe, contexts: Sequence[Any], given: Given) -> None:
+def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -> None:
     from rnw.bench.plan import plan_training
 
     with show_warnings():
         plan = plan_training(
             recipe,
             contexts,
-            data_root=given.data_root,
-            weights=given.weights,
-            folder=given.output,
-            recompute=given.recompute,
+            data_root=arguments.data_root,
+            weights=arguments.weights,
+            folder=arguments.output,
+            recompute=arguments.recompute,
         )
     click.echo(f"{plan}")
 
@@ -330,5 +330,5 @@ def _exit_when_stopped() -> Iterator[None]:
     try:
         yield
     except RunStoppedError as stopped:
-        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
+        click.echo(f"{stopped}; run the same command with --resume to continue", err=True)
         raise SystemExit(stopped.exit_status) from None

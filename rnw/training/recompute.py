@@ -1,8 +1,8 @@
 """Gradients in less memory: what lies inside a segment of layers is computed again, not kept.
 
 The forward pass keeps the input of each segment only. The backward pass runs the segments once
-more, from the last to the first, and differentiates each there; the original does this through
-MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
+more, from the last to the first, and differentiates each there, layer by layer; the original does
+this through MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
 """
 
 import contextlib

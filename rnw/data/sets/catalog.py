@@ -84,8 +84,7 @@ def dataset_label(name: str) -> str:
 
     Raises InputError for a path of none.
     """
-    table: Dict[str, Row] = {**DATASETS, **SEGMENTATION}
-    return name if name in table or not is_path(name) else find_any_dataset(name, table).name
+    return find_task_dataset(name).name if is_path(name) else name
 
 
 def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
@@ -106,7 +105,7 @@ def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
 
     Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither.
     """
-    if name in table or not is_path(name):
+    if not is_path(name):
         return look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
 
@@ -115,6 +114,8 @@ def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
 
 def is_path(name: str) -> bool:
     """Return whether a dataset is called by a path: of a folder or a file, there or not."""
+    if name in DATASETS or name in SEGMENTATION:
+        return False
     return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())
 
 

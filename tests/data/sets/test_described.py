@@ -14,6 +14,7 @@ from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import (
     find_dataset,
     find_segmentation_dataset,
+    is_path,
     prepared_classes,
     read_examples,
     read_pictures,
@@ -56,6 +57,7 @@ def test_a_file_is_a_row():
 def test_names_come_before_folders():
     class_folders("train", root="digits")
     assert find_dataset("digits").root is None
+    assert not is_path("digits")
     assert find_dataset("./digits").name == "digits"
     assert find_dataset("./digits").root.is_dir()
 
