@@ -20,7 +20,6 @@ from rnw.networks.layers import (
 from rnw.networks.layout import NetworkConfig
 
 INPUT = "input"
-IMAGE_CHANNELS = 3
 
 
 class Operation(NamedTuple):
@@ -54,8 +53,8 @@ class Liveness(NamedTuple):
 
 
 def liveness(config: NetworkConfig, size: int) -> List[Liveness]:
-    """Return one row for each layer of a network on (3, size, size) images."""
-    rows, values = [], IMAGE_CHANNELS * size**2
+    """Return one row for each layer of a network on (channels, size, size) images."""
+    rows, values = [], config.channels * size**2
     for layer in config.layers:
         operations = list(_OPERATIONS[type(layer)](layer, INPUT, size))
         rows.append(_of_layer(operations, values))

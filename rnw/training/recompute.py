@@ -1,8 +1,8 @@
 """Gradients in less memory: what lies inside a segment of layers is computed again, not kept.
 
 The forward pass keeps the input of each segment only. The backward pass runs the segments once
-more, from the last to the first, and differentiates each there; the original does this through
-MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
+more, from the last to the first, and differentiates each there, layer by layer; the original does
+this through MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
 """
 
 import contextlib
@@ -73,7 +73,8 @@ def _forward(segments: Sequence[Steps], x: mx.nd.NDArray) -> Arrays:
 def _variable(x: mx.nd.NDArray) -> mx.nd.NDArray:
     """Return the same values, to differentiate by."""
     x = x.detach()
-    x.attach_grad()
+    gradient = mx.nd.empty(x.shape, x.context)  # zeros would take their memory at once
+    mx.autograd.mark_variables([x], [gradient])
     return x
 
 
@@ -83,15 +84,22 @@ def _gradients_again(segments: Sequence[Steps], inputs: Arrays, gradients: Array
     segments, inputs, gradients: one entry per device; the gradients are those of the outputs.
     """
     _return_freed_parts()
-    inputs = [_variable(x) for x in inputs]
-    with _statistics_kept(segments[0], inputs), mx.autograd.record():
-        outputs = [_run(steps, x) for steps, x in zip(segments, inputs)]
-    mx.autograd.backward(outputs, gradients)
-    return _wait(inputs)
+    passes = []
+    for layer in zip(*segments):
+        inputs = [_variable(x) for x in inputs]
+        with _statistics_kept(layer[0][0], inputs), mx.autograd.record():
+            outputs = [block(x, *extra) for x, (block, extra) in zip(inputs, layer)]
+        passes.append((inputs, outputs))
+        inputs = outputs
+    while passes:
+        inputs, outputs = passes.pop()
+        mx.autograd.backward(outputs, gradients)
+        gradients = _wait(inputs)
+    return gradients
 
 
 def _wait(variables: Arrays) -> Arrays:
-    """Return their gradients, ready: else the engine computes all segments before it frees one."""
+    """Return their gradients, ready: else the engine computes ahead before it frees anything."""
     gradients = [x.grad for x in variables]
     for gradient in gradients:
         gradient.wait_to_read()
@@ -99,11 +107,10 @@ def _wait(variables: Arrays) -> Arrays:
 
 
 @contextlib.contextmanager
-def _statistics_kept(steps: Steps, inputs: Arrays) -> Iterator[None]:
+def _statistics_kept(block: Block, inputs: Arrays) -> Iterator[None]:
     """Undo what a second forward pass does to moving averages, where it does anything."""
     contexts = [x.context for x in inputs if _forward_moves_statistics(x.context)]
-    parameters = [p for block, _ in steps for p in block.collect_params().values()]
-    moving = [p for p in parameters if parameter_kind(p.name) == "aux"]
+    moving = [p for p in block.collect_params().values() if parameter_kind(p.name) == "aux"]
     saved = [(a, a.copy()) for p in moving for a in map(p.data, contexts)]
     yield
     for array, before in saved:

@@ -17,8 +17,8 @@ from rnw.networks.liveness import Liveness, liveness
 class Plan(NamedTuple):
     """The segments of a training step; plans are compared by their peak first.
 
-    peak: the most values of maps and their gradients that one image has at one time, its own
-        values included.
+    peak: the most values of maps and their gradients that there are of one image at one time, the
+        image itself included.
     starts: the places in `config.layers` where segments start, 0 the first.
     """
 
@@ -43,7 +43,7 @@ def plan_step(config: NetworkConfig, size: int, recompute: bool) -> Plan:
         return _cut(rows, 0)
     low, high = 0, len(rows) - 1
     least = _cut(rows, high).peak
-    while low < high:  # the later the last segment starts, the lower is the peak
+    while low < high:  # a later start of the last segment never makes the peak higher
         middle = (low + high) // 2
         if _cut(rows, middle).peak > least:
             low = middle + 1

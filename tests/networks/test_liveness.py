@@ -114,3 +114,10 @@ def test_dropout_of_a_resnet_keeps_its_mask_and_its_output():
         for rates in ((0.3, 0), (0, 0))
     )
     assert with_dropout - without == 3 * 2 * 512 * 8**2
+
+
+def test_the_input_has_the_channels_that_the_network_takes():
+    three, five = (liveness(configure("model_a1", channels=n), 64) for n in (3, 5))
+    assert (three[0].input, five[0].input) == (3 * 64**2, 5 * 64**2)
+    assert three[0].kept == five[0].kept
+    assert three[1:] == five[1:]

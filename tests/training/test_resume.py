@@ -187,7 +187,8 @@ def test_another_file_as_state_is_refused(finished, content):
     folder, last, _ = finished
     state = folder / f"{LABEL}.state"
     state.write_bytes((folder / last).read_bytes() if content == "weights" else b"")
-    with pytest.raises(InputError, match=rf"{state}: is damaged, or no state .* \(--weights FILE"):
+    wording = rf"{state}: is not a valid run state \(.+\): .* \(--weights FILE"
+    with pytest.raises(InputError, match=wording):
         _train(folder, resume=True)
 
 
