@@ -229,6 +229,7 @@ def test_refuses_a_gpu_that_is_not_there(gpus, absent):
 # MXNet itself
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -79,7 +79,7 @@ class Display(Observer):
         self._last_line = time.monotonic()
 
     def _show_bar(self, progress: Shown) -> None:
-        """One line, as wide as the terminal; a resumed epoch starts further on."""
+        """Show one line as wide as the terminal; a resumed epoch starts further on."""
         if self._bar is None:
             self._bar = click.progressbar(
                 length=progress.steps,

@@ -5,7 +5,7 @@ from typing import Any, Callable
 import click
 
 from rnw.cli.common import one_of
-from rnw.cli.training import Given, Task, run_training, training_options
+from rnw.cli.training import Arguments, Task, run_training, training_options
 from rnw.data.sets import catalog
 from rnw.training import recipe
 
@@ -33,4 +33,4 @@ def command(**options: Any) -> None:
 
     Without other options than devices, this is the paper's Model A on ILSVRC 2012.
     """
-    run_training(CLASSIFICATION, Given(**options))
+    run_training(CLASSIFICATION, Arguments(**options))

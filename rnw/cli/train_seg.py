@@ -5,7 +5,7 @@ from typing import Any, Callable
 import click
 
 from rnw.cli.common import one_of
-from rnw.cli.training import Given, Task, run_training, training_options
+from rnw.cli.training import Arguments, Task, run_training, training_options
 from rnw.data.sets import catalog
 from rnw.training import recipe
 
@@ -39,4 +39,4 @@ def command(**options: Any) -> None:
     `<name>_linear` is the second phase of the recipe `<name>`, and starts from the last checkpoint
     of the first phase in --output.
     """
-    run_training(SEGMENTATION, Given(**options))
+    run_training(SEGMENTATION, Arguments(**options))

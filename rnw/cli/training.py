@@ -128,7 +128,7 @@ _OPTIONS = (
 
 
 def training_options(command: Callable) -> Callable:
-    """Add the options of `Given`, and what signals do before and after the run."""
+    """Add the options of `Arguments`, and what signals do before and after the run."""
     command = _ending_at_once(command)
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -166,7 +166,7 @@ class Task(NamedTuple):
     def resolve(
         self, recipe: Optional[str], dataset: Optional[str], overrides: Tuple[str, ...]
     ) -> Recipe:
-        """The recipe that options name; raises InputError for one of the other task."""
+        """Return the recipe that options name; raise InputError for one of the other task."""
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         if recipe is None:
@@ -178,7 +178,7 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Given:
+class Arguments:
     """What the options of a command that trains say, by the names of their parameters."""
 
     recipe: Optional[str]
@@ -234,43 +234,43 @@ class Given:
         )
 
 
-def run_training(task: Task, given: Given) -> None:
+def run_training(task: Task, arguments: Arguments) -> None:
     """Train as the options say, or print what it will take."""
-    recipe = given.resolve(task)
-    contexts = make_contexts(given.gpus, given.cpus)
-    if given.dry_run:
-        _print_plan(recipe, contexts, given)
+    recipe = arguments.resolve(task)
+    contexts = make_contexts(arguments.gpus, arguments.cpus)
+    if arguments.dry_run:
+        _print_plan(recipe, contexts, arguments)
         return
     from rnw.training.run import train  # starts MXNet
 
-    options = given.options(task, recipe.dataset, contexts)
+    options = arguments.options(task, recipe.dataset, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
         path = train(
             recipe,
             contexts,
-            given.output,
-            seed=given.seed,
-            data_root=given.data_root,
-            weights=given.weights,
-            resume=given.resume,
-            overwrite=given.overwrite,
+            arguments.output,
+            seed=arguments.seed,
+            data_root=arguments.data_root,
+            weights=arguments.weights,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
             options=options,
             observer=display,
         )
     click.echo(f"{path}")
 
 
-def _print_plan(recipe: Recipe, contexts: Sequence[Any], given: Given) -> None:
+def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -> None:
     from rnw.bench.plan import plan_training
 
     with show_warnings():
         plan = plan_training(
             recipe,
             contexts,
-            data_root=given.data_root,
-            weights=given.weights,
-            folder=given.output,
-            recompute=given.recompute,
+            data_root=arguments.data_root,
+            weights=arguments.weights,
+            folder=arguments.output,
+            recompute=arguments.recompute,
         )
     click.echo(f"{plan}")
 
@@ -280,5 +280,5 @@ def _exit_when_stopped() -> Iterator[None]:
     try:
         yield
     except RunStoppedError as stopped:
-        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
+        click.echo(f"{stopped}; run the same command with --resume to continue", err=True)
         raise SystemExit(stopped.exit_status) from None

@@ -188,7 +188,7 @@ class Job:
         return Trainer(net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=seed)
 
     def _make_pace(self, place: Place, trainer: Trainer) -> Pace:
-        """Rates are told as those of whole steps, of which each worker may make a part."""
+        """Return what tells rates as those of whole steps, of which each worker may make a part."""
         parts, schedule = self.kvstore.updates_per_step, trainer.updater.optimizer.lr_scheduler
         return Pace(place, self.recipe.batch, lambda updates: schedule(updates * parts) * parts)
 

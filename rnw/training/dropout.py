@@ -18,7 +18,9 @@ Shape = Tuple[int, ...]
 def draw_masks(
     config: NetworkConfig, data: mx.nd.NDArray, entropy: Sequence[int]
 ) -> List[mx.nd.NDArray]:
-    """One factor for each unit with dropout, for images `data` (N, 3, H, W), on their device.
+    """Return a factor for each unit with dropout, for images `data` (N, 3, H, W).
+
+    They are on the device of the images.
 
     A factor (N, C, h, w) float32 is 0 at the unit's rate and 1 / (1 - rate) elsewhere, a function
     of `entropy` (seed, update, device) and the kind of device.

@@ -35,12 +35,12 @@ class Beat(NamedTuple):
     step: Optional[float] = None
 
     def line(self) -> str:
-        """The beat as a line among others."""
+        """Return the beat as a line among others."""
         return f"{_MARK}{json.dumps(self)}\n"
 
 
 def read_beat(line: str) -> Optional[Beat]:
-    """The beat that a line is; None when it is another line, or half a beat."""
+    """Return the beat that a line is; None when it is another line, or half a beat."""
     try:
         return Beat(*parse_json(line[len(_MARK) :])) if line.startswith(_MARK) else None
     except ValueError:
@@ -69,7 +69,7 @@ class Pulse:
         self._stopped: Dict[int, float] = {}
 
     def beats(self, session: int) -> Iterator[Beat]:
-        """A beat now, and one each BEAT_SECONDS."""
+        """Yield a beat now, and one each BEAT_SECONDS."""
         while True:
             yield self._beat(session)
             time.sleep(BEAT_SECONDS)
@@ -106,7 +106,7 @@ class Pulse:
 
 
 def _path(file: int) -> str:
-    """Where other processes find an open file of this one."""
+    """Return where other processes find an open file of this one."""
     return f"{_PROC}/{os.getpid()}/fd/{file}"
 
 

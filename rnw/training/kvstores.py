@@ -88,15 +88,15 @@ class Local:
         self._kvstore.pull(key, parameter.list_data(), priority=-key)
 
     def agrees(self, facts: Sequence[Any]) -> bool:
-        """Whether the first worker has the same facts; all workers wait for each other here."""
+        """Tell whether the first worker has the same facts; all wait for each other here."""
         return True
 
     def total(self, key: int, values: np.ndarray) -> np.ndarray:
-        """The sum over the workers of arrays of one shape and dtype."""
+        """Return the sum over the workers of arrays of one shape and dtype."""
         return values
 
     def share(self, scores: Dict[str, float]) -> Dict[str, float]:
-        """The mean of the workers' scores; what they agree on about stopping comes with it."""
+        """Return the mean of the workers' scores; agree with them on whether to stop."""
         self._scores = scores
         total = self._agree()
         count, *sums = total[: 1 + len(scores)].tolist()
@@ -230,7 +230,7 @@ KVSTORES = {
 
 
 def open_kvstore(kind: str) -> Local:
-    """The KVStore called `kind`: 'local', 'device', 'dist_sync', 'dist_device_sync', 'dist_async'.
+    """Return the KVStore of a kind, a row of `KVSTORES`.
 
     Raises InputError for another, for a distributed one in a process that `rnw launch` did not
     start, and for a local one in a process that it started.

@@ -60,7 +60,7 @@ class JobStoppedError(Exception):
 
 
 def read_hosts(path: PathLike) -> List[str]:
-    """The machines that a file names, one a line as ssh takes them; `#` starts a comment.
+    """Return the hosts in a file, one on each line as ssh takes them; `#` starts a comment.
 
     Raises InputError when the file cannot be read or names none.
     """
@@ -149,7 +149,7 @@ def _places(
 
 
 def _address(host: Optional[str]) -> str:
-    """The IP address that MXNet is to use: it binds to it, which a name does not allow."""
+    """Return the IP address for MXNet, which cannot bind to a name."""
     if host is None:
         return THIS_MACHINE
     name = host.rpartition("@")[2]
@@ -189,7 +189,7 @@ def _check_port(port: int) -> None:
 
 @contextlib.contextmanager
 def _noted_signals() -> Iterator[List[int]]:
-    """The signals that arrive, instead of what they do otherwise."""
+    """Collect the signals that arrive, in place of what they do otherwise."""
     received: List[int] = []
     previous = {}
     if threading.current_thread() is threading.main_thread():
@@ -222,11 +222,11 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
-        """What it has counted."""
+        """The seconds that it has counted."""
         return time.monotonic() - self._start
 
     def age(self, seconds: float) -> float:
-        """What counts of an age."""
+        """Return the part of an age that counts."""
         return min(seconds, self.seconds)
 
 
@@ -268,7 +268,7 @@ class _Process:
 
     @property
     def status(self) -> Optional[int]:
-        """As a shell gives it; None while it runs."""
+        """The exit status as a shell gives it; None while the process runs."""
         status = self._popen.poll()
         return 128 - status if status is not None and status < 0 else status
 
@@ -293,7 +293,7 @@ class _Process:
             reader.join(GRACE_SECONDS)
 
     def describe_failure(self) -> str:
-        """How it ended and its last lines."""
+        """Return how it ended, with its last lines."""
         status = self.status or 0
         how = f"failed with status {status}"
         with contextlib.suppress(ValueError):
@@ -406,7 +406,7 @@ class _Job:
             )
 
     def _find_stalled(self) -> Optional[str]:
-        """Which process has made no progress for too long, and how that shows."""
+        """Return which process has made no progress for too long, and how that shows."""
         return self._find_frozen(self._stall_seconds) or self._find_deadlock()
 
     def _find_frozen(self, limit: float) -> Optional[str]:
@@ -421,7 +421,7 @@ class _Job:
         return None
 
     def _find_deadlock(self) -> Optional[str]:
-        """Only of workers that train: others may sleep."""
+        """Look at workers that train only: others may sleep."""
         workers = [process for process in self._running() if process.is_worker]
         steps = {p: step for p in workers if (step := p.beat.step) is not None}
         if len(steps) < len(workers):
@@ -433,7 +433,7 @@ class _Job:
         return f"{last.name} made no step for {steps[last]:.0f} s, and no process computes"
 
     def _idle_seconds(self) -> float:
-        """For how long no process has computed anything."""
+        """Return for how many seconds no process has computed anything."""
         return self._clock.age(min((p.beat.idle for p in self._running()), default=0))
 
     def _end_all(self) -> None:

@@ -96,7 +96,7 @@ class Run:
             self._save_state()
         else:
             self.saver.check_weights(self.place)
-        progress = self.pace.progress(self.place.mean)
+        progress = self.pace.progress(self.place.mean_scores)
         self.trainer.average_statistics()
         self.place.finish_epoch()
         self.saver.save_checkpoint(self.place.epoch)

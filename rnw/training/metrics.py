@@ -24,13 +24,13 @@ Record = Dict[str, Any]
 
 
 class Start(NamedTuple):
-    """Where a run begins or goes on: so many epochs are finished, so many updates done."""
+    """Where a run begins or is resumed: so many epochs are finished, so many updates done."""
 
     epochs: int
     updates: int
 
     def is_after(self, record: Record) -> bool:
-        """Whether a record was written before this point."""
+        """Tell whether a record was written before this point."""
         if record.get("kind") == "train":
             return record.get("update", 0) <= self.updates
         return record.get("epoch", 0) <= self.epochs

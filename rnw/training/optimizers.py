@@ -80,10 +80,10 @@ def make_optimizer(
     rescale: float,
     updates_done: int = 0,
 ) -> Optimizer:
-    """The optimizer `name` for `parameters`, whose keys in a KVStore are their places.
+    """Return the optimizer `name` for `parameters`, whose keys in a KVStore are their places.
 
     Weight decay applies to `*_weight` and `*_gamma` only; a parameter's own multipliers apply on
-    top. `rescale` multiplies the gradients; `updates_done` counts those of a run that goes on.
+    top. `rescale` multiplies the gradients; `updates_done` counts those of a run that is resumed.
     Raises InputError for an unknown name.
     """
     optimizer = look_up(OPTIMIZERS, name, "optimizer")(
@@ -105,7 +105,7 @@ def _multipliers(parameters: Sequence["Parameter"], kind: str) -> Dict[str, floa
 
 
 def describe_multipliers(optimizer: Optimizer, parameters: Sequence["Parameter"]) -> str:
-    """How many arrays learn at which multiples of rate and weight decay, in one line."""
+    """Return how many arrays learn at which multiples of rate and weight decay, in one line."""
     groups = Counter(
         (optimizer.lr_mult.get(p.name, 1.0), optimizer.wd_mult.get(p.name, 1.0)) for p in parameters
     )

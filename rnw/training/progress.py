@@ -33,11 +33,11 @@ class Progress(NamedTuple):
         return f"epoch {self.epoch}/{self.epochs}, step {self.step}/{self.steps}, {self._rest()}"
 
     def of_epoch(self) -> str:
-        """The line for a whole epoch."""
+        """Return the line for a whole epoch."""
         return f"epoch {self.epoch}/{self.epochs}, {self._rest()}"
 
     def short(self) -> str:
-        """The step in so few words that a bar fits beside them."""
+        """Return the step in so few words that a bar fits beside them."""
         scores = " ".join(
             f"{name} {value:.{3 if name == 'loss' else 2}f}" for name, value in self.scores.items()
         )
@@ -105,7 +105,7 @@ class Place:
         return self.epochs * self.steps
 
     @property
-    def mean(self) -> Scores:
+    def mean_scores(self) -> Scores:
         """The mean of each score over the steps of the current epoch."""
         return {name: fmean(scores[name] for scores in self.history) for name in self.history[0]}
 
@@ -161,17 +161,17 @@ class Pace:
 
 
 def format_scores(scores: Scores) -> str:
-    """Scores as in `loss 2.3026, top-1 10.94 %, top-5 50.00 %`."""
+    """Return scores as in `loss 2.3026, top-1 10.94 %, top-5 50.00 %`."""
     return ", ".join(f"{name} {format_score(name, value)}" for name, value in scores.items())
 
 
 def format_score(name: str, value: float) -> str:
-    """A loss as it is, any other score in percent."""
+    """Return a loss as it is, any other score in percent."""
     return f"{value:.4f}" if name == "loss" else f"{value:.2f} %"
 
 
 def format_seconds(seconds: Optional[float]) -> str:
-    """A duration in its two largest units, as in `5d03h`, `12m45s` or `8s`; `?` for None."""
+    """Return a duration as in `5d03h`, `12m45s` or `8s`; `?` for None."""
     if seconds is None:
         return "?"
     for large, name, small, rest in _UNITS:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from rnw.data.crops import Cropping
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+# rows of the tables in `optimizers` and `kvstores`, which start MXNet
 OPTIMIZERS = ("torch_nesterov", "sgd")
 KVSTORES = ("local", "device", "dist_sync", "dist_device_sync", "dist_async")
 
@@ -132,7 +133,7 @@ class Recipe:
             )
 
     def _check_suffix(self) -> None:
-        """It is a part of file names, from which the network is found again."""
+        """Refuse a suffix from which, as part of a file name, another network would be found."""
         label = ModelLabel("dataset", "a", self.classes, self.label_stride, self.suffix)
         if parse_label(label.params_file(1)) != label:
             raise InputError(f"suffix is {self.suffix!r}, which in file names would be the stride")
@@ -233,7 +234,9 @@ class SegmentationRecipe(Recipe):
         default=500,
     )
     rates: Tuple[float, float] = declare(
-        _PAIR, "lowest and highest rate by which pictures are enlarged", default=(0.7, 1.3)
+        _PAIR,
+        "limits of rates: the longer side of a picture becomes `origin` times a rate",
+        default=(0.7, 1.3),
     )
     optimizer: str = redeclare(Recipe, "optimizer", default="sgd")
     weight_decay: float = redeclare(Recipe, "weight_decay", default=5e-4)

@@ -42,8 +42,8 @@ def whole(least: int, most: Optional[int] = None, reason: str = "") -> Values:
     """Return the values of a field of whole numbers; `reason` explains its limits."""
     limits = f"at least {least}" if most is None else f"{least} to {most}"
     limits += f": {reason}" if reason else ""
-    allows = lambda value: least <= value <= (math.inf if most is None else most)  # noqa: E731
-    return Values("a whole number", int, limits, allows)
+    largest = math.inf if most is None else most
+    return Values("a whole number", int, limits, lambda value: least <= value <= largest)
 
 
 def number(limits: str, allows: Callable[[float], bool]) -> Values:

@@ -93,7 +93,7 @@ class RunFolder:
         old = [path for path in (*self.checkpoints(), self.state) if path.exists()]
         if old and not overwrite:
             raise InputError(
-                f"{self}: already holds a run of {self.label}: pass --resume to go on with it, "
+                f"{self}: already holds a run of {self.label}: pass --resume to continue it, "
                 "--overwrite to replace it, or choose another --output"
             )
         make_folder(self.path)

@@ -25,7 +25,7 @@ class Scoring(NamedTuple):
 
 
 def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
-    """Cross-entropy, top-1 and top-5 accuracy of classified pictures."""
+    """Return cross-entropy, top-1 and top-5 accuracy of classified pictures."""
     classes = outputs[0].probabilities.shape[1]
     metrics = (
         (mx.metric.CrossEntropy(), 1),
@@ -39,7 +39,7 @@ def picture_scores(outputs: Sequence[DeviceOutput]) -> Scores:
 
 
 def pixel_scores(outputs: Sequence[DeviceOutput]) -> Scores:
-    """Cross-entropy and accuracy over the labels that are not ignored; 0 when all are."""
+    """Return cross-entropy and accuracy over the labels that are not ignored; 0 if all are."""
     sums = [_pixel_sums(output) for output in outputs]  # of all devices, before waiting for one
     count, loss, hits = np.sum([total.asnumpy() for total in sums], axis=0, dtype=np.float64)
     values = (loss / max(count, 1), 100 * hits / max(count, 1))
@@ -47,7 +47,7 @@ def pixel_scores(outputs: Sequence[DeviceOutput]) -> Scores:
 
 
 def _pixel_sums(output: DeviceOutput) -> mx.nd.NDArray:
-    """How many labels count, their cross-entropy, and how many are right."""
+    """Return how many labels count, their cross-entropy, and how many are right."""
     valid = output.labels != IGNORED_LABEL
     true = mx.nd.pick(output.probabilities, output.labels * valid, axis=1)
     loss = -mx.nd.log(mx.nd.maximum(true, np.finfo(np.float32).tiny)) * valid

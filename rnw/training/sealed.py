@@ -45,7 +45,7 @@ def write_sealed(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_sealed(path: PathLike) -> Dict[str, np.ndarray]:
-    """The arrays by name, in the file's order, as read-only memory maps of an undamaged file.
+    """Return the arrays of an undamaged file by name, in its order, as read-only memory maps.
 
     Raises InputError for another one, and as `read_arrays` does.
     """

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RunStoppedError(Exception):
-    """A run was asked to stop, and has saved all it needs to go on."""
+    """A run was asked to stop, and has saved all that it needs to be resumed."""
 
     def __init__(self, number: int):
         super().__init__(f"stopped by {signal.Signals(number).name}, everything is saved")
@@ -40,10 +40,10 @@ class _Handlers:
             self._end()
 
     def _begin(self) -> None:
-        """What comes before the first signal can be received."""
+        """Prepare before the first signal can be received."""
 
     def _end(self) -> None:
-        """What comes after the last one."""
+        """Clean up after the last one."""
 
     def _receive(self, number: int, frame: Optional[FrameType]) -> None:
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """All that the next step of a run depends on, in one file: `<label>.state`.
 
 The file is replaced as a whole, so that a run which is killed at any moment, also while it saves,
-goes on from the last complete one. A checksum tells a damaged one, and nothing of that is used.
+is resumed from the last complete one. A checksum tells a damaged one, and nothing of that is used.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ class State:
             yield
         except InputError as error:
             raise InputError(
-                f"{self._path}: is damaged, or no state of a run ({error}): start another run from "
+                f"{self._path}: is not a valid run state ({error}): start another run from "
                 "the last weights beside it (--weights FILE --output DIR)"
             ) from error
 
@@ -125,7 +125,7 @@ class State:
 
 
 def _read_position(text: np.ndarray) -> Position:
-    """The position in JSON; raises InputError for anything else, by the types of its fields."""
+    """Return the position in JSON; raise InputError for fields of other types."""
     try:
         fields = parse_json(text.tobytes())
         position = Position(*fields)

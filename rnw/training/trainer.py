@@ -66,7 +66,7 @@ class Trainer:
         self.kvstore.start(self._parameters, self.updater)
 
     def step(self, data: Any, labels: Any) -> List[DeviceOutput]:
-        """One update from a batch, cut in order into equal parts, one per device.
+        """Make one update from a batch, cut in order into equal parts, one per device.
 
         data: (N, 3, H, W) float32; labels: (N,), or (N, H', W') for segmentation. N must be a
         multiple of the number of devices.
@@ -85,7 +85,7 @@ class Trainer:
         return [DeviceOutput(p, y) for p, y in zip(outputs, targets)]
 
     def statistics(self) -> Dict[str, np.ndarray]:
-        """Each moving average on the devices of all workers: (devices, channels) float32."""
+        """Return each moving average on the devices of all workers: (devices, channels) float32."""
         wait_for_statistics()
         copies = {
             name: parameter.list_data()
@@ -111,7 +111,7 @@ class Trainer:
 def _recorded_gradients(
     net: Network, inputs: Arrays, labels: Arrays, masks: Sequence[Arrays]
 ) -> Arrays:
-    """As `recompute_gradients`, but all that lies between input and output is kept."""
+    """Do as `recompute_gradients`, but keep all that lies between input and output."""
     with mx.autograd.record():
         outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]
     mx.autograd.backward(outputs)
@@ -119,12 +119,12 @@ def _recorded_gradients(
 
 
 def trained_parameters(net: Network) -> List[mx.gluon.Parameter]:
-    """The parameters that gradients reach, in the order of the graph."""
+    """Return the parameters that gradients reach, in the order of the graph."""
     return [p for p in net.collect_params().values() if p.grad_req != "null"]
 
 
 def find_not_finite(net: Network) -> Optional[str]:
-    """The name of a parameter, or moving average of any device, with a NaN or an infinity."""
+    """Return the name of a parameter, or moving average of any device, that is not finite."""
     wait_for_statistics()
     for name, parameter in net.collect_params().items():
         copies = parameter.list_data()

@@ -8,6 +8,7 @@ from rnw.errors import InputError
 NARROW = {"classes": 7, "width": 1 / 32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["module", "gluon"])
 def test_measures(to, tmp_path):
     measured = bench_conversion("a1", to, repetitions=1, folder=tmp_path, **NARROW)

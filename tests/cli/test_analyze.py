@@ -67,6 +67,16 @@ def test_recipes(rnw):
         assert row["recomputing_bytes_per_device"] == again.per_device
 
 
+def test_the_fields_of_recipes(rnw):
+    code, out, err = rnw("analyze", "recipes", "--fields")
+    assert (code, err) == (0, "")
+    everywhere, segmentation = out.split("Fields of segmentation recipes:\n")
+    epochs = "  epochs        number of passes through the data (a whole number, at least 1)\n"
+    assert epochs in everywhere
+    assert "  crop " in segmentation
+    assert "  crop " not in everywhere
+
+
 def test_recipes_as_text(rnw):
     code, out, err = rnw("analyze", "recipes")
     assert (code, err) == (0, "")

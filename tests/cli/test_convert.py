@@ -214,6 +214,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "to", "missing"),
     [

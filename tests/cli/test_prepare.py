@@ -141,6 +141,7 @@ def test_names_that_are_not_utf8_are_shown():
     assert b"ILSVRC2012_train to so\\udce9/train\n" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "root"),
     [("ilsvrc-cls", "data/ilsvrc12"), ("places365-cls", "data/places365")],
@@ -205,6 +206,7 @@ def test_a_segmentation_miniature_is_not_the_official_data_set(rnw, labeled):
     assert not list(Path().rglob("*.lst"))
 
 
+@pytest.mark.slow
 def test_the_script_is_the_same_for_segmentation(rnw, labeled):
     name, folder = labeled
     assert _tool(name, "--help") == rnw("prepare", name, "--help")

@@ -213,6 +213,7 @@ def test_batches_that_are_kept_do_not_change(pictures):
         np.testing.assert_array_equal(view, copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", ["4.jpg", "4.png"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_pictures_and_label_maps(tmp_path, pictures, bad, workers):

@@ -29,6 +29,8 @@ from tests.data.pictures import (
 )
 from tests.jobs import reading_processes
 
+pytestmark = pytest.mark.slow
+
 COUNT, SIZE, BATCH, SEED = 26, 16, 6, 3
 WAYS = [(0, False), (1, False), (2, False), (3, False), (1, True), (2, True), (7, True)]
 PACKAGE = Path(__file__).parents[2]

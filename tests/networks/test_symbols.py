@@ -107,6 +107,7 @@ def test_module_runs_an_exported_graph(name, fill, tmp_path, monkeypatch):
     np.testing.assert_allclose(found, expected.asnumpy(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "label_shape", "rescale"), [("28-1-1-1-1-1-1-1", (1,), 1 / 24), ("fcn_a1", (4, 4), 1)]
 )

@@ -126,7 +126,7 @@ def _stop(job, number, marker):
     output, _ = job.communicate(timeout=60)
     assert job.returncode == 128 + number, output
     name = signal.Signals(number).name
-    assert f"stopped by {name}; run it again with --resume to go on" in output
+    assert f"stopped by {name}; run the same command with --resume to continue" in output
     assert job_processes(marker) == {}
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rnw.training.progress import Progress, Stopwatch, Validated, format_seconds
+from rnw.training.progress import Pace, Place, Progress, Stopwatch, Validated, format_seconds
 
 SCORES = {"loss": 6.90776, "top-1": 0.123, "top-5": 10.56}
 LONGEST = Progress(12, 90, 5004, 5004, SCORES, 1234.4, 0.09876, 90.1 * 3600)
@@ -55,3 +55,13 @@ def test_speed_is_that_since_the_start():
     left = watch.seconds_until(30, 15)
     assert 3 * 0.05 <= left <= 3 * (time.monotonic() - begun)
     assert watch.seconds_until(15, 15) == 0
+
+
+def test_a_place_counts_from_the_beginning_of_the_run():
+    place = Place(epochs=3, steps=5, epoch=1, history=[{"loss": 1.0}, {"loss": 2.0}])
+    assert (place.step, place.updates, place.last_update) == (2, 7, 15)
+    assert place.mean_scores == {"loss": 1.5}
+    progress = Pace(place, 4, lambda updates: updates / 100).progress({"loss": 2.0})
+    assert progress == Progress(2, 3, 2, 5, {"loss": 2.0}, 0.0, 0.07, None)
+    place.finish_epoch()
+    assert (place.epoch, place.step, place.updates) == (2, 0, 10)

@@ -34,7 +34,7 @@ POSITION = Position(1, 2, SETTINGS, HISTORY, {"epoch": 1, "loss": 2.0, "top-1": 
 BOUNDS = Bounds(epochs=3, steps=5, scores=("loss", "top-1", "top-5"), best_by="top-1")
 ODD = (None, True, -1, 6, 1.5, 10**30, "1", "", [], [1], {}, {"loss": 1.5}, [{"loss": None}])
 DEEP = b"[" * 100_000
-WORDING = r"is damaged, or no state of a run \(.+\): start another run from the last weights|"
+WORDING = r"is not a valid run state \(.+\): start another run from the last weights|"
 WORDING += r"cannot be resumed with other settings: .+ was .+, now "
 
 
@@ -132,7 +132,7 @@ def test_no_damaged_byte_is_used(tmp_path, run):
         path.write_bytes(content)
         if content == run.content:
             continue
-        with pytest.raises(InputError, match=f"^{re.escape(str(path))}: is damaged, or no state"):
+        with pytest.raises(InputError, match=f"^{re.escape(str(path))}: is not a valid run state"):
             State(path)
 
 

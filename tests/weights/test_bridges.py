@@ -56,6 +56,7 @@ def test_there_and_back_is_the_same_file(network, to):
     assert Path("back.params").read_bytes() == Path("expected.params").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", [to for to in FORMATS if to != "resnet38d"])
 def test_networks_load_any_form(a1, to, fill):
     path = f"x_rna-a1_cls7_ep-0001.{ENDING.get(to, 'safetensors')}"

@@ -72,6 +72,7 @@ def test_gluon_files_have_gluons_names(net):
     _assert_equal(read_arrays("ours.params"), read_arrays("gluon.params"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "save", [lambda net, path: net.save_parameters(path), lambda n, p: n.collect_params().save(p)]
 )

@@ -182,6 +182,7 @@ def test_every_reference_is_of_a_checkpoint():
     assert {path.stem.partition("_ep-")[0] for path in golden_files("*_ep-*.params")} == labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "label", "options"),
     [
@@ -370,6 +371,7 @@ def test_a_warm_start_refuses_numbers_that_are_not_finite(fill, value):
     _assert_equal(_values(net), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "source", "classifier", "stride"),
     [

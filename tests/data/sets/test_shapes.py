@@ -82,6 +82,7 @@ def test_crops_have_one_shape_each(crops):
     assert dataset.class_names() == ("disc", "square", "triangle", "ring")
 
 
+@pytest.mark.slow
 def test_crops_to_train_on_are_others(crops):
     images, labels = read_shape_crops(Path(), "train")
     assert np.bincount(labels).tolist() == [2500] * 4

@@ -66,6 +66,7 @@ def test_evaluation_is_a_forward_pass_over_the_test_split(tiny):
     assert 0 < found.top1 < found.top5 < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("contexts", "batch"), [(1, 1), (1, 100), (1, 359), (1, 1000), (2, 64), (3, 64), (3, 2), (4, 7)]
 )
