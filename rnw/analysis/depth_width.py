@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import mxnet as mx
 
 from rnw.analysis.budget import Budget, count_activations, fit_width
-from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification.validate import make_validator
 from rnw.files import read_json, read_json_lines, write_json

@@ -9,7 +9,8 @@ import numpy as np
 
 from rnw.analysis.chains import Link, chain_of
 from rnw.data.sets import cifar10
-from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.data.sets.rows import Dataset
 from rnw.data.sets.subsets import match_labels
 from rnw.data.transforms import normalize

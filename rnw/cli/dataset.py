@@ -11,7 +11,9 @@ from rnw.cli.common import FILE, Group, json_option, print_json, print_line, sho
 from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
-from rnw.data.sets.catalog import Row, find_task_dataset, names_of, read_split
+from rnw.data.sets.catalog import find_task_dataset, names_of
+from rnw.data.sets.reading import read_split
+from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.files import check_free, write_text
 

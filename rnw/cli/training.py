@@ -20,7 +20,8 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
-from rnw.data.sets.catalog import find_task_dataset, is_path, names_of, read_split
+from rnw.data.sets.catalog import find_task_dataset, is_path, names_of
+from rnw.data.sets.reading import read_split
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe

@@ -18,7 +18,8 @@ from typing import (
 import mxnet as mx
 
 from rnw.bench.inference import measure_speed
-from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification.evaluate import Evaluation, OnStep, evaluate

@@ -15,7 +15,7 @@ from matplotlib.textpath import TextPath
 
 from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import read_pictures
+from rnw.data.sets.reading import read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.segmentation.confusion import Confusion

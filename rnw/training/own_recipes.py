@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
-from rnw.data.sets.catalog import Row, read_split
-from rnw.data.sets.rows import SegmentationDataset
+from rnw.data.sets.reading import read_split
+from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.training.recipes import RECIPES, named_weights
 from rnw.weights.convert import read_parameters
 from rnw.weights.meaning import meaning_of

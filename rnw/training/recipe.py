@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional, Tuple, Union
 
 from rnw.data.picture_types import Classified, LabeledSource
-from rnw.data.sets.catalog import (
+from rnw.data.sets.catalog import dataset_label, find_dataset, find_segmentation_dataset
+from rnw.data.sets.reading import (
     check_classes,
     check_label_maps,
-    dataset_label,
-    find_dataset,
-    find_segmentation_dataset,
     published_images,
     published_pictures,
     read_examples,

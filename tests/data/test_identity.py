@@ -9,7 +9,8 @@ from rnw.data.lists import read_list
 from rnw.data.picture_types import Examples, Pair
 from rnw.data.readers import ImageList
 from rnw.data.recordio import PackedImages, write_pack
-from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.data.sets.shapes import Shapes
 from tests.data.pictures import JPEG
 

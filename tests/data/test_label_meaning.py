@@ -10,7 +10,8 @@ from PIL import Image
 from rnw.data.labeled import read_label, write_label, write_pairs
 from rnw.data.picture_types import Pair
 from rnw.data.sets import ade20k, cityscapes, voc
-from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.errors import InputError
 
 VOC_COLORS = np.array(voc.palette(256))

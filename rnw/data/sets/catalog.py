@@ -3,17 +3,12 @@
 Importing it needs none of the extras.
 """
 
-import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from typing import Dict, List, Mapping, Tuple
 
-import numpy as np
-
-from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.own.description import SUFFIXES
-from rnw.data.picture_types import Classified, ClassifiedSource, Examples, LabeledSource
-from rnw.data.sets.rows import Dataset, SegmentationDataset
+from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 
 MODULES = (
@@ -27,11 +22,6 @@ MODULES = (
     "pascal_context",
     "shapes",
 )
-Row = Union[Dataset, SegmentationDataset]
-Source = Union[ClassifiedSource, LabeledSource]
-LOOKED_AT = 16  # label maps of a split that are checked before all are read one by one
-
-logger = logging.getLogger(__name__)
 
 _ROWS = [import_module(f"{__package__}.{module}").DATASET for module in MODULES]
 DATASETS: Dict[str, Dataset] = {row.name: row for row in _ROWS if isinstance(row, Dataset)}
@@ -42,7 +32,7 @@ SEGMENTATION: Dict[str, SegmentationDataset] = {
 
 def to_prepare() -> Tuple[str, ...]:
     """Return the names of the datasets that `rnw prepare` makes from official archives."""
-    rows: List[Union[Dataset, SegmentationDataset]] = [*DATASETS.values(), *SEGMENTATION.values()]
+    rows: List[Row] = [*DATASETS.values(), *SEGMENTATION.values()]
     return tuple(row.name for row in rows if row.publication is not None)
 
 
@@ -87,19 +77,6 @@ def dataset_label(name: str) -> str:
     return find_task_dataset(name).name if is_path(name) else name
 
 
-def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
-    """Return the pictures of a split, whatever the task; raises InputError as `read_examples`.
-
-    Those of an embedded dataset that are in memory already are no source: it is refused.
-    """
-    if isinstance(dataset, SegmentationDataset):
-        return read_pictures(dataset, split, root)
-    found = read_examples(dataset, split, root)
-    if isinstance(found, Examples):
-        raise InputError(f"{dataset.title} is embedded in the package: there are no files")
-    return found
-
-
 def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
     """Return the dataset of either task called `name` in `table`, or of a folder or a description.
 
@@ -117,104 +94,3 @@ def is_path(name: str) -> bool:
     if name in DATASETS or name in SEGMENTATION:
         return False
     return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())
-
-
-def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Classified:
-    """Return the examples of a split, from `root` or from the dataset's own folder.
-
-    Raises InputError that says what is missing.
-    """
-    return dataset.read(root or dataset.root or Path(), split)
-
-
-def read_pictures(
-    dataset: SegmentationDataset, split: str, root: Optional[Path] = None
-) -> LabeledSource:
-    """Return the pictures of a split with their label maps, as `read_examples` does.
-
-    Raises InputError also for a split that is not published and has no list.
-    """
-    root = root or dataset.root
-    listing = root / f"{split}.lst" if root else None
-    if split not in dataset.counts and not (listing and listing.exists()):
-        lists = f", or a list, {listing} (see rnw/data/README.md)" if listing else ""
-        raise InputError(
-            f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
-        )
-    return dataset.read(root or Path(), split)
-
-
-def check_labels(
-    dataset: Dataset, split: str, root: Optional[Path], labels: np.ndarray, classes: int, whose: str
-) -> None:
-    """Raise InputError for labels (N,) beyond the `classes` of `whose`, naming list and line."""
-    beyond = np.flatnonzero(labels >= classes)
-    if not len(beyond):
-        return
-    if dataset.root is None or dataset.description is not None:  # no list that is ours
-        found = int(labels.max()) + 1
-        raise InputError(f"{dataset.title} has {found} classes, {whose} {classes}")
-    raise InputError(
-        f"{(root or dataset.root) / f'{split}.lst'}: line {beyond[0] + 1} has label "
-        f"{labels[beyond[0]]}, expected 0 to {classes - 1}, the {classes} classes of {whose}"
-    )
-
-
-def check_classes(dataset: Dataset, root: Optional[Path], classes: int) -> None:
-    """Raise InputError for a network of more `classes` than data under `root` can test.
-
-    Data prepared for a subset can also test a network of all classes of the dataset.
-    """
-    prepared = len(prepared_classes(dataset, root))
-    if classes <= (prepared or dataset.classes) or classes == dataset.classes:
-        return
-    subset = f", and is prepared for {prepared}" if prepared else ""
-    raise InputError(
-        f"{dataset.title} has {dataset.classes} classes{subset}, the recipe {classes}: a network "
-        f"of that many could not be tested; --set classes={prepared or dataset.classes}"
-    )
-
-
-def check_label_maps(dataset: SegmentationDataset, pictures: LabeledSource) -> None:
-    """Check a few label maps of a split, evenly spread, before all of them are used.
-
-    Logs a warning where their numbers seem not to stand for the dataset's classes, and raises
-    InputError where they certainly do not (see `LabelMeaning`).
-    """
-    if dataset.meaning is None or not pictures.has_labels:
-        return
-    from rnw.data.labeled import read_label  # needs an extra
-
-    counts = np.zeros(256, np.int64)
-    for index in range(0, len(pictures), 1 + (len(pictures) - 1) // LOOKED_AT):
-        name = pictures.label_name(index)
-        counts += np.bincount(read_label(name, dataset.meaning).ravel(), minlength=256)
-    warning = dataset.meaning.warning(counts)
-    if warning:
-        logger.warning("%s: %s", Path(name).parent, warning)
-
-
-def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str, ...]:
-    """Return the class names in label order if data was prepared for a subset, else ().
-
-    Raises InputError when they cannot be read.
-    """
-    path = (root or dataset.root or Path()) / CLASSES_FILE
-    if dataset.root is None or dataset.description is not None or not path.is_file():
-        return ()
-    names = read_classes(path)
-    return names if len(names) < dataset.classes else ()
-
-
-def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
-    """Return the published number of training images, None where a list under `root` has it."""
-    listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
-    return None if listing.exists() else dataset.published
-
-
-def published_pictures(
-    dataset: SegmentationDataset, split: str, root: Optional[Path] = None
-) -> Optional[int]:
-    """Return the published number of pictures of a split, None where the dataset is found."""
-    root = root or dataset.root
-    return None if root is None or root.exists() else dataset.counts.get(split)

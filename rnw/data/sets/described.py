@@ -6,17 +6,16 @@ They are as those of the catalog, so that whatever takes a row takes them.
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 from rnw.data.own.description import Description, write_description
 from rnw.data.own.layouts import describe
 from rnw.data.own.splits import read_classified, read_segmented
 from rnw.data.picture_types import Classified, LabeledSource
-from rnw.data.sets.rows import Dataset, SegmentationDataset
+from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.data.sets.voc import palette
 from rnw.files import write_text
 
-Row = Union[Dataset, SegmentationDataset]
 TEST_SIZE = 500  # pixels of the longer side, as for most datasets of the paper
 LARGEST = (2100, 2100)  # the original's bound for ADE20K
 

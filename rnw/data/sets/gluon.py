@@ -8,7 +8,8 @@ import mxnet as mx
 from rnw.data.labeled import check_size
 from rnw.data.picture_types import Examples
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, read_examples, read_pictures
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.reading import read_examples, read_pictures
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import look_up
 

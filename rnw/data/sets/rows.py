@@ -6,7 +6,7 @@ Importing a row needs none of the extras: decoders are imported when pictures ar
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from rnw.data.label_meaning import Color, LabelMeaning
 from rnw.data.own.description import Description
@@ -159,3 +159,6 @@ def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
     """Raise InputError for a split that an embedded dataset does not have."""
     if split not in splits:
         raise InputError(f"{dataset} has no split {split!r}: expected {' or '.join(splits)}")
+
+
+Row = Union[Dataset, SegmentationDataset]

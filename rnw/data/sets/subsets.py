@@ -8,7 +8,7 @@ import numpy as np
 
 from rnw.data.lists import CLASSES_FILE, read_classes
 from rnw.data.picture_types import Classified, Examples
-from rnw.data.sets.catalog import check_labels
+from rnw.data.sets.reading import check_labels
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 

@@ -6,8 +6,8 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from rnw.data.picture_types import Classified
-from rnw.data.sets.catalog import prepared_classes, read_examples
 from rnw.data.sets.numbered import numbering_note
+from rnw.data.sets.reading import prepared_classes, read_examples
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import KeptProbabilities, fingerprint, make_folder_to_keep

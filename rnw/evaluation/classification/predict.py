@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from rnw.data.sets.catalog import prepared_classes
+from rnw.data.sets.reading import prepared_classes
 from rnw.evaluation.classification.model import Model, average_scales
 from rnw.evaluation.classification.scores import top_classes
 from rnw.evaluation.photographs import OnBad, find_images, read_photographs, stop_at

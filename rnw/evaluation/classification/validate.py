@@ -5,7 +5,8 @@ from typing import Callable, Dict, Optional, Sequence
 
 import mxnet as mx
 
-from rnw.data.sets.catalog import find_dataset, read_examples
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.data.sets.subsets import match_labels
 from rnw.evaluation.classification.model import average_scales, own_model, picture_reader
 from rnw.evaluation.classification.scores import cross_entropy, top_accuracy

@@ -8,8 +8,9 @@ import numpy as np
 
 from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import SEGMENTATION, check_label_maps, read_pictures
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.sets.numbered import numbering_note
+from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.ahead import ahead

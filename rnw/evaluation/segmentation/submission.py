@@ -14,7 +14,8 @@ from PIL import Image
 
 from rnw.data.members import DAMAGED
 from rnw.data.pictures import open_picture
-from rnw.data.sets.catalog import SEGMENTATION, read_pictures
+from rnw.data.sets.catalog import SEGMENTATION
+from rnw.data.sets.reading import read_pictures
 from rnw.data.sets.rows import ZIP, SegmentationDataset, SubmissionForm
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import (

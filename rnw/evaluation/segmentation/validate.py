@@ -9,7 +9,8 @@ import numpy as np
 
 from rnw.data.labeled import check_size
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import check_label_maps, find_segmentation_dataset, read_pictures
+from rnw.data.sets.catalog import find_segmentation_dataset
+from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.errors import naming
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.model import own_model

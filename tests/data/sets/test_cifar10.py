@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnw.data.sets.catalog import read_examples
 from rnw.data.sets.cifar10 import CIFAR10, FILES, RECORD
+from rnw.data.sets.reading import read_examples
 from rnw.errors import InputError
 
 

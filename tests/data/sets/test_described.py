@@ -11,14 +11,8 @@ from rnw.data.crops import Cropping
 from rnw.data.loader import Loader, Loading
 from rnw.data.own.splits import Scenes
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import (
-    find_dataset,
-    find_segmentation_dataset,
-    is_path,
-    prepared_classes,
-    read_examples,
-    read_pictures,
-)
+from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, is_path
+from rnw.data.sets.reading import prepared_classes, read_examples, read_pictures
 from rnw.data.sets.subsets import match_labels
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import picture_size

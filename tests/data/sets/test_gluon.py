@@ -10,7 +10,8 @@ from PIL import Image
 
 import rnw
 from rnw.data.labeled import write_label
-from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, read_pictures
+from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset
+from rnw.data.sets.reading import read_pictures
 from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError
 

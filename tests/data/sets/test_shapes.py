@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnw.data.sets.catalog import SEGMENTATION, find_dataset, read_examples
+from rnw.data.sets.catalog import SEGMENTATION, find_dataset
+from rnw.data.sets.reading import read_examples
 from rnw.data.sets.shapes import CLASSES, Shapes, read_shapes
 from rnw.data.sets.shapes_cls import read_shape_crops
 from rnw.errors import InputError

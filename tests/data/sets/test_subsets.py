@@ -9,8 +9,9 @@ from gluoncv.data.imagenet.classification import ImageNet1kAttr
 from rnw.data.lists import read_list, write_classes, write_list
 from rnw.data.readers import ImageList
 from rnw.data.recordio import pack_file, write_pack
-from rnw.data.sets.catalog import DATASETS, read_examples
+from rnw.data.sets.catalog import DATASETS
 from rnw.data.sets.ilsvrc12_ids import WORDNET_IDS
+from rnw.data.sets.reading import read_examples
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 

@@ -3,7 +3,8 @@
 import mxnet as mx
 from PIL import Image
 
-from rnw.data.sets.catalog import DATASETS, read_examples
+from rnw.data.sets.catalog import DATASETS
+from rnw.data.sets.reading import read_examples
 from rnw.data.transforms import normalize
 from rnw.evaluation.classification.model import load_model
 
