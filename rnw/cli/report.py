@@ -30,7 +30,8 @@ def command(
 ) -> None:
     """Write a self-contained web page about a training run or an evaluation.
 
-    RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` wrote.
+    RUN is the folder of a training run, or one that `rnw eval-seg --save-predictions RUN` or `rnw
+    eval-cls --predictions RUN` wrote; the latter is by default beside the weights.
     """
     from rnw.reports.report import write_report  # starts Matplotlib
 

@@ -268,7 +268,12 @@ def _patch(dataset: SegmentationDataset, number: int) -> Patch:
 
 def short_name(dataset: SegmentationDataset, number: int) -> str:
     """Return the name of a class, without what is beyond SHORT characters of a list of synonyms."""
-    return textwrap.shorten(dataset.class_names[number], SHORT, placeholder=" ...")
+    return shorten(dataset.class_names[number])
+
+
+def shorten(name: str) -> str:
+    """Return the name of a class as `short_name` does."""
+    return textwrap.shorten(name, SHORT, placeholder=" ...")
 
 
 def _make_grid(

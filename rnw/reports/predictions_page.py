@@ -1,19 +1,15 @@
-"""The report of kept predictions: scores, classes, confusions, the best and the worst pictures."""
+"""The report of kept label maps: scores, classes, confusions, the best and the worst pictures."""
 
 import io
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import ORIGIN, read_origin
-from rnw.plots import write_plot
+from rnw.reports.confusion_matrix import FEW, draw_matrix, most_confused, shares_of_true
 from rnw.reports.html import (
     Html,
     definitions,
@@ -28,7 +24,6 @@ from rnw.reports.panels import Results, by_iou, describe_iou, short_name
 
 LARGEST = 640  # pixels a side of a picture on the page
 MISTAKES = 10  # the most frequent that are listed
-FEW = 25  # classes whose confusions are written out as numbers
 SCORES = (
     ("mean IoU of all {classes} classes", "mean_iou"),
     ("mean IoU of the {occurring} that occur", "mean_iou_of_occurring_classes"),
@@ -150,7 +145,8 @@ def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     few = dataset.classes <= FEW
     names = [short_name(dataset, number) for number in range(dataset.classes)]
     label = f"Confusion matrix of {dataset.title}"
-    matrix = image(_draw_matrix(names, _normalized(confusion), few), "svg", label)
+    shares = shares_of_true(confusion.counts)
+    matrix = image(draw_matrix(names, shares, numbers=few), "svg", label)
     caption = (
         "A row for each true class, a column for each predicted one. "
         f"{SHARES if few else SHADES} The row of a class that no true pixel has is empty."
@@ -159,44 +155,16 @@ def _confusions(dataset: SegmentationDataset, confusion: Confusion) -> Html:
     return join((figure, _mistakes(dataset, confusion)))
 
 
-def _normalized(confusion: Confusion) -> np.ndarray:
-    """Shares (classes, classes) of the pixels of each true class."""
-    return confusion.counts / np.maximum(confusion.counts.sum(axis=1, keepdims=True), 1)
-
-
-def _draw_matrix(names: Sequence[str], shares: np.ndarray, numbers: bool) -> bytes:
-    """Return an SVG file; the text in it is outlines, so that it looks the same everywhere."""
-    cell, size = (0.42, 9) if numbers else (0.13, 7)  # inches, points
-    side = cell * len(names)
-    with matplotlib.rc_context({"font.size": size, "text.parse_math": False}):
-        figure = Figure(figsize=(side, side))
-        FigureCanvasAgg(figure)
-        axis = figure.add_axes((0, 0, 1, 1))
-        axis.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
-        axis.set_xticks(range(len(names)), names, rotation=90)
-        axis.set_yticks(range(len(names)), names)
-        axis.set(xlabel="predicted", ylabel="true")
-        for row, column in np.argwhere(shares >= 0.005) if numbers else ():
-            value = shares[row, column]
-            color = "white" if value > 0.3 else "black"
-            axis.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
-        file = io.BytesIO()
-        write_plot(figure, file, "svg", bbox_inches="tight")
-    return file.getvalue()
-
-
 def _mistakes(dataset: SegmentationDataset, confusion: Confusion) -> Html:
-    wrong = confusion.counts * (1 - np.eye(dataset.classes, dtype=np.int64))
-    largest = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
-    pairs = [np.unravel_index(index, wrong.shape) for index in largest if wrong.flat[index]]
+    pairs = most_confused(confusion.counts, MISTAKES)
     if not pairs:
         return element("p", "No pixel is wrong.")
-    shares = _normalized(confusion)
+    shares = shares_of_true(confusion.counts)
     rows = [
         (
             dataset.class_names[true],
             dataset.class_names[found],
-            f"{100 * wrong[true, found] / confusion.counts.sum():.2f}",
+            f"{100 * confusion.counts[true, found] / confusion.counts.sum():.2f}",
             f"{100 * shares[true, found]:.2f}",
         )
         for true, found in pairs

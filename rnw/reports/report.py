@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from rnw.errors import InputError
+from rnw.evaluation.classification.record import RECORD, read_predictions
 from rnw.evaluation.segmentation.kept import LABELS, kept_dataset
 from rnw.files import check_free, write_text
+from rnw.reports.classification_page import classification_page
 from rnw.reports.panels import read_results
 from rnw.reports.predictions_page import Compared, predictions_page
+from rnw.reports.recorded_pictures import recorded_pictures
 from rnw.reports.training_page import training_page
 from rnw.training.run_folder import METRICS_FILE
 
@@ -27,17 +30,24 @@ def write_report(
 ) -> Path:
     """Write a page about a folder, by default into it; return the path of the page.
 
-    folder: of predictions kept by an evaluation, or of training runs.
+    folder: of predictions kept by an evaluation of either task, or of training runs.
     dataset, split, data_root: what the predictions are compared with, by default the test split of
-        the dataset of the weights.
+        the dataset of the weights. A classifier's are kept with their true classes; there it is
+        where the pictures are.
     pictures: so many of the best and of the worst are shown.
 
-    Raises InputError for a folder of neither kind, for data that is missing or does not fit, and
+    Raises InputError for a folder of no such kind, for data that is missing or does not fit, and
     for a page that exists when `overwrite` is not set.
     """
     output = output or folder / REPORT
     check_free(output, overwrite=overwrite)
-    if (folder / LABELS).is_dir():
+    if (folder / RECORD).is_file():
+        predictions = read_predictions(folder)
+        read = recorded_pictures(
+            folder, predictions.record, dataset=dataset, split=split, data_root=data_root
+        )
+        content = classification_page(predictions, read, pictures)
+    elif (folder / LABELS).is_dir():
         found = kept_dataset(folder, dataset)
         results = read_results(folder, found, data_root=data_root, split=split)
         content = predictions_page(results, pictures, on_picture)
@@ -46,7 +56,8 @@ def write_report(
     else:
         raise InputError(
             f"{folder}: expected a folder of `rnw eval-seg --save-predictions`, with {LABELS} in "
-            f"it, or of a training run, with {METRICS_FILE}"
+            f"it, of a finished `rnw eval-cls`, with {RECORD}, or of a training run, with "
+            f"{METRICS_FILE}"
         )
     write_text(output, content)
     return output

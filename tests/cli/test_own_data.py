@@ -29,6 +29,9 @@ def test_class_folders_from_training_to_names(rnw):
     assert code == 0, err
     assert out.startswith("data val, 16 images\n")
     assert "numbered" not in out
+    assert rnw("report", weights.with_suffix(""))[0] == 0
+    page = weights.with_suffix("").joinpath("report.html").read_text()
+    assert "0 cat" in page and "1 dog" in page and "image/jpeg" in page
     code, out, err = rnw("predict", "--weights", weights, "data/val/cat/0.jpg")
     assert code == 0, err
     assert set(re.findall(r"\d  (\w+)$", out, re.MULTILINE)) == {"cat", "dog"}

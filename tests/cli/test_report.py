@@ -51,6 +51,22 @@ def test_an_evaluation(rnw, kept):
     assert page.count('class="picture"') == 2
 
 
+@pytest.fixture
+def classified(rnw, checkpoint):
+    """Predictions of the digits."""
+    assert rnw("eval-cls", "--weights", checkpoint, "--predictions", "digits-kept")[0] == 0
+    return Path("digits-kept")
+
+
+def test_a_classifier(rnw, checkpoint, classified):
+    scores = json.loads(rnw("eval-cls", "--weights", checkpoint, "--json")[1])
+    assert rnw("report", classified, "--pictures", 3) == (0, "digits-kept/report.html\n", "")
+    page = (classified / "report.html").read_text()
+    assert f"<p>359 pictures; {checkpoint.name} (md5 " in page
+    assert f"<dd>{scores['top1']:.2f} %</dd><" in page
+    assert page.count("image/jpeg") == 6
+
+
 def test_a_page_is_replaced_only_when_told_so(rnw, refused, kept):
     Path("my.html").write_text("kept")
     assert "my.html: exists" in refused("report", kept, "-o", "my.html")
@@ -72,16 +88,22 @@ def test_refuses(refused, kept, arguments, wording):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="neither chromium nor google-chrome is on PATH")
-@pytest.mark.parametrize("kind", ["evaluation", "training"])
-def test_a_browser_shows_all_of_it_in_a_window_and_on_a_phone(rnw, kept, checkpoint, kind):
-    run, images = (kept, 1 + 3 * 4) if kind == "evaluation" else (checkpoint.parent, 1)
+@pytest.mark.parametrize("kind", ["labels", "classes", "training"])
+def test_a_browser_shows_all_of_it_in_a_window_and_on_a_phone(
+    rnw, kept, classified, checkpoint, kind
+):
+    run, images, width = {
+        "labels": (kept, 1 + 3 * 4, 96),
+        "classes": (classified, 2 + 2 * 4, 28),
+        "training": (checkpoint.parent, 1, 96),
+    }[kind]
     assert rnw("report", run, "-o", "report.html")[0] == 0
     seen, picture = _browse(Path("report.html").read_text())
-    for view, width in zip(seen, (WINDOW[0], PHONE)):
-        assert view["width"] == width
-        assert view["scrolled"] <= width
+    for view, window in zip(seen, (WINDOW[0], PHONE)):
+        assert view["width"] == window
+        assert view["scrolled"] <= window
         assert len(view["images"]) == images
-        assert min(view["images"]) > 90
+        assert min(view["images"]) >= width
     assert picture.size == WINDOW
     assert len(picture.convert("RGB").getcolors(WINDOW[0] * WINDOW[1])) > 200
 

@@ -140,7 +140,7 @@ def test_the_best_and_the_worst_picture(evaluation, shown):
 
 def test_pictures_are_what_they_are_said_to_be(evaluation, shown):
     results = evaluation[1]
-    images = [_decode(a["src"]) for a in shown.all("img")[1:]]
+    images = [decode(a["src"]) for a in shown.all("img")[1:]]
     for name, found in zip(shown.text("strong"), (images[:4], images[4:])):
         expected = list(results.panels(name).values())
         assert np.abs(found[0].astype(int) - expected[0]).mean() < 5  # JPEG
@@ -148,7 +148,7 @@ def test_pictures_are_what_they_are_said_to_be(evaluation, shown):
             np.testing.assert_array_equal(one, other)
 
 
-def _decode(source):
+def decode(source):
     kind, data = re.fullmatch(r"data:image/(png|jpeg|svg\+xml);base64,([\w+/=]+)", source).groups()
     content = base64.b64decode(data, validate=True)
     if kind == "svg+xml":
@@ -231,7 +231,7 @@ def test_large_pictures_become_smaller(evaluation):
     dataset = make_dataset(Pictures([image], [truth]), 2)
     evaluate(make_model(dataset, 1), predictions=Path("kept"))
     found = Page(predictions_page(read_results(Path("kept"), dataset), 1, lambda compared: None))
-    sizes = {_decode(a["src"]).shape for a in found.all("img")[1:]}
+    sizes = {decode(a["src"]).shape for a in found.all("img")[1:]}
     assert sizes == {(40, 640, 3)}
 
 
@@ -262,7 +262,7 @@ def test_runs_have_a_section_each():
     assert found.text("dd")[4:] == ["0.5000", "75.00 %", "90.00 %"]
     assert "<ours>" in found.text("p")
     assert found.text("td")[:6] == ["1.0000", "62.50 %", "90.00 %", "0.5000", "75.00 %", "90.00 %"]
-    curves = [_decode(a["src"]) for a in found.all("img")]
+    curves = [decode(a["src"]) for a in found.all("img")]
     assert [curve.tag.split("}")[1] for curve in curves] == ["svg", "svg"]
 
 

@@ -5,14 +5,22 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from rnw.data.own.description import FILE
 from rnw.data.picture_types import Classified
+from rnw.data.sets.described import save_description
 from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.reading import prepared_classes, read_examples
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
-from rnw.evaluation.classification.kept import KeptProbabilities, fingerprint, make_folder_to_keep
+from rnw.evaluation.classification.kept import (
+    KeptProbabilities,
+    fingerprint,
+    make_folder_to_keep,
+    picture_name,
+)
 from rnw.evaluation.classification.model import Model, picture_reader, predict_batches, released_of
 from rnw.evaluation.classification.protocol import Protocol, released_protocol
+from rnw.evaluation.classification.record import Record, write_record
 from rnw.evaluation.classification.scores import (
     Accuracy,
     ClassAccuracy,
@@ -114,7 +122,7 @@ def evaluate(
 
     batch: number of crops that go through the network at a time.
     predictions: a folder where the probabilities of each scale are kept as they are computed;
-        those that are there already are not computed again.
+        those that are there already are not computed again. Reports are made of it.
     save: an .npz file for the averaged probabilities; the ILSVRC submission is written beside it.
     devkit: the ILSVRC development kit, for the official class ids in the submission.
     overwrite: compute kept predictions again and replace saved ones.
@@ -137,6 +145,8 @@ def evaluate(
     with alone_in(predictions):
         kept = _open_kept(model, data.examples, predictions, overwrite)
         _fill(model, data.examples, kept, batch, on_step)
+        if predictions is not None:
+            _keep_record(model, data, predictions, kept, data_root)
     by_scale = {scale: kept[scale].all() for scale in model.protocol.scales}
     probabilities = np.mean(list(by_scale.values()), axis=0)
     if save is not None and numbering is not None:
@@ -246,6 +256,30 @@ def _fill(
                 on_step(EvaluationProgress(scale, done, steps, so_far.top1, so_far.top5, rate))
         finally:
             predictions.save()
+
+
+def _keep_record(
+    model: Model,
+    data: _TestData,
+    folder: Path,
+    kept: Dict[int, KeptProbabilities],
+    root: Optional[Path],
+) -> None:
+    """Write what a report compares the predictions with, once all of them are kept."""
+    dataset, labels = model.dataset, data.examples.labels
+    names = data.own or dataset.class_names()
+    record = Record(
+        dataset.name,
+        dataset.title,
+        dataset.test_split,
+        str(model.protocol),
+        [predictions.path.name for predictions in kept.values() if predictions.path],
+        [names[k] if k < len(names) else str(k) for k in range(model.classes)],
+        [picture_name(data.examples, index) for index in range(len(labels))],
+        labels.tolist(),
+    )
+    write_record(folder, record)
+    save_description(dataset, folder / FILE, root)
 
 
 def _check_classes(model: Model, prepared: Sequence[str]) -> None:

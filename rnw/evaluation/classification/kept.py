@@ -88,13 +88,30 @@ def make_folder_to_keep(folder: Path) -> None:
         ) from error
 
 
+def read_kept(path: Path, shape: Tuple[int, int]) -> Tuple[np.ndarray, Dict[str, str]]:
+    """Return the probabilities (N, classes) float32 in a file, and their origin.
+
+    shape: (images, classes) of a whole evaluation; the file may have fewer images.
+
+    Raises InputError for a file that cannot be read or does not fit.
+    """
+    probabilities, origin = _load(path)
+    with _reading(path):
+        _check_probabilities(probabilities, *shape)
+    return probabilities, origin
+
+
 def _read(path: Path, origin: Dict[str, str], shape: Tuple[int, int]) -> np.ndarray:
-    with _reading(path), open_regular(path) as file, np.load(file) as arrays:
-        probabilities, found = arrays["probabilities"], dict(parse_json(str(arrays["origin"])))
+    probabilities, found = _load(path)
     check_origin(path, found, origin, "choose another folder with --predictions")
     with _reading(path):
         _check_probabilities(probabilities, *shape)
     return probabilities
+
+
+def _load(path: Path) -> Tuple[np.ndarray, Dict[str, str]]:
+    with _reading(path), open_regular(path) as file, np.load(file) as arrays:
+        return arrays["probabilities"], dict(parse_json(str(arrays["origin"])))
 
 
 @contextlib.contextmanager
@@ -104,7 +121,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (*DAMAGED_ARRAYS, *DAMAGED) as error:
         raise InputError(
-            f"{path}: cannot be read as kept predictions ({error}); --overwrite replaces it"
+            f"{path}: cannot be read as kept predictions ({error}); "
+            "`rnw eval-cls` with --overwrite replaces it"
         ) from error
 
 

@@ -1,10 +1,12 @@
-"""Scores of a classifier's probabilities: top-k accuracy, its error, cross-entropy."""
+"""Scores of a classifier's probabilities: accuracies, cross-entropy, confusions, calibration."""
 
 from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from rnw.arrays import check_finite
+
+BINS = 15  # of confidence, as Guo et al. take
 
 
 class Accuracy(NamedTuple):
@@ -88,3 +90,41 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     check_finite("probabilities", probabilities)
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+
+
+def confusion_counts(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return counts (classes, classes) int64 of (N,) predictions, by true class and predicted."""
+    pairs = labels * classes + predicted
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+class Calibration(NamedTuple):
+    """How often predictions of about the same confidence are right.
+
+    Bins of confidence are of equal width, from 0 to 1, each without its lower bound. counts: of
+    predictions (bins,) int64. confidences: the mean of each bin; accuracies: the share of each bin
+    that is right, both (bins,) float64, and 0 where a bin is empty.
+    """
+
+    counts: np.ndarray
+    confidences: np.ndarray
+    accuracies: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, a share of 1.
+
+        It is the mean gap between accuracy and confidence over all predictions: equation 3 of Guo
+        et al., On Calibration of Modern Neural Networks, 2017.
+        """
+        gaps = np.abs(self.accuracies - self.confidences)
+        return float((self.counts * gaps).sum() / self.counts.sum())
+
+
+def calibrate(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> Calibration:
+    """Return the calibration of predictions: their probabilities (N,), and which are right (N,)."""
+    bounds = np.linspace(0, 1, bins + 1)[1:-1].astype(confidence.dtype)
+    number = np.searchsorted(bounds, confidence, side="left")
+    counts = np.bincount(number, minlength=bins)
+    sums = (np.bincount(number, values, minlength=bins) for values in (confidence, right))
+    return Calibration(counts, *(total / np.maximum(counts, 1) for total in sums))

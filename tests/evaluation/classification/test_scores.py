@@ -1,4 +1,4 @@
-"""Accuracies and their errors."""
+"""Accuracies and their errors, confusions, calibration."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ import pytest
 from rnw.evaluation.classification.scores import (
     accuracy,
     binomial_error,
+    calibrate,
     class_accuracies,
+    confusion_counts,
     top_classes,
 )
 
@@ -33,3 +35,25 @@ def test_accuracies_of_all_and_of_each_class():
 def test_the_most_probable_classes_come_first():
     probabilities = np.float32([[0.1, 0.4, 0.1, 0.15, 0.05, 0.2]])
     assert top_classes(probabilities).tolist() == [[1, 5, 3, 0, 2]]
+
+
+def test_confusions_are_counted_by_true_and_predicted_class():
+    labels, predicted = np.array([0, 0, 0, 2, 2]), np.array([0, 2, 2, 2, 1])
+    expected = [[1, 0, 2], [0, 0, 0], [0, 1, 1]]
+    np.testing.assert_array_equal(confusion_counts(predicted, labels, 3), expected)
+
+
+def test_the_calibration_error_is_the_mean_gap_of_bins():
+    confidence = np.array([0.2, 0.5, 0.75, 0.9, 0.9, 1], np.float32)
+    found = calibrate(confidence, np.array([False, True, False, True, True, False]), bins=2)
+    np.testing.assert_array_equal(found.counts, [2, 4])  # 0.5 is the upper bound of the first
+    np.testing.assert_allclose(found.confidences, [0.35, 0.8875])
+    np.testing.assert_allclose(found.accuracies, [0.5, 0.5])
+    assert found.error == pytest.approx((2 * 0.15 + 4 * 0.3875) / 6)
+
+
+def test_bounds_of_bins_belong_to_the_bin_below():
+    confidence = np.arange(16, dtype=np.float32) / 15
+    found = calibrate(confidence, np.ones(16, bool))
+    np.testing.assert_array_equal(found.counts, [2] + [1] * 14)  # 0 is in the first, too
+    assert calibrate(np.ones(3, np.float32), np.ones(3, bool)).error == 0
