@@ -35,11 +35,11 @@ PAIRS = 20  # of confused classes that are listed
 BAR_COLOR = "#4682b4"
 CALIBRATION = (
     "Predictions are sorted by their confidence, the network's probability of the class it "
-    f"predicts, into {BINS} bins of equal width from 0 to 1, each without its lower bound. In a "
-    "calibrated network each bin's accuracy is its mean confidence, on the diagonal. The expected "
-    "calibration error is the mean gap between both over all predictions (Guo et al., 2017)."
+    f"predicts, into {BINS} bins of equal width from 0 to 1, each without its lower bound. A dot "
+    "is a bin's mean confidence and its accuracy; those of a calibrated network are on the "
+    "diagonal. The expected calibration error is the mean gap between both over all predictions "
+    "(Guo et al., 2017)."
 )
-
 SHARES = (
     "The numbers are shares of the true class's pictures in percent; the shade grows with their "
     "square root."
@@ -210,7 +210,7 @@ def _draw_calibration(calibration: Calibration) -> bytes:
         above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
         bars = {"width": width, "align": "edge", "color": BAR_COLOR, "edgecolor": "white"}
         above.bar(left, calibration.accuracies, **bars)
-        above.plot([0, 1], [0, 1], "--", color="gray")
+        above.plot([0, 1], [0, 1], "--", color="black")
         drawn = calibration.counts > 0
         means = calibration.confidences[drawn], calibration.accuracies[drawn]
         above.plot(*means, "o", color="black", markersize=4)
@@ -228,7 +228,7 @@ def _pictures(judged: Judged, chosen: Sequence[int], read: ReadPicture, note: st
         try:
             shown = [_show(read(index), judged.record.pictures[index])]
         except InputError as error:
-            shown, missing = [], missing or f" Not all can be shown: {error}."
+            shown, missing = [], missing or f" Pictures are missing: {error}."
         figures.append(element("figure", *shown, element("figcaption", *_describe(judged, index))))
     panels = element("div", *figures, class_="panels")
     return join((element("p", note + missing, class_="note"), panels))

@@ -97,8 +97,8 @@ def test_a_page_needs_no_other_file():
 
 def test_without_the_data_pictures_are_only_named():
     shown = _page(read=_refuse)
-    notes = [text for text in shown.text("p") if "Not all can be shown" in text]
-    assert [note.split("shown: ")[1] for note in notes] == [
+    notes = [text for text in shown.text("p") if "are missing" in text]
+    assert [note.split("missing: ")[1] for note in notes] == [
         "data/2.png: no such file.",
         "data/0.png: no such file.",
     ]
@@ -156,7 +156,7 @@ def test_pictures_are_those_of_the_dataset():
 def test_a_dataset_that_is_gone_or_has_changed_is_told():
     _keep(["0.jpg", "1.jpg", "0.jpg", "2.jpg"])
     gone = write_report(Path("kept")).read_text()
-    assert "shown: data/data/val.lst: no such list" in gone
+    assert "missing: data/data/val.lst: no such list" in gone
     class_folders("train", "val", count=2)
     changed = write_report(Path("kept"), dataset="./data", overwrite=True).read_text()
-    assert "shown: data, val: has other pictures than were predicted" in changed
+    assert "missing: data, val: has other pictures than were predicted" in changed
