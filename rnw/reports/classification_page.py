@@ -138,7 +138,7 @@ def _classes(judged: Judged) -> Html:
         )
         for row in ordered
     ]
-    head = ("class", "", "top-1", "top-5", "pictures")
+    head = ("class", "", "top-1", "top-5", "images")
     caption = "Accuracies in percent of the pictures of a class, the lowest first."
     if len(rows) <= LISTED:
         return table(head, rows, caption, class_="classes")
