@@ -112,6 +112,28 @@ def parse_override(recipe: Any, override: str) -> Tuple[str, Any]:
         raise InputError(f"cannot set {override}: expected {values.form}") from None
 
 
+def parse_plain(field: Declared, value: Any) -> Any:
+    """Return the value of a field that a file of YAML or JSON gives.
+
+    Raises InputError for a value of another form.
+    """
+    is_list = isinstance(value, list)
+    try:
+        if any(isinstance(part, (bool, dict, list, type(None))) for part in _parts(value)):
+            raise ValueError
+        parsed = field.values.parse(",".join(map(str, _parts(value))))
+        if is_list and not isinstance(parsed, tuple):
+            raise ValueError
+    except ValueError:
+        expected = field.values.form or field.values.limits
+        raise InputError(f"{field.name} is {value!r}, expected {expected}") from None
+    return parsed
+
+
+def _parts(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def check_limits(recipe: Any) -> None:
     """Raise InputError for the first field of a recipe that has a value it may not have."""
     for field in declared(recipe).values():

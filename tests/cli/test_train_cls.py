@@ -184,6 +184,7 @@ def _read_terminal(descriptor):
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
+        ("--recipe mine.yaml", "mine.yaml: cannot be read as a recipe: No such file"),
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         (
             "--dataset mnist",
