@@ -175,6 +175,7 @@ class Job:
             place.last_update * parts,
             floor=recipe.lr_floor / parts,
             steps=tuple(step * parts for step in recipe.lr_steps),
+            warmup=min(round(recipe.warmup * place.steps), place.last_update - 1) * parts,
         )
         optimizer = make_optimizer(
             recipe.optimizer,

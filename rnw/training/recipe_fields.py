@@ -59,9 +59,14 @@ def joined(form: str, parse: Callable[[str], Any], *limits: Any) -> Values:
     return Values(form, lambda text: tuple(map(parse, filter(None, text.split(",")))), *limits)
 
 
-def declare(values: Values, meaning: str, **default: Any) -> Any:
-    """Return a field of a recipe that `--set` can change, as `dataclasses.field` does."""
-    return dataclasses.field(metadata={"values": values, "meaning": meaning}, **default)
+def declare(values: Values, meaning: str, *, optional: bool = False, **default: Any) -> Any:
+    """Return a field of a recipe that `--set` can change, as `dataclasses.field` does.
+
+    optional: files of a run say nothing of the field while it has its default, so that they are the
+    same whether or not there is such a field.
+    """
+    metadata = {"values": values, "meaning": meaning, "optional": optional}
+    return dataclasses.field(metadata=metadata, **default)
 
 
 def redeclare(kind: Any, name: str, values: Optional[Values] = None, **default: Any) -> Any:
@@ -85,6 +90,17 @@ def declared(kind: Any) -> Dict[str, Declared]:
         for field in dataclasses.fields(kind)
         if field.metadata
     }
+
+
+def told(recipe: Any) -> Dict[str, Any]:
+    """Return the values of a recipe's fields by name, without optional ones that are not set."""
+    silent = {
+        field.name
+        for field in dataclasses.fields(recipe)
+        if field.metadata.get("optional") and getattr(recipe, field.name) == field.default
+    }
+    values = dataclasses.asdict(recipe)
+    return {name: value for name, value in values.items() if name not in silent}
 
 
 def declared_anew(kind: Any, base: Any) -> List[Declared]:

@@ -195,9 +195,9 @@ def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> 
 def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any]) -> None:
     """Raise InputError that names what differs from the `old` settings, which `path` holds."""
     differences = [
-        f"{key} was {old.get(key)!r}, now {value!r}"
-        for key, value in settings.items()
-        if old.get(key) != value
+        f"{key} was {old.get(key)!r}, now {settings.get(key)!r}"
+        for key in {**settings, **old}
+        if old.get(key) != settings.get(key)
     ]
     if differences:
         raise InputError(
