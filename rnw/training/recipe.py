@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 # rows of the tables in `optimizers` and `kvstores`, which start MXNet
-OPTIMIZERS = ("torch_nesterov", "sgd")
+OPTIMIZERS = ("torch_nesterov", "sgd", "adam", "adamw")
+ADAMS = ("adam", "adamw")  # which keep a variance beside momentum
 KVSTORES = ("local", "device", "dist_sync", "dist_device_sync", "dist_async")
 
 MAX_SUFFIX = 100
@@ -108,9 +109,11 @@ class Recipe:
         default=0.0,
     )
     optimizer: str = declare(
-        one_of(OPTIMIZERS), "Torch's or MXNet's SGD, both with momentum", default="torch_nesterov"
+        one_of(OPTIMIZERS),
+        "Torch's or MXNet's SGD, both with momentum; Adam; or Adam with decay of its own",
+        default="torch_nesterov",
     )
-    momentum: float = declare(NOT_NEGATIVE, "momentum of the optimizer", default=0.9)
+    momentum: float = declare(NOT_NEGATIVE, "momentum of SGD, or beta1 of Adam", default=0.9)
     weight_decay: float = declare(NOT_NEGATIVE, "weight decay of the optimizer", default=1e-4)
     kvstore: str = declare(
         one_of(KVSTORES),
@@ -132,6 +135,12 @@ class Recipe:
         """Raise InputError for a field with a value that it may not have."""
         check_limits(self)
         self._check_suffix()
+        self._check_rates()
+
+    def _check_rates(self) -> None:
+        """Refuse rates and a momentum with which the schedule or the optimizer would not work."""
+        if self.optimizer in ADAMS and self.momentum >= 1:
+            raise InputError(f"momentum is {self.momentum}, expected less than 1 by Adam")
         if self.warmup >= self.epochs:
             raise InputError(
                 f"warmup is {self.warmup}, expected less than epochs, which is {self.epochs}"

@@ -224,7 +224,7 @@ def test_overrides(override, field, value):
         ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
         ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
         ("schedule=cosin", "schedule is 'cosin', expected one of .*; did you mean 'cosine'"),
-        ("optimizer=adam", "optimizer is 'adam', expected one of torch_nesterov, sgd$"),
+        ("optimizer=adams", "optimizer is 'adams', expected one of .*; did you mean 'adam'"),
         ("kvstore=dist-sync", "expected one of .*; did you mean 'dist_sync'"),
         ("width=0", "width is 0.0, expected above 0 and at most 16"),
         ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
@@ -313,6 +313,12 @@ def test_the_readme_explains_every_field():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", section, re.MULTILINE)
     explained = [*declared(Recipe).values(), *declared_anew(SegmentationRecipe, Recipe)]
     assert rows == [(name, str(values), meaning) for name, values, meaning in explained]
+
+
+def test_adam_refuses_a_momentum_that_never_forgets():
+    assert find_recipe("digits", ["optimizer=sgd", "momentum=1"]).momentum == 1
+    with pytest.raises(InputError, match=r"^momentum is 1\.0, expected less than 1 by Adam$"):
+        find_recipe("digits", ["optimizer=adamw", "momentum=1"])
 
 
 def test_files_of_runs_without_optional_fields_are_as_before():
