@@ -201,6 +201,7 @@ def _read_terminal(descriptor):
             "--dataset digits --set schedule=cosine",
             "schedule is 'cosine', expected one of fixed, linear, step",
         ),
+        ("--dataset digits --early-stop 2", "counts tests of the network: add --val-every N"),
         ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
         ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),
