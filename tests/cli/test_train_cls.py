@@ -198,8 +198,8 @@ def _read_terminal(descriptor):
         ("--dataset digits --set network=z", "unknown network 'z'"),
         ("--dataset digits --set width=0", "width is 0.0, expected"),
         (
-            "--dataset digits --set schedule=cosine",
-            "schedule is 'cosine', expected one of fixed, linear, step",
+            "--dataset digits --set schedule=cosin",
+            "schedule is 'cosin', expected one of fixed, linear, cosine, step",
         ),
         ("--dataset digits --early-stop 2", "counts tests of the network: add --val-every N"),
         ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
