@@ -183,10 +183,8 @@ def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> 
         for name, parameter in net.collect_params().items()
         for device in range(devices if parameter_kind(name) == "aux" else 1)
     }
-    for place, kind in enumerate(_KEPT):
-        if any(
-            name.startswith(_KEPT[place:]) for name in arrays
-        ):  # not where asynchronous servers keep it
+    for place, kind in enumerate(_KEPT):  # none is there where asynchronous servers keep it
+        if any(name.startswith(_KEPT[place:]) for name in arrays):
             expected.update((f"{kind}{p.name}", p) for p in trained_parameters(net))
     if arrays.keys() != expected.keys():
         name = min(arrays.keys() ^ expected.keys())
