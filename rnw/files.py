@@ -86,6 +86,21 @@ def read_bytes(path: PathLike, limit: int = LARGEST) -> bytes:
         return read_regular(path, limit)
 
 
+def read_yaml(path: PathLike, what: str, limit: int = LARGEST) -> Any:
+    """Return what a file of YAML, or of JSON, says; `what` it is expected to be, with its article.
+
+    Raises InputError for a file that cannot be read or is no YAML.
+    """
+    import yaml  # takes time that most commands need not spend
+
+    with reading(path, what, (ValueError, RecursionError)):
+        text = read_regular(path, limit).decode("utf-8-sig")
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+
+
 @contextlib.contextmanager
 def reading(
     path: PathLike, what: str = "", damaged: Tuple[Type[Exception], ...] = ()

@@ -163,8 +163,9 @@ trained_dataset_option = click.option(
 )
 recipe_option = click.option(
     "--recipe",
-    metavar="NAME",
-    help="Recipe to train by, listed by `rnw analyze recipes` (default: that of the dataset).",
+    metavar="NAME|FILE",
+    help="Recipe to train by: one that `rnw analyze recipes` lists, or a file, YAML or the JSON "
+    "that each run writes (default: that of the dataset).",
 )
 overrides_option = click.option(
     "--set",

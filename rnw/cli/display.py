@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, Protocol, TextIO
 import click
 
 from rnw.training.observer import Observer
-from rnw.training.progress import Progress, Validated
+from rnw.training.progress import EarlyStop, Progress, Validated
 
 if TYPE_CHECKING:
     from rnw.weights import Transfer
@@ -65,6 +65,9 @@ class Display(Observer):
 
     def on_validation(self, validated: Validated) -> None:
         self._write(str(validated))
+
+    def on_early_stop(self, stop: EarlyStop) -> None:
+        self._write(str(stop))
 
     def on_row(self, row: object) -> None:
         self._write(str(row))

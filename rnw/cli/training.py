@@ -97,6 +97,12 @@ _OPTIONS = (
         metavar="N",
         help="Test the network every N epochs, and keep the best checkpoint.",
     ),
+    click.option(
+        "--early-stop",
+        type=click.IntRange(1),
+        metavar="N",
+        help="End the run after N tests in a row without a better score (with --val-every).",
+    ),
     click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard."),
     click.option(
         "--workers",
@@ -227,6 +233,7 @@ class Arguments:
     keep: Optional[int]
     keep_every: Optional[int]
     val_every: Optional[int]
+    early_stop: Optional[int]
     tensorboard: bool
     workers: Optional[int]
     prefetcher: str
@@ -241,6 +248,8 @@ class Arguments:
         """Return the recipe; raise InputError for options that do not go together."""
         if self.keep_every is not None and self.keep is None:
             raise InputError("--keep-every removes nothing by itself: add --keep N")
+        if self.early_stop is not None and self.val_every is None:
+            raise InputError("--early-stop counts tests of the network: add --val-every N")
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
@@ -255,7 +264,7 @@ class Arguments:
         validation = None
         if self.val_every is not None:
             score = task.make_validator(dataset, contexts, data_root=self.data_root)
-            validation = Validation(score, self.val_every, task.best_by)
+            validation = Validation(score, self.val_every, task.best_by, self.early_stop)
         threads = self.prefetcher == "thread"
         return Options(
             loading=Loading(self.decoder, self.workers, threads, self.skip_bad_images),

@@ -29,7 +29,7 @@ from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
 from rnw.training.scoring import SCORING
 from rnw.training.state import Bounds, State
-from rnw.training.trainer import Trainer, trained_parameters
+from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from rnw.weights import Transfer, warm_start
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,16 @@ class Job:
     def devices(self) -> int:
         """The number of devices of all workers."""
         return self.kvstore.workers * len(self.contexts)
+
+    def check(self) -> None:
+        """Raise InputError for a number of devices or of workers that does not fit the options."""
+        check_devices(self.recipe.batch, self.devices)
+        validation = self.options.validation
+        if validation is not None and validation.patience is not None and self.kvstore.workers > 1:
+            raise InputError(
+                "--early-stop is for one process, as only the first of several workers validates: "
+                "leave it out"
+            )
 
     def open_metrics(self) -> Metrics:
         """Return what the figures of the run are reported to."""
@@ -175,6 +185,7 @@ class Job:
             place.last_update * parts,
             floor=recipe.lr_floor / parts,
             steps=tuple(step * parts for step in recipe.lr_steps),
+            warmup=min(round(recipe.warmup * place.steps), place.last_update - 1) * parts,
         )
         optimizer = make_optimizer(
             recipe.optimizer,

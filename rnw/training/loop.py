@@ -11,7 +11,7 @@ from rnw.training.heartbeat import report_step
 from rnw.training.metrics import Metrics
 from rnw.training.observer import Observer
 from rnw.training.options import Validation
-from rnw.training.progress import Pace, Place, Scores, Validated
+from rnw.training.progress import EarlyStop, Pace, Place, Scores, Validated
 from rnw.training.saving import Saver
 from rnw.training.signals import RunStoppedError
 from rnw.training.trainer import DeviceOutput, Trainer
@@ -40,10 +40,13 @@ class Run:
 
         Raises RunStoppedError, when all is saved, once a stop is asked for.
         """
-        while self.place.epoch < self.place.epochs:
+        while self.place.epoch < self.place.epochs and self._early_stop is None:
             self._train_epoch()
             self._finish_epoch()
             self._stop_if_asked()
+        if self._early_stop is not None:
+            logger.info("%s", self._early_stop)
+            self.observer.on_early_stop(self._early_stop)
         if self.loader.skipped:
             logger.warning("bad images skipped: %d", len(self.loader.skipped))
         return self.saver.last_checkpoint(self.place.epoch)
@@ -125,6 +128,17 @@ class Run:
         self.metrics.validation(validated, place.updates)
         self.saver.folder.save_best(place.best)
         return validated
+
+    @property
+    def _early_stop(self) -> Optional[EarlyStop]:
+        """Where the run ends if that is before its last epoch: a state tells it, too."""
+        validation, place = self.validation, self.place
+        if validation is None or place.best is None or place.epoch == place.epochs:
+            return None
+        best = place.best["epoch"]
+        if not validation.is_exhausted(best, place.epoch):
+            return None
+        return EarlyStop(place.epoch, place.epochs, best, validation.best_by)
 
     def _save_state(self) -> None:
         self.saver.check_weights(self.place)

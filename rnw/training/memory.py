@@ -7,7 +7,7 @@ from rnw.networks.cost import FLOAT_BYTES, count_parameters
 from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
-from rnw.training.recipe import Recipe
+from rnw.training.recipe import ADAMS, Recipe
 from rnw.training.recompute_plan import plan_step
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
@@ -109,7 +109,11 @@ def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
     """
     config = recipe.configure()
     share = -(-recipe.batch // devices)
-    return {
+    memory = {
         recompute: training_memory(config, share, recipe.input_size, devices, recompute=recompute)
         for recompute in (False, True)
     }
+    if recipe.optimizer in ADAMS:
+        for parts in memory.values():
+            parts.main["variance"] = parts.main["momentum"]
+    return memory

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnw.training.progress import Progress, Validated
+from rnw.training.progress import EarlyStop, Progress, Validated
 
 if TYPE_CHECKING:
     from rnw.weights import Transfer  # starts MXNet
@@ -26,3 +26,6 @@ class Observer:
 
     def on_validation(self, validated: Validated) -> None:
         """Hear the scores on the test split, after `on_epoch`."""
+
+    def on_early_stop(self, stop: EarlyStop) -> None:
+        """Hear that the run ends before its last epoch, also where it is resumed after that."""

@@ -1,14 +1,16 @@
-"""The optimizers of the paper: Torch's SGD with Nesterov momentum, and MXNet's SGD.
+"""The optimizers of the paper, Torch's SGD with Nesterov momentum and MXNet's SGD; and Adam, AdamW.
 
 A parameter server unpickles an optimizer while MXNet is still being imported, so this module takes
 single names from MXNet's modules and never reads attributes of `mxnet` itself.
 """
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from mxnet.ndarray import clip, zeros
-from mxnet.optimizer import SGD, Optimizer
+from mxnet.ndarray.contrib import adamw_update
+from mxnet.optimizer import SGD, Adam, Optimizer
 
 from rnw.errors import look_up
 from rnw.training.schedules import Schedule
@@ -50,6 +52,34 @@ class TorchNesterov(Optimizer):
         weight -= rate * gradient
 
 
+@Optimizer.register
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, arXiv 1711.05101).
+
+    With means m and v corrected as in Adam, w -= lr (m / (sqrt(v) + epsilon) + wd w). MXNet has the
+    operator, but no optimizer that uses it.
+    """
+
+    def update(self, index: int, weight: Any, grad: Any, state: Any) -> None:
+        self._update_count(index)
+        updates = self._index_update_count[index]
+        correction = math.sqrt(1 - self.beta2**updates) / (1 - self.beta1**updates)
+        adamw_update(
+            weight,
+            grad,
+            *state,
+            self.rescale_grad,
+            lr=correction,
+            eta=self._get_lr(index),
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
+            wd=self._get_wd(index),
+            clip_gradient=self.clip_gradient or -1,
+            out=weight,
+        )
+
+
 class WithTallies(Optimizer):
     """On a server: `optimizer`, but what is pushed to keys from `first` on is only added up."""
 
@@ -67,7 +97,7 @@ class WithTallies(Optimizer):
             weight += grad
 
 
-OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD}
+OPTIMIZERS = {"torch_nesterov": TorchNesterov, "sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def make_optimizer(
@@ -83,13 +113,14 @@ def make_optimizer(
     """Return the optimizer `name` for `parameters`, whose keys in a KVStore are their places.
 
     Weight decay applies to `*_weight` and `*_gamma` only; a parameter's own multipliers apply on
-    top. `rescale` multiplies the gradients; `updates_done` counts those of a run that is resumed.
-    Raises InputError for an unknown name.
+    top. `momentum` is the beta1 of Adam. `rescale` multiplies the gradients; `updates_done` counts
+    those of a run that is resumed. Raises InputError for an unknown name.
     """
-    optimizer = look_up(OPTIMIZERS, name, "optimizer")(
+    kind = look_up(OPTIMIZERS, name, "optimizer")
+    optimizer = kind(
         learning_rate=schedule.base_lr,
         lr_scheduler=schedule,
-        momentum=momentum,
+        **{"beta1" if issubclass(kind, Adam) else "momentum": momentum},
         wd=weight_decay,
         rescale_grad=rescale,
         begin_num_update=updates_done,

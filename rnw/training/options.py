@@ -14,16 +14,23 @@ class Validation(NamedTuple):
 
     score: returns the scores of the network; functions called `make_validator` under
     `rnw.evaluation` make such a function. every: test each so many epochs, and after the last one.
-    best_by: the name of the score whose highest value is that of the best epoch.
+    best_by: the name of the score whose highest value is that of the best epoch. patience: end the
+    run after so many tests in a row that gave no better score; None: never.
     """
 
     score: Callable[[Network], Scores]
     every: int = 1
     best_by: str = "top-1"
+    patience: Optional[int] = None
 
     def is_due(self, epoch: int, epochs: int) -> bool:
         """Tell whether to test the network after `epoch` of `epochs`."""
         return epoch % self.every == 0 or epoch == epochs
+
+    def is_exhausted(self, best: int, epoch: int) -> bool:
+        """Tell whether to end a run after `epoch`, when the best one was `best`."""
+        tests = epoch // self.every - best // self.every
+        return self.patience is not None and tests >= self.patience
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,24 @@ class Validated(NamedTuple):
         return f"epoch {self.epoch}/{self.epochs}, validation: {scores}{best}"
 
 
+class EarlyStop(NamedTuple):
+    """A run ended after `epoch` of `epochs`, since no test after that of epoch `best` was better.
+
+    `score` is the name of the score by which that is told.
+    """
+
+    epoch: int
+    epochs: int
+    best: int
+    score: str
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch}/{self.epochs}: stopped early, as {self.score} was the best after "
+            f"epoch {self.best}"
+        )
+
+
 @dataclass
 class Place:
     """Where a run of `epochs` epochs, of `steps` steps each, stands.

@@ -1,6 +1,5 @@
 """What a recipe is: the settings of a training run, of one class for each of the two tasks."""
 
-import dataclasses
 import json
 import re
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from rnw.training.recipe_fields import (
     one_of,
     redeclare,
     text,
+    told,
     whole,
 )
 from rnw.training.schedules import SCHEDULES
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 # rows of the tables in `optimizers` and `kvstores`, which start MXNet
-OPTIMIZERS = ("torch_nesterov", "sgd")
+OPTIMIZERS = ("torch_nesterov", "sgd", "adam", "adamw")
+ADAMS = ("adam", "adamw")  # which keep a variance beside momentum
 KVSTORES = ("local", "device", "dist_sync", "dist_device_sync", "dist_async")
 
 MAX_SUFFIX = 100
@@ -91,20 +92,28 @@ class Recipe:
     )
     schedule: str = declare(
         one_of(SCHEDULES),
-        "how the learning rate changes: not at all, linearly down to `lr_floor`, or to a tenth at "
-        "each of `lr_steps`",
+        "how the learning rate changes: not at all, down to `lr_floor` linearly or along a cosine, "
+        "or to a tenth at each of `lr_steps`",
         default="linear",
     )
     lr_floor: float = declare(
-        NOT_NEGATIVE, "learning rate that the linear schedule ends at", default=1e-6
+        NOT_NEGATIVE, "learning rate that the linear and the cosine schedule end at", default=1e-6
     )
     lr_steps: Tuple[int, ...] = declare(
         _UPDATES, "updates after which the step schedule lowers the learning rate", default=()
     )
-    optimizer: str = declare(
-        one_of(OPTIMIZERS), "Torch's or MXNet's SGD, both with momentum", default="torch_nesterov"
+    warmup: float = declare(
+        NOT_NEGATIVE,
+        "epochs, or a part of one, in which the learning rate rises to `base_lr` at first",
+        optional=True,
+        default=0.0,
     )
-    momentum: float = declare(NOT_NEGATIVE, "momentum of the optimizer", default=0.9)
+    optimizer: str = declare(
+        one_of(OPTIMIZERS),
+        "Torch's or MXNet's SGD, both with momentum; Adam; or Adam with decay of its own",
+        default="torch_nesterov",
+    )
+    momentum: float = declare(NOT_NEGATIVE, "momentum of SGD, or beta1 of Adam", default=0.9)
     weight_decay: float = declare(NOT_NEGATIVE, "weight decay of the optimizer", default=1e-4)
     kvstore: str = declare(
         one_of(KVSTORES),
@@ -120,13 +129,23 @@ class Recipe:
 
     def to_json(self) -> str:
         """Return the recipe as a JSON object, one field a line."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json.dumps(told(self), indent=2) + "\n"
 
     def check(self) -> None:
         """Raise InputError for a field with a value that it may not have."""
         check_limits(self)
         self._check_suffix()
-        if self.schedule == "linear" and self.lr_floor > self.base_lr:
+        self._check_rates()
+
+    def _check_rates(self) -> None:
+        """Refuse rates and a momentum with which the schedule or the optimizer would not work."""
+        if self.optimizer in ADAMS and self.momentum >= 1:
+            raise InputError(f"momentum is {self.momentum}, expected less than 1 by Adam")
+        if self.warmup >= self.epochs:
+            raise InputError(
+                f"warmup is {self.warmup}, expected less than epochs, which is {self.epochs}"
+            )
+        if self.schedule in ("linear", "cosine") and self.lr_floor > self.base_lr:
             raise InputError(
                 f"lr_floor is {self.lr_floor}, above base_lr, {self.base_lr}, from which the rate "
                 "is to fall: set both"

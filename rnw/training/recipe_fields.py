@@ -59,9 +59,14 @@ def joined(form: str, parse: Callable[[str], Any], *limits: Any) -> Values:
     return Values(form, lambda text: tuple(map(parse, filter(None, text.split(",")))), *limits)
 
 
-def declare(values: Values, meaning: str, **default: Any) -> Any:
-    """Return a field of a recipe that `--set` can change, as `dataclasses.field` does."""
-    return dataclasses.field(metadata={"values": values, "meaning": meaning}, **default)
+def declare(values: Values, meaning: str, *, optional: bool = False, **default: Any) -> Any:
+    """Return a field of a recipe that `--set` can change, as `dataclasses.field` does.
+
+    optional: files of a run say nothing of the field while it has its default, so that they are the
+    same whether or not there is such a field.
+    """
+    metadata = {"values": values, "meaning": meaning, "optional": optional}
+    return dataclasses.field(metadata=metadata, **default)
 
 
 def redeclare(kind: Any, name: str, values: Optional[Values] = None, **default: Any) -> Any:
@@ -87,6 +92,17 @@ def declared(kind: Any) -> Dict[str, Declared]:
     }
 
 
+def told(recipe: Any) -> Dict[str, Any]:
+    """Return the values of a recipe's fields by name, without optional ones that are not set."""
+    silent = {
+        field.name
+        for field in dataclasses.fields(recipe)
+        if field.metadata.get("optional") and getattr(recipe, field.name) == field.default
+    }
+    values = dataclasses.asdict(recipe)
+    return {name: value for name, value in values.items() if name not in silent}
+
+
 def declared_anew(kind: Any, base: Any) -> List[Declared]:
     """Return the fields that a kind of recipe has besides those of `base`, or with other values."""
     known = declared(base).values()
@@ -110,6 +126,28 @@ def parse_override(recipe: Any, override: str) -> Tuple[str, Any]:
         return key, values.parse(value)
     except ValueError:
         raise InputError(f"cannot set {override}: expected {values.form}") from None
+
+
+def parse_plain(field: Declared, value: Any) -> Any:
+    """Return the value of a field that a file of YAML or JSON gives.
+
+    Raises InputError for a value of another form.
+    """
+    is_list = isinstance(value, list)
+    try:
+        if any(isinstance(part, (bool, dict, list, type(None))) for part in _parts(value)):
+            raise ValueError
+        parsed = field.values.parse(",".join(map(str, _parts(value))))
+        if is_list and not isinstance(parsed, tuple):
+            raise ValueError
+    except ValueError:
+        expected = field.values.form or field.values.limits
+        raise InputError(f"{field.name} is {value!r}, expected {expected}") from None
+    return parsed
+
+
+def _parts(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def check_limits(recipe: Any) -> None:

@@ -9,6 +9,7 @@ from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.zoo import network_names
 from rnw.training.recipe import Recipe, SegmentationRecipe
 from rnw.training.recipe_fields import parse_override
+from rnw.training.recipe_file import is_recipe_file, read_recipe
 
 MODELS = Path("models")  # where the original expects released files
 OUTPUT = Path("output")  # where it writes its own
@@ -218,11 +219,15 @@ RECIPES: Dict[str, Recipe] = {
 
 
 def find_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Return the recipe called `name`, its fields replaced by `key=value` strings.
+    """Return the recipe called `name`, or in the file `name`, changed by `key=value` strings.
 
-    Raises InputError for an unknown recipe or field and for a value that the field may not have.
+    Raises InputError for an unknown recipe or field, for a value that the field may not have, and
+    as `read_recipe`.
     """
-    recipe = look_up(RECIPES, name, "recipe")
+    if name not in RECIPES and is_recipe_file(name):
+        recipe = read_recipe(Path(name))
+    else:
+        recipe = look_up(RECIPES, name, "recipe")
     changes = dict(parse_override(recipe, override) for override in overrides)
     recipe = dataclasses.replace(recipe, **changes)
     recipe.check()

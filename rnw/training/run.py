@@ -14,7 +14,6 @@ from rnw.training.options import DEFAULTS, Options
 from rnw.training.recipe import Recipe
 from rnw.training.run_folder import RunFolder
 from rnw.training.signals import RunStoppedError, StopRequest
-from rnw.training.trainer import check_devices
 
 
 def train(
@@ -51,7 +50,7 @@ def train(
     kvstore, files = open_kvstore(recipe.kvstore), RunFolder(folder, recipe.label)
     observer = observer or Observer()
     job = Job(recipe, list(contexts), seed, data_root, kvstore, files, options, observer)
-    check_devices(recipe.batch, job.devices)
+    job.check()
     with files.lock if job.writes else contextlib.nullcontext():
         return _carry_out(job, weights, resume=resume, overwrite=overwrite)
 

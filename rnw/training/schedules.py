@@ -1,10 +1,13 @@
-"""Learning rates as functions of the number of updates so far (sections 4 and 5).
+"""Learning rates as functions of the number of updates so far.
+
+The fixed and the linear one are the paper's (sections 4 and 5).
 
 Instances serve as MXNet's `lr_scheduler`: `base_lr` is the rate that the optimizer starts from.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Callable, Dict, Tuple, Union
+from typing import Any, Callable, Dict, Tuple, Union
 
 from rnw.errors import look_up
 
@@ -37,6 +40,22 @@ class Linear:
 
 
 @dataclass
+class Cosine:
+    """From the base rate down to `floor` after `updates`, along half a period of a cosine.
+
+    That of SGDR (Loshchilov and Hutter, arXiv 1608.03983, equation 5) without restarts.
+    """
+
+    base_lr: float
+    updates: int
+    floor: float = 0.0
+
+    def __call__(self, num_update: int) -> float:
+        done = min(num_update, self.updates) / self.updates
+        return self.floor + (self.base_lr - self.floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass
 class Step:
     """The base rate times `factor` for each of `steps` (numbers of updates) already passed."""
 
@@ -48,14 +67,32 @@ class Step:
         return self.base_lr * self.factor ** sum(num_update > step for step in self.steps)
 
 
-Schedule = Union[Fixed, Linear, Step]
+@dataclass
+class WarmUp:
+    """First up to the base rate, linearly, over so many `updates`; then as the schedule `then`.
 
-# what makes each of the base rate, the updates of the run, the floor and the steps; a linear one
-# ends one update after the run, as the original's
-SCHEDULES: Dict[str, Callable[[float, int, float, Tuple[int, ...]], Schedule]] = {
+    The first rate is above 0, as an update counted 0 (see `rnw.training.optimizers`) shall learn.
+    """
+
+    base_lr: float
+    updates: int
+    then: Union[Fixed, Linear, Cosine, Step]
+
+    def __call__(self, num_update: int) -> float:
+        if num_update < self.updates:
+            return self.base_lr * (num_update + 1) / (self.updates + 1)
+        return self.then(num_update - self.updates)
+
+
+Schedule = Union[Fixed, Linear, Cosine, Step, WarmUp]
+
+# what makes each of the base rate, the updates of the run, the floor and the steps; those that fall
+# all the time end one update after the run, as the original's
+SCHEDULES: Dict[str, Callable[[float, int, float, Tuple[int, ...]], Any]] = {
     "fixed": lambda base_lr, updates, floor, steps: Fixed(base_lr),
     "linear": lambda base_lr, updates, floor, steps: Linear(base_lr, updates + 1, floor),
-    "step": lambda base_lr, updates, floor, steps: Step(base_lr, tuple(steps)),
+    "cosine": lambda base_lr, updates, floor, steps: Cosine(base_lr, updates + 1, floor),
+    "step": lambda base_lr, updates, floor, steps: Step(base_lr, steps),
 }
 
 
@@ -66,9 +103,14 @@ def make_schedule(
     *,
     floor: float = 0.0,
     steps: Tuple[int, ...] = (),
+    warmup: int = 0,
 ) -> Schedule:
     """Return the schedule `kind`, a row of `SCHEDULES`, for a run of `updates` updates.
 
+    It begins after `warmup` of them; `steps` are counted from the first one of the run.
+
     Raises InputError for another kind.
     """
-    return look_up(SCHEDULES, kind, "schedule")(base_lr, updates, floor, steps)
+    make = look_up(SCHEDULES, kind, "schedule")
+    schedule = make(base_lr, updates - warmup, floor, tuple(step - warmup for step in steps))
+    return WarmUp(base_lr, warmup, schedule) if warmup else schedule

@@ -8,7 +8,7 @@ import contextlib
 import json
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -21,7 +21,7 @@ from rnw.training.sealed import read_sealed, write_sealed
 from rnw.training.trainer import Trainer, trained_parameters
 
 _POSITION = "position"
-_MOMENTUM = "momentum:"
+_KEPT = ("momentum:", "variance:")  # what optimizers accumulate; SGD has no variance
 
 
 class Position(NamedTuple):
@@ -52,7 +52,7 @@ class Bounds(NamedTuple):
 
 
 def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
-    """Write weights, the moving averages of each device, momentum and position.
+    """Write weights, the moving averages of each device, what the optimizer has, and position.
 
     All workers call it, and the first one writes. Raises InputError, leaving the file as it was,
     when it cannot be written.
@@ -67,9 +67,8 @@ def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -
         for device, copy in enumerate(copies):
             arrays[f"{device}:{name}"] = copy
     for key, parameter in enumerate(trained_parameters(net)):
-        momentum = trainer.updater.states.get(key)
-        if momentum is not None:
-            arrays[f"{_MOMENTUM}{parameter.name}"] = momentum.asnumpy()
+        for kind, array in zip(_KEPT, _as_tuple(trainer.updater.states.get(key))):
+            arrays[f"{kind}{parameter.name}"] = array.asnumpy()
     write_sealed(path, arrays)
 
 
@@ -118,10 +117,18 @@ class State:
     def restore_momentum(self, net: Network, trainer: Trainer) -> None:
         """Give the optimizer back what it had accumulated."""
         for key, parameter in enumerate(trained_parameters(net)):
-            momentum = self._arrays.get(f"{_MOMENTUM}{parameter.name}")
-            if momentum is not None:
-                trainer.updater.states[key] = mx.nd.array(momentum)
+            names = [f"{kind}{parameter.name}" for kind in _KEPT]
+            kept = tuple(mx.nd.array(self._arrays[name]) for name in names if name in self._arrays)
+            if kept:
+                trainer.updater.states[key] = kept if len(kept) > 1 else kept[0]
                 trainer.updater.states_synced[key] = False
+
+
+def _as_tuple(state: Any) -> Tuple[mx.nd.NDArray, ...]:
+    """Return what an optimizer has accumulated for a parameter: nothing, momentum, or both."""
+    if state is None:
+        return ()
+    return state if isinstance(state, tuple) else (state,)
 
 
 def _read_position(text: np.ndarray) -> Position:
@@ -176,8 +183,9 @@ def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> 
         for name, parameter in net.collect_params().items()
         for device in range(devices if parameter_kind(name) == "aux" else 1)
     }
-    if any(name.startswith(_MOMENTUM) for name in arrays):  # which asynchronous servers keep
-        expected.update((f"{_MOMENTUM}{p.name}", p) for p in trained_parameters(net))
+    for place, kind in enumerate(_KEPT):  # none is there where asynchronous servers keep it
+        if any(name.startswith(_KEPT[place:]) for name in arrays):
+            expected.update((f"{kind}{p.name}", p) for p in trained_parameters(net))
     if arrays.keys() != expected.keys():
         name = min(arrays.keys() ^ expected.keys())
         raise InputError(f"{'it has' if name in arrays else 'it lacks'} the array {name!r}")
@@ -195,9 +203,9 @@ def _check_arrays(arrays: Dict[str, np.ndarray], net: Network, devices: int) -> 
 def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any]) -> None:
     """Raise InputError that names what differs from the `old` settings, which `path` holds."""
     differences = [
-        f"{key} was {old.get(key)!r}, now {value!r}"
-        for key, value in settings.items()
-        if old.get(key) != value
+        f"{key} was {old.get(key)!r}, now {settings.get(key)!r}"
+        for key in {**settings, **old}
+        if old.get(key) != settings.get(key)
     ]
     if differences:
         raise InputError(

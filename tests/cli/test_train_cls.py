@@ -184,6 +184,7 @@ def _read_terminal(descriptor):
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
+        ("--recipe mine.yaml", "mine.yaml: cannot be read as a recipe: No such file"),
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         (
             "--dataset mnist",
@@ -197,9 +198,10 @@ def _read_terminal(descriptor):
         ("--dataset digits --set network=z", "unknown network 'z'"),
         ("--dataset digits --set width=0", "width is 0.0, expected"),
         (
-            "--dataset digits --set schedule=cosine",
-            "schedule is 'cosine', expected one of fixed, linear, step",
+            "--dataset digits --set schedule=cosin",
+            "schedule is 'cosin', expected one of fixed, linear, cosine, step",
         ),
+        ("--dataset digits --early-stop 2", "counts tests of the network: add --val-every N"),
         ("--dataset digits --keep-every 2", "removes nothing by itself: add --keep N"),
         ("--dataset digits --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--dataset digits --cpus 0", "--cpus 0: expected at least 1"),

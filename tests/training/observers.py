@@ -11,6 +11,7 @@ class Keeping(Observer):
 
     def __init__(self):
         self.warm_starts, self.steps, self.epochs, self.validated = [], [], [], []
+        self.early_stops = []
 
     def on_warm_start(self, source, transfer):
         self.warm_starts.append((source, transfer))
@@ -23,6 +24,9 @@ class Keeping(Observer):
 
     def on_validation(self, validated):
         self.validated.append(validated)
+
+    def on_early_stop(self, stop):
+        self.early_stops.append(stop)
 
 
 class AtSteps(Observer):

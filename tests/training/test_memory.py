@@ -108,3 +108,11 @@ def test_estimate_of_two_devices(monkeypatch):
     for variable in (SCRATCH_VARIABLE, QUEUE_VARIABLE, *THREAD_VARIABLES):
         monkeypatch.delenv(variable, raising=False)  # set here for one device
     _check_measured("model_e", 1, 56, False, devices=2)
+
+
+def test_adam_keeps_a_variance_too():
+    with_sgd, with_adam = (
+        recipe_memory(find_recipe("digits", [f"optimizer={name}"]), 1)[False]
+        for name in ("sgd", "adam")
+    )
+    assert with_adam.main == {**with_sgd.main, "variance": with_sgd.main["momentum"]}

@@ -1,12 +1,14 @@
 """TorchNesterov against the original's updates, and who decays and how fast who learns."""
 
+from functools import partial
+
 import mxnet as mx
 import numpy as np
 import pytest
 
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
-from rnw.training.optimizers import TorchNesterov, WithTallies, make_optimizer
+from rnw.training.optimizers import OPTIMIZERS, AdamW, TorchNesterov, WithTallies, make_optimizer
 from rnw.training.schedules import Fixed, Linear
 from tests.golden_cases import golden_arrays
 
@@ -44,10 +46,18 @@ def test_gradients_are_clipped():
     np.testing.assert_array_equal(weight.asnumpy(), [-0.5, 0.25])
 
 
-@pytest.mark.parametrize("kind", [TorchNesterov, mx.optimizer.SGD])
-def test_server_adds_up_what_is_no_gradient(kind):
-    updater = mx.optimizer.get_updater(WithTallies(kind(learning_rate=0.5, momentum=0.9), 10))
-    alone = mx.optimizer.get_updater(kind(learning_rate=0.5, momentum=0.9))
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(TorchNesterov, momentum=0.9),
+        partial(mx.optimizer.SGD, momentum=0.9),
+        mx.optimizer.Adam,
+        AdamW,
+    ],
+)
+def test_server_adds_up_what_is_no_gradient(make):
+    updater = mx.optimizer.get_updater(WithTallies(make(learning_rate=0.5), 10))
+    alone = mx.optimizer.get_updater(make(learning_rate=0.5))
     weight, expected, tally = mx.nd.ones((2,)), mx.nd.ones((2,)), mx.nd.zeros((2,))
     for _ in range(3):
         updater(0, mx.nd.ones((2,)), weight)
@@ -58,7 +68,28 @@ def test_server_adds_up_what_is_no_gradient(kind):
     np.testing.assert_array_equal(tally.asnumpy(), [3, -6])
 
 
-@pytest.mark.parametrize("name", ["sgd", "torch_nesterov"])
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_by_hand(name):
+    """As algorithm 1 of arXiv 1412.6980 and 2 of 1711.05101, in double precision."""
+    schedule, decay = Linear(0.1, 11), 0.25
+    parameter = mx.gluon.Parameter("a_weight", shape=(3,))
+    optimizer = make_optimizer(
+        name, [parameter], schedule=schedule, momentum=0.8, weight_decay=decay, rescale=0.5
+    )
+    weights, mean, variance = np.array([1.0, -2.0, 3.0]), np.zeros(3), np.zeros(3)
+    found = mx.nd.array(weights)
+    state = optimizer.create_state(0, found)
+    for step, gradient in enumerate(np.random.RandomState(0).randn(5, 3), 1):
+        optimizer.update(0, found, mx.nd.array(gradient), state)
+        slope = 0.5 * gradient + (decay * weights if name == "adam" else 0)
+        mean, variance = 0.8 * mean + 0.2 * slope, 0.999 * variance + 0.001 * slope**2
+        change = mean / (1 - 0.8**step) / np.sqrt(variance / (1 - 0.999**step))
+        change += decay * weights if name == "adamw" else 0
+        weights = weights - schedule(step) * change
+        np.testing.assert_allclose(found.asnumpy(), weights, rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(
     ("network", "multipliers"),
     [
@@ -79,5 +110,5 @@ def test_rates_and_decay_by_kind(name, network, multipliers):
 
 
 def test_refuses_unknown_optimizer():
-    with pytest.raises(InputError, match="unknown optimizer 'adam': expected one of torch_nest"):
-        make_optimizer("adam", [], schedule=Fixed(0.1), momentum=0.0, weight_decay=0.0, rescale=1.0)
+    with pytest.raises(InputError, match="unknown optimizer 'lamb': expected one of torch_nest"):
+        make_optimizer("lamb", [], schedule=Fixed(0.1), momentum=0.0, weight_decay=0.0, rescale=1.0)

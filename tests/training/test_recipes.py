@@ -183,6 +183,8 @@ def test_overrides_of_segmentation(override, field, value):
         ("epochs=3", "epochs", 3),
         ("base_lr=0.01", "base_lr", 0.01),
         ("schedule=step", "schedule", "step"),
+        ("schedule=cosine", "schedule", "cosine"),
+        ("warmup=0.5", "warmup", 0.5),
         ("lr_steps=100,200", "lr_steps", (100, 200)),
         ("lr_steps=", "lr_steps", ()),
     ],
@@ -205,6 +207,8 @@ def test_overrides(override, field, value):
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("base_lr=-1", "base_lr is -1.0, expected 0 or more"),
         ("base_lr=nan", "base_lr is nan"),
+        ("warmup=12", "warmup is 12.0, expected less than epochs, which is 12"),
+        ("warmup=nan", "warmup is nan, expected 0 or more"),
         ("suffix=a/b", "suffix is 'a/b', expected at most 100 letters a to z, digits and any of"),
         ("suffix=../x", "suffix is '../x', expected at most"),
         ("suffix=a*", "expected at most 100 letters"),
@@ -219,8 +223,8 @@ def test_overrides(override, field, value):
         ("suffix=s16_mine", "suffix is 's16_mine', which in file names would be the stride"),
         ("base_lr=1e-7", "lr_floor is 1e-06, above base_lr, 1e-07"),
         ("lr_floor=1", "lr_floor is 1.0, above base_lr, 0.1"),
-        ("schedule=cosine", "schedule is 'cosine', expected one of fixed, linear, step$"),
-        ("optimizer=adam", "optimizer is 'adam', expected one of torch_nesterov, sgd$"),
+        ("schedule=cosin", "schedule is 'cosin', expected one of .*; did you mean 'cosine'"),
+        ("optimizer=adams", "optimizer is 'adams', expected one of .*; did you mean 'adam'"),
         ("kvstore=dist-sync", "expected one of .*; did you mean 'dist_sync'"),
         ("width=0", "width is 0.0, expected above 0 and at most 16"),
         ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
@@ -309,3 +313,14 @@ def test_the_readme_explains_every_field():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", section, re.MULTILINE)
     explained = [*declared(Recipe).values(), *declared_anew(SegmentationRecipe, Recipe)]
     assert rows == [(name, str(values), meaning) for name, values, meaning in explained]
+
+
+def test_adam_refuses_a_momentum_that_never_forgets():
+    assert find_recipe("digits", ["optimizer=sgd", "momentum=1"]).momentum == 1
+    with pytest.raises(InputError, match=r"^momentum is 1\.0, expected less than 1 by Adam$"):
+        find_recipe("digits", ["optimizer=adamw", "momentum=1"])
+
+
+def test_files_of_runs_without_optional_fields_are_as_before():
+    assert "warmup" not in json.loads(find_recipe("digits").to_json())
+    assert "warmup" not in json.loads(find_recipe("digits", ["warmup=0"]).to_json())

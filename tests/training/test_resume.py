@@ -61,8 +61,16 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path, _finished, steps):
     _check_stopped_and_resumed(tmp_path, steps, _finished[2])
 
 
-def test_another_optimizer_is_resumed(tmp_path):
-    options = {"overrides": (*SHORT, "optimizer=sgd")}
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("optimizer=sgd",),
+        ("optimizer=adam", "base_lr=0.001"),
+        ("optimizer=adamw", "base_lr=0.001", "schedule=cosine", "warmup=1"),
+    ],
+)
+def test_another_optimizer_is_resumed(tmp_path, fields):
+    options = {"overrides": (*SHORT, *fields)}
     _train(tmp_path / "whole", **options)
     expected = _results(tmp_path / "whole")
     _check_stopped_and_resumed(tmp_path / "stopped", 4, expected, **options)

@@ -7,6 +7,7 @@ import random
 import re
 import struct
 from collections import Counter
+from pathlib import Path
 from typing import Any, Dict, NamedTuple
 
 import mxnet as mx
@@ -18,7 +19,7 @@ from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import TorchNesterov
 from rnw.training.sealed import SEAL, read_sealed
-from rnw.training.state import Bounds, Position, State, save_state
+from rnw.training.state import Bounds, Position, State, check_same_settings, save_state
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights.ndarray_file import write_arrays, write_arrays_to
 
@@ -266,3 +267,10 @@ def test_a_state_of_an_earlier_version_is_refused(tmp_path, run):
     write_arrays(path, run.arrays)
     with pytest.raises(InputError, match=r"has no checksum, as those of earlier versions\): start"):
         State(path)
+
+
+def test_a_setting_that_is_no_longer_told_is_another():
+    with pytest.raises(
+        InputError, match=r"^run\.state: .*: warmup was 2\.0, now None; use the same"
+    ):
+        check_same_settings(Path("run.state"), {**SETTINGS, "warmup": 2.0}, SETTINGS)

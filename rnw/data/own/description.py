@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Tuple
 
 from rnw.data.label_meaning import Color
 from rnw.errors import InputError, did_you_mean
-from rnw.files import PathLike, read_regular, reading
+from rnw.files import PathLike, read_yaml
 from rnw.networks.heads import IGNORED_LABEL
 
 FILE = "dataset.yaml"  # the description in the folder of a dataset
@@ -241,16 +241,7 @@ def read_description(path: PathLike) -> Description:
 
     Raises InputError, naming file and field, for what is none.
     """
-    import yaml  # takes time that the catalog need not spend
-
-    path = Path(path)
-    with reading(path, "a description of a dataset", (UnicodeDecodeError, RecursionError)):
-        text = read_regular(path, LARGEST).decode("utf-8-sig")
-        try:
-            content = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
-    return make_description(content, path)
+    return make_description(read_yaml(path, "a description of a dataset", LARGEST), Path(path))
 
 
 def make_description(content: Any, path: Path) -> Description:
@@ -330,7 +321,7 @@ def write_description(description: Description, comments: Mapping[str, str]) -> 
 
 def _flow(value: Any) -> str:
     """A value as YAML that may follow a name on its line."""
-    import yaml  # as above
+    import yaml  # takes time that the catalog need not spend
 
     text = yaml.safe_dump(
         value, sort_keys=False, default_flow_style=True, allow_unicode=True, width=96
