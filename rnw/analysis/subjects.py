@@ -44,18 +44,18 @@ class Subject(NamedTuple):
     meaning: Optional[Meaning] = None
 
 
-def load_subject(path: PathLike, context: mx.Context) -> Subject:
+def load_subject(path: PathLike, context: mx.Context, dataset: Optional[str] = None) -> Subject:
     """Load the network in a weights file, of this package or of a ResNet from gluoncv.
 
     A file named `cifar_resnet110_v1-<anything>.params` or alike holds that ResNet from gluoncv;
-    others are read by `rnw.evaluation.classification.model.load_model`.
+    others are read by `rnw.evaluation.classification.model.load_model`, which `dataset` is for.
 
     Raises InputError for a file that cannot be read or that holds another kind of network.
     """
     name = Path(path).stem.partition("-")[0]
     if _GLUONCV.fullmatch(name):
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
-    model = load_model(path, [context], optimized=False)
+    model = load_model(path, [context], dataset=dataset, optimized=False)
     config = model.net.config
     config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")

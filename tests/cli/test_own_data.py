@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.data.own.miniatures import class_folders, pairs, png, write
 
@@ -83,3 +84,61 @@ def test_no_run_starts_on_data_that_are_wrong(rnw):
     code, _, message = rnw(*arguments, "--unchecked")
     assert code == 2
     assert "street/trainannot/b.png: 192 pixels have the number 9, none of the 3" in message
+
+
+STUDY = ("study", "depth-width", "--dataset", "data", "--seeds", "1", "--budget", "parameters=9000")
+NETWORKS = ("--units", "0-1-1-1-1-1-1", "--units", "0-2-2-2-2-2-2", "--set", "epochs=1")
+
+
+@pytest.mark.slow
+def test_a_study(rnw):
+    class_folders("train", "val", count=4)
+    released = Path("models/ilsvrc-cls_rna-a1_cls1000_ep-0001.params")  # is no start for a study
+    released.parent.mkdir()
+    released.touch()
+    code, out, err = rnw(*STUDY, *NETWORKS)
+    assert code == 0, err
+    assert "trained by recipe scratch-cls; --recipe chooses another\n" in err
+    runs = [line.split()[0] for line in out.splitlines() if ", seed 0: top-1 " in line]
+    assert runs == ["56-0-2-2-2-2-2-2", "56-0-1-1-1-1-1-1"]
+
+
+def test_a_study_is_of_data_without_errors(rnw):
+    class_folders("train", "val", count=4)
+    Path("data/val/cat/1.jpg").write_text("no picture")
+    code, _, message = rnw(*STUDY, *NETWORKS)
+    assert code == 2
+    assert "data: 1 pictures cannot be read: " in message
+    assert not Path("output").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (STUDY, "data: is a dataset for segmentation, expected one for classification"),
+        (
+            ("analyze", "paths", "--network", "a", "--dataset", "data"),
+            "data: is a dataset for segmentation, expected one for classification",
+        ),
+    ],
+)
+def test_analyses_are_of_classes(rnw, arguments, wording):
+    write(pairs("images/{}.jpg", "labels/{}.png"))
+    code, _, message = rnw(*arguments)
+    assert code == 2
+    assert message.splitlines()[-1] == f"Error: {wording}"
+
+
+@pytest.mark.slow
+def test_paths_of_a_network_trained_on_it(rnw):
+    class_folders("train", "val", count=8)
+    assert rnw("train-cls", "--dataset", "data", *CLASSIFIER)[0] == 0
+    weights = ("--weights", "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    fast = ("--samples", "1", "--examples", "2")
+    Path("data").rename("moved")
+    code, _, message = rnw("analyze", "paths", *weights, *fast)
+    assert code == 2
+    assert "data/val: no such folder" in message
+    code, out, err = rnw("analyze", "paths", *weights, *fast, "--dataset", "moved")
+    assert (code, err) == (0, "")
+    assert "6 units" in out
