@@ -14,10 +14,13 @@ from rnw.cli.common import (
     Choice,
     data_root_option,
     device_options,
+    name_dataset,
     one_of,
     overrides_option,
     recipe_option,
     show_warnings,
+    tell_held_out,
+    val_fraction_option,
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import find_task_dataset, is_path, names_of
@@ -131,6 +134,7 @@ _OPTIONS = (
         help="Leave out damaged pictures in place of ending with an error.",
     ),
     unchecked_option,
+    val_fraction_option,
     data_root_option,
     device_options,
 )
@@ -196,6 +200,7 @@ class Task(NamedTuple):
             if recipe is None:
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
+            tell_held_out(row)
             overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
             recipe = row.recipe
@@ -236,6 +241,7 @@ class Arguments:
     decoder: str
     skip_bad_images: bool
     unchecked: bool
+    val_fraction: Optional[float]
     data_root: Optional[Path]
     gpus: Optional[str]
     cpus: Optional[int]
@@ -247,7 +253,8 @@ class Arguments:
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
-        return task.resolve(self.recipe, self.dataset, overrides, self.weights, self.data_root)
+        dataset = name_dataset(self.dataset, self.val_fraction)
+        return task.resolve(self.recipe, dataset, overrides, self.weights, self.data_root)
 
     def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""

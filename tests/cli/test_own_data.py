@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnw.data.own.splits import held_out
 from tests.data.own.miniatures import class_folders, pairs, png, write
 
 NARROW = ("--set", "width=0.0625", "--set", "epochs=1", "--workers", "0")
@@ -84,6 +85,64 @@ def test_no_run_starts_on_data_that_are_wrong(rnw):
     code, _, message = rnw(*arguments, "--unchecked")
     assert code == 2
     assert "street/trainannot/b.png: 192 pixels have the number 9, none of the 3" in message
+
+
+@pytest.mark.slow
+def test_a_part_is_held_out(rnw):
+    class_folders(count=20)
+    held = {share: sum(held_out(f"{n}.jpg", share) for n in range(20)) for share in (0.1, 0.4)}
+    assert 0 < held[0.1] < held[0.4]
+    arguments = ("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    code, _, err = rnw(*arguments, "--dry-run")
+    assert code == 0, err
+    said = "data: {} % of the training pictures are held out as split val, by a hash of the file's"
+    assert said.format(10) in err
+    code, _, err = rnw(*arguments, "--val-fraction", "0.4")
+    assert code == 0, err
+    assert said.format(40) in err
+    settings = json.loads(Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.json").read_text())
+    assert settings["dataset"] == "data#val-fraction=0.4"
+    weights = ("--weights", "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    for options, share in (
+        ((), 0.4),
+        (("--dataset", "data"), 0.1),
+        (("--dataset", "data", "--val-fraction", "0.4"), 0.4),
+    ):
+        code, out, err = rnw("eval-cls", *weights, *options, "--overwrite")
+        assert code == 0, err
+        assert out.startswith(f"data val, {2 * held[share]} images\n")
+        assert said.format(f"{100 * share:g}") in err
+
+
+def test_a_part_of_label_maps_is_held_out(rnw):
+    write(pairs("images/{}.jpg", "labels/{}.png", "abcdefghij"))
+    held = sum(held_out(f"{name}.jpg", 0.4) for name in "abcdefghij")
+    options = ("--dataset", "data", "--val-fraction", "0.4")
+    code, _, err = rnw("train-seg", *options, *SEGMENTER, "--set", "batch=2")
+    assert code == 0, err
+    weights = "output/data_rna-56-0-1-1-1-1-1-1_cls3_s8_ep-0001.params"
+    code, out, err = rnw("eval-seg", "--weights", weights, "--scales", "16")
+    assert code == 0, err
+    assert 0 < held < 10
+    assert out.startswith(f"data val, {held} images\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (("train-cls",), "'--val-fraction' is of a dataset: give '--dataset'"),
+        (("eval-seg", "--weights", "x"), "'--val-fraction' is of a dataset: give '--dataset'"),
+        (("train-seg", "--dataset", "voc"), "voc: --val-fraction is for a dataset of your own"),
+        (("train-cls", "--dataset", "data"), "data: has a split 'val', and --val-fraction is for"),
+        (("train-cls", "--dataset", "few", "--val-every", "1"), "--val-fraction holds out more"),
+    ],
+)
+def test_what_a_part_cannot_be_of(rnw, arguments, wording):
+    class_folders("train", "val")
+    class_folders(count=1, root="few")
+    code, _, message = rnw(*arguments, "--val-fraction", "0.001")
+    assert code == 2
+    assert wording in message
 
 
 STUDY = ("study", "depth-width", "--dataset", "data", "--seeds", "1", "--budget", "parameters=9000")

@@ -86,8 +86,12 @@ class Description:
     @property
     def split_names(self) -> Tuple[str, ...]:
         """The splits, with the one that is taken from the training pictures."""
-        own = tuple(self.splits)
-        return (*own, "val") if self.val_fraction and "val" not in own else own
+        return (*self.splits, "val") if self.holds_out else tuple(self.splits)
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether split 'val' is a part of the training pictures."""
+        return self.val_fraction > 0 and "val" not in self.splits
 
     @property
     def train_split(self) -> str:

@@ -116,11 +116,16 @@ def held_out(name: str, fraction: float) -> bool:
 
 def _of_split(description: Description, split: str, path: str) -> bool:
     """Whether a picture of the training files is one of this split."""
-    if not description.val_fraction or "val" in description.splits:
-        return True
-    if split not in ("val", description.train_split):
+    if not description.holds_out or split not in ("val", description.train_split):
         return True
     return held_out(path, description.val_fraction) == (split == "val")
+
+
+def _describe_split(description: Description, split: str) -> str:
+    """A split in a message that it is empty, with the remedy."""
+    held = description.holds_out and split == "val"
+    more = f", for which {description.val_fraction:g} of the training pictures are held out: "
+    return f"split {split!r}" + (more + "--val-fraction holds out more") * held
 
 
 def read_entries(
@@ -139,9 +144,8 @@ def read_entries(
         entries = [_classified(file, root / where.images) for file in found]
     entries = [entry for entry in entries if _of_split(description, split, entry.path)]
     if not entries:
-        raise InputError(
-            f"{root / (where.list or where.images)}: has no pictures of split {split!r}"
-        )
+        place = root / (where.list or where.images)
+        raise InputError(f"{place}: has no pictures of {_describe_split(description, split)}")
     return entries
 
 
@@ -246,14 +250,14 @@ def find_pairs(
         pairing = _paired(where, root)
     pairs = [pair for pair in pairing.pairs if _of_split(description, split, pair.image)]
     if not pairs:
-        raise InputError(_nothing_found(where, split, root, pairing))
+        raise InputError(_nothing_found(where, _describe_split(description, split), root, pairing))
     return pairing._replace(pairs=pairs)
 
 
 def _nothing_found(where: Split, split: str, root: Path, pairing: Pairing) -> str:
     place = root / (where.images or where.list)
     if not (pairing.without_label and pairing.without_picture):
-        return f"{place}: has no pictures with label maps of split {split!r}"
+        return f"{place}: has no pictures with label maps of {split}"
     picture, label = pairing.without_label[0], pairing.without_picture[0]
     return (
         f"{place}: no picture has a label map of its name in {root / where.labels}, found "
@@ -325,7 +329,7 @@ def _annotated(
     pairs = sorted(pair for pair in pairs if _of_split(description, split, pair.image))
     by_label = {f"{where.annotations}#{names[key]}": scene for key, scene in scenes.items()}
     if not pairs:
-        raise InputError(f"{path}: names no picture")
+        raise InputError(f"{path}: names no picture of {_describe_split(description, split)}")
     return pairs, by_label
 
 
