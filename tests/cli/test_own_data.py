@@ -4,10 +4,15 @@ import json
 import re
 from pathlib import Path
 
+import mxnet as mx
 import numpy as np
 import pytest
 
 from rnw.data.own.splits import held_out
+from rnw.data.sets.reading import read_examples
+from rnw.evaluation.classification.model import load_model, picture_reader
+from rnw.evaluation.segmentation.model import load_model as load_segmentation_model
+from rnw.runtime import make_contexts
 from tests.data.own.miniatures import class_folders, pairs, png, write
 
 NARROW = ("--set", "width=0.0625", "--set", "epochs=1", "--workers", "0")
@@ -201,3 +206,52 @@ def test_paths_of_a_network_trained_on_it(rnw):
     code, out, err = rnw("analyze", "paths", *weights, *fast, "--dataset", "moved")
     assert (code, err) == (0, "")
     assert "6 units" in out
+
+
+COLORS_OF_ITS_OWN = "mean: [0.3, 0.5, 0.7]\ndeviation: [0.1, 0.2, 0.3]\n"
+
+
+def _scores(rnw, *options):
+    """What a network says of a picture: probabilities, or shares of classes."""
+    code, out, err = rnw("predict", "--json", *options)
+    assert code == 0, err
+    (found,) = json.loads(out)["predictions"]
+    return found
+
+
+def test_pictures_are_normalized_as_in_training(rnw):
+    class_folders("train", "val", count=4)
+    splits = "splits: {train: train, val: val}\n"
+    write({"own.yaml": f"task: classification\nroot: data\n{splits}{COLORS_OF_ITS_OWN}"}, ".")
+    code, _, err = rnw("train-cls", "--dataset", "own.yaml", *CLASSIFIER)
+    assert code == 0, err
+    weights = Path("output/own_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    options = ("--weights", weights, "data/val/cat/0.jpg")
+    found = _scores(rnw, *options)
+    assert _scores(rnw, *options, "--dataset", "data") == found  # it says nothing of colors
+    kept = Path("output/own_rna-28-0-1-1-1-1-1-1_cls2.dataset.yaml")
+    assert "\nmean: [0.3, 0.5, 0.7]\n" in kept.read_text()
+    Path("own.yaml").unlink()
+    model = load_model(weights, make_contexts())
+    assert model.normalization == ((0.3, 0.5, 0.7), (0.1, 0.2, 0.3))
+    read = picture_reader(read_examples(model.dataset, "val"))
+    (crop,) = model.protocol.cut(read(0), 28)
+    data = (crop / 255 - (0.3, 0.5, 0.7)) / (0.1, 0.2, 0.3)
+    scores = mx.nd.softmax(model.net(mx.nd.array(data.transpose(2, 0, 1)[None]))).asnumpy()
+    told = {row["class"]: row["probability"] for row in found["classes"]}
+    assert [told[0], told[1]] == pytest.approx(scores[0].tolist(), abs=1e-5)
+    kept.unlink()
+    assert _scores(rnw, *options, "--dataset", "data") != found
+
+
+def test_label_maps_of_pictures_normalized_as_in_training(rnw):
+    _street()
+    Path("street.yaml").write_text(Path("street.yaml").read_text() + COLORS_OF_ITS_OWN)
+    assert rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)[0] == 0
+    weights = Path("output/street_rna-56-0-1-1-1-1-1-1_cls3_s8_ep-0001.params")
+    (scorer,) = load_segmentation_model([weights], make_contexts()).scorers
+    assert scorer.normalization == ((0.3, 0.5, 0.7), (0.1, 0.2, 0.3))
+    Path("street.yaml").write_text(Path("street.yaml").read_text().replace("0.5", "0.6"))
+    code, _, message = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER, "--resume")
+    assert code == 2
+    assert "normalization was [[0.3, 0.5, 0.7], [0.1, 0.2, 0.3]], now [[0.3, 0.6, 0.7]" in message

@@ -53,15 +53,13 @@ class Entry(NamedTuple):
 
 
 class OwnPictures(LabeledImages):
-    """Pictures with label maps of one's own.
+    """Pictures with label maps of one's own, below a root, as a description says."""
 
-    upright: whether EXIF orientation is applied.
-    """
-
-    def __init__(self, root: PathLike, pairs: Sequence[Pair], coding: Coding, upright: bool):
+    def __init__(self, root: PathLike, pairs: Sequence[Pair], description: Description):
         super().__init__(root, pairs)
-        self.coding = coding
-        self.upright = upright
+        self.coding = Coding.of(description)
+        self.upright = description.orientation == UPRIGHT
+        self.normalization = description.normalization
 
     def label(self, index: int) -> np.ndarray:
         """Return the classes (H, W) uint8, 255 where a pixel is ignored.
@@ -84,11 +82,10 @@ class Scenes(OwnPictures):
         self,
         root: PathLike,
         pairs: Sequence[Pair],
-        coding: Coding,
-        upright: bool,
+        description: Description,
         scenes: Mapping[str, Scene],
     ):
-        super().__init__(root, pairs, coding, upright)
+        super().__init__(root, pairs, description)
         self._scenes = scenes
 
     def label(self, index: int) -> np.ndarray:
@@ -216,7 +213,13 @@ def read_classified(description: Description, split: str, root: Path) -> ImageLi
             f"{description.place}{did_you_mean(label, description.classes)}"
         )
     paths = [entry.path for entry in entries]
-    return ImageList(root, paths, numbers, upright=description.orientation == UPRIGHT)
+    return ImageList(
+        root,
+        paths,
+        numbers,
+        upright=description.orientation == UPRIGHT,
+        normalization=description.normalization,
+    )
 
 
 def read_segmented(description: Description, split: str, root: Path) -> OwnPictures:
@@ -226,13 +229,12 @@ def read_segmented(description: Description, split: str, root: Path) -> OwnPictu
     missing, and where nothing is paired.
     """
     where = _where(description, split)
-    coding, upright = Coding.of(description), description.orientation == UPRIGHT
     if where.annotations:
-        pairs, scenes = _annotated(description, split, root, coding)
-        return Scenes(root, pairs, coding, upright, scenes)
+        pairs, scenes = _annotated(description, split, root, Coding.of(description))
+        return Scenes(root, pairs, description, scenes)
     pairing = find_pairs(description, split, root, logger.warning)
     _warn_of_unpaired(root / (where.images or where.list), pairing)
-    return OwnPictures(root, pairing.pairs, coding, upright)
+    return OwnPictures(root, pairing.pairs, description)
 
 
 def find_pairs(
