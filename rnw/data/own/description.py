@@ -20,7 +20,7 @@ TASKS = (CLASSIFICATION, SEGMENTATION)
 INDICES, PALETTE, COLORS, MASK = "indices", "palette", "colors", "mask"
 CODINGS = (INDICES, PALETTE, COLORS, MASK)
 UPRIGHT, STORED = "upright", "stored"
-SMALLEST_DEVIATION = 0.001  # a quarter of a gray level; less would only be divided by
+SMALLEST_DEVIATION = 0.001  # a quarter of a gray level; less would only enlarge noise
 OTHERS = "others"  # ignored: all that is no class
 LISTS = (".lst", ".txt", ".csv", ".tsv")  # suffixes of lists
 WILDCARDS = re.compile(r"[*?]")
@@ -87,6 +87,7 @@ class Description:
 
     @property
     def normalization(self) -> Normalization:
+        """How pictures are normalized, by ImageNet's numbers where the fields have none."""
         return Normalization(self.mean or IMAGENET.mean, self.deviation or IMAGENET.deviation)
 
     @property

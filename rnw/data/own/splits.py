@@ -36,7 +36,6 @@ NO_CLASS = "background"  # class 0 where annotations name objects alone
 
 logger = logging.getLogger(__name__)
 
-
 OnNote = Callable[[str], None]
 
 
