@@ -137,8 +137,14 @@ class _Watching(Observer):
 def make_family(recipe: Recipe, budget: Budget, units: Sequence[str] = FAMILY) -> List[Recipe]:
     """Return a recipe for each string of `units`, as wide as the budget allows, deepest first.
 
-    Raises InputError for malformed units and for a budget that cannot be met.
+    Raises InputError for malformed units, for a budget that cannot be met, and for a recipe that
+    starts from weights, which fit one structure alone.
     """
+    if recipe.starts_from:
+        raise InputError(
+            f"recipe {recipe.name} starts from {recipe.starts_from}, which is no start for "
+            "networks of several structures: choose another --recipe"
+        )
     size = recipe.input_size
     networks = [replace(recipe, network=f"{size}-{levels}") for levels in dict.fromkeys(units)]
     family = [fit_width(network, budget) for network in networks]

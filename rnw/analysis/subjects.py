@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.analysis.chains import Link, chain_of
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.sets import cifar10
 from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.reading import read_examples
@@ -31,7 +32,7 @@ class Subject(NamedTuple):
     """A network to analyze, as a chain of residual units.
 
     weights: in words, where its parameters come from. meaning: how the network was inferred from a
-    weights file of this package.
+    weights file of this package. normalization: how the network is given pictures.
     """
 
     name: str
@@ -42,20 +43,21 @@ class Subject(NamedTuple):
     protocol: Protocol
     context: mx.Context
     meaning: Optional[Meaning] = None
+    normalization: Normalization = IMAGENET
 
 
-def load_subject(path: PathLike, context: mx.Context) -> Subject:
+def load_subject(path: PathLike, context: mx.Context, dataset: Optional[str] = None) -> Subject:
     """Load the network in a weights file, of this package or of a ResNet from gluoncv.
 
     A file named `cifar_resnet110_v1-<anything>.params` or alike holds that ResNet from gluoncv;
-    others are read by `rnw.evaluation.classification.model.load_model`.
+    others are read by `rnw.evaluation.classification.model.load_model`, which `dataset` is for.
 
     Raises InputError for a file that cannot be read or that holds another kind of network.
     """
     name = Path(path).stem.partition("-")[0]
     if _GLUONCV.fullmatch(name):
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
-    model = load_model(path, [context], optimized=False)
+    model = load_model(path, [context], dataset=dataset, optimized=False)
     config = model.net.config
     config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
@@ -69,6 +71,7 @@ def load_subject(path: PathLike, context: mx.Context) -> Subject:
         model.protocol,
         context,
         model.meaning,
+        model.normalization,
     )
 
 
@@ -90,8 +93,16 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
         raise InputError(f"{name}: is a segmentation network, expected a classifier")
     initialize(net, [context], np.random.RandomState(0))
     protocol = own_protocol(found, net.config.spec.size)
-    name, weights = net.config.spec.name, "initial values, not trained"
-    return Subject(name, weights, chain_of(net), found, found.classes, protocol, context)
+    return Subject(
+        net.config.spec.name,
+        "initial values, not trained",
+        chain_of(net),
+        found,
+        found.classes,
+        protocol,
+        context,
+        normalization=found.normalization,
+    )
 
 
 def _gluoncv_row(name: str) -> Baseline:
@@ -108,7 +119,9 @@ def _gluoncv_dataset(name: str) -> Dataset:
 
 def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
     chain, dataset = chain_of(load_baseline(row, path, [context])), _gluoncv_dataset(row.name)
-    return Subject(row.title, path.name, chain, dataset, dataset.classes, row.protocol, context)
+    subject = Subject(row.title, path.name, chain, dataset, dataset.classes, row.protocol, context)
+    of_cifar = dataset is cifar10.CIFAR10
+    return subject._replace(normalization=cifar10.NORMALIZATION) if of_cifar else subject
 
 
 class Batches:
@@ -146,9 +159,5 @@ class Batches:
     def _read_batch(self, chosen: np.ndarray) -> Tuple[mx.nd.NDArray, mx.nd.NDArray]:
         protocol, context = self._subject.protocol, self._subject.context
         crops = [protocol.cut(self._read(picture), protocol.scales[0])[0] for picture in chosen]
-        images = normalize(np.stack(crops), *_statistics(self._subject.dataset))
+        images = normalize(np.stack(crops), *self._subject.normalization)
         return mx.nd.array(images, ctx=context), mx.nd.array(self._labels[chosen], ctx=context)
-
-
-def _statistics(dataset: Dataset) -> Tuple[np.ndarray, ...]:
-    return (cifar10.MEAN, cifar10.DEVIATION) if dataset is cifar10.CIFAR10 else ()

@@ -103,7 +103,8 @@ def _measuring_options(command: Callable) -> Callable:
 @click.option(
     "--dataset",
     metavar="DS",
-    help="Dataset to measure an untrained --network of ours on (default: ilsvrc-cls).",
+    help="Dataset to measure networks of ours on: a name, or the folder or description of your own "
+    "(default: that of a weights file, and ilsvrc-cls for an untrained --network).",
 )
 @click.option(
     "--demo",
@@ -150,7 +151,7 @@ def paths(
     with Display() as display, exit_when_interrupted(), alone_in(output):
         if demo:
             files = (*files, *_train_demo(output / "runs", contexts, sampling.seed, display))
-        subjects = [load_subject(path, contexts[0]) for path in files]
+        subjects = [load_subject(path, contexts[0], dataset) for path in files]
         subjects += [find_subject(name, contexts[0], dataset) for name in names]
         measured = []
         for subject in subjects:

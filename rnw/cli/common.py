@@ -24,7 +24,8 @@ from typing import (
 
 import click
 
-from rnw.data.sets.catalog import SEGMENTATION
+from rnw.data.sets.catalog import SEGMENTATION, hold_out
+from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
@@ -161,6 +162,13 @@ trained_dataset_option = click.option(
     help="Dataset that the network was trained on: a name, or the folder or description of your "
     "own (default: inferred from the weights file, its name and what lies beside it).",
 )
+val_fraction_option = click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="X",
+    help="Part of the training pictures to hold out for validation, where data of your own have no "
+    "split for it (default: that of the description, and 0.1 for a folder).",
+)
 recipe_option = click.option(
     "--recipe",
     metavar="NAME|FILE",
@@ -266,6 +274,33 @@ class PredictedSplit:
 def kept_options(command: Callable) -> Callable:
     """Add the options of saved predictions, handed over as `predicted`, a `PredictedSplit`."""
     return _with_options(gather("predicted", PredictedSplit)(command), _KEPT)
+
+
+def tested_dataset_options(command: Callable) -> Callable:
+    """Add `--dataset` and `--val-fraction`, handed over as `dataset`, what calls the dataset."""
+
+    @functools.wraps(command)
+    def run(dataset: Optional[str], val_fraction: Optional[float], **options: Any) -> Any:
+        return command(dataset=name_dataset(dataset, val_fraction), **options)
+
+    return trained_dataset_option(val_fraction_option(run))
+
+
+def name_dataset(dataset: Optional[str], val_fraction: Optional[float]) -> Optional[str]:
+    """Return what calls a dataset of which a part is held out; raise UsageError without one."""
+    if val_fraction is None:
+        return dataset
+    if dataset is None:
+        raise click.UsageError("'--val-fraction' is of a dataset: give '--dataset'")
+    return hold_out(dataset, val_fraction)
+
+
+def tell_held_out(dataset: Row) -> None:
+    """Tell which part of the pictures is split val, where the data have no such split."""
+    found = dataset.description
+    if found is not None and found.holds_out:
+        share = f"{100 * found.val_fraction:g} % of the training pictures are held out"
+        print_line(f"{dataset.name}: {share} as split val, by a hash of the file's name", err=True)
 
 
 def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
-from rnw.cli.common import FILE, Group, json_option, print_json, print_line, show_warnings
+from rnw.cli.common import (
+    FILE,
+    Group,
+    json_option,
+    print_json,
+    print_line,
+    show_warnings,
+    val_fraction_option,
+)
 from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
@@ -68,12 +76,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: Optional[str]) -> 
     metavar="N,...",
     help="Numbers in label maps that stand for no class (default: 255).",
 )
-@click.option(
-    "--val-fraction",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Part of the pictures to hold out for validation where the data have no split for it "
-    "(default: 0.1).",
-)
+@val_fraction_option
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 def init(
     folder: Path,
@@ -114,7 +117,7 @@ def _show_description(found: Description) -> None:
             part for part in (split.images, split.labels, split.annotations, split.list) if part
         ]
         print_line(f"{name}: {' with '.join(parts)}")
-    if found.val_fraction:
+    if found.holds_out:
         print_line(
             f"val: {100 * found.val_fraction:g} % of the training pictures, by a hash of the name"
         )

@@ -16,7 +16,8 @@ from rnw.cli.common import (
     json_option,
     parse_numbers,
     print_json,
-    trained_dataset_option,
+    tell_held_out,
+    tested_dataset_options,
 )
 from rnw.cli.display import Display
 
@@ -80,7 +81,7 @@ class _Files:
     "center, and the mirror images of these.",
 )
 @click.option("--flip", is_flag=True, help="Also average the scores of the mirror images.")
-@trained_dataset_option
+@tested_dataset_options
 @click.option(
     "--batch",
     type=click.IntRange(1),
@@ -143,6 +144,7 @@ def command(
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
         model = load_model(weights, contexts, baseline, dataset=dataset)
+        tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(
             model.tested_by(views.scales, crops, views.flip),

@@ -20,7 +20,8 @@ from rnw.cli.common import (
     print_json,
     protocol_options,
     show_warnings,
-    trained_dataset_option,
+    tell_held_out,
+    tested_dataset_options,
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import SEGMENTATION
@@ -53,7 +54,7 @@ class _Files:
     help="Weight of each file in the average, joined by commas (default: all the same).",
 )
 @protocol_options
-@trained_dataset_option
+@tested_dataset_options
 @click.option(
     "--split",
     help="Split of the dataset to test on (default: the one that the dataset is tested on).",
@@ -105,6 +106,7 @@ def command(
     ending = exit_when_interrupted(overwrite=files.overwrite) if saved else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
         model = load_model(weights, contexts, mix, dataset).tested_by(**vars(protocol))
+        tell_held_out(model.dataset)
         result = evaluate(
             model,
             data_root=data_root,

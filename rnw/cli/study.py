@@ -15,6 +15,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     gather,
     json_option,
+    one_of,
     overrides_option,
     print_json,
     recipe_option,
@@ -22,9 +23,11 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.cli.train_cls import CLASSIFICATION
+from rnw.cli.training import check_own_dataset, unchecked_option
+from rnw.data.sets.catalog import DATASETS
 from rnw.locks import alone_in
 
-STUDY = CLASSIFICATION._replace(default_dataset="digits")
+STUDY = CLASSIFICATION._replace(default_dataset="digits", own_recipe="scratch-cls")
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def command() -> None:
 )
 @click.option(
     "--dataset",
-    help="Dataset to train on: ilsvrc-cls, places365-cls, digits or shapes-cls (default: that of "
-    "the recipe, or digits).",
+    help=f"Dataset to train on: {one_of(DATASETS)}, or the folder or description of your own "
+    "(default: that of the recipe, or digits).",
 )
 @recipe_option
 @overrides_option
@@ -80,6 +83,7 @@ def command() -> None:
     metavar="DIR",
     help="Folder for the runs and the results.",
 )
+@unchecked_option
 @data_root_option
 @device_options
 @json_option
@@ -91,6 +95,7 @@ def depth_width(
     seeds: int,
     chosen: _ChosenRecipe,
     output: Path,
+    unchecked: bool,
     data_root: Optional[Path],
     devices: Devices,
     as_json: bool,
@@ -111,6 +116,8 @@ def depth_width(
     budget = parse_budget(budget_text, recipe)
     display = Display(err=as_json)
     with exit_when_interrupted(), display, show_warnings(), alone_in(output):
+        if not unchecked:
+            check_own_dataset(recipe.dataset, data_root, display, tested=True)
         study = run_study(
             recipe,
             budget,

@@ -14,10 +14,13 @@ from rnw.cli.common import (
     Choice,
     data_root_option,
     device_options,
+    name_dataset,
     one_of,
     overrides_option,
     recipe_option,
     show_warnings,
+    tell_held_out,
+    val_fraction_option,
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import find_task_dataset, is_path, names_of
@@ -31,6 +34,12 @@ from rnw.training.signals import EndAtOnce, RunStoppedError
 if TYPE_CHECKING:
     from rnw.training.options import Options
 
+unchecked_option = click.option(
+    "--unchecked",
+    is_flag=True,
+    help="Train on data of your own without reading all of it first, as `rnw dataset check` does, "
+    "and even where that finds errors.",
+)
 _OPTIONS = (
     recipe_option,
     overrides_option,
@@ -130,12 +139,8 @@ _OPTIONS = (
         is_flag=True,
         help="Leave out damaged pictures in place of ending with an error.",
     ),
-    click.option(
-        "--unchecked",
-        is_flag=True,
-        help="Train on data of your own without reading all of it first, as `rnw dataset check` "
-        "does, and even where that finds errors.",
-    ),
+    unchecked_option,
+    val_fraction_option,
     data_root_option,
     device_options,
 )
@@ -168,7 +173,8 @@ class Task(NamedTuple):
 
     name: that of the task in recipes. find_dataset: in the table of the task, by name.
     make_validator: as that of `rnw.evaluation.classification.validate`; `best_by` is the score
-    that counts.
+    that counts. own_recipe: for a dataset of one's own; empty: to fine-tune where there is what to
+    start from.
     """
 
     name: str
@@ -176,6 +182,7 @@ class Task(NamedTuple):
     find_dataset: Callable[[str], Any]
     make_validator: Callable[..., Callable]
     best_by: str
+    own_recipe: str = ""
 
     def resolve(
         self,
@@ -197,8 +204,9 @@ class Task(NamedTuple):
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
 
             if recipe is None:
-                recipe = choose_recipe(row, weights)
+                recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
+            tell_held_out(row)
             overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
             recipe = row.recipe
@@ -240,6 +248,7 @@ class Arguments:
     decoder: str
     skip_bad_images: bool
     unchecked: bool
+    val_fraction: Optional[float]
     data_root: Optional[Path]
     gpus: Optional[str]
     cpus: Optional[int]
@@ -253,7 +262,8 @@ class Arguments:
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
-        return task.resolve(self.recipe, self.dataset, overrides, self.weights, self.data_root)
+        dataset = name_dataset(self.dataset, self.val_fraction)
+        return task.resolve(self.recipe, dataset, overrides, self.weights, self.data_root)
 
     def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""
@@ -286,8 +296,9 @@ def run_training(task: Task, arguments: Arguments) -> None:
 
     options = arguments.options(task, recipe.dataset, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
-        if is_path(recipe.dataset) and not (arguments.unchecked or arguments.resume):
-            _check_dataset(recipe.dataset, arguments, display)
+        if not (arguments.unchecked or arguments.resume):
+            tested = arguments.val_every is not None
+            check_own_dataset(recipe.dataset, arguments.data_root, display, tested=tested)
         path = train(
             recipe,
             contexts,
@@ -303,15 +314,22 @@ def run_training(task: Task, arguments: Arguments) -> None:
     click.echo(f"{path}")
 
 
-def _check_dataset(name: str, arguments: Arguments, display: Display) -> None:
-    """Raise InputError for data of one's own that `rnw dataset check` finds errors in."""
+def check_own_dataset(
+    name: str, data_root: Optional[Path], display: Display, *, tested: bool
+) -> None:
+    """Raise InputError for data of one's own that `rnw dataset check` finds errors in.
+
+    Its training split is read, and the one for tests where the run is `tested`.
+    """
+    if not is_path(name):
+        return
     from rnw.data.own.survey import survey  # needs an extra
 
     dataset = find_task_dataset(name)
     splits = {dataset.train_split: None}
-    if arguments.val_every is not None:
+    if tested:
         splits[dataset.test_split] = None
-    sources = {split: read_split(dataset, split, arguments.data_root) for split in splits}
+    sources = {split: read_split(dataset, split, data_root) for split in splits}
     found = survey(sources, names_of(dataset), display.on_step)
     if found.refused:
         raise InputError(

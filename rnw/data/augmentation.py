@@ -8,7 +8,7 @@ from typing import Callable, Dict, NamedTuple, Tuple
 import numpy as np
 
 from rnw.data import opencv, readers, transforms
-from rnw.data.picture_types import ClassifiedSource
+from rnw.data.picture_types import IMAGENET, ClassifiedSource, Normalization
 
 
 class Decoder(NamedTuple):
@@ -23,7 +23,7 @@ class Decoder(NamedTuple):
 
     decode: Callable[..., np.ndarray]
     resize: transforms.Resize
-    recolor: Callable[[np.ndarray, np.random.RandomState, np.ndarray], None]
+    recolor: Callable[[np.ndarray, np.random.RandomState, np.ndarray, Normalization], None]
 
 
 DECODERS: Dict[str, Decoder] = {
@@ -47,6 +47,7 @@ class Augmentation(NamedTuple):
         out: np.ndarray,
         *,
         upright: bool = False,
+        normalization: Normalization = IMAGENET,
     ) -> None:
         """Decode an image file's content and augment it into `out`, (3, size, size) float32.
 
@@ -59,7 +60,7 @@ class Augmentation(NamedTuple):
         crop = transforms.random_sized_crop(
             readers.check_aspect(image, name), self.size, random, self.interpolation, decoder.resize
         )
-        decoder.recolor(crop, random, out)
+        decoder.recolor(crop, random, out, normalization)
 
 
 class ClassifiedPictures(NamedTuple):
@@ -81,6 +82,12 @@ class ClassifiedPictures(NamedTuple):
     ) -> None:
         """Write picture `index` to `data` (3, H, W) float32, and its class to `label` ()."""
         images = self.images
-        content, name = images.read(index), images.name(index)
-        self.augmentation(content, name, random, data, upright=images.upright)
+        self.augmentation(
+            images.read(index),
+            images.name(index),
+            random,
+            data,
+            upright=images.upright,
+            normalization=images.normalization,
+        )
         label[...] = self.images.labels[index]

@@ -7,12 +7,10 @@ from PIL import Image
 
 from rnw.data.augmentation import DECODERS
 from rnw.data.labeled import check_size
-from rnw.data.picture_types import LabeledSource
-from rnw.data.transforms import EXACT_MEAN, Box, Resize, draw_flip, normalize, resize
+from rnw.data.picture_types import IMAGENET, LabeledSource, Normalization
+from rnw.data.transforms import Box, Resize, draw_flip, normalize, resize
 from rnw.errors import InputError
 from rnw.networks.heads import IGNORED_LABEL
-
-PADDING = (255 * EXACT_MEAN).astype(np.uint8)  # the mean color
 
 
 class Cropping(NamedTuple):
@@ -47,15 +45,30 @@ class Cropping(NamedTuple):
         )
         return Box(top, left, side, side), draw_flip(random)
 
-    def image(self, image: np.ndarray, box: Box, resize: Resize = resize) -> np.ndarray:
-        """Return the crop of an image (H, W, 3) uint8, resampled to (size, size, 3)."""
-        return resize(_cut(image, box, PADDING), self.size, self.size, "adaptive")
+    def image(
+        self,
+        image: np.ndarray,
+        box: Box,
+        resize: Resize = resize,
+        normalization: Normalization = IMAGENET,
+    ) -> np.ndarray:
+        """Return the crop of an image (H, W, 3) uint8, resampled to (size, size, 3).
+
+        It has the mean color beyond the image.
+        """
+        cut = _cut(image, box, mean_color(normalization))
+        return resize(cut, self.size, self.size, "adaptive")
 
     def labels(self, labels: np.ndarray, box: Box) -> np.ndarray:
         """Return the crop of labels (H, W) uint8, sampled to (size / stride, size / stride)."""
         cut = Image.fromarray(_cut(labels, box, IGNORED_LABEL))
         resized = np.asarray(cut.resize((self.size, self.size), Image.Resampling.NEAREST))
         return resized[self.stride // 2 :: self.stride, self.stride // 2 :: self.stride]
+
+
+def mean_color(normalization: Normalization) -> np.ndarray:
+    """Return the color (3,) uint8 that becomes nearly 0."""
+    return (255 * np.array(normalization.mean)).astype(np.uint8)
 
 
 def _cut(image: np.ndarray, box: Box, padding: Union[int, np.ndarray]) -> np.ndarray:
@@ -100,7 +113,9 @@ class LabeledCrops(NamedTuple):
         height, width = labels.shape
         box, flip = self.cropping.draw(height, width, random)
         step = -1 if flip else 1
-        data[...] = normalize(self.cropping.image(image, box, decoder.resize)[:, ::step])
+        normalization = self.images.normalization
+        crop = self.cropping.image(image, box, decoder.resize, normalization)
+        data[...] = normalize(crop[:, ::step], *normalization)
         label[...] = self.cropping.labels(labels, box)[:, ::step]
         self._check(label, label_name)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from rnw.data.label_meaning import LabelMeaning
 from rnw.data.lists import fields_problem, list_file, path_problem, quote, read_lines
-from rnw.data.picture_types import Pair
+from rnw.data.picture_types import IMAGENET, Pair
 from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.data.readers import read_file
 from rnw.errors import InputError
@@ -35,6 +35,7 @@ class LabeledImages:
     """
 
     upright = False
+    normalization = IMAGENET
 
     def __init__(
         self,

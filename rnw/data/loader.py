@@ -10,7 +10,14 @@ import numpy as np
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabeledCrops
 from rnw.data.identity import identity
-from rnw.data.picture_types import Classified, ClassifiedSource, Examples, LabeledSource
+from rnw.data.picture_types import (
+    IMAGENET,
+    Classified,
+    ClassifiedSource,
+    Examples,
+    LabeledSource,
+    Normalization,
+)
 from rnw.data.prefetch import prepare
 from rnw.data.samples import Bad, Batch, Maker, Pictures
 from rnw.data.transforms import normalize
@@ -92,6 +99,11 @@ class Loader:
     def identity(self) -> str:
         """A digest of the names and labels of the examples, in order."""
         return identity(self._in_memory or self._pictures.maker.images)
+
+    @property
+    def normalization(self) -> Normalization:
+        """How pictures are normalized; those in memory are as ImageNet's."""
+        return IMAGENET if self._in_memory else self._pictures.maker.images.normalization
 
     def epoch(
         self, number: int, start: int = 0, stopped: Callable[[], bool] = never

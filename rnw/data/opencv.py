@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data import readers, transforms
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.pictures import MAX_PIXELS, open_picture
 
 SOFTENING = 0.45  # the blur nearest to Pillow's Lanczos, tried at 1.3 to 2.2 times smaller
@@ -26,10 +27,6 @@ _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _PADDING = 64  # bytes after the end marker that may be padding
 _NO_FRAME = (0xC4, 0xC8, 0xCC)  # of the markers 0xC0 to 0xCF, those that start no frame
 _LUMA = np.array(transforms.GREY)
-_LOW, _HIGH = (
-    ((bound - transforms.EXACT_MEAN) / transforms.EXACT_DEVIATION).astype(np.float32)
-    for bound in (0, 1)
-)
 
 
 def decode(content: bytes, name: str, *, upright: bool = False) -> np.ndarray:
@@ -91,18 +88,28 @@ def _softening(ratio: float) -> Tuple[int, float]:
     return int(ratio), SOFTENING * (ratio**2 - 1) ** 0.5
 
 
-def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
+def recolor(
+    image: np.ndarray,
+    random: np.random.RandomState,
+    out: np.ndarray,
+    normalization: Normalization = IMAGENET,
+) -> None:
     """Jitter, light, flip and normalize an image (H, W, 3) uint8 into `out` (3, H, W) float32."""
+    mean, deviation = map(np.array, normalization)
+    low, high = (((bound - mean) / deviation).astype(np.float32) for bound in (0, 1))
     change = _color_change(np.array(cv2.mean(image)[:3]) / 255, random)
+    change[:, 3] -= mean
+    change /= deviation[:, None]
+    change[:, :3] /= 255
     if transforms.draw_flip(random):
         image = cv2.flip(image, 1)
-    colors = cv2.transform(image.astype(np.float32), change)
+    colors = cv2.transform(image.astype(np.float32), change.astype(np.float32))
     for channel, plane in enumerate(out):
-        np.clip(colors[:, :, channel], _LOW[channel], _HIGH[channel], out=plane)
+        np.clip(colors[:, :, channel], low[channel], high[channel], out=plane)
 
 
 def _color_change(mean: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Draw the affine map (3, 4) from RGB in [0, 255] to the network's input before clipping.
+    """Draw the affine map (3, 4) of RGB in [0, 1] that the changes of color are together.
 
     mean: the image's mean RGB (3,), in [0, 1].
     """
@@ -116,7 +123,4 @@ def _color_change(mean: np.ndarray, random: np.random.RandomState) -> np.ndarray
             change += (1 - factor) * luma
     change[:, 3] += transforms.draw_lighting(random)
     change /= 1 + transforms.LIGHTING
-    change[:, 3] -= transforms.EXACT_MEAN
-    change /= transforms.EXACT_DEVIATION[:, None]
-    change[:, :3] /= 255
-    return change.astype(np.float32)
+    return change

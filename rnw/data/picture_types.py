@@ -1,8 +1,18 @@
 """Types that datasets are read as: arrays in memory, or encoded pictures by index."""
 
-from typing import Iterable, NamedTuple, Optional, Protocol, Union
+from typing import Iterable, NamedTuple, Optional, Protocol, Tuple, Union
 
 import numpy as np
+
+
+class Normalization(NamedTuple):
+    """Mean and deviation of RGB in [0, 1] by which pictures are normalized; default: ImageNet's."""
+
+    mean: Tuple[float, float, float] = (0.485, 0.456, 0.406)
+    deviation: Tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+IMAGENET = Normalization()
 
 
 class Examples(NamedTuple):
@@ -23,10 +33,12 @@ class PictureSource(Protocol):
     """Encoded pictures (JPEG, PNG, ...) that are read one at a time.
 
     upright: whether they are to be turned as their EXIF orientation says, as photographs of one's
-    own are; those of the paper's datasets are taken as stored.
+    own are; those of the paper's datasets are taken as stored. normalization: how a network that is
+    trained on them gets them.
     """
 
     upright: bool
+    normalization: Normalization
 
     def __len__(self) -> int: ...
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.lists import list_file, read_list
-from rnw.data.picture_types import PictureSource
+from rnw.data.picture_types import IMAGENET, Normalization, PictureSource
 from rnw.data.pictures import MAX_BYTES, open_picture, to_rgb
 from rnw.data.recordio import PackedImages, check_origin, index_file, pack_file
 from rnw.errors import InputError, naming
@@ -102,7 +102,7 @@ class ImageList:
     """The pictures of a list, in its order, each in its own file under `root`.
 
     `paths` are relative to `root`; `labels` is (N,) int64. upright: whether EXIF orientation is
-    applied.
+    applied. normalization: that of a `PictureSource`.
     """
 
     def __init__(
@@ -112,9 +112,10 @@ class ImageList:
         labels: np.ndarray,
         *,
         upright: bool = False,
+        normalization: Normalization = IMAGENET,
     ):
         self.root = Path(root)
-        self.upright = upright
+        self.upright, self.normalization = upright, normalization
         self.labels = labels
         self._paths = paths
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, Callable, Iterable, Iterator, List, Optional, Proto
 import numpy as np
 
 from rnw.data.lists import Listing
+from rnw.data.picture_types import IMAGENET
 from rnw.errors import InputError
 from rnw.files import (
     PathLike,
@@ -93,6 +94,7 @@ class PackedImages:
     """
 
     upright = False
+    normalization = IMAGENET
 
     def __init__(self, path: PathLike, listing: Listing):
         self.path = Path(path)

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from rnw.arrays import check_finite
+from rnw.data.picture_types import IMAGENET, Normalization
 
-EXACT_MEAN = np.array([0.485, 0.456, 0.406])  # of ImageNet, RGB in [0, 1]
-EXACT_DEVIATION = np.array([0.229, 0.224, 0.225])
+EXACT_MEAN, EXACT_DEVIATION = map(np.array, IMAGENET)
 MEAN, DEVIATION = EXACT_MEAN.astype(np.float32), EXACT_DEVIATION.astype(np.float32)
 
 AREA = (0.08, 1.0)  # share of the image that a training crop covers
@@ -110,18 +110,21 @@ def _middle(side: int, size: int) -> int:
 
 
 def normalize(
-    images: np.ndarray, mean: np.ndarray = MEAN, deviation: np.ndarray = DEVIATION
+    images: np.ndarray,
+    mean: Sequence[float] = IMAGENET.mean,
+    deviation: Sequence[float] = IMAGENET.deviation,
 ) -> np.ndarray:
     """Normalize images (..., H, W, 3) uint8 to (..., 3, H, W) float32.
 
-    mean, deviation: (3,) float32, of RGB in [0, 1]; default: those of ImageNet.
+    mean, deviation: three numbers, of RGB in [0, 1]; default: those of ImageNet.
 
     Raises InputError for NaN and infinity.
     """
-    for name, values in (("pixels", images), ("means", mean), ("deviations", deviation)):
+    means, deviations = np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
+    for name, values in (("pixels", images), ("means", means), ("deviations", deviations)):
         check_finite(name, values)
     scaled = images.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(np.moveaxis((scaled - mean) / deviation, -1, -3))
+    return np.ascontiguousarray(np.moveaxis((scaled - means) / deviations, -1, -3))
 
 
 class Box(NamedTuple):
@@ -215,7 +218,12 @@ def lighting(planes: np.ndarray, random: np.random.RandomState) -> None:
     planes /= 1 + LIGHTING
 
 
-def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -> None:
+def recolor(
+    image: np.ndarray,
+    random: np.random.RandomState,
+    out: np.ndarray,
+    normalization: Normalization = IMAGENET,
+) -> None:
     """Jitter, light, flip and normalize an image (H, W, 3) uint8 into `out` (3, H, W) float32."""
     planes = image.transpose(2, 0, 1).astype(np.float32, order="C")
     planes *= np.float32(1 / 255)
@@ -225,5 +233,5 @@ def recolor(image: np.ndarray, random: np.random.RandomState, out: np.ndarray) -
     if draw_flip(random):
         planes = planes[:, :, ::-1]
     for channel, plane in enumerate(planes):
-        exact = np.subtract(plane, EXACT_MEAN[channel], dtype=np.float64)
-        np.divide(exact, EXACT_DEVIATION[channel], out=out[channel], casting="same_kind")
+        exact = np.subtract(plane, normalization.mean[channel], dtype=np.float64)
+        np.divide(exact, normalization.deviation[channel], out=out[channel], casting="same_kind")

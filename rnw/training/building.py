@@ -10,6 +10,7 @@ import mxnet as mx
 import numpy as np
 
 from rnw.data.loader import Loader
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.sets.catalog import find_task_dataset, is_path
 from rnw.errors import InputError
 from rnw.files import write_text
@@ -54,6 +55,11 @@ def find_origin(
     if resume and not overwrite:
         folder.check_nothing_to_resume()
     return Origin(weights=starting_weights(recipe, weights, folder.path))
+
+
+def _told_normalization(normalization: Normalization) -> Optional[List[List[float]]]:
+    """The setting for data of one's own; None for the usual one, as older states have it."""
+    return None if normalization == IMAGENET else [list(numbers) for numbers in normalization]
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,8 @@ class Job:
             "images": loader.examples,
             "digest of the list": loader.identity,
         }
+        if is_path(self.recipe.dataset):
+            settings["normalization"] = _told_normalization(loader.normalization)
         del settings["kvstore"]  # how the devices are spread over machines may change
         if state is not None:
             state.check_settings(settings)

@@ -128,7 +128,7 @@ def test_resnet_of_gluoncv_on_cifar10(rnw, refused, cifar10_folder, tmp_path):  
     weights = tmp_path / "cifar_resnet20_v1-mine.params"
     net.save_parameters(str(weights))
     command = ("analyze", "paths", "--weights", weights, *FAST)
-    assert "data/cifar10/test_batch.bin: not there" in refused(*command)
+    assert "data/cifar10/test_batch.bin: no such file" in refused(*command)
     code, out, err = rnw(*command, "--data-root", cifar10_folder)
     assert (code, err) == (0, "")
     assert out.startswith("cifar_resnet20_v1: 9 units, effective depth ")

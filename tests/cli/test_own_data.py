@@ -4,8 +4,15 @@ import json
 import re
 from pathlib import Path
 
+import mxnet as mx
 import numpy as np
+import pytest
 
+from rnw.data.own.splits import held_out
+from rnw.data.sets.reading import read_examples
+from rnw.evaluation.classification.model import load_model, picture_reader
+from rnw.evaluation.segmentation.model import load_model as load_segmentation_model
+from rnw.runtime import make_contexts
 from tests.data.own.miniatures import class_folders, pairs, png, write
 
 NARROW = ("--set", "width=0.0625", "--set", "epochs=1", "--workers", "0")
@@ -86,3 +93,168 @@ def test_no_run_starts_on_data_that_are_wrong(rnw):
     code, _, message = rnw(*arguments, "--unchecked")
     assert code == 2
     assert "street/trainannot/b.png: 192 pixels have the number 9, none of the 3" in message
+
+
+@pytest.mark.slow
+def test_a_part_is_held_out(rnw):
+    class_folders(count=20)
+    held = {share: sum(held_out(f"{n}.jpg", share) for n in range(20)) for share in (0.1, 0.4)}
+    assert 0 < held[0.1] < held[0.4]
+    arguments = ("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    code, _, err = rnw(*arguments, "--dry-run")
+    assert code == 0, err
+    said = "data: {} % of the training pictures are held out as split val, by a hash of the file's"
+    assert said.format(10) in err
+    code, _, err = rnw(*arguments, "--val-fraction", "0.4")
+    assert code == 0, err
+    assert said.format(40) in err
+    settings = json.loads(Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.json").read_text())
+    assert settings["dataset"] == "data#val-fraction=0.4"
+    weights = ("--weights", "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    for options, share in (
+        ((), 0.4),
+        (("--dataset", "data"), 0.1),
+        (("--dataset", "data", "--val-fraction", "0.4"), 0.4),
+    ):
+        code, out, err = rnw("eval-cls", *weights, *options, "--overwrite")
+        assert code == 0, err
+        assert out.startswith(f"data val, {2 * held[share]} images\n")
+        assert said.format(f"{100 * share:g}") in err
+
+
+def test_a_part_of_label_maps_is_held_out(rnw):
+    write(pairs("images/{}.jpg", "labels/{}.png", "abcdefghij"))
+    held = sum(held_out(f"{name}.jpg", 0.4) for name in "abcdefghij")
+    options = ("--dataset", "data", "--val-fraction", "0.4")
+    code, _, err = rnw("train-seg", *options, *SEGMENTER, "--set", "batch=2")
+    assert code == 0, err
+    weights = "output/data_rna-56-0-1-1-1-1-1-1_cls3_s8_ep-0001.params"
+    code, out, err = rnw("eval-seg", "--weights", weights, "--scales", "16")
+    assert code == 0, err
+    assert 0 < held < 10
+    assert out.startswith(f"data val, {held} images\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (("train-cls",), "'--val-fraction' is of a dataset: give '--dataset'"),
+        (("eval-seg", "--weights", "x"), "'--val-fraction' is of a dataset: give '--dataset'"),
+        (("train-seg", "--dataset", "voc"), "voc: --val-fraction is for a dataset of your own"),
+        (("train-cls", "--dataset", "data"), "data: has a split 'val', and --val-fraction is for"),
+        (("train-cls", "--dataset", "few", "--val-every", "1"), "--val-fraction holds out more"),
+    ],
+)
+def test_what_a_part_cannot_be_of(rnw, arguments, wording):
+    class_folders("train", "val")
+    class_folders(count=1, root="few")
+    code, _, message = rnw(*arguments, "--val-fraction", "0.001")
+    assert code == 2
+    assert wording in message
+
+
+STUDY = ("study", "depth-width", "--dataset", "data", "--seeds", "1", "--budget", "parameters=9000")
+NETWORKS = ("--units", "0-1-1-1-1-1-1", "--units", "0-2-2-2-2-2-2", "--set", "epochs=1")
+
+
+@pytest.mark.slow
+def test_a_study(rnw):
+    class_folders("train", "val", count=4)
+    released = Path("models/ilsvrc-cls_rna-a1_cls1000_ep-0001.params")  # is no start for a study
+    released.parent.mkdir()
+    released.touch()
+    code, out, err = rnw(*STUDY, *NETWORKS)
+    assert code == 0, err
+    assert "trained by recipe scratch-cls; --recipe chooses another\n" in err
+    runs = [line.split()[0] for line in out.splitlines() if ", seed 0: top-1 " in line]
+    assert runs == ["56-0-2-2-2-2-2-2", "56-0-1-1-1-1-1-1"]
+
+
+def test_a_study_is_of_data_without_errors(rnw):
+    class_folders("train", "val", count=4)
+    Path("data/val/cat/1.jpg").write_text("no picture")
+    code, _, message = rnw(*STUDY, *NETWORKS)
+    assert code == 2
+    assert "data: 1 pictures cannot be read: " in message
+    assert not Path("output").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wording"),
+    [
+        (STUDY, "data: is a dataset for segmentation, expected one for classification"),
+        (
+            ("analyze", "paths", "--network", "a", "--dataset", "data"),
+            "data: is a dataset for segmentation, expected one for classification",
+        ),
+    ],
+)
+def test_analyses_are_of_classes(rnw, arguments, wording):
+    write(pairs("images/{}.jpg", "labels/{}.png"))
+    code, _, message = rnw(*arguments)
+    assert code == 2
+    assert message.splitlines()[-1] == f"Error: {wording}"
+
+
+@pytest.mark.slow
+def test_paths_of_a_network_trained_on_it(rnw):
+    class_folders("train", "val", count=8)
+    assert rnw("train-cls", "--dataset", "data", *CLASSIFIER)[0] == 0
+    weights = ("--weights", "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    fast = ("--samples", "1", "--examples", "2")
+    Path("data").rename("moved")
+    code, _, message = rnw("analyze", "paths", *weights, *fast)
+    assert code == 2
+    assert "data/val: no such folder" in message
+    code, out, err = rnw("analyze", "paths", *weights, *fast, "--dataset", "moved")
+    assert (code, err) == (0, "")
+    assert "6 units" in out
+
+
+COLORS_OF_ITS_OWN = "mean: [0.3, 0.5, 0.7]\ndeviation: [0.1, 0.2, 0.3]\n"
+
+
+def _scores(rnw, *options):
+    """What a network says of a picture: probabilities, or shares of classes."""
+    code, out, err = rnw("predict", "--json", *options)
+    assert code == 0, err
+    (found,) = json.loads(out)["predictions"]
+    return found
+
+
+def test_pictures_are_normalized_as_in_training(rnw):
+    class_folders("train", "val", count=4)
+    splits = "splits: {train: train, val: val}\n"
+    write({"own.yaml": f"task: classification\nroot: data\n{splits}{COLORS_OF_ITS_OWN}"}, ".")
+    code, _, err = rnw("train-cls", "--dataset", "own.yaml", *CLASSIFIER)
+    assert code == 0, err
+    weights = Path("output/own_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    options = ("--weights", weights, "data/val/cat/0.jpg")
+    found = _scores(rnw, *options)
+    assert _scores(rnw, *options, "--dataset", "data") == found  # it says nothing of colors
+    kept = Path("output/own_rna-28-0-1-1-1-1-1-1_cls2.dataset.yaml")
+    assert "\nmean: [0.3, 0.5, 0.7]\n" in kept.read_text()
+    Path("own.yaml").unlink()
+    model = load_model(weights, make_contexts())
+    assert model.normalization == ((0.3, 0.5, 0.7), (0.1, 0.2, 0.3))
+    read = picture_reader(read_examples(model.dataset, "val"))
+    (crop,) = model.protocol.cut(read(0), 28)
+    data = (crop / 255 - (0.3, 0.5, 0.7)) / (0.1, 0.2, 0.3)
+    scores = mx.nd.softmax(model.net(mx.nd.array(data.transpose(2, 0, 1)[None]))).asnumpy()
+    told = {row["class"]: row["probability"] for row in found["classes"]}
+    assert [told[0], told[1]] == pytest.approx(scores[0].tolist(), abs=1e-5)
+    kept.unlink()
+    assert _scores(rnw, *options, "--dataset", "data") != found
+
+
+def test_label_maps_of_pictures_normalized_as_in_training(rnw):
+    _street()
+    Path("street.yaml").write_text(Path("street.yaml").read_text() + COLORS_OF_ITS_OWN)
+    assert rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)[0] == 0
+    weights = Path("output/street_rna-56-0-1-1-1-1-1-1_cls3_s8_ep-0001.params")
+    (scorer,) = load_segmentation_model([weights], make_contexts()).scorers
+    assert scorer.normalization == ((0.3, 0.5, 0.7), (0.1, 0.2, 0.3))
+    Path("street.yaml").write_text(Path("street.yaml").read_text().replace("0.5", "0.6"))
+    code, _, message = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER, "--resume")
+    assert code == 2
+    assert "normalization was [[0.3, 0.5, 0.7], [0.1, 0.2, 0.3]], now [[0.3, 0.6, 0.7]" in message

@@ -57,6 +57,7 @@ def test_two_studies_are_not_written_into_one_folder(refused):
         (("--budget", "parameters=50"), "no width gives it 50 parameters, the nearest is"),
         (("--budget", "flops"), "unknown budget 'flops': expected one of parameters, activations"),
         (("--units", "0-1-1"), "malformed network '28-0-1-1'"),
+        (("--recipe", "a_to_a1"), "which is no start for networks of several structures"),
         (("--recipe", "voc"), "recipe voc is for `rnw train-seg`"),
         (("--set", "batch=1.5"), "cannot set batch=1.5: expected a whole number"),
     ],

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from rnw.data.augmentation import DECODERS
-from rnw.data.crops import PADDING, Cropping, LabeledCrops
+from rnw.data.crops import Cropping, LabeledCrops, mean_color
 from rnw.data.labeled import LabeledImages
 from rnw.data.loader import Loader, Loading
-from rnw.data.picture_types import Pair
+from rnw.data.picture_types import IMAGENET, Normalization, Pair
 from rnw.data.sets.shapes import Shapes
 from rnw.data.transforms import DEVIATION, MEAN, normalize
 from rnw.errors import InputError
@@ -61,15 +61,17 @@ def test_crops_are_the_originals(seed):
         np.testing.assert_allclose(found[0], image, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalization", [IMAGENET, Normalization((0.5, 0.6, 0.7), (0.2,) * 3)])
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_padding_is_the_mean_color_and_ignored(decoder):
+def test_padding_is_the_mean_color_and_ignored(decoder, normalization):
     """A picture much smaller than the crop, which is at its top left or a little inside."""
     images = Pictures([np.full((8, 8, 3), 255, np.uint8)], [np.ones((8, 8), np.uint8)])
+    images.normalization = normalization
     data, label = _sample(images, Cropping(32, 8, 2, (1, 1)), np.random.RandomState(0), 0, decoder)
-    padding = normalize(np.broadcast_to(PADDING, (1, 1, 3)))
+    padding = normalize(np.broadcast_to(mean_color(normalization), (1, 1, 3)), *normalization)
     assert np.abs(padding).max() < 0.02
     np.testing.assert_array_equal(data[:, 20:, 20:], np.broadcast_to(padding, (3, 12, 12)))
-    assert (data.max(axis=(1, 2)) > 2).all()
+    assert (data.max(axis=(1, 2)) > 1.4).all()
     assert set(np.unique(label)) == {1, 255}
     assert (label == 1).sum() == 1
 

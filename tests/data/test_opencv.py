@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rnw.data import opencv, readers, transforms
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.errors import InputError
 from tests.data.pictures import BAD, HEIGHT, JPEG, ODD, WIDTH, colors, encode
 
@@ -71,6 +72,20 @@ def test_colors_are_the_references(seed):
     opencv.recolor(image, np.random.RandomState(seed), found)
     transforms.recolor(image, np.random.RandomState(seed), expected)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("module", [opencv, transforms])
+def test_colors_are_normalized_as_asked(module):
+    usual, asked = np.empty((2, 3, HEIGHT, WIDTH), np.float32)
+    module.recolor(colors(1), np.random.RandomState(2), usual)
+    own = Normalization((0.1, 0.5, 0.9), (0.25, 0.5, 1.0))
+    module.recolor(colors(1), np.random.RandomState(2), asked, own)
+    in_colors = [
+        np.moveaxis(planes, 0, -1) * used.deviation + used.mean
+        for planes, used in ((usual, IMAGENET), (asked, own))
+    ]
+    np.testing.assert_allclose(*in_colors, rtol=0, atol=1e-6)
+    assert abs(asked - usual).max() > 1
 
 
 def test_equal_use_of_random_numbers():

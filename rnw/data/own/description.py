@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Tuple, Union
 
 from rnw.data.label_meaning import Color
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.errors import InputError, did_you_mean
 from rnw.files import PathLike, read_yaml
 from rnw.networks.heads import IGNORED_LABEL
@@ -19,12 +20,14 @@ TASKS = (CLASSIFICATION, SEGMENTATION)
 INDICES, PALETTE, COLORS, MASK = "indices", "palette", "colors", "mask"
 CODINGS = (INDICES, PALETTE, COLORS, MASK)
 UPRIGHT, STORED = "upright", "stored"
+SMALLEST_DEVIATION = 0.001  # a quarter of a gray level; less would only enlarge noise
 OTHERS = "others"  # ignored: all that is no class
 LISTS = (".lst", ".txt", ".csv", ".tsv")  # suffixes of lists
 WILDCARDS = re.compile(r"[*?]")
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
 
 Value = Union[int, Color]  # of a pixel in a label map
+Triple = Tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Description:
         the class of each number, by name.
     ignored: numbers or colors of pixels without a class, or 'others'.
     test_size: longer side of pictures in tests, in pixels; none: that of the pictures.
+    mean, deviation: of red, green and blue in [0, 1], by which pictures are normalized; none: those
+        of ImageNet.
     orientation: 'upright', as EXIF data say, or 'stored'.
     val_fraction: part of the training pictures that is split 'val', where there is no such split.
     """
@@ -70,6 +75,8 @@ class Description:
     labels: Union[str, Mapping[int, str]] = INDICES
     ignored: Union[str, Tuple[Value, ...]] = (IGNORED_LABEL,)
     test_size: Optional[int] = None
+    mean: Optional[Triple] = None
+    deviation: Optional[Triple] = None
     orientation: str = UPRIGHT
     val_fraction: float = 0.0
     file: Optional[Path] = field(default=None, compare=False)
@@ -79,6 +86,11 @@ class Description:
         return self.task == SEGMENTATION
 
     @property
+    def normalization(self) -> Normalization:
+        """How pictures are normalized, by ImageNet's numbers where the fields have none."""
+        return Normalization(self.mean or IMAGENET.mean, self.deviation or IMAGENET.deviation)
+
+    @property
     def place(self) -> str:
         """Where the description is, for messages."""
         return str(self.file or self.root)
@@ -86,8 +98,12 @@ class Description:
     @property
     def split_names(self) -> Tuple[str, ...]:
         """The splits, with the one that is taken from the training pictures."""
-        own = tuple(self.splits)
-        return (*own, "val") if self.val_fraction and "val" not in own else own
+        return (*self.splits, "val") if self.holds_out else tuple(self.splits)
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether split 'val' is a part of the training pictures."""
+        return self.val_fraction > 0 and "val" not in self.splits
 
     @property
     def train_split(self) -> str:
@@ -185,8 +201,27 @@ def _positive(value: Any) -> int:
     return value
 
 
+def _triple(lowest: float) -> Callable[[Any], Triple]:
+    """Of numbers from `lowest` to 1."""
+
+    def parse(value: Any) -> Triple:
+        numbers = value if isinstance(value, list) else []
+        if len(numbers) != 3 or not all(_is_number(n) and lowest <= n <= 1 for n in numbers):
+            raise _WrongError(
+                f"expected three numbers from {lowest:g} to 1, of red, green and blue as "
+                f"`rnw dataset check` prints them, found {value!r}"
+            )
+        return (float(numbers[0]), float(numbers[1]), float(numbers[2]))
+
+    return parse
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _fraction(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+    if not _is_number(value) or not 0 <= value < 1:
         raise _WrongError(f"expected a number from 0 to 1, found {value!r}")
     return float(value)
 
@@ -226,6 +261,8 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "labels": _coding,
     "ignored": _ignored,
     "test_size": _positive,
+    "mean": _triple(0),
+    "deviation": _triple(SMALLEST_DEVIATION),
     "orientation": _one_of((UPRIGHT, STORED)),
     "val_fraction": _fraction,
 }

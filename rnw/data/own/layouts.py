@@ -64,20 +64,23 @@ class Layout(NamedTuple):
 def describe(path: Path, val_fraction: Optional[float] = None) -> Description:
     """Return the description of a dataset, from its file or from what is found in its folder.
 
-    val_fraction: the part of the training pictures that is split 'val' where the data have none;
-        by default that which a file says, and 0.1 for a folder.
+    val_fraction: the part of the training pictures that is split 'val', which the data may not
+        have; by default that which a file says, and 0.1 for a folder without splits for tests.
 
-    Raises InputError for a path that is not there, a file that is no description, and a folder in
-    no known layout.
+    Raises InputError for a path that is not there, a file that is no description, a folder in no
+    known layout, and a part of data that have a split 'val'.
     """
-    if path.is_dir() and not (path / FILE).is_file():
-        return find_layout(path, VAL_FRACTION if val_fraction is None else val_fraction)
     if not path.exists():
         raise InputError(f"{path}: no such folder or file")
-    description = read_description(path / FILE if path.is_dir() else path)
-    if val_fraction is not None:
-        description = replace(description, val_fraction=val_fraction)
-    return with_classes(description)
+    if path.is_dir() and not (path / FILE).is_file():
+        description = find_layout(path)
+    else:
+        description = with_classes(read_description(path / FILE if path.is_dir() else path))
+    if val_fraction is None:
+        return description
+    if "val" in description.splits:
+        raise InputError(f"{path}: has a split 'val', and --val-fraction is for data without one")
+    return replace(description, val_fraction=val_fraction)
 
 
 def find_layout(

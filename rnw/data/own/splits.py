@@ -36,7 +36,6 @@ NO_CLASS = "background"  # class 0 where annotations name objects alone
 
 logger = logging.getLogger(__name__)
 
-
 OnNote = Callable[[str], None]
 
 
@@ -53,15 +52,13 @@ class Entry(NamedTuple):
 
 
 class OwnPictures(LabeledImages):
-    """Pictures with label maps of one's own.
+    """Pictures with label maps of one's own, below a root, as a description says."""
 
-    upright: whether EXIF orientation is applied.
-    """
-
-    def __init__(self, root: PathLike, pairs: Sequence[Pair], coding: Coding, upright: bool):
+    def __init__(self, root: PathLike, pairs: Sequence[Pair], description: Description):
         super().__init__(root, pairs)
-        self.coding = coding
-        self.upright = upright
+        self.coding = Coding.of(description)
+        self.upright = description.orientation == UPRIGHT
+        self.normalization = description.normalization
 
     def label(self, index: int) -> np.ndarray:
         """Return the classes (H, W) uint8, 255 where a pixel is ignored.
@@ -84,11 +81,10 @@ class Scenes(OwnPictures):
         self,
         root: PathLike,
         pairs: Sequence[Pair],
-        coding: Coding,
-        upright: bool,
+        description: Description,
         scenes: Mapping[str, Scene],
     ):
-        super().__init__(root, pairs, coding, upright)
+        super().__init__(root, pairs, description)
         self._scenes = scenes
 
     def label(self, index: int) -> np.ndarray:
@@ -116,11 +112,16 @@ def held_out(name: str, fraction: float) -> bool:
 
 def _of_split(description: Description, split: str, path: str) -> bool:
     """Whether a picture of the training files is one of this split."""
-    if not description.val_fraction or "val" in description.splits:
-        return True
-    if split not in ("val", description.train_split):
+    if not description.holds_out or split not in ("val", description.train_split):
         return True
     return held_out(path, description.val_fraction) == (split == "val")
+
+
+def _describe_split(description: Description, split: str) -> str:
+    """A split in a message that it is empty, with the remedy."""
+    held = description.holds_out and split == "val"
+    more = f", for which {description.val_fraction:g} of the training pictures are held out: "
+    return f"split {split!r}" + (more + "--val-fraction holds out more") * held
 
 
 def read_entries(
@@ -139,9 +140,8 @@ def read_entries(
         entries = [_classified(file, root / where.images) for file in found]
     entries = [entry for entry in entries if _of_split(description, split, entry.path)]
     if not entries:
-        raise InputError(
-            f"{root / (where.list or where.images)}: has no pictures of split {split!r}"
-        )
+        place = root / (where.list or where.images)
+        raise InputError(f"{place}: has no pictures of {_describe_split(description, split)}")
     return entries
 
 
@@ -212,7 +212,13 @@ def read_classified(description: Description, split: str, root: Path) -> ImageLi
             f"{description.place}{did_you_mean(label, description.classes)}"
         )
     paths = [entry.path for entry in entries]
-    return ImageList(root, paths, numbers, upright=description.orientation == UPRIGHT)
+    return ImageList(
+        root,
+        paths,
+        numbers,
+        upright=description.orientation == UPRIGHT,
+        normalization=description.normalization,
+    )
 
 
 def read_segmented(description: Description, split: str, root: Path) -> OwnPictures:
@@ -222,13 +228,12 @@ def read_segmented(description: Description, split: str, root: Path) -> OwnPictu
     missing, and where nothing is paired.
     """
     where = _where(description, split)
-    coding, upright = Coding.of(description), description.orientation == UPRIGHT
     if where.annotations:
-        pairs, scenes = _annotated(description, split, root, coding)
-        return Scenes(root, pairs, coding, upright, scenes)
+        pairs, scenes = _annotated(description, split, root, Coding.of(description))
+        return Scenes(root, pairs, description, scenes)
     pairing = find_pairs(description, split, root, logger.warning)
     _warn_of_unpaired(root / (where.images or where.list), pairing)
-    return OwnPictures(root, pairing.pairs, coding, upright)
+    return OwnPictures(root, pairing.pairs, description)
 
 
 def find_pairs(
@@ -246,14 +251,14 @@ def find_pairs(
         pairing = _paired(where, root)
     pairs = [pair for pair in pairing.pairs if _of_split(description, split, pair.image)]
     if not pairs:
-        raise InputError(_nothing_found(where, split, root, pairing))
+        raise InputError(_nothing_found(where, _describe_split(description, split), root, pairing))
     return pairing._replace(pairs=pairs)
 
 
 def _nothing_found(where: Split, split: str, root: Path, pairing: Pairing) -> str:
     place = root / (where.images or where.list)
     if not (pairing.without_label and pairing.without_picture):
-        return f"{place}: has no pictures with label maps of split {split!r}"
+        return f"{place}: has no pictures with label maps of {split}"
     picture, label = pairing.without_label[0], pairing.without_picture[0]
     return (
         f"{place}: no picture has a label map of its name in {root / where.labels}, found "
@@ -325,7 +330,7 @@ def _annotated(
     pairs = sorted(pair for pair in pairs if _of_split(description, split, pair.image))
     by_label = {f"{where.annotations}#{names[key]}": scene for key, scene in scenes.items()}
     if not pairs:
-        raise InputError(f"{path}: names no picture")
+        raise InputError(f"{path}: names no picture of {_describe_split(description, split)}")
     return pairs, by_label
 
 

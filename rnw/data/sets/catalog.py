@@ -23,6 +23,8 @@ MODULES = (
     "shapes",
 )
 
+HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val
+
 _ROWS = [import_module(f"{__package__}.{module}").DATASET for module in MODULES]
 DATASETS: Dict[str, Dataset] = {row.name: row for row in _ROWS if isinstance(row, Dataset)}
 SEGMENTATION: Dict[str, SegmentationDataset] = {
@@ -86,11 +88,33 @@ def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
         return look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
 
-    return describe_own(Path(name))
+    path, mark, fraction = name.partition(HELD_OUT)
+    return describe_own(Path(path), _parse_fraction(fraction) if mark else None)
+
+
+def hold_out(name: str, fraction: float) -> str:
+    """Return what calls the dataset of one's own `name`, with a part of it held out as split val.
+
+    It is taken wherever a path of a dataset is. Raises InputError for a dataset of the catalog.
+    """
+    if not is_path(name):
+        raise InputError(f"{name}: --val-fraction is for a dataset of your own")
+    return f"{name.partition(HELD_OUT)[0]}{HELD_OUT}{fraction!r}"
+
+
+def _parse_fraction(text: str) -> float:
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = -1.0
+    if not 0 <= fraction < 1:
+        raise InputError(f"val-fraction is {text}, expected a number from 0 on and below 1")
+    return fraction
 
 
 def is_path(name: str) -> bool:
     """Return whether a dataset is called by a path: of a folder or a file, there or not."""
+    name, _, _ = name.partition(HELD_OUT)
     if name in DATASETS or name in SEGMENTATION:
         return False
     return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())

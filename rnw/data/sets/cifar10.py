@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rnw.data.picture_types import Examples
+from rnw.data.picture_types import Examples, Normalization
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 
-# RGB in [0, 1], as gluoncv's networks are trained
-MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)
-DEVIATION = np.array((0.2023, 0.1994, 0.2010), np.float32)
+# as gluoncv's networks are trained
+NORMALIZATION = Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 NAMES = (
     "airplane",

@@ -10,7 +10,7 @@ from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Uni
 
 from rnw.data.label_meaning import Color, LabelMeaning
 from rnw.data.own.description import Description
-from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.picture_types import IMAGENET, Classified, LabeledSource, Normalization
 from rnw.data.sets.publication import ClassNumbers, LabeledSplit, Publication
 from rnw.errors import InputError
 
@@ -43,6 +43,11 @@ class Dataset:
     class_numbers: Optional[ClassNumbers] = None
     known: bool = True
     description: Optional[Description] = None
+
+    @property
+    def normalization(self) -> Normalization:
+        """How pictures are normalized: by the description, else as ImageNet's."""
+        return IMAGENET if self.description is None else self.description.normalization
 
     @property
     def published(self) -> Optional[int]:
@@ -123,6 +128,11 @@ class SegmentationDataset:
     ranking_score: Optional[RankingScore] = None
     known: bool = True
     description: Optional[Description] = None
+
+    @property
+    def normalization(self) -> Normalization:
+        """How pictures are normalized: by the description, else as ImageNet's."""
+        return IMAGENET if self.description is None else self.description.normalization
 
     @property
     def classes(self) -> int:

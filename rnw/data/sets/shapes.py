@@ -6,6 +6,7 @@ from typing import Dict, Iterator, Tuple
 
 import numpy as np
 
+from rnw.data.picture_types import IMAGENET
 from rnw.data.sets.rows import SegmentationDataset, check_split
 
 CLASSES = ("ground", "disc", "square", "triangle", "ring")
@@ -24,6 +25,7 @@ class Shapes:
 
     has_labels = True
     upright = False
+    normalization = IMAGENET
 
     def __init__(self, count: int, seed: int):
         self._count, self._seed = count, seed

@@ -8,11 +8,11 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
-from rnw.data.picture_types import Classified, Examples
+from rnw.data.picture_types import IMAGENET, Classified, Examples, Normalization
 from rnw.data.readers import check_aspect, read_picture
 from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.numbered import dataset_or_numbered
-from rnw.data.sets.rows import Dataset
+from rnw.data.sets.rows import Dataset, Row
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.ahead import ahead
@@ -42,6 +42,7 @@ class Model(NamedTuple):
     fixed_size: it takes crops of the protocol's size only.
     outputs: the number of classes that it distinguishes (None: those of the dataset).
     meaning: how the network in the file was recognized.
+    normalization: how it is given pictures.
     """
 
     net: Any
@@ -53,6 +54,7 @@ class Model(NamedTuple):
     fixed_size: bool = False
     outputs: Optional[int] = None
     meaning: Optional[Meaning] = None
+    normalization: Normalization = IMAGENET
 
     @property
     def classes(self) -> int:
@@ -118,16 +120,17 @@ def model_of_file(
     net, meaning = loaded
     if net.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    chosen = dataset or _told_dataset(path, meaning)
+    beside = dataset_beside_weights(path)
+    chosen = dataset or _told_dataset(beside, meaning)
     model = own_model(optimize(net) if optimized else net, chosen, contexts)
-    model = model._replace(weights=Path(path), meaning=meaning)
+    normalization = (beside or chosen).normalization
+    model = model._replace(weights=Path(path), meaning=meaning, normalization=normalization)
     released = released_of(model)
     return model._replace(protocol=released_protocol(released)) if released else model
 
 
-def _told_dataset(path: Optional[PathLike], meaning: Meaning) -> Dataset:
+def _told_dataset(beside: Optional[Row], meaning: Meaning) -> Dataset:
     """The dataset that lies beside the file or that its name tells."""
-    beside = None if path is None else dataset_beside_weights(path)
     if isinstance(beside, Dataset):
         return beside
     return dataset_or_numbered(meaning.dataset, meaning.config.classes)
@@ -160,7 +163,14 @@ def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Mod
     """
     net.config.check_rgb()
     protocol = own_protocol(dataset, net.config.spec.size)
-    return Model(net, dataset, list(contexts), protocol, outputs=net.config.classes)
+    return Model(
+        net,
+        dataset,
+        list(contexts),
+        protocol,
+        outputs=net.config.classes,
+        normalization=dataset.normalization,
+    )
 
 
 def picture_reader(examples: Classified) -> Callable[[int], np.ndarray]:
@@ -194,7 +204,7 @@ def predict_batches(
     pictures = max(1, batch // CROPS[model.protocol.crops].number)
 
     def crops(index: int) -> np.ndarray:
-        return normalize(model.protocol.cut(read(index), scale))
+        return normalize(model.protocol.cut(read(index), scale), *model.normalization)
 
     prepared = ahead(crops, indices, 2 * pictures)
     while True:

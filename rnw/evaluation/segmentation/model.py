@@ -7,9 +7,10 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
-from rnw.data.sets.rows import SegmentationDataset
+from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.segmentation.crf import CRFS, refine
@@ -39,12 +40,16 @@ class WeightsFile(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """A network as a function, its stride in pixels, its weight in the mean, and its file."""
+    """A network as a function, its stride in pixels, its weight in the mean, and its file.
+
+    normalization: how it is given pictures.
+    """
 
     forward: Forward
     stride: int
     weight: float = 1.0
     file: Optional[WeightsFile] = None
+    normalization: Normalization = IMAGENET
 
 
 class Model(NamedTuple):
@@ -109,6 +114,7 @@ class Model(NamedTuple):
             image,
             scale,
             scorer.stride,
+            normalization=scorer.normalization,
             steps=self.protocol.steps,
             square=not self.dataset.identical_sizes,
         )
@@ -152,20 +158,21 @@ def model_of_files(
     """Return the segmentation networks that were loaded from files, as `load_model` does."""
     files = [WeightsFile(Path(path), meaning) for path, (_, meaning) in zip(paths, loaded)]
     first = files[0].meaning
-    chosen = dataset or _told_dataset(paths[0], first)
+    beside = [dataset_beside_weights(path) for path in paths]
+    chosen = dataset or _told_dataset(beside[0], first)
     for file in files:
         _check_dataset(file, chosen, asked=dataset is not None)
     scorers = [
-        _scorer(net, contexts)._replace(weight=weight, file=file)
-        for (net, _), weight, file in zip(loaded, mix, files)
+        _scorer(net, row or chosen, contexts)._replace(weight=weight, file=file)
+        for (net, _), weight, file, row in zip(loaded, mix, files, beside)
     ]
-    row = released_of(scorers[0], chosen)
-    return Model(scorers, chosen, released_protocol(row) if row else own_protocol(chosen))
+    released = released_of(scorers[0], chosen)
+    protocol = released_protocol(released) if released else own_protocol(chosen)
+    return Model(scorers, chosen, protocol)
 
 
-def _told_dataset(path: PathLike, meaning: Meaning) -> SegmentationDataset:
+def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
     """The dataset that lies beside the file or that its name tells."""
-    beside = dataset_beside_weights(path)
     if isinstance(beside, SegmentationDataset):
         return beside
     return segmentation_dataset_or_numbered(meaning.dataset, meaning.config.classes)
@@ -187,7 +194,7 @@ def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.
 
     Raises InputError for a network that does not take RGB pictures.
     """
-    return Model([_scorer(net, contexts)], dataset, own_protocol(dataset))
+    return Model([_scorer(net, dataset, contexts)], dataset, own_protocol(dataset))
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
@@ -216,9 +223,10 @@ def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bo
         )
 
 
-def _scorer(net: Network, contexts: Sequence[mx.Context]) -> Scorer:
+def _scorer(net: Network, trained_on: Row, contexts: Sequence[mx.Context]) -> Scorer:
     net.config.check_rgb()
-    return Scorer(_forward(optimize(net), list(contexts)), net.config.stride)
+    forward = _forward(optimize(net), list(contexts))
+    return Scorer(forward, net.config.stride, normalization=trained_on.normalization)
 
 
 def _forward(net: Any, contexts: List[mx.Context]) -> Forward:

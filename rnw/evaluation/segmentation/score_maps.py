@@ -10,6 +10,7 @@ from typing import Callable, List, NamedTuple, Tuple
 
 import numpy as np
 
+from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.transforms import normalize, scale_longer_side
 from rnw.errors import InputError
 
@@ -94,6 +95,7 @@ def score_map(
     size: int,
     stride: int,
     *,
+    normalization: Normalization = IMAGENET,
     steps: int = 1,
     square: bool = True,
 ) -> ScoreMap:
@@ -107,7 +109,7 @@ def score_map(
     Raises InputError when the stride is no multiple of `steps`.
     """
     check_steps(stride, steps)
-    scaled = normalize(scale_longer_side(image, size))
+    scaled = normalize(scale_longer_side(image, size), *normalization)
     height, width = scaled.shape[1:]
     sides = (size, size) if square else (height, width)
     shifts = _shifts(stride, steps)

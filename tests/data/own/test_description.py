@@ -29,6 +29,8 @@ colors: [[128, 64, 128], '#000000', ff00FF]
 labels: {7: road, 8: 'no', 9: '3'}
 ignored: [0, 255]
 test_size: 480
+mean: [0.5, 0, 1]
+deviation: [0.25, 0.125, 1]
 orientation: stored
 val_fraction: 0.25
 """
@@ -53,6 +55,8 @@ def test_every_field_is_read():
         {7: "road", 8: "no", 9: "3"},
         (0, 255),
         480,
+        (0.5, 0.0, 1.0),
+        (0.25, 0.125, 1.0),
         "stored",
         0.25,
     )
@@ -111,6 +115,11 @@ WRONG = {
     "labels: {1: cat}\nclasses: [cats]": "labels: 'cat' is none of the classes; did you mean",
     "test_size: 0": "test_size: expected a whole number from 1 on, found 0",
     "val_fraction: 1": "val_fraction: expected a number from 0 to 1, found 1",
+    "mean: [123, 116, 103]": "mean: expected three numbers from 0 to 1, of red, green and blue as",
+    "mean: 0.5": "mean: expected three numbers .* as `rnw dataset check` prints them, found 0.5",
+    "mean: [0.5, true, 0.5]": "mean: expected three numbers from 0 to 1",
+    "mean: [.nan, 0, 0]": "mean: expected three numbers from 0 to 1",
+    "deviation: [0.2, 0, 0.2]": "deviation: expected three numbers from 0.001 to 1",
     "orientation: up": "orientation: expected upright or stored, found 'up'",
 }
 

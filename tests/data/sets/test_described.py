@@ -11,7 +11,13 @@ from rnw.data.crops import Cropping
 from rnw.data.loader import Loader, Loading
 from rnw.data.own.splits import Scenes
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, is_path
+from rnw.data.sets.catalog import (
+    dataset_label,
+    find_dataset,
+    find_segmentation_dataset,
+    hold_out,
+    is_path,
+)
 from rnw.data.sets.reading import prepared_classes, read_examples, read_pictures
 from rnw.data.sets.subsets import match_labels
 from rnw.errors import InputError
@@ -34,6 +40,21 @@ def test_a_folder_is_a_row():
     examples = read_examples(row, row.train_split)
     assert examples.labels.tolist() == [0, 0, 1, 1]
     assert read_picture(examples, 0).shape == (12, 16, 3)
+
+
+def test_a_path_with_a_part_to_hold_out():
+    name = hold_out(str(class_folders()), 0.25)
+    assert is_path(name)
+    assert dataset_label(name) == "data"
+    assert find_dataset(name).description.val_fraction == 0.25
+    assert find_dataset(hold_out(name, 0.0)).description.split_names == ("train",)
+    with pytest.raises(InputError, match=r"^digits: --val-fraction is for a dataset of your own$"):
+        hold_out("digits", 0.25)
+    for wrong in ("nan", "1", "-1", "half", ""):
+        with pytest.raises(
+            InputError, match=rf"^val-fraction is {wrong}, expected a number from 0"
+        ):
+            find_dataset(f"data#val-fraction={wrong}")
 
 
 def test_a_file_is_a_row():

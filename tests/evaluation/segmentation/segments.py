@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from rnw.data.picture_types import IMAGENET
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.evaluation.segmentation.model import Model, Scorer
 from rnw.evaluation.segmentation.protocol import Protocol
@@ -14,6 +15,7 @@ class Pictures:
     """Pictures and label maps in memory, with the interface of `LabeledImages`."""
 
     upright = False
+    normalization = IMAGENET
 
     def __init__(self, images, labels=None):
         self._images, self._labels = images, labels
