@@ -83,7 +83,7 @@ def command(
         click.echo(f"{failed}", err=True)
         raise SystemExit(failed.exit_status) from None
     except JobStoppedError as stopped:
-        click.echo(f"{stopped}; run it again with --resume to go on", err=True)
+        click.echo(f"{stopped}; run the same command with --resume to continue", err=True)
         raise SystemExit(stopped.exit_status) from None
 
 
