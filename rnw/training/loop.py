@@ -15,6 +15,7 @@ from rnw.training.progress import EarlyStop, Pace, Place, Scores, Validated
 from rnw.training.saving import Saver
 from rnw.training.signals import RunStoppedError
 from rnw.training.trainer import DeviceOutput, Trainer
+from rnw.weights import wait_for_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,13 @@ class Run:
 
         Raises RunStoppedError, when all is saved, once a stop is asked for.
         """
-        while self.place.epoch < self.place.epochs and self._early_stop is None:
-            self._train_epoch()
-            self._finish_epoch()
-            self._stop_if_asked()
+        try:
+            while self.place.epoch < self.place.epochs and self._early_stop is None:
+                self._train_epoch()
+                self._finish_epoch()
+                self._stop_if_asked()
+        finally:  # a step under way would write its moving averages to memory that is freed
+            wait_for_statistics()
         if self._early_stop is not None:
             logger.info("%s", self._early_stop)
             self.observer.on_early_stop(self._early_stop)
