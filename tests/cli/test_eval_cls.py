@@ -147,7 +147,7 @@ def test_predictions_are_kept_beside_the_weights(rnw, checkpoint):
     first = rnw("eval-cls", "--weights", mine, "--scales", "28,32")
     folder = mine.with_suffix("")
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(kept) == ["test_28_center.npz", "test_32_center.npz"]
+    assert sorted(kept) == ["eval-cls.json", "test_28_center.npz", "test_32_center.npz"]
     (folder / "test_32_center.npz").write_bytes(kept["test_28_center.npz"])  # it is believed
     code, out, _ = rnw("eval-cls", "--weights", mine, "--scales", "28,32")
     assert code == 0
