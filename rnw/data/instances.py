@@ -1,6 +1,7 @@
 """Label maps drawn of annotated objects, whose outlines are polygons or masks in runs (COCO's)."""
 
-from typing import Any, List, NamedTuple, Sequence
+from pathlib import Path
+from typing import Any, List, Mapping, NamedTuple
 
 import numpy as np
 
@@ -33,12 +34,18 @@ class Scene(NamedTuple):
     instances: List[Instance]
 
 
-def check_sides(size: Sequence[Any], name: str) -> None:
-    """Raise InputError, naming the picture, for height and width that no picture has."""
+def empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
+    """Return the picture in a row of COCO's file `path`, without instances.
+
+    Raises InputError, naming it, for height and width that no picture has.
+    """
+    size = row["height"], row["width"]
     if not all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in size):
         raise InputError(
-            f"{name} has height and width {tuple(size)}, expected 1 to {LARGEST_SIDE} pixels"
+            f"{path}: picture {row['file_name']!r} has height and width {size}, expected 1 to "
+            f"{LARGEST_SIDE} pixels"
         )
+    return Scene(*size, [])
 
 
 def draw_scene(scene: Scene) -> np.ndarray:

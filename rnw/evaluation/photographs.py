@@ -5,9 +5,9 @@ from typing import Callable, Iterator, List, Sequence, Tuple, Union
 
 import numpy as np
 
+from rnw.data.ahead import ahead
 from rnw.data.readers import check_aspect, read_image
 from rnw.errors import InputError
-from rnw.evaluation.ahead import ahead
 from rnw.files import PathLike
 
 IMAGE_SUFFIXES = (

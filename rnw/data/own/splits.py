@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tup
 
 import numpy as np
 
-from rnw.data.instances import Instance, Scene, check_sides, draw_scene
+from rnw.data.instances import Instance, Scene, draw_scene, empty_scene
 from rnw.data.labeled import LabeledImages
 from rnw.data.own.codings import Coding, Labels, labelme_names
 from rnw.data.own.description import MASK, UPRIGHT, Description, Split
@@ -321,7 +321,7 @@ def _annotated(
             row["id"]: coding.number(str(row["name"]), str(path)) for row in content["categories"]
         }
         rows = {row["id"]: row for row in content["images"]}
-        scenes = {key: _empty_scene(row, path) for key, row in rows.items()}
+        scenes = {key: empty_scene(row, path) for key, row in rows.items()}
         for row in content["annotations"]:
             scenes[row["image_id"]].instances.append(_instance(row, numbers, path))
     names = {key: str(row["file_name"]) for key, row in rows.items()}
@@ -337,12 +337,6 @@ def _annotated(
 def _read_coco(path: Path) -> Any:
     with reading(path, "COCO's annotations", (ValueError,)):
         return parse_json(read_regular(path))
-
-
-def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
-    size = row["height"], row["width"]
-    check_sides(size, f"{path}: picture {row['file_name']!r}")
-    return Scene(*size, [])
 
 
 def _instance(row: Mapping[str, Any], numbers: Mapping[int, int], path: Path) -> Instance:

@@ -3,17 +3,15 @@
 import hashlib
 import io
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import (
     Any,
     Callable,
     Dict,
-    Iterator,
     List,
     Mapping,
     NamedTuple,
-    Optional,
     Sequence,
     Tuple,
     Union,
@@ -21,6 +19,7 @@ from typing import (
 
 import numpy as np
 
+from rnw.data.ahead import ahead
 from rnw.data.labeled import check_size
 from rnw.data.own.splits import OwnPictures, some
 from rnw.data.picture_types import ClassifiedSource, LabeledSource
@@ -28,9 +27,9 @@ from rnw.data.pictures import open_picture
 from rnw.data.readers import check_aspect, decode, orientation
 from rnw.errors import InputError
 from rnw.networks.heads import IGNORED_LABEL
-from rnw.runtime import cpu_cores
 
 Source = Union[ClassifiedSource, LabeledSource]
+AHEAD = 32  # pictures that threads read before they are counted
 
 UNREADABLE = "pictures cannot be read"
 NO_MAP = "label maps cannot be read"
@@ -166,7 +165,6 @@ def survey(
     sources: Mapping[str, Source],
     classes: Sequence[str],
     on_step: Callable[[Looked], None] = lambda progress: None,
-    workers: Optional[int] = None,
 ) -> Survey:
     """Read all pictures of some splits, by several threads, and return what is seen of them.
 
@@ -178,7 +176,7 @@ def survey(
     places: Dict[bytes, Tuple[str, str]] = {}
     for split, source in sources.items():
         counted = found.splits.setdefault(split, SplitSurvey())
-        for index, seen in enumerate(_look_at_all(source, workers or cpu_cores())):
+        for index, seen in enumerate(ahead(partial(look_at, source), range(len(source)), AHEAD)):
             done += 1
             _take(found, counted, seen)
             name = source.name(index)
@@ -204,17 +202,6 @@ def _note_absent(found: Survey, split: str, counted: SplitSurvey) -> None:
         for number, name in enumerate(found.classes):
             if not counted.occurring[number]:
                 found.note(ABSENT, f"{name} ({split})")
-
-
-def _look_at_all(source: Source, workers: int) -> Iterator[Seen]:
-    """What is seen of each picture, in order; a few are looked at ahead."""
-    ahead = 4 * workers
-    with ThreadPoolExecutor(workers) as pool:
-        pending = [pool.submit(look_at, source, index) for index in range(min(ahead, len(source)))]
-        for index in range(len(source)):
-            yield pending.pop(0).result()
-            if index + ahead < len(source):
-                pending.append(pool.submit(look_at, source, index + ahead))
 
 
 def look_at(source: Source, index: int) -> Seen:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence
 
-from rnw.data.instances import Instance, Scene, check_sides, draw_scene
+from rnw.data.instances import Instance, Scene, draw_scene, empty_scene
 from rnw.data.picture_types import Pair
 from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError
@@ -58,7 +58,7 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
         name = NAMES.get(category["name"], category["name"])
         if name in numbers:
             of_category[category["id"]] = numbers[name]
-    scenes = {row["id"]: (_name(row, path), _empty_scene(row, path)) for row in content["images"]}
+    scenes = {row["id"]: (_name(row, path), empty_scene(row, path)) for row in content["images"]}
     with_objects = set()
     for row in content["annotations"]:
         if row["category_id"] in of_category:
@@ -83,12 +83,6 @@ def _name(row: Mapping[str, Any], path: Path) -> str:
     if "/" in name or "\0" in name:
         raise InputError(f"{path}: picture {name!r} is expected to be a name without folders")
     return name.rpartition(".")[0]
-
-
-def _empty_scene(row: Mapping[str, Any], path: Path) -> Scene:
-    size = row["height"], row["width"]
-    check_sides(size, f"{path}: picture {row['file_name']!r}")
-    return Scene(*size, [])
 
 
 def render_labels(classes: Sequence[str]) -> Rendering:

@@ -4,14 +4,12 @@ They are as those of the catalog, so that whatever takes a row takes them.
 """
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Optional
 
 from rnw.data.own.description import Description, write_description
 from rnw.data.own.layouts import describe
 from rnw.data.own.splits import read_classified, read_segmented
-from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.data.sets.voc import palette
 from rnw.files import write_text
@@ -48,7 +46,7 @@ def make_row(description: Description) -> Row:
             d.root,
             d.classes,
             d.colors or palette(len(d.classes)),
-            partial(_read_segmented, d),
+            lambda root, split: read_segmented(d, split, root),
             dict.fromkeys(d.split_names, 0),
             LARGEST,
             recipe="",
@@ -63,17 +61,9 @@ def make_row(description: Description) -> Row:
         d.root,
         len(d.classes),
         lambda: d.classes,
-        partial(_read_classified, d),
+        lambda root, split: read_classified(d, split, root),
         d.train_split,
         d.test_split,
         recipe="",
         description=d,
     )
-
-
-def _read_classified(description: Description, root: Path, split: str) -> Classified:
-    return read_classified(description, split, root)
-
-
-def _read_segmented(description: Description, root: Path, split: str) -> LabeledSource:
-    return read_segmented(description, split, root)

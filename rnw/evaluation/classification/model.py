@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon.utils import split_and_load
 
+from rnw.data.ahead import ahead
 from rnw.data.picture_types import IMAGENET, Classified, Examples, Normalization
 from rnw.data.readers import check_aspect, read_picture
 from rnw.data.sets.catalog import find_dataset
@@ -15,7 +16,6 @@ from rnw.data.sets.numbered import dataset_or_numbered
 from rnw.data.sets.rows import Dataset, Row
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
-from rnw.evaluation.ahead import ahead
 from rnw.evaluation.classification.baselines import (
     Baseline,
     baseline_of,

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 import numpy as np
 
+from rnw.data.ahead import ahead
 from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import SEGMENTATION
@@ -13,7 +14,6 @@ from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
-from rnw.evaluation.ahead import ahead
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import (
     CORRECT,
