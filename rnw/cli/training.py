@@ -17,6 +17,7 @@ from rnw.cli.common import (
     name_dataset,
     one_of,
     overrides_option,
+    print_line,
     recipe_option,
     show_warnings,
     tell_held_out,
@@ -207,6 +208,8 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
+            if row.description.note_on_tests:
+                print_line(row.description.note_on_tests, err=True)
             overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
             recipe = row.recipe

@@ -258,3 +258,23 @@ def test_label_maps_of_pictures_normalized_as_in_training(rnw):
     code, _, message = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER, "--resume")
     assert code == 2
     assert "normalization was [[0.3, 0.5, 0.7], [0.1, 0.2, 0.3]], now [[0.3, 0.6, 0.7]" in message
+
+
+@pytest.mark.slow
+def test_a_test_on_pictures_of_training_is_told(rnw):
+    class_folders(count=8)
+    whole = ("--dataset", "data", "--val-fraction", "0")
+    said = (
+        "data has no split val or test: networks are tested on the pictures that they are trained"
+    )
+    code, _, err = rnw("train-cls", *whole, *CLASSIFIER, "--dry-run")
+    assert code == 0, err
+    assert said in err
+    assert rnw("train-cls", *whole, *CLASSIFIER)[0] == 0
+    weights = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    code, out, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert out.startswith("data train, 16 images\n")
+    assert said in out
+    assert rnw("report", weights.with_suffix(""))[0] == 0
+    assert said in weights.with_suffix("").joinpath("report.html").read_text()
