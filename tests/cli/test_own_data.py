@@ -278,3 +278,25 @@ def test_a_test_on_pictures_of_training_is_told(rnw):
     assert said in out
     assert rnw("report", weights.with_suffix(""))[0] == 0
     assert said in weights.with_suffix("").joinpath("report.html").read_text()
+
+
+def _graph(weights):
+    return json.loads(Path(weights.replace("0001.params", "symbol.json")).read_text())["nodes"]
+
+
+def test_classes_are_weighed(rnw):
+    class_folders("train", "val", count=4)
+    fields = ("--set", "balance=true", "--set", "label_smoothing=0.1")
+    arguments = ("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    code, _, err = rnw(*arguments, *fields)
+    assert code == 0, err
+    weights = "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params"
+    log = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.log").read_text()
+    assert "weights of the classes 1, 1; labels smoothed by 0.1\n" in log
+    assert _graph(weights)[-1]["op"] == "SoftmaxOutput"
+    code, _, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert rnw(*arguments, *fields, "--resume")[0] == 0
+    code, _, message = rnw(*arguments, "--resume")
+    assert code == 2
+    assert "balance was True, now None; " in message
