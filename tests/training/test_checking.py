@@ -71,3 +71,9 @@ def test_a_row_that_travels_is_not_looked_up_again():
     assert str(recipe.label) == "data_rna-28-0-1-1-1-1-1-1_cls2"
     with pytest.raises(InputError, match=r"^data: no such folder"):
         find_recipe("scratch-cls", ["dataset=./data"]).label  # noqa: B018
+
+
+def test_data_without_a_split_to_train_on():
+    class_folders("val", count=4)
+    with pytest.raises(InputError, match=r"^data: has no split 'train' to train on, found val$"):
+        _cats().read_examples()

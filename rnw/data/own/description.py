@@ -122,7 +122,7 @@ class Description:
     @property
     def note_on_tests(self) -> str:
         """What is to be said where tests are on the pictures of training, else empty."""
-        if self.test_split != self.train_split:
+        if self.test_split in ("val", "test"):
             return ""
         return (
             f"{self.name} has no split val or test: networks are tested on the pictures that they "
