@@ -93,7 +93,7 @@ def command(
 def _preparation(
     dataset: str, output: Optional[Path], splits: Tuple[str, ...], pack: bool, **options: Any
 ) -> "Union[Preparation, SegmentationPreparation]":
-    from rnw.data.prepare.classification import SPLITS, Preparation  # need an extra
+    from rnw.data.prepare.classification import Preparation  # need an extra
     from rnw.data.prepare.segmentation import SegmentationPreparation
 
     if dataset in catalog.DATASETS:
@@ -101,8 +101,7 @@ def _preparation(
         folder = output or row.root
         if row.publication is None or folder is None:
             raise click.UsageError(f"{dataset} needs no preparation")
-        options = {**options, "splits": splits or SPLITS, "pack": pack}
-        return Preparation(row.publication, output=folder, **options)
+        return Preparation(row.publication, output=folder, splits=splits, pack=pack, **options)
     if pack:
         raise click.UsageError(f"--pack is for pictures with one class each, not for {dataset}")
     labeled = catalog.find_segmentation_dataset(dataset)

@@ -52,7 +52,7 @@ def read_class_numbers(source: Path) -> Dict[str, int]:
 
 def find_devkit(root: Path) -> Optional[Path]:
     """Return the development kit in a folder, its archive or extracted; None if there is none."""
-    files = ILSVRC12.annotations
+    files = DEVKIT
     if (root / files.archive).is_file():
         return root / files.archive
     folders = (root / files.extracted, root)
@@ -89,6 +89,14 @@ def _of_kaggle(split: str) -> Tuple[str, ...]:
     return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
 
 
+DEVKIT = AnnotationFiles(
+    "ILSVRC2012_devkit_t12.tar.gz",
+    "fa75699e90414af021442c21a62c3abf",
+    "ILSVRC2012_devkit_t12",
+    "data/meta.mat",
+    read_devkit,
+    kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
+)
 ILSVRC12 = Publication(
     classes=1000,
     images={"train": 1_281_167, "val": 50_000},
@@ -111,14 +119,7 @@ ILSVRC12 = Publication(
             ),
         ),
     },
-    annotations=AnnotationFiles(
-        "ILSVRC2012_devkit_t12.tar.gz",
-        "fa75699e90414af021442c21a62c3abf",
-        "ILSVRC2012_devkit_t12",
-        "data/meta.mat",
-        read_devkit,
-        kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
-    ),
+    annotations=(DEVKIT,),
     class_kind="a WordNet id such as n01440764",
     class_names=r"n\d{8}",
 )

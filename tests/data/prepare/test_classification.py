@@ -86,14 +86,15 @@ def _official(made):
 
     def with_md5(row):
         archive = made.folder / row.archive
-        return row._replace(md5=hashlib.md5(archive.read_bytes()).hexdigest())
+        there = archive.is_file()
+        return row._replace(md5=hashlib.md5(archive.read_bytes()).hexdigest()) if there else row
 
     return dataclasses.replace(
         ILSVRC12,
         classes=len(made.classes),
         images={"train": len(made.train), "val": len(made.val)},
         forms={s: tuple(map(with_md5, forms)) for s, forms in ILSVRC12.forms.items()},
-        annotations=with_md5(ILSVRC12.annotations),
+        annotations=tuple(map(with_md5, ILSVRC12.annotations)),
     )
 
 

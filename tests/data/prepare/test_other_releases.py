@@ -14,7 +14,7 @@ from tests.data.prepare import miniature
 
 def _archives():
     for publication in (row.publication for row in DATASETS.values() if row.publication):
-        yield publication.annotations.archive
+        yield from (files.archive for files in publication.annotations)
         yield from (form.archive for forms in publication.forms.values() for form in forms)
     for row in SEGMENTATION.values():
         for split in (row.publication or {}).values():
