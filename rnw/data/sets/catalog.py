@@ -21,6 +21,7 @@ MODULES = (
     "ade20k",
     "pascal_context",
     "shapes",
+    "camvid",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val

