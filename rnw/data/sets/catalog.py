@@ -22,6 +22,8 @@ MODULES = (
     "pascal_context",
     "shapes",
     "camvid",
+    "cifar10",
+    "cifar100",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val

@@ -89,6 +89,16 @@ class Publication:
     optional: Tuple[str, ...] = ()
 
 
+class PackedPublication(NamedTuple):
+    """A classification dataset as published: few files that hold all pictures, read as they are.
+
+    forms: those in which the files are published. images: the number of pictures by split.
+    """
+
+    forms: Tuple[Form, ...]
+    images: Mapping[str, int]
+
+
 class Rendering(NamedTuple):
     """Label maps that are not published as pictures, and are drawn from `source` to `folder`.
 

@@ -11,7 +11,12 @@ from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Uni
 from rnw.data.label_meaning import Color, LabelMeaning
 from rnw.data.own.description import Description
 from rnw.data.picture_types import IMAGENET, Classified, LabeledSource, Normalization
-from rnw.data.sets.publication import ClassNumbers, LabeledSplit, Publication
+from rnw.data.sets.publication import (
+    ClassNumbers,
+    LabeledSplit,
+    PackedPublication,
+    Publication,
+)
 from rnw.errors import InputError
 
 
@@ -39,7 +44,7 @@ class Dataset:
     test_split: str
     recipe: str
     test_scale: Fraction = Fraction(1)
-    publication: Optional[Publication] = None
+    publication: Union[Publication, PackedPublication, None] = None
     class_ids: Tuple[str, ...] = ()
     class_numbers: Optional[ClassNumbers] = None
     known: bool = True

@@ -8,14 +8,16 @@ from rnw.data.prepare.classification import Preparation
 from rnw.data.prepare.other_releases import OTHER_RELEASES
 from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.publication import Publication
 from rnw.errors import InputError
 from tests.data.prepare import miniature
 
 
 def _archives():
-    for publication in (row.publication for row in DATASETS.values() if row.publication):
-        yield from (files.archive for files in publication.annotations)
-        yield from (form.archive for forms in publication.forms.values() for form in forms)
+    for publication in (row.publication for row in DATASETS.values()):
+        if isinstance(publication, Publication):
+            yield from (files.archive for files in publication.annotations)
+            yield from (form.archive for forms in publication.forms.values() for form in forms)
     for row in SEGMENTATION.values():
         for split in (row.publication or {}).values():
             yield from (form.archive for forms in split.parts for form in forms)
