@@ -24,6 +24,7 @@ MODULES = (
     "camvid",
     "cifar10",
     "cifar100",
+    "imagenetv2",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val

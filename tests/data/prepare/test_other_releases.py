@@ -42,12 +42,12 @@ def _plan(dataset, *splits, source="downloads"):
 FOUND = [
     (
         "ilsvrc-cls",
-        "imagenet-object-localization-challenge.zip",
+        "imagenet_object_localization_patched2019.tar.gz",
         "as Kaggle has it: unpack it, and",
     ),
     ("ilsvrc-cls", "ILSVRC2017_CLS-LOC.tar.gz", "as Kaggle has it"),
     ("ilsvrc-cls", "ILSVRC2012_img_train_t3.tar", "of task 3, with dogs alone"),
-    ("ilsvrc-cls", "imagenetv2-matched-frequency.tar.gz", "ImageNetV2, other pictures, in fol"),
+    ("ilsvrc-cls", "imagenetv2-matched-frequency.tar.gz", "ImageNetV2: `rnw prepare imagenetv2`"),
     ("ilsvrc-cls", "imagenette2-320.tgz", "a few classes of ImageNet: unpack it, and give its fol"),
     ("ilsvrc-cls", "ILSVRC2012_img_test_v10102019.tar", "the test split, whose labels are not pub"),
     (
