@@ -79,12 +79,6 @@ OTHER_RELEASES = (
         (_VOC2012,), ("VOC2012test.tar",), f"the test split, the others are in {_VOC2012}"
     ),
     OtherRelease(
-        ("benchmark.tgz",),
-        ("SegmentationClassAug*", "VOC2012/*ClassAug*", "VOCdevkit/VOC2012/*ClassAug*"),
-        "SBD's labels as others converted them, without its lists: take SBD, benchmark.tgz, or "
-        "with --split train --split val VOC's own labels alone",
-    ),
-    OtherRelease(
         ("trainval.tar.gz",),
         ("trainval_merged.json", "33_context_labels*"),
         "PASCAL Context in another form: take trainval.tar.gz or 59_context_labels.tar.gz",

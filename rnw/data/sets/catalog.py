@@ -25,6 +25,12 @@ MODULES = (
     "cifar10",
     "cifar100",
     "imagenetv2",
+    "gta5",
+    "synthia",
+    "mapillary_vistas",
+    "pascal_context_59",
+    "coco_segmentation",
+    "sbd",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val

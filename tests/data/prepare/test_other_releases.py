@@ -58,8 +58,6 @@ FOUND = [
     ("places365-cls", "imagesPlaces205_resize.tar.gz", "of Places205, which has other categories"),
     ("voc", "VOCtrainval_06-Nov-2007.tar", "of another year: the paper's is VOC 2012, VOCtrainval"),
     ("voc", "VOCdevkit/VOC2007/JPEGImages/1.jpg", "of another year"),
-    ("voc", "SegmentationClassAug.zip", "SBD's labels as others converted them, without its lists"),
-    ("voc", "VOCdevkit/VOC2012/SegmentationClassAug/1.png", "SBD's labels as others converted"),
     ("pascal-context", "VOCtrainval_11-May-2012.tar", "of another year: PASCAL Context labels the"),
     ("ade20k", "ADE20K_2016_07_26.zip", "the full ADE20K, with thousands of classes: take the 150"),
     ("ade20k", "ADE20K_2021_17_01/images/ADE/x.jpg", "the full ADE20K"),
