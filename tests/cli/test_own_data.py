@@ -62,6 +62,7 @@ test_size: 16
     }, ".")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_label_maps_from_training_to_figures(rnw):
     _street()
     code, _, err = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)

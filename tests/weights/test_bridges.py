@@ -40,6 +40,7 @@ def a1():
     return _write("x_rna-a1_cls7", "model_a1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", FORMATS)
 @pytest.mark.parametrize("network", ["model_a1", "fcn_a1"])
 def test_there_and_back_is_the_same_file(network, to):
@@ -196,6 +197,7 @@ def test_what_is_no_network_of_ours_is_refused(a1):
     assert not Path("x.params").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["backbone.", "module.backbone.", "enc.", "my/"])
 @pytest.mark.parametrize("to", ["resnet38d", "wider_resnet", "npz"])
 def test_names_below_others_are_read(a1, to, prefix):

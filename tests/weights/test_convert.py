@@ -44,6 +44,7 @@ def _assert_equal(found, expected):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_module_files_have_the_order_and_names_of_the_graph(net):
     save_params(net, "module.params")
     keys = [f"{parameter.kind}:{parameter.name}" for parameter in net.config.parameters()]
@@ -51,6 +52,7 @@ def test_module_files_have_the_order_and_names_of_the_graph(net):
     _assert_equal(read_parameters("module.params"), _values(net))
 
 
+@pytest.mark.slow
 def test_there_and_back_is_the_same_file(net):
     save_params(net, "module.params")
     convert("module.params", "gluon.params", "gluon")
@@ -58,6 +60,7 @@ def test_there_and_back_is_the_same_file(net):
     assert Path("again.params").read_bytes() == Path("module.params").read_bytes()
 
 
+@pytest.mark.slow
 def test_gluon_loads_a_converted_file(net):
     save_params(net, "module.params")
     convert("module.params", "gluon.params", "gluon")
@@ -66,6 +69,7 @@ def test_gluon_loads_a_converted_file(net):
     _assert_equal(_values(other), _values(net))
 
 
+@pytest.mark.slow
 def test_gluon_files_have_gluons_names(net):
     save_params(net, "ours.params", to="gluon")
     net.save_parameters("gluon.params")
