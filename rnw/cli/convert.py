@@ -6,6 +6,7 @@ from typing import Optional
 import click
 
 from rnw.cli.common import FILE, SEED, Choice, gather, print_line
+from rnw.evaluation.described import normalization_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import (
     FLOATS,
@@ -148,6 +149,7 @@ def command(
         surgery=surgery,
         graph=graph,
         packing=packing,
+        normalization=normalization_of_weights(source),
     )
     for note in done.notes:
         print_line(note, err=True)

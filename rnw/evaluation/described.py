@@ -7,6 +7,7 @@ from rnw.data.own.description import FILE
 from rnw.data.sets.described import Row, describe_own
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.networks.inputs import IMAGENET, Normalization
 from rnw.weights.labels import dataset_file, parse_label
 
 
@@ -20,6 +21,12 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
     except InputError:  # another name, which tells no file beside it
         return None
     return describe_own(path) if path.is_file() else None
+
+
+def normalization_of_weights(weights: PathLike) -> Normalization:
+    """Return how the dataset of a weights file is normalized; as `dataset_beside_weights`."""
+    row = dataset_beside_weights(weights)
+    return IMAGENET if row is None else row.normalization
 
 
 def dataset_of_predictions(folder: Path) -> Optional[Row]:

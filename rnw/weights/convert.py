@@ -25,9 +25,9 @@ from typing import (
 
 import numpy as np
 
-from rnw.data.picture_types import IMAGENET
 from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike, check_free
+from rnw.networks.inputs import IMAGENET, Normalization
 from rnw.networks.layers import BN_EPSILON, parameter_kind
 from rnw.networks.layout import NetworkConfig, configure, fold, foldable
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED, ResNetSpec
@@ -326,7 +326,7 @@ class GraphOptions:
     fold_bn: fold normalizations into the convolutions before them; other formats take that too,
         where convolutions may have biases.
     input_type: one of INPUTS: BYTES for RGB pictures (batch, height, width, 3), which the graph
-        normalizes as the weights' dataset is; FLOATS for pictures that are normalized already.
+        normalizes; FLOATS for pictures that are normalized already.
     upsample, argmax, opset: see `rnw.weights.onnx_nodes.GraphForm`.
     """
 
@@ -338,6 +338,11 @@ class GraphOptions:
     upsample: Union[str, Size, None] = None
     argmax: bool = False
     opset: int = OPSET
+
+    def form(self, normalization: Normalization) -> GraphForm:
+        """Return what the graph does besides its network, which takes pictures so normalized."""
+        taken = normalization if self.input_type == BYTES else None
+        return GraphForm(taken, self.upsample, self.argmax, self.opset)
 
 
 AS_NAMED = GraphOptions()
@@ -360,6 +365,7 @@ def convert(
     surgery: Surgery = UNCHANGED,
     graph: GraphOptions = AS_NAMED,
     packing: Packing = AS_USUAL,
+    normalization: Normalization = IMAGENET,
 ) -> Conversion:
     """Convert a weights file of any format to one of FORMATS.
 
@@ -369,6 +375,7 @@ def convert(
     surgery: changes to the parameters.
     graph: options of an ONNX graph.
     packing: where scripts of PyTorch look for the weights in a file.
+    normalization: that of the weights' dataset, for a graph that takes bytes.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
     format, for an unknown format, for options that it does not have, and for a target that exists
@@ -396,7 +403,8 @@ def convert(
         parameters = _folded(source, config, parameters)
     parameters = halve(parameters) if surgery.half else parameters
     if to == ONNX_GRAPH:
-        notes += _write_graph(source, target, meaning, config, parameters, graph)
+        around = graph.form(normalization)
+        notes += _write_graph(source, target, meaning, config, parameters, around)
     else:
         notes += listed("left out", write_parameters(target, parameters, to, packing))
         notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
@@ -549,11 +557,9 @@ def _write_graph(
     meaning: Optional[Meaning],
     config: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
-    graph: GraphOptions,
+    form: GraphForm,
 ) -> List[str]:
     """Write an ONNX graph; return remarks for its users."""
-    normalization = IMAGENET if graph.input_type == BYTES else None
-    form = GraphForm(normalization, graph.upsample, graph.argmax, graph.opset)
     with naming(source):
         write_onnx(target, config, parameters, form)
     least = config.least_size

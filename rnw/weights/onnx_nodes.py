@@ -10,8 +10,8 @@ from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from rnw.data.picture_types import Normalization
 from rnw.errors import InputError
+from rnw.networks.inputs import Normalization
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.onnx_file import require
 

@@ -11,11 +11,11 @@ from onnx.reference import ReferenceEvaluator
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from PIL import Image
 
-from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.score_maps import ScoreMap
 from rnw.evaluation.segmentation.upsampling import resize_matrix, upsample
+from rnw.networks.inputs import IMAGENET, Normalization
 from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
 from rnw.weights.onnx_graph import onnx_graph
