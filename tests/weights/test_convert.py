@@ -1,5 +1,6 @@
 """From one kind of weights file to another, and what a file is told apart by."""
 
+import re
 from pathlib import Path
 
 import mxnet as mx
@@ -10,8 +11,8 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import save_params
-from rnw.weights.containers import SAFETENSORS
-from rnw.weights.convert import GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.containers import ONNX, PARAMS, SAFETENSORS
+from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
 from rnw.weights.fit import check_parameters
 from rnw.weights.meaning import meaning_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
@@ -110,6 +111,28 @@ def test_an_existing_target_is_replaced_on_demand(source):
 def test_a_file_can_be_converted_in_place(source):
     convert(source, source, "gluon", overwrite=True)
     assert read_arrays(source)["classifier.a_weight"].tolist() == [1, 1]
+
+
+OF_GRAPHS = {"--stride", "--pooling", "--softmax", "--upsample", "--argmax", "--input", "--opset"}
+
+
+def test_the_table_of_the_readme_is_that_of_formats():
+    page = (Path(__file__).parents[2] / "rnw/weights/README.md").read_text(encoding="utf-8")
+    table = page.split("| `--to` | written as |", 1)[1].split("\n\n", 1)[0]
+    rows = [
+        [re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:-1]]
+        for row in table.splitlines()[2:]
+    ]
+    assert [name for (name,), *_ in rows] == list(FORMATS)
+    suffixes = []
+    for (name,), written, _, options, _ in rows:
+        form, suffixes = FORMATS[name], written or suffixes  # or "the same"
+        assert sorted(suffixes) == sorted(s for c in form.containers for s in c.suffixes)
+        packed = {"--key-prefix"} if form.containers not in ((PARAMS,), (ONNX,)) else set()
+        packed |= {"--wrap"} if ".pth" in suffixes else set()
+        folded = {"--fold-bn"} if form.folds else set()
+        expected = packed | folded | (OF_GRAPHS if name == "onnx" else set())
+        assert {word for option in options for word in option.split()} == expected
 
 
 def test_unknown_formats_are_refused(source, tmp_path):
