@@ -24,7 +24,6 @@ from rnw.cli.common import (
     val_fraction_option,
 )
 from rnw.cli.display import Display
-from rnw.data.sets.catalog import is_path
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
@@ -195,13 +194,13 @@ class Task(NamedTuple):
     ) -> Recipe:
         """Return the recipe that options name; raise InputError for one of the other task.
 
-        For a dataset of one's own it is chosen by whether there are `weights` to start from, and
-        fits the data.
+        For a dataset without a recipe, as those of one's own are, it is chosen by whether there are
+        `weights` to start from, and fits the data.
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         row = self._row(recipe, dataset)
-        if row is not None and row.description is not None:
+        if row is not None and not row.recipe:
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
 
             if recipe is None:
@@ -220,7 +219,7 @@ class Task(NamedTuple):
 
     def _row(self, recipe: Optional[str], dataset: Optional[str]) -> Any:
         """Return the row of the dataset where it tells or changes the recipe, else None."""
-        if recipe is None or (dataset is not None and is_path(dataset)):
+        if recipe is None or dataset is not None:
             return self.find_dataset(dataset or self.default_dataset)
         return None
 

@@ -21,6 +21,16 @@ MODULES = (
     "ade20k",
     "pascal_context",
     "shapes",
+    "camvid",
+    "cifar10",
+    "cifar100",
+    "imagenetv2",
+    "gta5",
+    "synthia",
+    "mapillary_vistas",
+    "pascal_context_59",
+    "coco_segmentation",
+    "sbd",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val

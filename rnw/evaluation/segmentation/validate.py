@@ -1,4 +1,4 @@
-"""Scores of a segmentation network in training on the test split, at one scale without flips."""
+"""Scores of a segmentation network in training on split val, at one scale without flips."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def make_validator(
     naming them, and where no pixel is judged.
     """
     row = find_segmentation_dataset(dataset)
-    pictures = read_pictures(row, row.test_split, data_root)
+    pictures = read_pictures(row, row.validation_split, data_root)
     check_label_maps(row, pictures)
 
     def validate(net: Network) -> Dict[str, float]:
