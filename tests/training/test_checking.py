@@ -32,6 +32,7 @@ class _Hearing(Keeping):
         self.looked.append((looked.step, looked.steps))
 
 
+@pytest.mark.slow
 def test_no_run_starts_on_data_with_errors(tmp_path):
     damaged = class_folders("train", "val") / "train/dog/1.jpg"
     damaged.write_text("no picture")
@@ -43,6 +44,7 @@ def test_no_run_starts_on_data_with_errors(tmp_path):
         train(_cats(), [mx.cpu()], Path("output"), options=options)
 
 
+@pytest.mark.slow
 def test_who_follows_a_run_hears_of_the_check(tmp_path):
     class_folders("train", "val", count=4)
     (Path("data") / "val/cat/0.jpg").write_text("no picture")  # which this run does not read

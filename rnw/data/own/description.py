@@ -126,7 +126,7 @@ class Description:
             return ""
         return (
             f"{self.name} has no split val or test: networks are tested on the pictures that they "
-            "are trained on; --val-fraction 0.1 holds a part of them out"
+            "are trained on; train and test with --val-fraction 0.1 to hold a part of them out"
         )
 
     def refuse(self, field_name: str, problem: str) -> NoReturn:
