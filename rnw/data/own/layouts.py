@@ -95,8 +95,18 @@ def describe(path: Path, val_fraction: Optional[float] = None) -> Description:
         if description.val_fraction and not description.holds_out:
             logger.warning("%s: val_fraction holds nothing out: there is a split 'val'", path)
         return description
+    return with_part_held_out(description, val_fraction)
+
+
+def with_part_held_out(description: Description, val_fraction: float) -> Description:
+    """Return the description with a part of the training pictures as split 'val'.
+
+    Raises InputError for data that have such a split.
+    """
     if "val" in description.splits:
-        raise InputError(f"{path}: has a split 'val', and --val-fraction is for data without one")
+        raise InputError(
+            f"{description.place}: has a split 'val', and --val-fraction is for data without one"
+        )
     return replace(description, val_fraction=val_fraction)
 
 
@@ -110,8 +120,10 @@ def find_layout(
 
     classes, ignored: as in a description, for what folders do not tell.
 
-    Raises InputError for a folder in none of them.
+    Raises InputError for a folder in none of them, or that is not there.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
     for layout in LAYOUTS:
         splits = layout.find(folder)
         if splits:
