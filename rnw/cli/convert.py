@@ -6,6 +6,7 @@ from typing import Any, Optional
 import click
 
 from rnw.cli.common import FILE, SEED, Choice, print_line
+from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FORMATS, GraphOptions, convert
 from rnw.weights.surgery import Surgery
@@ -95,6 +96,7 @@ def command(
         network=network,
         surgery=Surgery(**surgery),
         graph=graph,
+        dataset=dataset_of_weights(source),
     )
     for note in done.notes:
         print_line(note, err=True)

@@ -207,7 +207,8 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
+            network = dict(text.partition("=")[::2] for text in overrides).get("network")
+            overrides = (*fit_recipe(recipe, row, weights, data_root, network), *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)

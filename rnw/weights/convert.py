@@ -5,12 +5,25 @@ Published files and those of Module have entries `arg:<name>` and `aux:<name>`; 
 formats here. `<name>` is the original's in all. PyTorch projects have their own names (`names.py`).
 """
 
+import contextlib
 import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -31,7 +44,15 @@ from rnw.weights.containers import (
     read_weights,
 )
 from rnw.weights.fit import structure_of
-from rnw.weights.meaning import Meaning, differences, find_clues, find_meaning, meaning_of
+from rnw.weights.meaning import (
+    Meaning,
+    differences,
+    find_clues,
+    find_meaning,
+    meaning_of,
+    only_network,
+)
+from rnw.weights.metadata import Metadata, describe_file, named_network
 from rnw.weights.names import (
     COUNTER,
     DATA_PARALLEL,
@@ -220,19 +241,29 @@ def _plain_name(key: str) -> str:
     return re.split("[./]", key.split(":", 1)[-1])[-1]
 
 
-def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
+def write_parameters(
+    path: PathLike,
+    parameters: Mapping[str, np.ndarray],
+    to: str,
+    metadata: Optional[Metadata] = None,
+) -> List[str]:
     """Write parameters, given by the original's names, in any format but an ONNX graph.
+
+    metadata: what the file says of itself, where its format has room for that.
 
     Returns the names of those that the format cannot store.
 
     Raises InputError for an unknown format, and for features that the format cannot store.
     """
     form = find_format(to)
-    write = form.container(path).write
+    container = form.container(path)
+    write = container.write
     if write is None:
         raise InputError(
             f"{path}: a graph needs more than parameters: write a {MODULE} file, then convert it"
         )
+    if container.read_metadata is not None:
+        write = partial(write, metadata=metadata)
     ordered = {name: parameters[name] for name in module_order(parameters)}
     if form.naming is None:
         write(path, {form.key(name): array for name, array in ordered.items()})
@@ -279,6 +310,7 @@ def convert(
     network: Optional[str] = None,
     surgery: Surgery = UNCHANGED,
     graph: GraphOptions = AS_NAMED,
+    dataset: Optional[Metadata] = None,
 ) -> Conversion:
     """Convert a weights file of any format to one of FORMATS.
 
@@ -287,6 +319,8 @@ def convert(
         have the same parameters, but each must be trained to be accurate.
     surgery: changes to the parameters.
     graph: options of an ONNX graph.
+    dataset: what the new file says of its dataset, where its format has room for that, as
+        `rnw.evaluation.summaries.dataset_of_weights` tells it.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
     format, for an unknown format, and for a target that exists when `overwrite` is not set.
@@ -310,12 +344,32 @@ def convert(
     else:
         meaning = find_meaning(source, parameters)
     if to == ONNX_GRAPH:
-        notes += _write_graph(source, target, meaning, structure, parameters, surgery, graph)
+        given = (parameters, surgery, graph, dataset or {})
+        notes += _write_graph(source, target, meaning, structure, *given)
     else:
         parameters = halve(parameters) if surgery.half else parameters
-        notes += listed("left out", write_parameters(target, parameters, to))
+        metadata = None
+        if form.container(target).read_metadata is not None:
+            config = _network_of(source, parameters, network, surgery)
+            metadata = describe_file(source, config, dataset or {})
+        notes += listed("left out", write_parameters(target, parameters, to, metadata))
         notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
     return Conversion(Path(target), notes)
+
+
+def _network_of(
+    source: PathLike,
+    parameters: Mapping[str, np.ndarray],
+    network: Optional[str],
+    surgery: Surgery,
+) -> Optional[NetworkConfig]:
+    """Return the network that parameters are for after surgery, None where nothing tells it."""
+    with contextlib.suppress(InputError):
+        options: Dict[str, Any] = {"stride": None} if surgery.fcn else {}
+        options["classes"] = structure_of(source, parameters).classes
+        options["head"] = _head(parameters)
+        return meaning_of(source, parameters, network=network, **options).config
+    return None
 
 
 def _operate(
@@ -343,7 +397,8 @@ def _find_meaning(
     Without a graph their own number of classes counts, whatever the file's name says.
     """
     clues = find_clues(source)
-    if network is None and clues.label is None and clues.graph is None:
+    told = network or clues.label or clues.graph or named_network(clues.metadata)
+    if told is None and only_network(structure) is None:
         return None
     asked = {"pooling": graph.pooling, "stride": graph.stride}
     options = {name: value for name, value in asked.items() if value is not None}
@@ -418,6 +473,7 @@ def _write_graph(
     parameters: Mapping[str, np.ndarray],
     surgery: Surgery,
     graph: GraphOptions,
+    dataset: Metadata,
 ) -> List[str]:
     """Write an ONNX graph; return remarks for its users."""
     if meaning is None:
@@ -439,7 +495,8 @@ def _write_graph(
         if not foldable(config):
             raise InputError(f"{source}: {config.name} cannot be folded: leave out --fold-bn")
         parameters = fold_batch_norms(config, parameters)
-    write_onnx(target, config, halve(parameters) if surgery.half else parameters)
+    metadata = describe_file(source, config, dataset)
+    write_onnx(target, config, halve(parameters) if surgery.half else parameters, metadata)
     least = config.least_size
     small = [f"takes pictures of at least {least}x{least} pixels"] * (least > 1)
     return [str(meaning._replace(config=config)), *small]

@@ -19,14 +19,23 @@ OPSET, IR_VERSION = 15, 8  # ONNX 1.10 of 2021
 INPUT = "data"
 
 
-def write_onnx(path: PathLike, config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> None:
+def write_onnx(
+    path: PathLike,
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+) -> None:
     """Write the graph that `onnx_graph` makes; the file appears whole or not at all.
+
+    metadata: what the file says of itself besides.
 
     Raises InputError as that does.
     """
-    content = onnx_graph(config, parameters).SerializeToString()
+    graph = onnx_graph(config, parameters)
+    for name, text in metadata.items():
+        graph.metadata_props.add(key=name, value=text)
     with atomic_write(path) as file:
-        file.write(content)
+        file.write(graph.SerializeToString())
 
 
 def onnx_graph(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> Any:
