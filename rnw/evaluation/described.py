@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 
-from rnw.data.own.description import FILE
+from rnw.data.own.description import FILE, Description
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
-from rnw.data.sets.described import Row, describe_own, make_row
-from rnw.data.sets.numbered import read_own_list
+from rnw.data.sets.described import describe_own, make_row
+from rnw.data.sets.numbered import numbering_note, read_own_list
+from rnw.data.sets.rows import Row
 from rnw.data.sets.summary import CLASS_NAMES, NAME, read_summary
 from rnw.evaluation.summaries import description_beside
 from rnw.files import PathLike
@@ -32,3 +33,38 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
 def dataset_of_predictions(folder: Path) -> Optional[Row]:
     """Return the dataset that is described beside kept predictions; as `dataset_beside_weights`."""
     return describe_own(folder / FILE) if (folder / FILE).is_file() else None
+
+
+def notes_on_test(dataset: Row, split: str, trained_on: Iterable[Optional[Row]]) -> str:
+    """Return what is to be said of a test, a line each; empty where there is nothing.
+
+    Its classes may be numbered, and networks may have been trained on what they are tested on.
+    dataset, split: what is tested on. trained_on: the dataset described beside each weights file.
+    """
+    notes = [numbering_note(dataset)]
+    now = dataset.description
+    if now is not None and split == dataset.test_split:
+        notes.append(now.note_on_tests)
+        same = (row for row in trained_on if row is not None and row.name == dataset.name)
+        notes += [_note_on_part(now, row.description) for row in same if row.description]
+    return "\n".join(dict.fromkeys(filter(None, notes)))
+
+
+def _note_on_part(now: Description, then: Description) -> str:
+    """What a test on a part of the pictures means where training had held out another part.
+
+    The smaller of two parts is within the larger, as a hash of the name decides.
+    """
+    if not now.holds_out or now.held_out == then.held_out:
+        return ""
+    note = (
+        f"{100 * then.held_out:g} % of the pictures of {now.name} were held out of training, and "
+        f"this is a test on {100 * now.held_out:g} % of them"
+    )
+    if now.held_out < then.held_out:
+        return f"{note}, all of which were held out"
+    seen = 1 - then.held_out / now.held_out
+    return (
+        f"{note}: the network was trained on {100 * seen:.0f} % of what it is tested on; leave out "
+        "--dataset and --val-fraction to test on what was held out"
+    )

@@ -63,7 +63,7 @@ class Meaning(NamedTuple):
         """Return everything in plain types."""
         names = ("name", "classes", "width", "classifier", "stride", "pooling", "epsilon")
         fields = {name: getattr(self.config, name) for name in names}
-        return {**fields, "told_by": self.told_by}
+        return {**fields, "recognized_by": self.told_by}
 
 
 class Clues(NamedTuple):

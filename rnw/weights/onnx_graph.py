@@ -4,7 +4,7 @@ Nodes and initializers have the original's names. Batch and image size are free:
 one size runs at any other, as the networks do.
 """
 
-from typing import Any, Callable, Dict, List, Mapping, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def write_onnx(
     path: PathLike,
     config: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
-    metadata: Mapping[str, str],
+    metadata: Optional[Mapping[str, str]] = None,
 ) -> None:
     """Write the graph that `onnx_graph` makes; the file appears whole or not at all.
 
@@ -32,7 +32,7 @@ def write_onnx(
     Raises InputError as that does.
     """
     graph = onnx_graph(config, parameters)
-    for name, text in metadata.items():
+    for name, text in (metadata or {}).items():
         graph.metadata_props.add(key=name, value=text)
     with atomic_write(path) as file:
         file.write(graph.SerializeToString())

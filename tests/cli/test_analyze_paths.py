@@ -27,7 +27,7 @@ from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts
 from rnw.weights import save_params
-from tests.data.sets.test_cifar10 import folder as cifar10_folder  # noqa: F401
+from tests.data.sets.test_cifar import folder as cifar10_folder  # noqa: F401
 from tests.golden_cases import fill_network
 
 FAST = ("--samples", 2, "--examples", 4)

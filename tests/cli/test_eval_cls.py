@@ -54,8 +54,8 @@ def test_scores_do_not_depend_on_batch_and_devices(rnw, checkpoint, options):
 def test_gluon_files_are_evaluated_too(rnw, checkpoint):
     rnw("convert", checkpoint, checkpoint.name, "--to", "gluon")
     copy, original = _scores(rnw, checkpoint.name), _scores(rnw, checkpoint)
-    assert copy.pop("model")["told_by"] == "the file name"
-    assert original.pop("model")["told_by"] == f"{LABEL}_ep-symbol.json"
+    assert copy.pop("model")["recognized_by"] == "the file name"
+    assert original.pop("model")["recognized_by"] == f"{LABEL}_ep-symbol.json"
     assert copy == original
 
 

@@ -274,3 +274,45 @@ def test_label_maps_of_pictures_normalized_as_in_training(rnw):
     code, _, message = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER, "--resume")
     assert code == 2
     assert "normalization was [[0.3, 0.5, 0.7], [0.1, 0.2, 0.3]], now [[0.3, 0.6, 0.7]" in message
+
+
+@pytest.mark.slow
+def test_a_test_on_pictures_of_training_is_told(rnw):
+    class_folders(count=8)
+    whole = ("--dataset", "data", "--val-fraction", "0")
+    said = (
+        "data has no split val or test: networks are tested on the pictures that they are trained"
+    )
+    code, _, err = rnw("train-cls", *whole, *CLASSIFIER, "--dry-run")
+    assert code == 0, err
+    assert said in err
+    assert rnw("train-cls", *whole, *CLASSIFIER)[0] == 0
+    weights = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    code, out, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert out.startswith("data train, 16 images\n")
+    assert said in out
+    assert rnw("report", weights.with_suffix(""))[0] == 0
+    assert said in weights.with_suffix("").joinpath("report.html").read_text()
+
+
+def _graph(weights):
+    return json.loads(Path(weights.replace("0001.params", "symbol.json")).read_text())["nodes"]
+
+
+def test_classes_are_weighed(rnw):
+    class_folders("train", "val", count=4)
+    fields = ("--set", "balance=true", "--set", "label_smoothing=0.1")
+    arguments = ("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    code, _, err = rnw(*arguments, *fields)
+    assert code == 0, err
+    weights = "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params"
+    log = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.log").read_text()
+    assert "weights of the classes 1, 1; labels smoothed by 0.1\n" in log
+    assert _graph(weights)[-1]["op"] == "SoftmaxOutput"
+    code, _, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert rnw(*arguments, *fields, "--resume")[0] == 0
+    code, _, message = rnw(*arguments, "--resume")
+    assert code == 2
+    assert "balance was True, now None; " in message

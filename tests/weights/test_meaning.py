@@ -85,7 +85,7 @@ def test_everything_told_is_in_plain_types(caffe):
         "stride": 32,
         "pooling": "caffe",
         "epsilon": 1.001e-5,
-        "told_by": GRAPH,
+        "recognized_by": GRAPH,
     }
 
 

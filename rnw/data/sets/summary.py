@@ -34,6 +34,7 @@ _FIELDS = {
     "mean": "mean",
     "deviation": "deviation",
     "orientation": "orientation",
+    "val_fraction": "val_fraction",
 }
 KEYS = tuple(_FIELDS)
 _WORDS = (NAME, "orientation")
@@ -53,6 +54,7 @@ def summarize(description: Description) -> Dict[str, str]:
         "mean": d.normalization.mean,
         "deviation": d.normalization.deviation,
         "orientation": d.orientation,
+        **({"val_fraction": d.val_fraction} if d.holds_out else {}),
     }
     if d.segmentation:
         fields.update(
@@ -89,7 +91,7 @@ def describe_row(row: Row) -> Description:
 
 
 def read_summary(summary: Summary, path: Path) -> Description:
-    """Return the dataset that `summarize` told of, with a list `val.lst` in `data/NAME` to test on.
+    """Return the dataset that `summarize` told of, with lists in `data/NAME`.
 
     Raises InputError, which names the file `path` that it is from, for what is no summary.
     """
@@ -97,10 +99,12 @@ def read_summary(summary: Summary, path: Path) -> Description:
     fields = {
         field: _value(key, summary[key], path) for key, field in _FIELDS.items() if key in summary
     }
-    root = str(Path("data", fields.get("name", "")).absolute())
-    return make_description(
-        {"task": task, "splits": {"val": "val.lst"}, "root": root, **fields}, path
-    )
+    lists = ["train"] if "val_fraction" in fields else ["train", "val"]
+    place = {
+        "splits": {name: f"{name}.lst" for name in lists},
+        "root": str(Path("data", fields.get("name", "")).absolute()),
+    }
+    return make_description({"task": task, **place, **fields}, path)
 
 
 def _value(key: str, text: str, path: Path) -> Any:

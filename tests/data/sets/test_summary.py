@@ -1,6 +1,7 @@
 """Datasets in a few texts by name, and what these are read back as."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_all_but_the_data_is_read_back():
         assert getattr(found, field) == getattr(STREET, field)
     assert found.normalization == STREET.normalization
     assert found.root == Path("data/street").absolute()
+    assert (found.holds_out, found.note_on_tests) == (False, "")
+
+
+def test_the_part_that_was_held_out_is_told():
+    found = read_summary(summarize(replace(STREET, val_fraction=0.2)), FILE)
+    assert (found.held_out, found.test_split) == (0.2, "val")
 
 
 def test_what_a_description_leaves_out_is_told():
