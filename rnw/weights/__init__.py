@@ -176,7 +176,8 @@ def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
         network it is for. Moving averages are the mean over the
     network's devices. The file is written completely or not at all.
     """
-    write_parameters(path, parameter_values(net), to, network_metadata(net.config))
+    metadata = network_metadata(net.config)
+    write_parameters(path, parameter_values(net), to, metadata=metadata)
 
 
 def parameter_values(net: "Network") -> Dict[str, np.ndarray]:

@@ -89,6 +89,7 @@ def test_everything_told_is_in_plain_types(caffe):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wording"),
     [
@@ -110,6 +111,7 @@ def test_a_name_that_contradicts_the_graph_is_refused(name, wording, caffe):
     assert "contradict each other" in inspect(name).problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -170,6 +172,7 @@ def test_arrays_that_several_networks_have_do_not_tell_one(name, options, wordin
     assert meaning.told_by == "the requested network"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "wording"),
     [
@@ -209,6 +212,7 @@ def test_filling_a_network_that_pools_otherwise_is_warned_of(caffe, caplog):
     assert record.getMessage() == f"{A}: pooling is 'pad' here, 'caffe' in {GRAPH}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "notes"),
     [
@@ -295,6 +299,7 @@ def test_the_released_files_keep_their_meaning_in_another_form(fill):
     assert note.endswith("pooling is 'pad' here, 'caffe' in the table of released files")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["wider_resnet", "wider_resnet_a2", "wrn38"])
 @pytest.mark.parametrize("negative", [0, 5])
 def test_negative_gammas_are_counted(to, negative, fill):

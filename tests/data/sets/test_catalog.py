@@ -1,5 +1,6 @@
 """The table of datasets."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +21,9 @@ from rnw.data.sets import (
     voc,
 )
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
-from rnw.data.sets.reading import (
-    read_examples,
-)
+from rnw.data.sets.publication import PackedPublication
+from rnw.data.sets.reading import read_examples
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
 
@@ -175,6 +176,31 @@ def test_numbers_of_pascal_context_are_those_of_others():
     )
 
 
+def _archives(row):
+    """The names of all official archives of a row."""
+    if isinstance(row, SegmentationDataset):
+        return {f.archive for split in row.publication.values() for p in split.parts for f in p}
+    if isinstance(row.publication, PackedPublication):
+        return {form.archive for form in row.publication.forms}
+    forms = {form.archive for forms in row.publication.forms.values() for form in forms}
+    return forms | {files.archive for files in row.publication.annotations}
+
+
+def test_the_table_of_the_readme_is_that_of_the_catalog():
+    text = (Path(__file__).parents[3] / "rnw/data/README.md").read_text()
+    table = re.findall(r"^\| `([\w-]+)` \| (.*?) \| (\d+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    rows = {**DATASETS, **SEGMENTATION}
+    assert [name for name, *_ in table] == list(catalog.to_prepare())
+    for name, title, classes, pictures, files in table:
+        row = rows[name]
+        counts = row.counts if name in SEGMENTATION else row.publication.images
+        shown = ", ".join(f"{k} {n:,}" if n else k for k, n in counts.items())
+        assert (title, int(classes), pictures) == (row.title, row.classes, shown)
+        named = set(re.findall(r"`([^`]+\.(?:tar|tgz|gz|zip|rar))`", files))
+        assert named <= _archives(row)
+        assert named or name == "pascal-context-59"
+
+
 @pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
 def test_embedded_data_sets_have_no_other_splits(table):
     embedded = [row for row in table.values() if row.root is None]
@@ -267,6 +293,7 @@ def _with_toy(*arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
     Path("sets").mkdir()
     Path("sets/stamps.py").write_text(TOY)
