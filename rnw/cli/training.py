@@ -207,9 +207,9 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            if row.description.note_on_tests:
-                print_line(row.description.note_on_tests, err=True)
-            overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
+            _tell_note_on_tests(row)
+            network = dict(text.partition("=")[::2] for text in overrides).get("network")
+            overrides = (*fit_recipe(recipe, row, weights, data_root, network), *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)
@@ -222,6 +222,12 @@ class Task(NamedTuple):
         if recipe is None or dataset is not None:
             return self.find_dataset(dataset or self.default_dataset)
         return None
+
+
+def _tell_note_on_tests(dataset: Row) -> None:
+    note = "" if dataset.description is None else dataset.description.note_on_tests
+    if note:
+        print_line(note, err=True)
 
 
 @dataclass(frozen=True)
