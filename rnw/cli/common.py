@@ -24,9 +24,11 @@ from typing import (
 
 import click
 
+from rnw.data.picture_types import INTERPOLATIONS
 from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
+from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
 
@@ -150,6 +152,10 @@ segmentation_dataset_option = click.option(
     required=True,
     help=f"Segmentation dataset that the labels belong to: {one_of(SEGMENTATION)}.",
 )
+tested_split_option = click.option(
+    "--split",
+    help="Split of the dataset to test on (default: the one that the dataset is tested on).",
+)
 data_root_option = click.option(
     "--data-root",
     type=FILE,
@@ -168,6 +174,19 @@ val_fraction_option = click.option(
     metavar="X",
     help="Part of the training pictures to hold out for validation, where data of your own have no "
     "split for it (default: that of the description, and 0.1 for a folder).",
+)
+pooling_option = click.option(
+    "--pooling",
+    type=Choice(POOLINGS),
+    help="How the poolings of Model A treat borders: pad by a pixel, caffe without padding, or "
+    "full, rounded up, as MXNet did until July 2016 (default: that of the graph beside the "
+    "weights, else of the released file, else pad).",
+)
+interpolation_option = click.option(
+    "--interpolation",
+    type=Choice(INTERPOLATIONS),
+    help="How pictures are resized: by a filter that is chosen by whether they shrink or grow, or "
+    "always by the cubic one (default: that of the released file, else adaptive).",
 )
 recipe_option = click.option(
     "--recipe",
@@ -224,6 +243,7 @@ _PROTOCOL = (
         help="Refine the labels with a conditional random field: deeplab or kraehenbuehl (named "
         "after the source of its parameters).",
     ),
+    interpolation_option,
 )
 
 
@@ -237,6 +257,7 @@ class ProtocolChanges:
     tile: Optional[int]
     overlap: Optional[int]
     crf: Optional[str]
+    interpolation: Optional[str]
 
     def any(self) -> bool:
         """Return whether any option of the protocol is given."""

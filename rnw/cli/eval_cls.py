@@ -13,11 +13,14 @@ from rnw.cli.common import (
     device_options,
     exit_when_interrupted,
     gather,
+    interpolation_option,
     json_option,
     parse_numbers,
+    pooling_option,
     print_json,
     tell_held_out,
     tested_dataset_options,
+    tested_split_option,
 )
 from rnw.cli.display import Display
 
@@ -27,12 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Views:
-    """The crops of a picture that are averaged."""
+    """The crops of a picture that are averaged, and how it is resized for them."""
 
     scales: Tuple[int, ...]
     three_crops: bool
     ten_crops: bool
     flip: bool
+    interpolation: Optional[str]
 
     def crops(self) -> Optional[str]:
         """Return the kind of crops; raise UsageError where two kinds are given."""
@@ -49,6 +53,23 @@ class _Files:
     save_predictions: Optional[Path]
     devkit: Optional[Path]
     overwrite: bool
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The network: a weights file, a baseline, or both; and the convention of its poolings."""
+
+    weights: Optional[Path]
+    baseline: Optional[str]
+    pooling: Optional[str]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The part of the dataset that the network is tested on, and where it is."""
+
+    split: Optional[str]
+    data_root: Optional[Path]
 
 
 @click.command()
@@ -81,7 +102,10 @@ class _Files:
     "center, and the mirror images of these.",
 )
 @click.option("--flip", is_flag=True, help="Also average the scores of the mirror images.")
+@interpolation_option
+@pooling_option
 @tested_dataset_options
+@tested_split_option
 @click.option(
     "--batch",
     type=click.IntRange(1),
@@ -116,16 +140,17 @@ class _Files:
 @json_option
 @gather("views", _Views)
 @gather("files", _Files)
+@gather("tested", _Tested)
+@gather("network", _Network)
 @gather("devices", Devices)
 def command(
-    weights: Optional[Path],
-    baseline: Optional[str],
+    network: _Network,
     dataset: Optional[str],
     views: _Views,
     batch: int,
     files: _Files,
     per_class: bool,
-    data_root: Optional[Path],
+    tested: _Tested,
     devices: Devices,
     as_json: bool,
 ) -> None:
@@ -135,6 +160,7 @@ def command(
     same command again to resume an interrupted evaluation; predictions at further crop sizes are
     added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
+    weights, baseline = network.weights, network.baseline
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
@@ -143,12 +169,13 @@ def command(
     from rnw.evaluation.classification.model import load_model
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
-        model = load_model(weights, contexts, baseline, dataset=dataset)
+        model = load_model(weights, contexts, baseline, dataset=dataset, pooling=network.pooling)
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(
-            model.tested_by(views.scales, crops, views.flip),
-            data_root=data_root,
+            model.tested_by(views.scales, crops, views.flip, views.interpolation),
+            data_root=tested.data_root,
+            split=tested.split,
             batch=batch,
             predictions=files.predictions or beside,
             save=files.save_predictions,

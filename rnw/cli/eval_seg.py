@@ -17,17 +17,28 @@ from rnw.cli.common import (
     gather,
     json_option,
     parse_numbers,
+    pooling_option,
     print_json,
     protocol_options,
     show_warnings,
     tell_held_out,
     tested_dataset_options,
+    tested_split_option,
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import SEGMENTATION
 
 if TYPE_CHECKING:
     from rnw.evaluation.segmentation.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """The networks in weights files, how they are mixed, and the convention of their poolings."""
+
+    weights: Tuple[Path, ...]
+    mix: Tuple[float, ...]
+    pooling: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,10 @@ class _Files:
     metavar="X,...",
     help="Weight of each file in the average, joined by commas (default: all the same).",
 )
+@pooling_option
 @protocol_options
 @tested_dataset_options
-@click.option(
-    "--split",
-    help="Split of the dataset to test on (default: the one that the dataset is tested on).",
-)
+@tested_split_option
 @click.option(
     "--save-predictions",
     type=FILE,
@@ -78,10 +87,10 @@ class _Files:
 @device_options
 @json_option
 @gather("files", _Files)
+@gather("networks", _Networks)
 @gather("devices", Devices)
 def command(
-    weights: Tuple[Path, ...],
-    mix: Tuple[float, ...],
+    networks: _Networks,
     protocol: ProtocolChanges,
     dataset: Optional[str],
     split: Optional[str],
@@ -105,7 +114,9 @@ def command(
 
     ending = exit_when_interrupted(overwrite=files.overwrite) if saved else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_model(weights, contexts, mix, dataset).tested_by(**vars(protocol))
+        model = load_model(
+            networks.weights, contexts, networks.mix, dataset, networks.pooling
+        ).tested_by(**vars(protocol))
         tell_held_out(model.dataset)
         result = evaluate(
             model,

@@ -44,6 +44,11 @@ _OPTIONS = (
     recipe_option,
     overrides_option,
     click.option(
+        "--split",
+        help="Split of the dataset to train on (default: that of the recipe, or the dataset's "
+        "training split).",
+    ),
+    click.option(
         "--kvstore",
         help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
         "recipe; dist_* need `rnw launch`).",
@@ -82,6 +87,20 @@ _OPTIONS = (
         help="Print the number of steps, the memory and the time the run will take; write nothing.",
     ),
     click.option("--resume", is_flag=True, help="Resume the run in --output, if there is one."),
+    click.option(
+        "--from-epoch",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Begin as if N epochs were done, with weights alone: those of --weights, or those of "
+        "epoch N in --output. The schedule goes on there, momentum starts from zero.",
+    ),
+    click.option(
+        "--stop-epoch",
+        type=click.IntRange(1),
+        metavar="N",
+        help="End after epoch N, with the schedule of the whole run, which --resume continues.",
+    ),
     click.option(
         "--checkpoint-every",
         type=click.IntRange(1),
@@ -191,6 +210,7 @@ class Task(NamedTuple):
         overrides: Tuple[str, ...],
         weights: Optional[Path] = None,
         data_root: Optional[Path] = None,
+        split: Optional[str] = None,
     ) -> Recipe:
         """Return the recipe that options name; raise InputError for one of the other task.
 
@@ -199,6 +219,8 @@ class Task(NamedTuple):
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
+        if split is not None:
+            overrides = (*overrides, f"split={split}")
         row = self._row(recipe, dataset)
         if row is not None and row.description is not None:
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
@@ -207,7 +229,7 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
+            overrides = (*fit_recipe(recipe, row, weights, data_root, split), *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)
@@ -229,6 +251,7 @@ class Arguments:
     recipe: Optional[str]
     dataset: Optional[str]
     overrides: Tuple[str, ...]
+    split: Optional[str]
     kvstore: Optional[str]
     seed: int
     output: Path
@@ -237,6 +260,8 @@ class Arguments:
     recompute: bool
     dry_run: bool
     resume: bool
+    from_epoch: int
+    stop_epoch: Optional[int]
     checkpoint_every: Optional[int]
     keep: Optional[int]
     keep_every: Optional[int]
@@ -263,7 +288,9 @@ class Arguments:
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
         dataset = name_dataset(self.dataset, self.val_fraction)
-        return task.resolve(self.recipe, dataset, overrides, self.weights, self.data_root)
+        return task.resolve(
+            self.recipe, dataset, overrides, self.weights, self.data_root, self.split
+        )
 
     def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""
@@ -282,6 +309,8 @@ class Arguments:
             checkpointing=Checkpointing(self.checkpoint_every, self.keep, self.keep_every),
             validation=validation,
             tensorboard=self.tensorboard,
+            from_epoch=self.from_epoch,
+            stop_epoch=self.stop_epoch,
         )
 
 
@@ -298,7 +327,9 @@ def run_training(task: Task, arguments: Arguments) -> None:
     with Display() as display, _exit_when_stopped(), show_warnings():
         if not (arguments.unchecked or arguments.resume):
             tested = arguments.val_every is not None
-            check_own_dataset(recipe.dataset, arguments.data_root, display, tested=tested)
+            check_own_dataset(
+                recipe.dataset, arguments.data_root, display, tested=tested, split=recipe.split
+            )
         path = train(
             recipe,
             contexts,
@@ -311,22 +342,26 @@ def run_training(task: Task, arguments: Arguments) -> None:
             options=options,
             observer=display,
         )
+    stop = arguments.stop_epoch
+    if stop is not None and stop < recipe.epochs:
+        click.echo(f"--stop-epoch {stop} of {recipe.epochs}: --resume continues the run", err=True)
     click.echo(f"{path}")
 
 
 def check_own_dataset(
-    name: str, data_root: Optional[Path], display: Display, *, tested: bool
+    name: str, data_root: Optional[Path], display: Display, *, tested: bool, split: str = ""
 ) -> None:
     """Raise InputError for data of one's own that `rnw dataset check` finds errors in.
 
-    Its training split is read, and the one for tests where the run is `tested`.
+    The split to train on is read, by default its training split, and the one for tests where the
+    run is `tested`.
     """
     if not is_path(name):
         return
     from rnw.data.own.survey import survey  # needs an extra
 
     dataset = find_task_dataset(name)
-    splits = {dataset.train_split: None}
+    splits = {split or dataset.train_split: None}
     if tested:
         splits[dataset.test_split] = None
     sources = {split: read_split(dataset, split, data_root) for split in splits}
@@ -349,6 +384,7 @@ def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -
             weights=arguments.weights,
             folder=arguments.output,
             recompute=arguments.recompute,
+            epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
         )
     click.echo(f"{plan}")
 

@@ -12,6 +12,7 @@ class Normalization(NamedTuple):
     deviation: Tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
+INTERPOLATIONS = ("adaptive", "cubic")  # see `rnw.data.transforms.interpolation`
 IMAGENET = Normalization()
 
 

@@ -43,16 +43,21 @@ def choose_recipe(dataset: Row, weights: Optional[Path]) -> str:
 
 
 def fit_recipe(
-    name: str, dataset: Row, weights: Optional[Path], data_root: Optional[Path] = None
+    name: str,
+    dataset: Row,
+    weights: Optional[Path],
+    data_root: Optional[Path] = None,
+    split: Optional[str] = None,
 ) -> Tuple[str, ...]:
-    """Return the changes `key=value` of a recipe for a dataset of one's own.
+    """Return the changes `key=value` of a recipe for a split of a dataset of one's own.
 
-    The batch is at most the number of pictures, and the epochs follow it; the network is that of
-    `weights`. Raises InputError for data or weights that cannot be read.
+    By default that is its training split. The batch is at most the number of pictures, and the
+    epochs follow it; the network is that of `weights`. Raises InputError for data or weights that
+    cannot be read.
     """
     changes = [f"classes={dataset.classes}"]
     if name in LENGTHS:
-        pictures = len(read_split(dataset, dataset.train_split, data_root))
+        pictures = len(read_split(dataset, split or dataset.train_split, data_root))
         batch = min(RECIPES[name].batch, pictures)
         changes += [f"batch={batch}", f"epochs={LENGTHS[name].epochs(pictures, batch)}"]
         if isinstance(dataset, SegmentationDataset):

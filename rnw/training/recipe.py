@@ -126,6 +126,12 @@ class Recipe:
     suffix: str = declare(
         _SUFFIX_TEXT, "end of the label in file names, which tells the run from others", default=""
     )
+    split: str = declare(
+        text(),
+        "split of the dataset to train on (default: its training split)",
+        optional=True,
+        default="",
+    )
 
     def to_json(self) -> str:
         """Return the recipe as a JSON object, one field a line."""
@@ -190,7 +196,7 @@ class Recipe:
         those of the recipe.
         """
         dataset, classes = find_dataset(self.dataset), self.classes
-        split = dataset.train_split
+        split = self.split or dataset.train_split
         examples = read_examples(dataset, split, data_root)
         labels = match_labels(dataset, split, data_root, examples.labels, classes, "the recipe")
         check_classes(dataset, data_root, classes)
@@ -198,7 +204,8 @@ class Recipe:
 
     def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
         """Return the published number of training images where the dataset is not there."""
-        return published_images(find_dataset(self.dataset), data_root)
+        dataset = find_dataset(self.dataset)
+        return published_images(dataset, self.split or dataset.train_split, data_root)
 
     def cropping(self) -> "Optional[Cropping]":
         """Return how crops of pictures and label maps are drawn; None: there are no label maps."""
@@ -224,9 +231,7 @@ class SegmentationRecipe(Recipe):
         "classes",
         whole(1, IGNORED_LABEL, f"label maps have 8 bits, and {IGNORED_LABEL} is ignored"),
     )
-    split: str = declare(
-        text(), "split of the dataset to train on (default: its training split)", default=""
-    )
+    split: str = redeclare(Recipe, "split", default="")  # files of a run always say it
     stride: int = declare(
         whole(1),
         "output stride: pixels a side of the input for each cell of the score maps",

@@ -85,21 +85,25 @@ class RunFolder:
                 f"weights (--weights {kept[-1]} --output DIR, without --resume)"
             )
 
-    def claim(self, *, overwrite: bool) -> None:
+    def claim(self, *, overwrite: bool, after: int = 0) -> None:
         """Make the folder ready for a new run, without the files of an earlier one.
+
+        after: how many epochs the run goes on from; what belongs to these stays.
 
         Raises InputError when there are some and `overwrite` is not set, when they cannot be
         removed, and when another process writes in the folder.
         """
         self.lock.acquire()
-        old = [path for path in (*self.checkpoints(), self.state) if path.exists()]
+        later = [path for path in self.checkpoints() if _epoch_of(path) > after]
+        old = [path for path in (*later, self.state) if path.exists()]
         if old and not overwrite:
             raise InputError(
                 f"{self}: already holds a run of {self.label}: pass --resume to continue it, "
                 "--overwrite to replace it, or choose another --output"
             )
         make_folder(self.path)
-        for path in (self.log, self.best, *self.event_files(), *old):
+        others = () if after else (self.log, self.best, *self.event_files())
+        for path in (*others, *old):
             with writing(path):
                 path.unlink(missing_ok=True)
 

@@ -145,7 +145,7 @@ def evaluate(
         model.protocol,
         dataset.class_names,
         confusion,
-        _published(model),
+        _published(model, split),
         official_found,
         model.meanings,
         numbering_note(dataset),
@@ -271,10 +271,11 @@ def _labeled(
         yield labels
 
 
-def _published(model: Model) -> Optional[str]:
+def _published(model: Model, split: str) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
     first, *others = model.scorers
-    released = None if others else released_of(first, model.dataset)
+    elsewhere = others or split != model.dataset.test_split
+    released = None if elsewhere else released_of(first, model.dataset)
     if released is None or first.file is None or model.protocol != released_protocol(released):
         return None
     return published_of(first.file.path)

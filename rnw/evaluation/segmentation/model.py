@@ -13,6 +13,7 @@ from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.described import dataset_beside_weights
+from rnw.evaluation.loading import load_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
@@ -26,7 +27,7 @@ from rnw.evaluation.segmentation.score_maps import (
 from rnw.evaluation.segmentation.upsampling import label, upsample
 from rnw.files import PathLike
 from rnw.networks.classifier import Network
-from rnw.weights import Loaded, load_with_meaning
+from rnw.weights import Loaded
 from rnw.weights.meaning import Meaning
 from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
@@ -117,6 +118,7 @@ class Model(NamedTuple):
             normalization=scorer.normalization,
             steps=self.protocol.steps,
             square=not self.dataset.identical_sizes,
+            interpolation=self.protocol.interpolation,
         )
 
     def _around(self, scorer: Scorer) -> Forward:
@@ -132,19 +134,24 @@ def load_model(
     contexts: Sequence[mx.Context],
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
+    pooling: Optional[str] = None,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
     Dataset and protocol come from the name of the first file: a released file is tested as
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
-    unknown dataset are numbered. By default all files have the same weight.
+    unknown dataset are numbered. By default all files have the same weight. `pooling` is the
+    convention of their poolings, by default that which each file tells.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    dataset, and for an unknown `dataset`.
+    dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
     """
     mix = _check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    loaded = [_load_segmentation(path, contexts) for path in paths]
+    loaded = load_pooled(paths, contexts, pooling)
+    for path, (net, _) in zip(paths, loaded):
+        if not net.config.segmentation:
+            raise InputError(f"{path}: holds a classifier, expected a segmentation network")
     return model_of_files(paths, loaded, contexts, mix, given)
 
 
@@ -202,13 +209,6 @@ def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[Releas
     if scorer.file is None or scorer.file.meaning.dataset != dataset.name:
         return None
     return released_row(scorer.file.path)
-
-
-def _load_segmentation(path: PathLike, contexts: Sequence[mx.Context]) -> Loaded:
-    loaded = load_with_meaning(path, list(contexts))
-    if not loaded.net.config.segmentation:
-        raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return loaded
 
 
 def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bool) -> None:
