@@ -33,7 +33,7 @@ BASE = {  # what makes each command short
     "train-seg": f"--dataset voc --set width=0.03125 --set batch=2 --set epochs=2 --set crop=32"
     f" --set network={NETWORK} --workers 0 --init {CLASSIFIER} --dry-run",
     "eval-cls": f"--weights {CLASSIFIER}",
-    "eval-seg": f"--weights {SEGMENTER} --scales 48",
+    "eval-seg": "--scales 48",
 }
 STANDS_FOR = {"N": "2", "X": "0.01", "DIR": "folder", "NETWORK": NETWORK}
 NAMES = {

@@ -240,8 +240,8 @@ _PROTOCOL = (
     click.option(
         "--crf",
         metavar="NAME",
-        help="Refine the labels with a conditional random field: deeplab or kraehenbuehl (named "
-        "after the source of its parameters).",
+        help="Refine the labels with a conditional random field: deeplab, kraehenbuehl or psa "
+        "(named after the source of its parameters).",
     ),
     interpolation_option,
 )

@@ -96,6 +96,12 @@ _OPTIONS = (
         "epoch N in --output. The schedule goes on there, momentum starts from zero.",
     ),
     click.option(
+        "--states",
+        type=FILE,
+        metavar="FILE",
+        help="Take momentum from a .states file of Module or of gluon.Trainer (with --weights).",
+    ),
+    click.option(
         "--stop-epoch",
         type=click.IntRange(1),
         metavar="N",
@@ -130,6 +136,12 @@ _OPTIONS = (
         type=click.IntRange(1),
         metavar="N",
         help="End the run after N tests in a row without a better score (with --val-every).",
+    ),
+    click.option(
+        "--log-file",
+        type=FILE,
+        metavar="FILE",
+        help="File to append the log to (default: <label>.log in --output).",
     ),
     click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard."),
     click.option(
@@ -261,12 +273,14 @@ class Arguments:
     dry_run: bool
     resume: bool
     from_epoch: int
+    states: Optional[Path]
     stop_epoch: Optional[int]
     checkpoint_every: Optional[int]
     keep: Optional[int]
     keep_every: Optional[int]
     val_every: Optional[int]
     early_stop: Optional[int]
+    log_file: Optional[Path]
     tensorboard: bool
     workers: Optional[int]
     prefetcher: str
@@ -309,7 +323,9 @@ class Arguments:
             checkpointing=Checkpointing(self.checkpoint_every, self.keep, self.keep_every),
             validation=validation,
             tensorboard=self.tensorboard,
+            log_file=self.log_file,
             from_epoch=self.from_epoch,
+            states=self.states,
             stop_epoch=self.stop_epoch,
         )
 

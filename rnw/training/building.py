@@ -20,6 +20,7 @@ from rnw.training.kvstores import Local
 from rnw.training.loop import Run
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
+from rnw.training.optimizer_states import take_momentum
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.options import Options, Validation
 from rnw.training.progress import Pace, Place
@@ -30,6 +31,7 @@ from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
 from rnw.training.scoring import SCORING
 from rnw.training.state import Bounds, State
+from rnw.training.styles import set_styles
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from rnw.weights import Transfer, load_params, warm_start
 
@@ -149,6 +151,8 @@ class Job:
         trainer = self._make_trainer(net, place)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
+        elif self.options.states is not None:
+            take_momentum(self.options.states, net, trainer)
         checkpointing, from_scratch = self.options.checkpointing, origin == Origin()
         saver = Saver(self.folder, trainer, settings, checkpointing, from_scratch=from_scratch)
         pace = self._make_pace(place, trainer)
@@ -175,6 +179,7 @@ class Job:
             size=recipe.input_size,
             cropping=recipe.cropping(),
             loading=self.options.loading,
+            sampler=recipe.sampler,
         )
 
     def _agree(self, state: Optional[State], loader: Loader) -> Dict[str, Any]:
@@ -210,6 +215,7 @@ class Job:
     def _make_network(self) -> Network:
         """Return the network with its initial values."""
         net = Network(self.recipe.configure())
+        set_styles(net, self.recipe.styles)
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
         return net
@@ -272,10 +278,11 @@ class Job:
         """Tell what is trained how, and from where on."""
         if origin.epoch:
             logger.warning(
-                "%s: trained on after epoch %d with the weights alone: momentum starts from zero, "
-                "the schedule goes on",
+                "%s: trained on after epoch %d with the weights alone: momentum is %s, the "
+                "schedule goes on",
                 origin.weights,
                 origin.epoch,
+                f"that of {self.options.states}" if self.options.states else "zero at first",
             )
         if origin.weights is not None and transfer is not None:
             logger.info("from %s: %s", origin.weights, transfer)

@@ -1,6 +1,7 @@
 """How a run is carried out, whatever it trains."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 from rnw.data.loader import BY_PROCESSES, Loading
@@ -36,15 +37,17 @@ class Validation(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out; of these, only `loading` and `from_epoch` can change the weights.
+    """How a run is carried out; only `loading`, `from_epoch` and `states` can change the weights.
 
     loading: how pictures are read.
     recompute: use less memory and more time (see `rnw.training.trainer.Trainer`).
     checkpointing: when to save, and which checkpoints to keep.
     validation: test the network now and then; None: never.
     tensorboard: also write event files for TensorBoard.
+    log_file: where to append the log; None: `<label>.log` in the folder of the run.
     from_epoch: begin a new run as if so many epochs were done, with weights alone: the schedule and
         the order of pictures go on there, momentum starts from zero.
+    states: a `.states` file of Module or gluon.Trainer that a new run takes its momentum from.
     stop_epoch: end after so many epochs, with the schedule of the whole run; None: after the last.
     """
 
@@ -55,6 +58,8 @@ class Options:
     tensorboard: bool = False
     from_epoch: int = 0
     stop_epoch: Optional[int] = None
+    states: Optional[Path] = None
+    log_file: Optional[Path] = None
 
     def check(self, epochs: int) -> None:
         """Raise InputError for a first and a last epoch that are none of a run of `epochs`."""

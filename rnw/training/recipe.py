@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Optional, Tuple, Union
 
 from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.sampling import SAMPLERS
 from rnw.data.sets.catalog import dataset_label, find_dataset, find_segmentation_dataset
 from rnw.data.sets.reading import (
     check_classes,
@@ -42,6 +43,7 @@ from rnw.training.recipe_fields import (
     whole,
 )
 from rnw.training.schedules import SCHEDULES
+from rnw.training.styles import STYLES
 from rnw.weights.labels import ModelLabel, parse_label
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ _SUFFIX_TEXT = text(
     lambda suffix: _SUFFIX.fullmatch(suffix) is not None,
 )
 _PAIR = joined("two numbers joined by a comma", float)
+_STYLES = joined(
+    "one or two words joined by a comma",
+    str,
+    f"at most two of {', '.join(STYLES)}",
+    lambda styles: len(styles) <= 2 and set(styles) <= set(STYLES),
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,20 @@ class Recipe:
     )
     suffix: str = declare(
         _SUFFIX_TEXT, "end of the label in file names, which tells the run from others", default=""
+    )
+    styles: Tuple[str, ...] = declare(
+        _STYLES,
+        "how layers learn, one word for all or one for features and one for the classifier: alike "
+        "(torch), biases at twice the rate without decay (alex), all of that ten times as fast "
+        "(alex10), not at all (fixed) (default: torch, in segmentation alex)",
+        optional=True,
+        default=(),
+    )
+    sampler: str = declare(
+        one_of(SAMPLERS),
+        "which pictures an epoch draws: each once, or as many of each class (classification only)",
+        optional=True,
+        default="random",
     )
     split: str = declare(
         text(),
@@ -273,6 +295,11 @@ class SegmentationRecipe(Recipe):
 
     def check(self) -> None:
         super().check()
+        if self.sampler != "random":
+            raise InputError(
+                f"sampler is {self.sampler!r}, which is for pictures of one class each; expected "
+                "'random' in segmentation"
+            )
         if not self._are_rates():
             raise InputError(
                 f"rates is {self.rates}, expected two numbers, the first not above the second, and "

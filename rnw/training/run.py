@@ -48,7 +48,8 @@ def train(
     second one does what it does elsewhere (see `rnw.training.signals`), and nothing of a step that
     it cuts is saved.
     """
-    kvstore, files = open_kvstore(recipe.kvstore), RunFolder(folder, recipe.label)
+    kvstore = open_kvstore(recipe.kvstore)
+    files = RunFolder(folder, recipe.label, options.log_file)
     observer = observer or Observer()
     job = Job(recipe, list(contexts), seed, data_root, kvstore, files, options, observer)
     job.check()

@@ -39,7 +39,7 @@ class RunFolder:
     recipe: the recipe as it was used, as JSON.
     dataset: the description of a dataset of one's own (see `rnw.data.own.description`).
     state: all that the next step depends on (see `rnw.training.state`).
-    log: one line for each step and each epoch.
+    log: one line for each step and each epoch; a file of one's own, `own_log`, is never removed.
     best: the epoch with the highest score on the test split, as JSON.
     symbol: the graph of all checkpoints.
     metrics: the figures of all runs in the folder (see `rnw.training.metrics`).
@@ -47,13 +47,14 @@ class RunFolder:
     lock: lets one process write in the folder at a time.
     """
 
-    def __init__(self, path: Path, label: Union[ModelLabel, str]):
+    def __init__(self, path: Path, label: Union[ModelLabel, str], own_log: Optional[Path] = None):
         self.path = path
         self.label = str(label)
         self.recipe = path / f"{label}.json"
         self.dataset = path / dataset_file(self.label)
         self.state = path / f"{label}.state"
-        self.log = path / f"{label}.log"
+        self._default_log = path / f"{label}.log"
+        self.log = own_log or self._default_log
         self.best = path / f"{label}.best.json"
         self.symbol = path / symbol_file(self.label)
         self.metrics = path / METRICS_FILE
@@ -102,7 +103,7 @@ class RunFolder:
                 "--overwrite to replace it, or choose another --output"
             )
         make_folder(self.path)
-        others = () if after else (self.log, self.best, *self.event_files())
+        others = () if after else (self._default_log, self.best, *self.event_files())
         for path in (*others, *old):
             with writing(path):
                 path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from rnw.errors import InputError, look_up
 from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.loading import load_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.kept_scores import KeptScores
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
     Forward,
@@ -25,7 +26,7 @@ from rnw.evaluation.segmentation.score_maps import (
     tiled,
 )
 from rnw.evaluation.segmentation.upsampling import label, upsample
-from rnw.files import PathLike
+from rnw.files import PathLike, md5
 from rnw.networks.classifier import Network
 from rnw.weights import Loaded
 from rnw.weights.meaning import Meaning
@@ -43,7 +44,8 @@ class WeightsFile(NamedTuple):
 class Scorer(NamedTuple):
     """A network as a function, its stride in pixels, its weight in the mean, and its file.
 
-    normalization: how it is given pictures.
+    normalization: how it is given pictures. scores: where its score maps are kept; what is there is
+    not computed again.
     """
 
     forward: Forward
@@ -51,6 +53,18 @@ class Scorer(NamedTuple):
     weight: float = 1.0
     file: Optional[WeightsFile] = None
     normalization: Normalization = IMAGENET
+    scores: Optional[KeptScores] = None
+
+    @property
+    def origin(self) -> Optional[Tuple[str, str]]:
+        """What file it is from, with its checksum, and its network; None for one of no file."""
+        if self.file is not None:
+            path, meaning = self.file
+            return f"{path.name} (md5 {md5(path)})", meaning.network
+        if self.scores is not None:
+            record = self.scores.record
+            return str(record.get("weights", "")), str(record.get("network", ""))
+        return None
 
 
 class Model(NamedTuple):
@@ -88,14 +102,17 @@ class Model(NamedTuple):
             changed._around(scorer)
         return changed
 
-    def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
-        """Return what each network gives at each scale for a picture (H, W, 3) uint8."""
-        return [self._score(scorer, image, scale) for scorer, scale, _ in self._views()]
+    def score_maps(self, image: np.ndarray, name: str = "") -> List[ScoreMap]:
+        """Return what each network gives at each scale for a picture (H, W, 3) uint8.
 
-    def segment(self, image: np.ndarray) -> np.ndarray:
+        name: of the picture, where scores are kept.
+        """
+        return [self._score(scorer, image, scale, name) for scorer, scale, _ in self._views()]
+
+    def segment(self, image: np.ndarray, name: str = "") -> np.ndarray:
         """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
         mix = [weight for _, _, weight in self._views()]
-        maps = self.score_maps(image)
+        maps = self.score_maps(image, name)
         height, width = image.shape[:2]
         if self.protocol.crf is None:
             return label(maps, (height, width), mix)
@@ -109,7 +126,20 @@ class Model(NamedTuple):
     def _views(self) -> List[Tuple[Scorer, int, float]]:
         return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]
 
-    def _score(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
+    def has_scores(self, name: str) -> bool:
+        """Return whether all scores of a picture that are to be kept are there."""
+        return all(s.scores is None or s.scores.has(name, scale) for s, scale, _ in self._views())
+
+    def _score(self, scorer: Scorer, image: np.ndarray, scale: int, name: str) -> ScoreMap:
+        height, width = image.shape[:2]
+        if scorer.scores is not None and scorer.scores.has(name, scale):
+            return scorer.scores.read(name, scale, (height, width))
+        found = self._compute(scorer, image, scale)
+        if scorer.scores is None:
+            return found
+        return scorer.scores.write(name, scale, found, (height, width))
+
+    def _compute(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
         return score_map(
             self._around(scorer),
             image,
@@ -146,7 +176,7 @@ def load_model(
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
     """
-    mix = _check_mix(mix, len(paths))
+    mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
     loaded = load_pooled(paths, contexts, pooling)
     for path, (net, _) in zip(paths, loaded):
@@ -185,13 +215,13 @@ def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDatase
     return segmentation_dataset_or_numbered(meaning.dataset, meaning.config.classes)
 
 
-def _check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
+def check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
     """Return the weight of each file, by default all the same; raise InputError for others."""
     mix = mix or [1 / files] * files
     if len(mix) != files or not all(0 < weight < math.inf for weight in mix):
         raise InputError(
             f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
-            f"{files} weights files"
+            f"{files} weights files or folders of scores"
         )
     return mix
 
