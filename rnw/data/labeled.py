@@ -149,9 +149,8 @@ def read_labeled(
     composed = parts and not (root / f"{split}.lst").exists()
     names = parts if composed else (split,)
     paths = [list_file(root, name, tool, embedded="shapes") for name in names]
-    ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
     pairs = [pair for path in paths for pair in read_pairs(path)]
-    return LabeledImages(root, pairs, ids, meaning)
+    return LabeledImages(root, pairs, meaning.classes, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:

@@ -49,6 +49,8 @@ class Options:
         the order of pictures go on there, momentum starts from zero.
     states: a `.states` file of Module or gluon.Trainer that a new run takes its momentum from.
     stop_epoch: end after so many epochs, with the schedule of the whole run; None: after the last.
+    unchecked: train on data of one's own without reading all of it first, as `rnw dataset check`
+        does, and even where that finds errors.
     """
 
     loading: Loading = BY_PROCESSES
@@ -56,10 +58,11 @@ class Options:
     checkpointing: Checkpointing = EACH_EPOCH
     validation: Optional[Validation] = None
     tensorboard: bool = False
-    from_epoch: int = 0
-    stop_epoch: Optional[int] = None
-    states: Optional[Path] = None
     log_file: Optional[Path] = None
+    from_epoch: int = 0
+    states: Optional[Path] = None
+    stop_epoch: Optional[int] = None
+    unchecked: bool = False
 
     def check(self, epochs: int) -> None:
         """Raise InputError for a first and a last epoch that are none of a run of `epochs`."""

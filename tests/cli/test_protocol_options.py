@@ -43,7 +43,7 @@ def test_poolings_are_those_of_the_network_that_is_built_so(rnw, weights, fill, 
     found, classes = _classes(rnw, "--pooling", pooling)
     told = "" if pooling == "pad" else f" except pooling '{pooling}'"
     assert found["model"]["pooling"] == pooling
-    assert found["model"]["told_by"] == f"the file name{told}"
+    assert found["model"]["recognized_by"] == f"the file name{told}"
     other = f"own_rna-{NETWORK}_cls10_other_ep-0001.params"
     save_params(fill(get_network(NETWORK, 10, width=1 / 32)), other)
     graph = Path(other.replace("0001.params", "symbol.json"))
