@@ -156,6 +156,7 @@ class SegmentationDataset:
         """Return the published number of pictures of a split, None where it is not published."""
         counts = [self.counts.get(part) for part in self.parts_of(split)]
         return None if None in counts else sum(filter(None, counts))
+
     @property
     def validation_split(self) -> str:
         """The split that networks are tested on in training: 'val' where there is one."""

@@ -113,6 +113,8 @@ def test_splits_that_others_compose(name, split, count):
     assert row.published_count(split) == count
     assert set(row.parts_of(split)) <= set(row.publication)
     assert row.parts_of("val") == ("val",)
+
+
 def test_training_is_validated_on_split_val_where_there_is_one():
     splits = {name: (row.validation_split, row.test_split) for name, row in SEGMENTATION.items()}
     assert splits["voc"] == ("val", "val")
