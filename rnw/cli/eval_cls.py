@@ -15,6 +15,7 @@ from rnw.cli.common import (
     gather,
     interpolation_option,
     json_option,
+    network_option,
     parse_numbers,
     pooling_option,
     print_json,
@@ -56,11 +57,15 @@ class _Files:
 
 
 @dataclass(frozen=True)
-class _Network:
-    """The network: a weights file, a baseline, or both; and the convention of its poolings."""
+class _Chosen:
+    """The network that is tested: that in a file, by whatever name, or one of gluoncv's.
+
+    pooling: the convention of its poolings.
+    """
 
     weights: Optional[Path]
     baseline: Optional[str]
+    network: Optional[str]
     pooling: Optional[str]
 
 
@@ -106,6 +111,7 @@ class _Tested:
 @pooling_option
 @tested_dataset_options
 @tested_split_option
+@network_option
 @click.option(
     "--batch",
     type=click.IntRange(1),
@@ -141,10 +147,10 @@ class _Tested:
 @gather("views", _Views)
 @gather("files", _Files)
 @gather("tested", _Tested)
-@gather("network", _Network)
+@gather("chosen", _Chosen)
 @gather("devices", Devices)
 def command(
-    network: _Network,
+    chosen: _Chosen,
     dataset: Optional[str],
     views: _Views,
     batch: int,
@@ -160,7 +166,7 @@ def command(
     same command again to resume an interrupted evaluation; predictions at further crop sizes are
     added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
-    weights, baseline = network.weights, network.baseline
+    weights, baseline = chosen.weights, chosen.baseline
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
@@ -169,7 +175,14 @@ def command(
     from rnw.evaluation.classification.model import load_model
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
-        model = load_model(weights, contexts, baseline, dataset=dataset, pooling=network.pooling)
+        model = load_model(
+            weights,
+            contexts,
+            baseline,
+            dataset=dataset,
+            network=chosen.network,
+            pooling=chosen.pooling,
+        )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(

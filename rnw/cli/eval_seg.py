@@ -16,6 +16,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     gather,
     json_option,
+    network_option,
     parse_numbers,
     pooling_option,
     print_json,
@@ -40,6 +41,7 @@ class _Networks:
     weights: Tuple[Path, ...]
     scores: Tuple[Path, ...]
     mix: Tuple[float, ...]
+    network: Optional[str]
     pooling: Optional[str]
 
     def load(
@@ -54,7 +56,7 @@ class _Networks:
             return model_of_scores(self.scores, self.mix, dataset, **vars(protocol))
         from rnw.evaluation.segmentation.model import load_model
 
-        model = load_model(self.weights, contexts, self.mix, dataset, self.pooling)
+        model = load_model(self.weights, contexts, self.mix, dataset, self.network, self.pooling)
         return model.tested_by(**vars(protocol))
 
 
@@ -94,6 +96,7 @@ class _Files:
 @protocol_options
 @tested_dataset_options
 @tested_split_option
+@network_option
 @click.option(
     "--save-predictions",
     type=FILE,

@@ -1,6 +1,6 @@
 """`rnw predict`: what a network sees in pictures."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -27,6 +27,7 @@ from rnw.cli.common import (
     device_options,
     gather,
     json_option,
+    network_option,
     pooling_option,
     print_json,
     print_line,
@@ -43,6 +44,16 @@ if TYPE_CHECKING:
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The network: in which file, of which dataset and name, and the convention of its poolings."""
+
+    weights: Path
+    dataset: Optional[str]
+    network: Optional[str]
+    pooling: Optional[str]
+
+
 @click.command()
 @click.option(
     "--weights", required=True, type=FILE, help="Weights file: a released one or a checkpoint."
@@ -55,6 +66,7 @@ if TYPE_CHECKING:
     help="Number of classes to print (classification only).",
 )
 @trained_dataset_option
+@network_option
 @click.option(
     "-o",
     "--output",
@@ -68,15 +80,14 @@ if TYPE_CHECKING:
 @protocol_options
 @device_options
 @json_option
+@gather("chosen", _Chosen)
 @gather("devices", Devices)
 def command(
-    weights: Path,
+    chosen: _Chosen,
     top: int,
-    dataset: Optional[str],
     output: Optional[Path],
     overwrite: bool,
     images: Tuple[Path, ...],
-    pooling: Optional[str],
     protocol: ProtocolChanges,
     devices: Devices,
     as_json: bool,
@@ -96,7 +107,7 @@ def command(
     from rnw.evaluation.segmentation.predict import predict as predict_labels
 
     bad: List[InputError] = []
-    model = load_model(weights, contexts, dataset, pooling)
+    model = load_model(chosen.weights, contexts, chosen.dataset, chosen.network, chosen.pooling)
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")

@@ -243,7 +243,9 @@ class Task(NamedTuple):
             tell_held_out(row)
             if row.description is not None and row.description.note_on_tests:
                 print_line(row.description.note_on_tests, err=True)
-            overrides = (*fit_recipe(recipe, row, weights, data_root, split), *overrides)
+            network = dict(text.partition("=")[::2] for text in overrides).get("network")
+            fitted = fit_recipe(recipe, row, weights, data_root, network, split=split)
+            overrides = (*fitted, *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)

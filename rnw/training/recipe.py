@@ -249,8 +249,14 @@ class Recipe:
 
     @property
     def trained_split(self) -> str:
-        """The split of the dataset that is trained on."""
-        return self.split or str(self.row.train_split)
+        """The split of the dataset that is trained on; raises InputError for data without one."""
+        if self.split:
+            return self.split
+        found = self.row.description
+        if found is not None and "train" not in found.splits:
+            splits = ", ".join(found.splits)
+            raise InputError(f"{found.place}: has no split 'train' to train on, found {splits}")
+        return str(self.row.train_split)
 
     @property
     def changes_loss(self) -> bool:

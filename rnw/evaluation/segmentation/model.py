@@ -168,21 +168,23 @@ def load_model(
     contexts: Sequence[mx.Context],
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
+    network: Optional[str] = None,
     pooling: Optional[str] = None,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
     Dataset and protocol come from the name of the first file: a released file is tested as
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
-    unknown dataset are numbered. By default all files have the same weight. `pooling` is the
-    convention of their poolings, by default that which each file tells.
+    unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
+    say; `pooling` the convention of its poolings, by default that which each file tells. By default
+    all files have the same weight.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
     """
     mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    loaded = load_pooled(paths, contexts, pooling)
+    loaded = load_pooled(paths, contexts, pooling, network)
     for path, (net, _) in zip(paths, loaded):
         if not net.config.segmentation:
             raise InputError(f"{path}: holds a classifier, expected a segmentation network")
