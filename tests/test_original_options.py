@@ -97,6 +97,7 @@ def test_every_option_of_the_original_is_in_the_table():
     assert told | {"--phase", "--no-save-results"} == set(ORIGINAL.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", BASE)
 def test_every_option_of_ours_is_taken(rnw, files, command):
     ours = [option for option in _ours()[command] if not option.startswith("--gpus")]

@@ -121,6 +121,11 @@ class Job:
         """Raise InputError for a number of devices or of workers that does not fit the options."""
         check_devices(self.recipe.batch, self.devices)
         self.options.check(self.recipe.epochs)
+        if self.options.states is not None and self.recipe.kvstore == "dist_async":
+            raise InputError(
+                "--states is for an optimizer of the workers, which with dist_async is the "
+                "servers': choose another --kvstore"
+            )
         validation = self.options.validation
         if validation is not None and validation.patience is not None and self.kvstore.workers > 1:
             raise InputError(

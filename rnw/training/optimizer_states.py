@@ -8,7 +8,7 @@ import io
 import pickle
 import struct
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple, Union
 
 import mxnet as mx
 
@@ -17,9 +17,6 @@ from rnw.files import read_bytes
 from rnw.networks.classifier import Network
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights.ndarray_file import FILE_MAGIC
-
-_HARMLESS = {("builtins", "bytearray"): bytearray}
-_ENCODE = ("_codecs", "encode")  # how old protocols store bytes
 
 
 class _Array:
@@ -56,13 +53,23 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.partition(".")[0] == "mxnet" and name in ("NDArray", "ndarray"):
             return _Array
-        if (module, name) == _ENCODE:
-            return _encode
-        return _HARMLESS.get((module, name), _LeftOut)
+        return _HARMLESS.get((_RENAMED.get(module, module), name), _LeftOut)
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
+
+
+def _reconstruct(kind: Callable[[], Any], *others: Any) -> Any:
+    return kind()
+
+
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # since Python 2
+_HARMLESS: Dict[Tuple[str, str], Callable[..., Any]] = {
+    ("builtins", "bytearray"): bytearray,
+    ("_codecs", "encode"): _encode,  # how old protocols store bytes
+    ("copyreg", "_reconstructor"): _reconstruct,  # and Python 2 objects
+}
 
 
 class OptimizerStates(NamedTuple):

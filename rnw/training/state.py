@@ -217,10 +217,8 @@ def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any
     if differences:
         more = ""
         if old.get("epochs") != settings.get("epochs"):
-            more = (
-                ". Rates depend on the number of epochs: a run of its own trains on from the last "
-            )
-            more += "weights (--weights FILE)"
+            trains_on = "a run of its own trains on from the last weights (--weights FILE)"
+            more = f". Rates depend on the number of epochs: {trains_on}"
         raise InputError(
             f"{path}: cannot be resumed with other settings: {'; '.join(differences)}; "
             f"use the same, or another --output{more}"

@@ -80,6 +80,7 @@ def test_features_are_those_of_our_network(classifier):
     np.testing.assert_allclose(found["vectors"][:, :, 0, 0], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gluoncv_evaluates_our_networks(fill, capsys):
     VOC.parent.mkdir()
     save_params(fill(get_network("fcn_a1", 21, width=1 / 32)), VOC)

@@ -38,6 +38,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_ends_before_and_is_resumed_as_if_it_did_not(tmp_path, whole):
     told = Keeping()
     assert _train(tmp_path, told=told, stop_epoch=1).name == RECIPE.label.params_file(1)
@@ -48,6 +49,7 @@ def test_a_run_ends_before_and_is_resumed_as_if_it_did_not(tmp_path, whole):
     assert _rates(tmp_path) == _rates(whole)
 
 
+@pytest.mark.slow
 def test_weights_alone_go_on_with_the_schedule_and_without_momentum(tmp_path, whole, caplog):
     first = RECIPE.label.params_file(1)
     (tmp_path / first).write_bytes((whole / first).read_bytes())
@@ -70,6 +72,7 @@ def test_weights_alone_go_on_with_the_schedule_and_without_momentum(tmp_path, wh
     assert _weights(tmp_path) == found
 
 
+@pytest.mark.slow
 def test_without_momentum_weights_alone_are_all_there_is(tmp_path):
     recipe = find_recipe("digits", (*SHORT, "momentum=0", "epochs=2"))
     _train(tmp_path / "whole", recipe)
@@ -78,6 +81,7 @@ def test_without_momentum_weights_alone_are_all_there_is(tmp_path):
     assert last.read_bytes() == (tmp_path / "whole" / last.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_of_any_length_is_made_longer(tmp_path, whole):
     short, long = (find_recipe("digits", (*SHORT, "schedule=fixed", f"epochs={n}")) for n in (1, 2))
     _train(tmp_path / "short", short)

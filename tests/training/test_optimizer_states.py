@@ -85,6 +85,7 @@ def test_momentum_of_gluon():
     assert not found
 
 
+@pytest.mark.slow
 def test_a_run_with_the_momentum_of_its_state_is_never_stopped(tmp_path):
     recipe = find_recipe("digits", ["epochs=2", "width=0.03125", "batch=512"])
     train(recipe, [mx.cpu()], tmp_path / "whole")
@@ -98,6 +99,30 @@ def test_a_run_with_the_momentum_of_its_state_is_never_stopped(tmp_path):
     weights = tmp_path / "first" / first
     last = train(recipe, [mx.cpu()], tmp_path / "other", weights=weights, options=options)
     assert last.read_bytes() == (tmp_path / "whole" / last.name).read_bytes()
+
+
+def test_states_that_python_2_and_mxnet_0_9_wrote():
+    values = np.arange(10, dtype="<f4") - 4
+    saved = np.array([1, 10, 1, 0, 0], "<u4").tobytes() + values.tobytes()
+    text = "".join(f"\\u{byte:04x}" for byte in saved)
+    Path("x.states").write_text(
+        "(dp0\nI3\nccopy_reg\n_reconstructor\np1\n(cmxnet.ndarray\nNDArray\np2\n"
+        "c__builtin__\nobject\np3\nNtp4\nRp5\n(dp6\nS'handle'\np7\nc__builtin__\nbytearray\np8\n"
+        f"(V{text}\np9\nS'latin-1'\np10\ntp11\nRp12\nsbs."
+    )
+    found = read_states(Path("x.states"))
+    ((array,),) = found.kept.values()
+    assert (list(found.kept), found.of_trainer) == ([3], False)
+    np.testing.assert_array_equal(array.array().asnumpy(), values)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3])
+def test_every_protocol_of_pickles_is_read(protocol):
+    states = {"a": mx.nd.arange(7), "b": (mx.nd.ones(2), mx.nd.zeros(2)), "c": None}
+    Path("x.states").write_bytes(pickle.dumps(states, protocol))
+    found = read_states(Path("x.states")).kept
+    assert {name: len(arrays) for name, arrays in found.items()} == {"a": 1, "b": 2, "c": 0}
+    np.testing.assert_array_equal(found["a"][0].array().asnumpy(), np.arange(7))
 
 
 class _Harmful:

@@ -62,6 +62,7 @@ def test_multipliers_are_the_originals():
         assert found["linear21_weight"] == (1, 1)
 
 
+@pytest.mark.slow
 def test_fixed_features_stay_while_the_classifier_learns(tmp_path):
     fields = ["styles=fixed,alex10", "epochs=2", "width=0.03125", "batch=719", "base_lr=0.01"]
     recipe = find_recipe("digits", fields)

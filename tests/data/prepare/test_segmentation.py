@@ -22,6 +22,7 @@ from rnw.data.sets.pascal_context import CLASSES as CONTEXT_CLASSES
 from rnw.data.sets.reading import read_pictures
 from rnw.data.sets.voc import CLASSES as VOC_CLASSES
 from rnw.errors import InputError
+from rnw.training.recipes import find_recipe
 from tests.data.prepare import miniature_segmentation as miniature
 
 OUTPUT = Path("data")
@@ -161,6 +162,12 @@ def test_lists_together(archives, name):
         assert found.has_labels
     (OUTPUT / f"{split}.lst").write_text("a.jpg\n")  # one's own
     assert [pair.image for pair in read_pictures(row, split, OUTPUT).pairs] == ["a.jpg"]
+
+
+def test_the_recipe_for_fine_and_coarse_labels_reads_both(archives):
+    _prepare("cityscapes", archives("cityscapes"), splits=["train+"])
+    found = find_recipe("cityscapes_coarse").read_examples(OUTPUT)
+    assert [pair.label.split("/")[0] for pair in found.pairs] == 2 * ["gtFine"] + 2 * ["gtCoarse"]
 
 
 def test_a_list_of_several_that_is_missing_is_named(archives):
