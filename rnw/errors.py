@@ -26,6 +26,20 @@ def look_up(table: Mapping[str, Value], name: str, kind: str) -> Value:
     return table[name]
 
 
+def check_fields(given: Iterable[Any], known: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Raise InputError, which suggests the nearest, for the first field given that is not known.
+
+    others: fields of another kind, which a mistyped one may be meant to be, too.
+    """
+    expected = tuple(known)
+    for field in given:
+        if field not in expected:
+            nearest = did_you_mean(str(field), (*expected, *others))
+            raise InputError(
+                f"unknown field {field!r}, expected one of {', '.join(expected)}{nearest}"
+            )
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a message that suggests the known name most like `name`; empty if none."""
     nearest = difflib.get_close_matches(name.lower(), known, n=1)

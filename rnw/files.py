@@ -29,6 +29,7 @@ from typing import (
 from rnw.errors import InputError
 
 PathLike = Union[str, "os.PathLike[str]"]
+YAML_SUFFIXES = (".yaml", ".yml", ".json")  # JSON is YAML
 LARGEST = 1 << 30  # bytes of a file that is read whole, unless a reader says otherwise
 _CHUNK = 1 << 20
 _KINDS = (

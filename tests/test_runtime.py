@@ -3,6 +3,7 @@
 import ctypes.util
 import importlib.metadata
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -97,6 +98,7 @@ def _wheel_library(name, folder):
 # Threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "contexts"),
     [
@@ -323,6 +325,26 @@ def test_every_finder_is_asked_for_mxnet():
     assert _prints(script) == ["asked"]
 
 
+def test_mxnet_is_imported_without_what_few_programs_use():
+    script = (
+        "import sys, rnw, mxnet\n"
+        "print({'scipy.stats', 'sklearn'} & set(sys.modules), type(mxnet.__loader__).__name__)\n"
+        "import mxnet.contrib.quantization as quantization\n"
+        "print(quantization.stats.entropy([1, 1]), 'scipy.stats' in sys.modules)\n"
+        "import sklearn.base\n"
+        "print(sklearn.base.BaseEstimator in mxnet.model.FeedForward.__mro__)"
+    )
+    assert _prints(script) == ["set()", "SourceFileLoader", str(math.log(2)), "True", "False"]
+
+
+def test_mxnet_uses_what_a_program_has_imported_before():
+    script = (
+        "import rnw, sklearn.base, mxnet\n"
+        "print(sklearn.base.BaseEstimator in mxnet.model.FeedForward.__mro__)"
+    )
+    assert _prints(script) == ["True"]
+
+
 # Diagnosis
 
 
@@ -394,6 +416,7 @@ def test_diagnosis_of_gpus(gpus, wording):
     assert bool(advice) == bool(wording)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "wording"),
     [

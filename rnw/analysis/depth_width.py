@@ -8,18 +8,29 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import mxnet as mx
 
 from rnw.analysis.budget import Budget, count_activations, fit_width
-from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.reading import read_examples
 from rnw.errors import InputError
 from rnw.evaluation.classification.validate import make_validator
 from rnw.files import read_json, read_json_lines, write_json
 from rnw.locks import LOCK_FILE
 from rnw.networks.cost import count_multiply_adds, count_parameters
+from rnw.training.checking import check_own_data
 from rnw.training.memory import recipe_memory
 from rnw.training.observer import Observer
 from rnw.training.options import Options, Validation
@@ -28,6 +39,9 @@ from rnw.training.recipe import Recipe
 from rnw.training.run import train
 from rnw.training.run_folder import METRICS_FILE, Checkpointing
 from rnw.training.state import check_same_settings
+
+if TYPE_CHECKING:
+    from rnw.data.own.survey import Looked  # needs an extra
 
 SETTINGS = "settings.json"  # what all runs of a folder have in common
 
@@ -176,21 +190,24 @@ def run_study(
     units: Sequence[str] = FAMILY,
     seeds: int = 3,
     data_root: Optional[Path] = None,
-    on_step: Callable[[StudyProgress], None] = lambda progress: None,
+    unchecked: bool = False,
+    on_step: "Callable[[Union[StudyProgress, Looked]], None]" = lambda progress: None,
     on_run: Callable[[StudyNetwork, RunResult], None] = lambda network, run: None,
 ) -> Study:
     """Train each network of the family (see `make_family`) with seeds 0, 1, ...
 
     Each run has a folder of its own, `<folder>/<network>/seed-<n>`: finished runs are read, and a
     stopped run is resumed. All networks are trained with one seed before the next seed. `on_run` is
-    called with the result of each run that was trained by this call.
+    called with the result of each run that was trained by this call. unchecked: as in `Options`.
 
     Raises InputError for a budget that cannot be met and for a folder that holds a study of other
     settings or something else, and whatever `rnw.training.run.train` raises.
     """
-    family = make_family(recipe, budget, units)
+    if not unchecked:
+        check_own_data(recipe, data_root, on_step, tested=True)
+    family = [member.with_row(recipe.row) for member in make_family(recipe, budget, units)]
     rows = [StudyRow(describe(network, contexts), []) for network in family]
-    score = make_validator(recipe.dataset, contexts, data_root=data_root)
+    score = make_validator(recipe.row, contexts, data_root=data_root)
     settings = _settings(recipe, budget, contexts)
     _claim(folder, settings)
     order = itertools.product(range(seeds), zip(family, rows))
@@ -207,7 +224,9 @@ def run_study(
                 data_root=data_root,
                 resume=True,
                 options=Options(
-                    checkpointing=Checkpointing(keep=1), validation=Validation(score, recipe.epochs)
+                    checkpointing=Checkpointing(keep=1),
+                    validation=Validation(score, recipe.epochs),
+                    unchecked=True,  # or checked before the first run
                 ),
                 observer=_Watching(on_step, partial(StudyProgress, number, runs, row.member, seed)),
             )
@@ -218,7 +237,7 @@ def run_study(
 
 
 def _count_tested(recipe: Recipe, data_root: Optional[Path]) -> int:
-    dataset = find_dataset(recipe.dataset)
+    dataset = recipe.row
     return len(read_examples(dataset, dataset.test_split, data_root).labels)
 
 

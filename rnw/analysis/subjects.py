@@ -114,13 +114,13 @@ def _gluoncv_row(name: str) -> Baseline:
 
 
 def _gluoncv_dataset(name: str) -> Dataset:
-    return cifar10.CIFAR10 if name.startswith("cifar_") else find_dataset(BASELINE_DATASET)
+    return cifar10.DATASET if name.startswith("cifar_") else find_dataset(BASELINE_DATASET)
 
 
 def _load_gluoncv(row: Baseline, path: Path, context: mx.Context) -> Subject:
     chain, dataset = chain_of(load_baseline(row, path, [context])), _gluoncv_dataset(row.name)
     subject = Subject(row.title, path.name, chain, dataset, dataset.classes, row.protocol, context)
-    of_cifar = dataset is cifar10.CIFAR10
+    of_cifar = dataset is cifar10.DATASET
     return subject._replace(normalization=cifar10.NORMALIZATION) if of_cifar else subject
 
 

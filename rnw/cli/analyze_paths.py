@@ -233,7 +233,7 @@ def _unraveled_record(found: "Measured", rows: "List[SubNetwork]") -> Dict[str, 
     fraction, even_fraction = _trained_fractions(found)
     return {
         "network": found.name,
-        "told": found.told,
+        "recognized": found.told,
         "units": found.units,
         "effective_depth": found.depth,
         "effective_depth_of_exact_sums": found.exact_depth,

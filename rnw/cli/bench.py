@@ -15,6 +15,7 @@ from rnw.cli.common import (
     gather,
     json_option,
     print_json,
+    width_option,
 )
 from rnw.weights.convert import FORMATS
 
@@ -50,6 +51,7 @@ def _one_device(devices: Devices) -> Any:
     show_default=True,
     help="Number of measurements, of which the median counts.",
 )
+@width_option
 @device_options
 @json_option
 @gather("devices", Devices)
@@ -58,6 +60,7 @@ def inference(
     batch: int,
     size: int,
     repetitions: int,
+    width: float,
     devices: Devices,
     as_json: bool,
 ) -> None:
@@ -69,7 +72,7 @@ def inference(
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    result = bench_inference(network, batch, size, context, repetitions=repetitions)
+    result = bench_inference(network, batch, size, context, repetitions=repetitions, width=width)
     if as_json:
         print_json(result._asdict())
         return

@@ -145,6 +145,13 @@ def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line."
 )
+width_option = click.option(
+    "--width",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Factor on the number of channels of every layer.",
+)
 segmentation_dataset_option = click.option(
     "--dataset",
     required=True,

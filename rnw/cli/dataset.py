@@ -127,7 +127,8 @@ def _read(name: str, split: Optional[str]) -> Tuple[Row, Dict[str, Any]]:
     """The dataset, and the sources of all its splits, or of one."""
     dataset = find_task_dataset(name)
     if dataset.description is None:
-        splits = [split or dataset.train_split, *([] if split else [dataset.test_split])]
+        own = (dataset.train_split, dataset.test_split)
+        splits = [split] if split else [name for name in own if name]
     else:
         splits = [split] if split else list(dataset.description.split_names)
     return dataset, {name: read_split(dataset, name) for name in splits}

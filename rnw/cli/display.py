@@ -51,6 +51,9 @@ class Display(Observer):
     def __exit__(self, *exception: object) -> None:
         self._remove_bar()
 
+    def on_check(self, looked: Shown) -> None:
+        self.on_step(looked)
+
     def on_warm_start(self, source: Path, transfer: "Transfer") -> None:
         self._write(f"{source}: {transfer}")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rnw.cli.common import FILE, Choice, parse_numbers, show_warnings
+from rnw.cli.common import FILE, Choice, parse_numbers, show_warnings, width_option
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.runtime import import_mxnet
 
@@ -51,13 +51,7 @@ from rnw.runtime import import_mxnet
     help="Classifier: linear for classification, or the number of dilated convolutions for "
     "segmentation (default: by the network).",
 )
-@click.option(
-    "--width",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Factor on the number of channels of every layer.",
-)
+@width_option
 @click.option(
     "-o",
     "--output",

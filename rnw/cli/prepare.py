@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rnw.data.prepare.classification import Preparation
     from rnw.data.prepare.official import PreparationStep
+    from rnw.data.prepare.packed import PackedPreparation
     from rnw.data.prepare.segmentation import SegmentationPreparation
 
 DATASETS = catalog.to_prepare()
@@ -92,17 +93,23 @@ def command(
 
 def _preparation(
     dataset: str, output: Optional[Path], splits: Tuple[str, ...], pack: bool, **options: Any
-) -> "Union[Preparation, SegmentationPreparation]":
-    from rnw.data.prepare.classification import SPLITS, Preparation  # need an extra
+) -> "Union[Preparation, PackedPreparation, SegmentationPreparation]":
+    from rnw.data.prepare.classification import Preparation  # need an extra
+    from rnw.data.prepare.packed import PackedPreparation
     from rnw.data.prepare.segmentation import SegmentationPreparation
+    from rnw.data.sets.publication import PackedPublication
 
     if dataset in catalog.DATASETS:
         row = catalog.find_dataset(dataset)
         folder = output or row.root
         if row.publication is None or folder is None:
             raise click.UsageError(f"{dataset} needs no preparation")
-        options = {**options, "splits": splits or SPLITS, "pack": pack}
-        return Preparation(row.publication, output=folder, **options)
+        if isinstance(row.publication, PackedPublication):
+            if pack:
+                raise click.UsageError(f"--pack: the pictures of {dataset} are packed as published")
+            del options["overwrite"]  # nothing is written
+            return PackedPreparation(row, row.publication, output=folder, splits=splits, **options)
+        return Preparation(row.publication, output=folder, splits=splits, pack=pack, **options)
     if pack:
         raise click.UsageError(f"--pack is for pictures with one class each, not for {dataset}")
     labeled = catalog.find_segmentation_dataset(dataset)

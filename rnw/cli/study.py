@@ -23,7 +23,7 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.cli.train_cls import CLASSIFICATION
-from rnw.cli.training import check_own_dataset, unchecked_option
+from rnw.cli.training import unchecked_option
 from rnw.data.sets.catalog import DATASETS
 from rnw.locks import alone_in
 
@@ -116,8 +116,6 @@ def depth_width(
     budget = parse_budget(budget_text, recipe)
     display = Display(err=as_json)
     with exit_when_interrupted(), display, show_warnings(), alone_in(output):
-        if not unchecked:
-            check_own_dataset(recipe.dataset, data_root, display, tested=True)
         study = run_study(
             recipe,
             budget,
@@ -126,6 +124,7 @@ def depth_width(
             units=units or FAMILY,
             seeds=seeds,
             data_root=data_root,
+            unchecked=unchecked,
             on_step=display.on_step,
             on_run=lambda member, run: display.on_row(f"{member}, {run}"),
         )

@@ -17,14 +17,14 @@ from rnw.cli.common import (
     name_dataset,
     one_of,
     overrides_option,
+    print_line,
     recipe_option,
     show_warnings,
     tell_held_out,
     val_fraction_option,
 )
 from rnw.cli.display import Display
-from rnw.data.sets.catalog import find_task_dataset, is_path, names_of
-from rnw.data.sets.reading import read_split
+from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
@@ -194,30 +194,32 @@ class Task(NamedTuple):
     ) -> Recipe:
         """Return the recipe that options name; raise InputError for one of the other task.
 
-        For a dataset of one's own it is chosen by whether there are `weights` to start from, and
-        fits the data.
+        For a dataset without a recipe, as those of one's own are, it is chosen by whether there are
+        `weights` to start from, and fits the data.
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         row = self._row(recipe, dataset)
-        if row is not None and row.description is not None:
+        if row is not None and not row.recipe:
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
 
             if recipe is None:
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
+            if row.description.note_on_tests:
+                print_line(row.description.note_on_tests, err=True)
             overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)
         if found.task != self.name:
             raise InputError(f"recipe {recipe} is for `rnw {COMMANDS[found.task]}`")
-        return found
+        return found.with_row(row) if row is not None and found.dataset == dataset else found
 
     def _row(self, recipe: Optional[str], dataset: Optional[str]) -> Any:
         """Return the row of the dataset where it tells or changes the recipe, else None."""
-        if recipe is None or (dataset is not None and is_path(dataset)):
+        if recipe is None or dataset is not None:
             return self.find_dataset(dataset or self.default_dataset)
         return None
 
@@ -265,7 +267,7 @@ class Arguments:
         dataset = name_dataset(self.dataset, self.val_fraction)
         return task.resolve(self.recipe, dataset, overrides, self.weights, self.data_root)
 
-    def options(self, task: Task, dataset: str, contexts: Sequence[Any]) -> "Options":
+    def options(self, task: Task, dataset: Row, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""
         from rnw.data.loader import Loading  # needs an extra
         from rnw.training.options import Options, Validation
@@ -282,6 +284,7 @@ class Arguments:
             checkpointing=Checkpointing(self.checkpoint_every, self.keep, self.keep_every),
             validation=validation,
             tensorboard=self.tensorboard,
+            unchecked=self.unchecked,
         )
 
 
@@ -294,11 +297,8 @@ def run_training(task: Task, arguments: Arguments) -> None:
         return
     from rnw.training.run import train  # starts MXNet
 
-    options = arguments.options(task, recipe.dataset, contexts)
+    options = arguments.options(task, recipe.row, contexts)
     with Display() as display, _exit_when_stopped(), show_warnings():
-        if not (arguments.unchecked or arguments.resume):
-            tested = arguments.val_every is not None
-            check_own_dataset(recipe.dataset, arguments.data_root, display, tested=tested)
         path = train(
             recipe,
             contexts,
@@ -312,30 +312,6 @@ def run_training(task: Task, arguments: Arguments) -> None:
             observer=display,
         )
     click.echo(f"{path}")
-
-
-def check_own_dataset(
-    name: str, data_root: Optional[Path], display: Display, *, tested: bool
-) -> None:
-    """Raise InputError for data of one's own that `rnw dataset check` finds errors in.
-
-    Its training split is read, and the one for tests where the run is `tested`.
-    """
-    if not is_path(name):
-        return
-    from rnw.data.own.survey import survey  # needs an extra
-
-    dataset = find_task_dataset(name)
-    splits = {dataset.train_split: None}
-    if tested:
-        splits[dataset.test_split] = None
-    sources = {split: read_split(dataset, split, data_root) for split in splits}
-    found = survey(sources, names_of(dataset), display.on_step)
-    if found.refused:
-        raise InputError(
-            f"{name}: {found.describe(found.refused[0])}; `rnw dataset check {name}` lists all "
-            "that is wrong, and --unchecked trains all the same"
-        )
 
 
 def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -> None:

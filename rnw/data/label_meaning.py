@@ -5,7 +5,7 @@ classes. It is detected by the colors of its palette, and by which numbers occur
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,18 +24,29 @@ class LabelMeaning:
     """The classes that numbers in the label maps of the dataset `title` stand for.
 
     ids: the number of each class. colors: (R, G, B) of each class in the palette of label maps that
-    have one; None: they are not published. remedy: advice for a label map with other numbers.
+    have one; None: they are not published. remedy: advice for a label map with other numbers. void:
+    numbers of pixels without a class, where all other numbers are classes; 255 is always one.
     """
 
     title: str
     ids: Tuple[int, ...]
     colors: Optional[Tuple[Color, ...]] = None
     remedy: str = "use the published label map, or a gray one with the published numbers"
+    void: Tuple[int, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether the number of each class is the class itself, 0, 1, 2..."""
         return self.ids == tuple(range(len(self.ids)))
+
+    @property
+    def classes(self) -> Optional[Dict[int, int]]:
+        """The class of each number, others are ignored; None: each number is the class itself."""
+        if not self.is_plain:
+            return {number: k for k, number in enumerate(self.ids)}
+        if not self.void:
+            return None
+        return {number: number for number in range(IGNORED_LABEL) if number not in self.void}
 
     def check(self, image: "Image.Image", path: PathLike) -> None:
         """Check a label map, a picture of mode L or P, read from `path`.

@@ -144,8 +144,7 @@ def read_labeled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> La
     Raises InputError for a list that is missing or malformed.
     """
     path = list_file(root, split, tool, embedded="shapes")
-    ids = None if meaning.is_plain else {label: k for k, label in enumerate(meaning.ids)}
-    return LabeledImages(root, read_pairs(path), ids, meaning)
+    return LabeledImages(root, read_pairs(path), meaning.classes, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:

@@ -1,12 +1,15 @@
 """Datasets of one's own that lie beside weights or predictions, as a training run leaves them."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Iterable, Optional
 
-from rnw.data.own.description import FILE
-from rnw.data.sets.described import Row, describe_own
+from rnw.data.own.description import FILE, Description
+from rnw.data.sets.described import describe_own
+from rnw.data.sets.numbered import numbering_note
+from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.networks.inputs import IMAGENET, Normalization
 from rnw.weights.labels import dataset_file, parse_label
 
 
@@ -22,6 +25,47 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
     return describe_own(path) if path.is_file() else None
 
 
+def normalization_of_weights(weights: PathLike) -> Normalization:
+    """Return how the dataset of a weights file is normalized; as `dataset_beside_weights`."""
+    row = dataset_beside_weights(weights)
+    return IMAGENET if row is None else row.normalization
+
+
 def dataset_of_predictions(folder: Path) -> Optional[Row]:
     """Return the dataset that is described beside kept predictions; as `dataset_beside_weights`."""
     return describe_own(folder / FILE) if (folder / FILE).is_file() else None
+
+
+def notes_on_test(dataset: Row, split: str, trained_on: Iterable[Optional[Row]]) -> str:
+    """Return what is to be said of a test, a line each; empty where there is nothing.
+
+    Its classes may be numbered, and networks may have been trained on what they are tested on.
+    dataset, split: what is tested on. trained_on: the dataset described beside each weights file.
+    """
+    notes = [numbering_note(dataset)]
+    now = dataset.description
+    if now is not None and split == dataset.test_split:
+        notes.append(now.note_on_tests)
+        same = (row for row in trained_on if row is not None and row.name == dataset.name)
+        notes += [_note_on_part(now, row.description) for row in same if row.description]
+    return "\n".join(dict.fromkeys(filter(None, notes)))
+
+
+def _note_on_part(now: Description, then: Description) -> str:
+    """What a test on a part of the pictures means where training had held out another part.
+
+    The smaller of two parts is within the larger, as a hash of the name decides.
+    """
+    if not now.holds_out or now.held_out == then.held_out:
+        return ""
+    note = (
+        f"{100 * then.held_out:g} % of the pictures of {now.name} were held out of training, and "
+        f"this is a test on {100 * now.held_out:g} % of them"
+    )
+    if now.held_out < then.held_out:
+        return f"{note}, all of which were held out"
+    seen = 1 - then.held_out / now.held_out
+    return (
+        f"{note}: the network was trained on {100 * seen:.0f} % of what it is tested on; leave out "
+        "--dataset and --val-fraction to test on what was held out"
+    )

@@ -43,15 +43,24 @@ def bootstrapped_softmax(
     cells = F.transpose(scores, axes=(0, 2, 3, 1))  # softmax is fast over the last axis only
     rows = F.reshape(cells, shape=(-1, 0), reverse=True)
     label = F.reshape(label, shape=(-1,))
-    easy = _easy(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
+    easy = easy_labels(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
     label = label + easy * (IGNORED_LABEL - label)
     probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)
     probabilities = F.reshape_like(probabilities, cells)
     return F.MakeLoss(F.transpose(probabilities, axes=(0, 3, 1, 2)), name="softmax")
 
 
-def _easy(F: Any, probabilities: Any, label: Any, threshold: float, min_kept: int) -> Any:
-    """Return 1 for each label that is not kept, ignored ones among them, from (cells, classes)."""
+def easy_labels(
+    F: Any,
+    probabilities: Any,
+    label: Any,
+    threshold: float = OHEM_THRESHOLD,
+    min_kept: int = OHEM_KEPT,
+) -> Any:
+    """Return 1 for each label (cells,) that bootstrapping leaves out, ignored ones among them.
+
+    probabilities: (cells, classes), through which no gradient must go.
+    """
     true = F.pick(probabilities, label, axis=-1) + _IGNORED * (label == IGNORED_LABEL)
     if min_kept == 0:
         return true > threshold

@@ -82,11 +82,13 @@ class Judged(NamedTuple):
         return self.probabilities.max(axis=1)
 
 
-def classification_page(found: KeptPredictions, read: ReadPicture, pictures: int) -> str:
+def classification_page(
+    found: KeptPredictions, read: ReadPicture, pictures: int, note: str = ""
+) -> str:
     """Return the page about kept predictions, with that many of the worst and best pictures.
 
     read: returns the pixels (H, W, 3) uint8 of a picture by its index; what it raises InputError
-    for is not shown.
+    for is not shown. note: what is to be said of the test.
     """
     record, labels = found.record, np.asarray(found.record.labels, np.int64)
     judged = Judged(record, found.probabilities, labels, top_classes(found.probabilities))
@@ -101,8 +103,9 @@ def classification_page(found: KeptPredictions, read: ReadPicture, pictures: int
         chosen = most_confident(judged, pictures, right=right)
         if chosen:
             sections.append((title, _pictures(judged, chosen, read, NOTES[right])))
-    parts = [f"{len(labels):,} pictures", *filter(None, [found.weights]), record.protocol]
-    return page(f"{record.title}, {record.split}", "; ".join(parts), sections)
+    parts = [f"{len(labels):,} pictures", found.weights, record.protocol, *note.splitlines()]
+    about = "; ".join(filter(None, parts))
+    return page(f"{record.title}, {record.split}", about, sections)
 
 
 def most_confident(judged: Judged, most: int, *, right: bool) -> List[int]:

@@ -5,6 +5,7 @@ from typing import Callable, Optional
 
 from rnw.errors import InputError
 from rnw.evaluation.classification.record import RECORD, read_predictions
+from rnw.evaluation.described import dataset_of_predictions, notes_on_test
 from rnw.evaluation.segmentation.kept import LABELS, kept_dataset
 from rnw.files import check_free, write_text
 from rnw.reports.classification_page import classification_page
@@ -46,7 +47,9 @@ def write_report(
         read = recorded_pictures(
             folder, predictions.record, dataset=dataset, split=split, data_root=data_root
         )
-        content = classification_page(predictions, read, pictures)
+        beside, tested = dataset_of_predictions(folder), predictions.record.split
+        note = "" if beside is None else notes_on_test(beside, tested, ())
+        content = classification_page(predictions, read, pictures, note)
     elif (folder / LABELS).is_dir():
         found = kept_dataset(folder, dataset)
         results = read_results(folder, found, data_root=data_root, split=split)

@@ -10,13 +10,13 @@ from typing import Any, Callable, Dict, Iterator, Optional
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
 from rnw.errors import InputError
+from rnw.networks.inputs import IMAGENET
 from rnw.networks.layers import CLASSIFIER, Normalization, ResidualUnit
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, find_network, network_names
 from rnw.torch.modules import Tensor, nn
 from rnw.torch.network import Network, initialize
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _TEST_ENLARGEMENT = 10 / 7  # networks for 224 pixels are tested at 320 (section 6)
 _PREFIX = "rnw_"
 _MEASURED = 4096  # pixels a side of an input, by which the strides of maps are found
@@ -115,8 +115,8 @@ def _description(network: str) -> Dict[str, Any]:
         "test_input_size": (3, tested, tested),
         "crop_pct": 1.0,
         "interpolation": "bicubic",
-        "mean": MEAN,
-        "std": DEVIATION,
+        "mean": IMAGENET.mean,
+        "std": IMAGENET.deviation,
         "num_classes": 1000,
         "first_conv": configure(network).stem.name,
         "classifier": f"{CLASSIFIER}.linear1000",

@@ -2,22 +2,23 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 import mxnet as mx
 import numpy as np
 
 from rnw.data.loader import Loader
-from rnw.data.picture_types import IMAGENET, Normalization
-from rnw.data.sets.catalog import find_task_dataset, is_path
+from rnw.data.picture_types import IMAGENET, Classified, LabeledSource, Normalization
 from rnw.errors import InputError
 from rnw.files import write_text
 from rnw.networks.classifier import Network
+from rnw.training.checking import check_own_data
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local
 from rnw.training.loop import Run
+from rnw.training.losses import WeightedLoss, make_loss
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
 from rnw.training.optimizers import describe_multipliers, make_optimizer
@@ -100,6 +101,13 @@ class Job:
                 "leave it out"
             )
 
+    def check_data(self, origin: Origin) -> None:
+        """Raise InputError for data of one's own that no new run starts on (see `Options`)."""
+        if self.writes and origin.state is None and not self.options.unchecked:
+            tested = self.validation is not None
+            on_step = self.observer.on_check
+            check_own_data(self.recipe, self.data_root, on_step, tested=tested)
+
     def open_metrics(self) -> Metrics:
         """Return what the figures of the run are reported to."""
         if not self.writes:
@@ -112,28 +120,36 @@ class Job:
         Raises InputError for a state or weights that do not fit, and for settings, devices and data
         that the recipe cannot be trained with.
         """
-        loader = self._open_loader()
-        settings = self._agree(origin.state, loader)
-        net = self._make_network()
+        examples = self.recipe.read_examples(self.data_root)
+        loader = self._open_loader(examples)
+        loss = make_loss(self.recipe, examples)
+        settings = self._agree(origin.state, loader, loss)
+        net = self._make_network(loss)
         transfer = None if origin.weights is None else warm_start(net, origin.weights)
         scoring = SCORING[self.recipe.task]
         place = Place(self.recipe.epochs, loader.batches_per_epoch)
         if origin.state is not None:
             self._go_to(origin.state, net, place, scoring.names)
-        trainer = self._make_trainer(net, place)
+        trainer = self._make_trainer(net, place, loss)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
-        checkpointing, from_scratch = self.options.checkpointing, origin == Origin()
-        saver = Saver(self.folder, trainer, settings, checkpointing, from_scratch=from_scratch)
+        saver = Saver(
+            self.folder,
+            trainer,
+            self.recipe.configure(),
+            settings,
+            self.options.checkpointing,
+            from_scratch=origin == Origin(),
+        )
         pace = self._make_pace(place, trainer)
         told = (metrics, self.validation, self.observer if self.writes else Observer())
         return Run(loader, trainer, scoring.measure, place, pace, saver, *told), transfer
 
-    def _open_loader(self) -> Loader:
+    def _open_loader(self, examples: Union[Classified, LabeledSource]) -> Loader:
         """Return what reads this worker's part of each batch."""
         recipe = self.recipe
         return Loader(
-            recipe.read_examples(self.data_root),
+            examples,
             recipe.batch,
             self.seed,
             (self.kvstore.rank, self.kvstore.workers),
@@ -142,7 +158,9 @@ class Job:
             loading=self.options.loading,
         )
 
-    def _agree(self, state: Optional[State], loader: Loader) -> Dict[str, Any]:
+    def _agree(
+        self, state: Optional[State], loader: Loader, loss: Optional[WeightedLoss]
+    ) -> Dict[str, Any]:
         """Return the settings without which the run cannot be resumed.
 
         Raises InputError where they are not those of a state, or of the other workers.
@@ -163,16 +181,19 @@ class Job:
             "images": loader.examples,
             "digest of the list": loader.identity,
         }
-        if is_path(self.recipe.dataset):
+        if self.recipe.row.description is not None:
             settings["normalization"] = _told_normalization(loader.normalization)
+        if self.recipe.balance and loss is not None:
+            settings["weights of the classes"] = loss.class_weights.tolist()
         del settings["kvstore"]  # how the devices are spread over machines may change
         if state is not None:
             state.check_settings(settings)
         return settings
 
-    def _make_network(self) -> Network:
-        """Return the network with its initial values."""
-        net = Network(self.recipe.configure())
+    def _make_network(self, loss: Optional[WeightedLoss]) -> Network:
+        """Return the network with its initial values; with a loss of its own it gives scores."""
+        config = self.recipe.configure()
+        net = Network(config if loss is None else replace(config, head="logits"))
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
         return net
@@ -185,7 +206,7 @@ class Job:
         position = state.position
         place.epoch, place.history, place.best = position.epoch, position.history, position.best
 
-    def _make_trainer(self, net: Network, place: Place) -> Trainer:
+    def _make_trainer(self, net: Network, place: Place, loss: Optional[WeightedLoss]) -> Trainer:
         recipe, parts = self.recipe, self.kvstore.updates_per_step
         schedule = make_schedule(
             recipe.schedule,
@@ -204,8 +225,15 @@ class Job:
             rescale=parts / recipe.gradients_summed(self.devices),
             updates_done=place.updates * parts,
         )
-        recompute, seed = self.options.recompute, self.seed
-        return Trainer(net, self.contexts, optimizer, self.kvstore, recompute=recompute, seed=seed)
+        return Trainer(
+            net,
+            self.contexts,
+            optimizer,
+            self.kvstore,
+            recompute=self.options.recompute,
+            seed=self.seed,
+            loss=loss,
+        )
 
     def _make_pace(self, place: Place, trainer: Trainer) -> Pace:
         """Return what tells rates as those of whole steps, of which each worker may make a part."""
@@ -225,11 +253,10 @@ class Job:
 
     def _save_dataset(self) -> None:
         """Let the weights know a dataset of one's own, which no table has."""
-        if is_path(self.recipe.dataset):
+        if self.recipe.row.description is not None:
             from rnw.data.sets.described import save_description  # needs an extra
 
-            dataset = find_task_dataset(self.recipe.dataset)
-            save_description(dataset, self.folder.dataset, self.data_root)
+            save_description(self.recipe.row, self.folder.dataset, self.data_root)
 
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""
@@ -240,7 +267,9 @@ class Job:
         if self.kvstore.workers > 1:
             devices += f" of each of {self.kvstore.workers} workers"
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
-        parameters = trained_parameters(run.trainer.net)
+        parameters, loss = trained_parameters(run.trainer.net), run.trainer.loss
         logger.info("%s", describe_multipliers(run.trainer.updater.optimizer, parameters))
+        if loss is not None:
+            logger.info("%s", loss)
         if run.place.updates:
             logger.info("resumed after epoch %d, step %d", run.place.epoch, run.place.step)

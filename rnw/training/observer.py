@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rnw.training.progress import EarlyStop, Progress, Validated
 
 if TYPE_CHECKING:
+    from rnw.data.own.survey import Looked  # needs an extra
     from rnw.weights import Transfer  # starts MXNet
 
 
@@ -14,6 +15,9 @@ class Observer:
 
     Of several workers, only that of the first one is told.
     """
+
+    def on_check(self, looked: "Looked") -> None:
+        """Hear how much of a dataset of one's own has been read, before a new run starts."""
 
     def on_warm_start(self, source: Path, transfer: "Transfer") -> None:
         """Hear which parameters a new run took from the weights file `source`."""

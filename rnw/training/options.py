@@ -42,6 +42,8 @@ class Options:
     checkpointing: when to save, and which checkpoints to keep.
     validation: test the network now and then; None: never.
     tensorboard: also write event files for TensorBoard.
+    unchecked: train on data of one's own without reading all of it first, as `rnw dataset check`
+        does, and even where that finds errors.
     """
 
     loading: Loading = BY_PROCESSES
@@ -49,6 +51,7 @@ class Options:
     checkpointing: Checkpointing = EACH_EPOCH
     validation: Optional[Validation] = None
     tensorboard: bool = False
+    unchecked: bool = False
 
 
 DEFAULTS = Options()

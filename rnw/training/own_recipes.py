@@ -1,10 +1,10 @@
-"""Which recipe trains on data of one's own where none is named, and how its size changes it."""
+"""Which recipe trains on data that has none of its own, and how its size changes the recipe."""
 
 import math
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
-from rnw.data.sets.reading import read_split
+from rnw.data.sets.reading import count_pictures
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.training.recipes import RECIPES, named_weights
 from rnw.weights.convert import read_parameters
@@ -32,7 +32,7 @@ LENGTHS = {
 
 
 def choose_recipe(dataset: Row, weights: Optional[Path]) -> str:
-    """Return the recipe for a dataset of one's own: to fine-tune where there is what to start from.
+    """Return the recipe for a dataset without one: to fine-tune where there is what to start from.
 
     That is `weights`, or the released file that the recipe names.
     """
@@ -45,14 +45,14 @@ def choose_recipe(dataset: Row, weights: Optional[Path]) -> str:
 def fit_recipe(
     name: str, dataset: Row, weights: Optional[Path], data_root: Optional[Path] = None
 ) -> Tuple[str, ...]:
-    """Return the changes `key=value` of a recipe for a dataset of one's own.
+    """Return the changes `key=value` of a recipe for a dataset that has none of its own.
 
     The batch is at most the number of pictures, and the epochs follow it; the network is that of
     `weights`. Raises InputError for data or weights that cannot be read.
     """
     changes = [f"classes={dataset.classes}"]
     if name in LENGTHS:
-        pictures = len(read_split(dataset, dataset.train_split, data_root))
+        pictures = count_pictures(dataset, dataset.train_split, data_root)
         batch = min(RECIPES[name].batch, pictures)
         changes += [f"batch={batch}", f"epochs={LENGTHS[name].epochs(pictures, batch)}"]
         if isinstance(dataset, SegmentationDataset):

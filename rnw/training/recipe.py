@@ -1,14 +1,15 @@
 """What a recipe is: the settings of a training run, of one class for each of the two tasks."""
 
 import json
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Tuple, Union
 
 from rnw.data.picture_types import Classified, LabeledSource
-from rnw.data.sets.catalog import dataset_label, find_dataset, find_segmentation_dataset
+from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, is_path
 from rnw.data.sets.reading import (
     check_classes,
     check_label_maps,
@@ -17,6 +18,7 @@ from rnw.data.sets.reading import (
     read_examples,
     read_pictures,
 )
+from rnw.data.sets.rows import Row
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.networks.heads import IGNORED_LABEL
@@ -31,6 +33,7 @@ from rnw.networks.layout import (
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network
 from rnw.training.recipe_fields import (
     NOT_NEGATIVE,
+    TRUTH,
     check_limits,
     declare,
     joined,
@@ -71,6 +74,13 @@ _SUFFIX_TEXT = text(
     lambda suffix: _SUFFIX.fullmatch(suffix) is not None,
 )
 _PAIR = joined("two numbers joined by a comma", float)
+_CLASS_WEIGHTS = joined(
+    "numbers joined by commas",
+    float,
+    "each 0 or more, and not all of them 0",
+    lambda weights: all(0 <= w < math.inf for w in weights) and (any(weights) or not weights),
+)
+_SMOOTHING = number("0 or more and below 1", lambda value: 0 <= value < 1)
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,24 @@ class Recipe:
     )
     momentum: float = declare(NOT_NEGATIVE, "momentum of SGD, or beta1 of Adam", default=0.9)
     weight_decay: float = declare(NOT_NEGATIVE, "weight decay of the optimizer", default=1e-4)
+    class_weights: Tuple[float, ...] = declare(
+        _CLASS_WEIGHTS,
+        "weight of each class in the loss, in the order of their numbers (default: 1 each)",
+        optional=True,
+        default=(),
+    )
+    balance: bool = declare(
+        TRUTH,
+        "weigh each class by the inverse of its share of the labels, so that all count alike",
+        optional=True,
+        default=False,
+    )
+    label_smoothing: float = declare(
+        _SMOOTHING,
+        "part of each label that the loss spreads evenly over all classes",
+        optional=True,
+        default=0.0,
+    )
     kvstore: str = declare(
         one_of(KVSTORES),
         "how devices and machines share gradients (dist_* need `rnw launch`)",
@@ -136,6 +164,7 @@ class Recipe:
         check_limits(self)
         self._check_suffix()
         self._check_rates()
+        self._check_class_weights()
 
     def _check_rates(self) -> None:
         """Refuse rates and a momentum with which the schedule or the optimizer would not work."""
@@ -151,6 +180,18 @@ class Recipe:
                 "is to fall: set both"
             )
 
+    def _check_class_weights(self) -> None:
+        if self.class_weights and self.balance:
+            raise InputError(
+                "class_weights and balance both weigh the classes: set one of them "
+                "(class_weights= sets none)"
+            )
+        if len(self.class_weights) not in (0, self.classes):
+            raise InputError(
+                f"class_weights has {len(self.class_weights)} numbers, expected one for each of "
+                f"the {self.classes} classes"
+            )
+
     def _check_suffix(self) -> None:
         """Refuse a suffix from which, as part of a file name, another network would be found."""
         label = ModelLabel("dataset", "a", self.classes, self.label_stride, self.suffix)
@@ -158,11 +199,35 @@ class Recipe:
             raise InputError(f"suffix is {self.suffix!r}, which in file names would be the stride")
 
     @cached_property
+    def row(self) -> Any:
+        """The row of the dataset, a `Dataset`; in segmentation a `SegmentationDataset`.
+
+        It is looked up once. Raises InputError for a dataset that is unknown or of the other task.
+        """
+        return find_dataset(self.dataset)
+
+    def with_row(self, row: Row) -> "Recipe":
+        """Return the recipe, which takes `row` as that of its dataset and looks up none."""
+        recipe = replace(self)
+        vars(recipe)["row"] = row  # where `cached_property` keeps it
+        return recipe
+
+    @cached_property
     def label(self) -> ModelLabel:
         """The label of what the recipe trains."""
         network = find_network(self.network).name.replace(CLASSIFICATION_PREFIX, "")
-        dataset = dataset_label(self.dataset)
+        dataset = self.row.name if is_path(self.dataset) else self.dataset
         return ModelLabel(dataset, network, self.classes, self.label_stride, self.suffix)
+
+    @property
+    def trained_split(self) -> str:
+        """The split of the dataset that is trained on."""
+        return str(self.row.train_split)
+
+    @property
+    def changes_loss(self) -> bool:
+        """Whether classes are weighed or labels smoothed, which the paper's losses do not."""
+        return bool(self.class_weights or self.balance or self.label_smoothing)
 
     @property
     def label_stride(self) -> Optional[int]:
@@ -189,8 +254,7 @@ class Recipe:
         Raises InputError for data that is missing or has no labels, and for other classes than
         those of the recipe.
         """
-        dataset, classes = find_dataset(self.dataset), self.classes
-        split = dataset.train_split
+        dataset, split, classes = self.row, self.trained_split, self.classes
         examples = read_examples(dataset, split, data_root)
         labels = match_labels(dataset, split, data_root, examples.labels, classes, "the recipe")
         check_classes(dataset, data_root, classes)
@@ -198,7 +262,7 @@ class Recipe:
 
     def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
         """Return the published number of training images where the dataset is not there."""
-        return published_images(find_dataset(self.dataset), data_root)
+        return published_images(self.row, data_root)
 
     def cropping(self) -> "Optional[Cropping]":
         """Return how crops of pictures and label maps are drawn; None: there are no label maps."""
@@ -303,9 +367,16 @@ class SegmentationRecipe(Recipe):
             dropout=self.dropout,
         )
 
+    @cached_property
+    def row(self) -> Any:
+        return find_segmentation_dataset(self.dataset)
+
+    @property
+    def trained_split(self) -> str:
+        return self.split or str(self.row.train_split)
+
     def read_examples(self, data_root: Optional[Path] = None) -> LabeledSource:
-        dataset = find_segmentation_dataset(self.dataset)
-        split = self.split or dataset.train_split
+        dataset, split = self.row, self.trained_split
         pictures = read_pictures(dataset, split, data_root)
         if not pictures.has_labels:
             raise InputError(
@@ -320,8 +391,7 @@ class SegmentationRecipe(Recipe):
         return pictures
 
     def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
-        dataset = find_segmentation_dataset(self.dataset)
-        return published_pictures(dataset, self.split or dataset.train_split, data_root)
+        return published_pictures(self.row, self.trained_split, data_root)
 
     def cropping(self) -> "Cropping":
         from rnw.data.crops import Cropping  # needs an extra

@@ -51,7 +51,14 @@ def number(limits: str, allows: Callable[[float], bool]) -> Values:
     return Values("a number", float, limits, allows)
 
 
+def _parse_truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
 NOT_NEGATIVE = number("0 or more", lambda value: 0 <= value < math.inf)
+TRUTH = Values("true or false", _parse_truth)
 
 
 def joined(form: str, parse: Callable[[str], Any], *limits: Any) -> Values:
@@ -135,7 +142,7 @@ def parse_plain(field: Declared, value: Any) -> Any:
     """
     is_list = isinstance(value, list)
     try:
-        if any(isinstance(part, (bool, dict, list, type(None))) for part in _parts(value)):
+        if any(_is_of_no_field(part, field) for part in _parts(value)):
             raise ValueError
         parsed = field.values.parse(",".join(map(str, _parts(value))))
         if is_list and not isinstance(parsed, tuple):
@@ -144,6 +151,13 @@ def parse_plain(field: Declared, value: Any) -> Any:
         expected = field.values.form or field.values.limits
         raise InputError(f"{field.name} is {value!r}, expected {expected}") from None
     return parsed
+
+
+def _is_of_no_field(part: Any, field: Declared) -> bool:
+    """Whether YAML made of a value, or a part of it, what no text of the field would be."""
+    if isinstance(part, bool):
+        return field.values is not TRUTH
+    return isinstance(part, (dict, list, type(None)))
 
 
 def _parts(value: Any) -> List[Any]:

@@ -4,18 +4,17 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Dict, Set
 
-from rnw.errors import InputError, did_you_mean, naming
-from rnw.files import read_yaml
+from rnw.errors import InputError, check_fields, naming
+from rnw.files import YAML_SUFFIXES, read_yaml
 from rnw.training.recipe import Recipe, SegmentationRecipe
 from rnw.training.recipe_fields import declared, parse_plain
 
-SUFFIXES = (".yaml", ".yml", ".json")
 _TEXTS = ("name", "source")  # fields that are no settings
 
 
 def is_recipe_file(name: str) -> bool:
     """Return whether a recipe is called by the path of a file, there or not."""
-    return "/" in name or name.endswith(SUFFIXES)
+    return "/" in name or name.endswith(YAML_SUFFIXES)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -43,13 +42,8 @@ def _only_of_segmentation() -> Set[str]:
 def _parse(content: Dict[Any, Any], kind: Any) -> Dict[str, Any]:
     """Return the values of the fields; raise InputError for one that is wrong or missing."""
     fields = declared(kind)
-    for key in content:
-        if key not in fields and key not in _TEXTS:
-            known = [*fields, *(declared(SegmentationRecipe).keys() - fields.keys())]
-            raise InputError(
-                f"unknown field {key!r}, expected one of {', '.join(fields)}"
-                f"{did_you_mean(str(key), known)}"
-            )
+    settings = [key for key in content if key not in _TEXTS]
+    check_fields(settings, fields, _only_of_segmentation())
     for field in dataclasses.fields(kind):
         if field.default is dataclasses.MISSING and field.name not in (*content, *_TEXTS):
             raise InputError(f"has no field {field.name!r}, which every recipe needs")

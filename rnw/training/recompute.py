@@ -8,7 +8,7 @@ this through MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
 import contextlib
 import ctypes
 import functools
-from typing import Iterator, List, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
@@ -19,6 +19,8 @@ from rnw.training.recompute_plan import plan_step
 
 Arrays = List[mx.nd.NDArray]
 Steps = List[Tuple[Block, Arrays]]  # blocks, each with what it takes beside its input
+Result = Tuple[mx.nd.NDArray, mx.nd.NDArray]  # what is differentiated, and the probabilities
+Loss = Callable[[mx.nd.NDArray, mx.nd.NDArray], Result]  # from scores and labels
 
 _M_MMAP_THRESHOLD = -3  # of malloc.h
 _RETURNED_AT_ONCE = 8 << 20  # bytes; the system's work for smaller ones is not worth their memory
@@ -29,10 +31,12 @@ def recompute_gradients(
     inputs: Sequence[mx.nd.NDArray],
     labels: Sequence[mx.nd.NDArray],
     masks: Sequence[Arrays],
+    loss: Optional[Loss] = None,
 ) -> Arrays:
-    """Set the gradients of all parameters as a recorded pass does; return the outputs.
+    """Set the gradients of all parameters as a recorded pass does; return the probabilities.
 
-    inputs, labels, masks: one entry per device (masks: the factors that stand for dropout).
+    inputs, labels, masks: one entry per device (masks: the factors that stand for dropout). loss:
+    in place of that of the network's head.
     """
     *again, last = plan_step(net.config, max(inputs[0].shape[2:]), True).segments
     steps = [_steps(net.blocks, device_masks) for device_masks in masks]
@@ -40,14 +44,20 @@ def recompute_gradients(
     tops = [_variable(maps.pop()) for maps in kept]
     with mx.autograd.record():
         scores = [_run(own[last], x) for own, x in zip(steps, tops)]
-        outputs = [net.loss(mx.nd, x, y) for x, y in zip(scores, labels)]
-    mx.autograd.backward(outputs)
+        losses, outputs = zip(*map(loss or functools.partial(_loss_of_head, net), scores, labels))
+    mx.autograd.backward(losses)
     gradients = _wait(tops)
     del tops, scores
     for segment in reversed(again):
         beginnings = [maps.pop() for maps in kept]
         gradients = _gradients_again([own[segment] for own in steps], beginnings, gradients)
-    return outputs
+    return list(outputs)
+
+
+def _loss_of_head(net: Network, scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> Result:
+    """A head has the gradient of its loss, and gives the probabilities."""
+    probabilities = net.loss(mx.nd, scores, labels)
+    return probabilities, probabilities
 
 
 def _steps(blocks: Sequence[Block], masks: Arrays) -> Steps:

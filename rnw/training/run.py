@@ -41,7 +41,8 @@ def train(
         only the first one validates, writes and tells.
 
     Raises InputError for settings, data, weights, a state or metrics that are missing, cannot be
-    read or do not fit each other; for a folder that holds an earlier run or is another's at the
+    read or do not fit each other; for data of one's own in which `rnw dataset check` finds errors;
+    for a folder that holds an earlier run or is another's at the
     time, a loss or weights that are not finite, a full disk and a missing package; and as
     `open_kvstore` does. Raises RunStoppedError, after saving, when Ctrl-C or SIGTERM arrives; a
     second one does what it does elsewhere (see `rnw.training.signals`), and nothing of a step that
@@ -59,6 +60,7 @@ def _carry_out(job: Job, weights: Optional[Path], *, resume: bool, overwrite: bo
     """Build the run before anything is written, then train, recording what happens."""
     metrics = job.open_metrics()
     origin = find_origin(job.recipe, job.folder, weights, resume=resume, overwrite=overwrite)
+    job.check_data(origin)
     run, transfer = job.build(origin, metrics)
     if job.writes:
         job.prepare_folder(origin, overwrite=overwrite)

@@ -6,6 +6,8 @@ from typing import Any, Dict, Optional
 
 from rnw.errors import InputError
 from rnw.files import write_text
+from rnw.networks.classifier import Network
+from rnw.networks.layout import NetworkConfig
 from rnw.networks.symbols import to_json
 from rnw.training.progress import Place
 from rnw.training.run_folder import Checkpointing, RunFolder
@@ -17,21 +19,22 @@ from rnw.weights import save_params
 class Saver:
     """Saves what `trainer` makes in the folder of its run.
 
-    All workers call it, and the first one writes. settings: what the run must be resumed with.
-    from_scratch: the run began without any weights.
+    All workers call it, and the first one writes. config: the network of the saved graph. settings:
+    what the run must be resumed with. from_scratch: the run began without any weights.
     """
 
     def __init__(
         self,
         folder: RunFolder,
         trainer: Trainer,
+        config: NetworkConfig,
         settings: Dict[str, Any],
         checkpointing: Checkpointing,
         *,
         from_scratch: bool,
     ):
         self.folder, self.checkpointing = folder, checkpointing
-        self._trainer, self._settings = trainer, settings
+        self._trainer, self._config, self._settings = trainer, config, settings
         self._from_scratch = from_scratch
         self._writes = trainer.kvstore.rank == 0
 
@@ -52,7 +55,7 @@ class Saver:
     @cached_property
     def _graph(self) -> str:
         """Made once, since MXNet loses the memory of the text: twice 94 KB for a small network."""
-        return to_json(self._trainer.net)
+        return to_json(Network(self._config))
 
     def last_checkpoint(self, epoch: int) -> Path:
         """Return where the last checkpoint is; one that was lost is written again."""

@@ -15,7 +15,7 @@ from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
 from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
-from rnw.training.recompute import recompute_gradients, return_freed_memory
+from rnw.training.recompute import Loss, recompute_gradients, return_freed_memory
 from rnw.weights import wait_for_statistics
 
 Arrays = List[mx.nd.NDArray]
@@ -29,7 +29,7 @@ class DeviceOutput(NamedTuple):
 
 
 class Trainer:
-    """Trains `net` (with a head that takes labels, initialized on `contexts`) step by step.
+    """Trains `net` (initialized on `contexts`, with a head that takes labels) step by step.
 
     optimizer: an MXNet optimizer whose parameter indices are places in `trained_parameters(net)`.
     kvstore: 'local' sums gradients on the CPU, 'device' on a GPU; or one of several workers', see
@@ -38,6 +38,8 @@ class Trainer:
     recompute: keep the inputs of segments of layers only, and compute again what lies inside them
         in the backward pass: the same gradients in less memory and more time.
     seed: of the dropout.
+    loss: gives what is differentiated and the probabilities, from scores and labels of one device;
+        the network then has the head 'logits'. None: the head of the network is its loss.
 
     The network is hybridized.
     """
@@ -51,8 +53,10 @@ class Trainer:
         *,
         recompute: bool = False,
         seed: int = 0,
+        loss: Optional[Loss] = None,
     ):
         self.net = net
+        self.loss = loss
         self.contexts = list(contexts)
         self._seed = seed
         self._gradients = recompute_gradients if recompute else _recorded_gradients
@@ -78,7 +82,7 @@ class Trainer:
             draw_masks(self.net.config, x, (self._seed, self._updates, device))
             for device, x in enumerate(inputs, first)
         ]
-        outputs = self._gradients(self.net, inputs, targets, masks)
+        outputs = self._gradients(self.net, inputs, targets, masks, self.loss)
         self._updates += 1
         for key, parameter in enumerate(self._parameters):
             self.kvstore.update(key, parameter)
@@ -109,13 +113,23 @@ class Trainer:
 
 
 def _recorded_gradients(
-    net: Network, inputs: Arrays, labels: Arrays, masks: Sequence[Arrays]
+    net: Network,
+    inputs: Arrays,
+    labels: Arrays,
+    masks: Sequence[Arrays],
+    loss: Optional[Loss] = None,
 ) -> Arrays:
     """Do as `recompute_gradients`, but keep all that lies between input and output."""
+    if loss is None:
+        with mx.autograd.record():
+            outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]
+        mx.autograd.backward(outputs)
+        return outputs
     with mx.autograd.record():
-        outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]
-    mx.autograd.backward(outputs)
-    return outputs
+        scores = [net(x, None, *extra) for x, extra in zip(inputs, masks)]
+        losses, probabilities = zip(*map(loss, scores, labels))
+    mx.autograd.backward(losses)
+    return list(probabilities)
 
 
 def trained_parameters(net: Network) -> List[mx.gluon.Parameter]:

@@ -27,7 +27,7 @@ from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts
 from rnw.weights import save_params
-from tests.data.sets.test_cifar10 import folder as cifar10_folder  # noqa: F401
+from tests.data.sets.test_cifar import folder as cifar10_folder  # noqa: F401
 from tests.golden_cases import fill_network
 
 FAST = ("--samples", 2, "--examples", 4)
@@ -72,11 +72,13 @@ def test_resnet_of_our_own(rnw, tmp_path):
     assert "a ReLU behind the sum" in " ".join(caption.split())
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_the_folder_is_noticed_before_measuring(refused, checkpoint):
     found = refused("analyze", "paths", "--weights", checkpoint, *FAST, "-o", checkpoint)
     assert f"{checkpoint}/paths.csv: cannot be written: {checkpoint} is no folder" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["paths", "unravel"])
 @pytest.mark.parametrize(
     ("value", "wording"), [(np.nan, "are not finite"), (0, "all gradients at the input are zero")]

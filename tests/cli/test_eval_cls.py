@@ -46,6 +46,7 @@ def test_text_says_the_same(rnw, checkpoint):
         assert float(error) == pytest.approx(100 - scores[f"top{k}"], abs=0.0051)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--batch", "7"), ("--batch", "1000"), ("--cpus", "3")])
 def test_scores_do_not_depend_on_batch_and_devices(rnw, checkpoint, options):
     assert _scores(rnw, checkpoint, *options) == _scores(rnw, checkpoint)
@@ -54,8 +55,8 @@ def test_scores_do_not_depend_on_batch_and_devices(rnw, checkpoint, options):
 def test_gluon_files_are_evaluated_too(rnw, checkpoint):
     rnw("convert", checkpoint, checkpoint.name, "--to", "gluon")
     copy, original = _scores(rnw, checkpoint.name), _scores(rnw, checkpoint)
-    assert copy.pop("model")["told_by"] == "the file name"
-    assert original.pop("model")["told_by"] == f"{LABEL}_ep-symbol.json"
+    assert copy.pop("model")["recognized_by"] == "the file name"
+    assert original.pop("model")["recognized_by"] == f"{LABEL}_ep-symbol.json"
     assert copy == original
 
 

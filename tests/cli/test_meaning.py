@@ -43,9 +43,10 @@ def _json(rnw, *arguments):
     return json.loads(out)
 
 
+@pytest.mark.slow
 def test_an_evaluation_goes_by_the_graph_and_says_so(rnw, refused, caffe):
     found = _json(rnw, "eval-cls", "--weights", caffe)
-    assert (found["model"]["pooling"], found["model"]["told_by"]) == ("caffe", GRAPH)
+    assert (found["model"]["pooling"], found["model"]["recognized_by"]) == ("caffe", GRAPH)
     out = rnw("eval-cls", "--weights", caffe)[1]
     line = f"{TINY} (10 classes, width 0.03125), stride 8, pooling 'caffe', according to {GRAPH}"
     assert line in out.splitlines()
@@ -53,28 +54,28 @@ def test_an_evaluation_goes_by_the_graph_and_says_so(rnw, refused, caffe):
     message = refused("eval-cls", "--weights", caffe)
     assert "pooling 'caffe', now " in message
     other = _json(rnw, "eval-cls", "--weights", caffe, "--overwrite")
-    assert other["model"]["told_by"] == "the file name"
+    assert other["model"]["recognized_by"] == "the file name"
     assert other["by_scale"] != found["by_scale"]
 
 
 def test_predictions_say_what_told_the_network(rnw, caffe):
     Image.fromarray(picture(28, 28, 1)).save("a.png")
     found = _json(rnw, "predict", "--weights", caffe, "a.png")
-    assert (found["model"]["told_by"], found["note"]) == (GRAPH, None)
+    assert (found["model"]["recognized_by"], found["note"]) == (GRAPH, None)
     assert "pooling 'caffe', according to" in rnw("predict", "--weights", caffe, "a.png")[2]
 
 
 def test_weights_are_shown_with_what_told_their_network(rnw, caffe):
     found = _json(rnw, "weights", "show", caffe)
-    assert (found["network"]["pooling"], found["network"]["told_by"]) == ("caffe", GRAPH)
+    assert (found["network"]["pooling"], found["network"]["recognized_by"]) == ("caffe", GRAPH)
     assert "pooling 'caffe', according to" in rnw("weights", "show", caffe)[1]
 
 
 def test_what_is_analyzed_is_said(rnw, caffe):
     few = ("--examples", 4, "--samples", 2, "--images", 8)
     found = _json_of_analysis(rnw, "analyze", "unravel", "--weights", caffe, *few)
-    assert found["told"].startswith(f"{TINY} (10 classes, width 0.03125)")
-    assert found["told"].endswith(f"pooling 'caffe', according to {GRAPH}")
+    assert found["recognized"].startswith(f"{TINY} (10 classes, width 0.03125)")
+    assert found["recognized"].endswith(f"pooling 'caffe', according to {GRAPH}")
 
 
 def _json_of_analysis(rnw, *arguments):
@@ -155,6 +156,7 @@ def test_a_download_suffix_is_no_hindrance(rnw, gta):
     assert _json(rnw, *command)["model"]["name"] == "fcn_a1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["voc", "gta", "shapes-cls"])
 def test_other_data_sets_are_refused(refused, gta, dataset):
     command = ("predict", "--weights", gta, "-o", "out", "--dataset", dataset, "a.jpg")
@@ -162,6 +164,7 @@ def test_other_data_sets_are_refused(refused, gta, dataset):
     assert expected in refused(*command)
 
 
+@pytest.mark.slow
 def test_an_unknown_data_set_is_evaluated_by_its_list(rnw, refused, gta):
     message = refused("eval-seg", "--weights", gta, "--scales", 64)
     assert "data/gta/val.lst: no such list" in message
@@ -174,7 +177,7 @@ def test_an_unknown_data_set_is_evaluated_by_its_list(rnw, refused, gta):
     command = ("eval-seg", "--weights", gta, "--scales", 64, "--data-root", "mine")
     found = _json(rnw, *command)
     assert (found["dataset"], found["images"], len(found["per_class"])) == ("gta", 1, 19)
-    assert found["models"][0]["told_by"] == "the file name"
+    assert found["models"][0]["recognized_by"] == "the file name"
     assert found["note"].startswith("dataset 'gta' is unknown")
     assert found["note"] in rnw(*command)[1].splitlines()
 

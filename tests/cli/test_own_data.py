@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mxnet as mx
 import numpy as np
+import onnxruntime
 import pytest
 
 from rnw.data.own.splits import held_out
@@ -62,6 +63,7 @@ test_size: 16
     }, ".")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_label_maps_from_training_to_figures(rnw):
     _street()
     code, _, err = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)
@@ -222,6 +224,14 @@ def _scores(rnw, *options):
     return found
 
 
+def _of_bytes(rnw, weights, picture):
+    """What a graph that normalizes by itself says of a picture (H, W, 3) uint8: probabilities."""
+    options = ("--input", "uint8", "--softmax", "--to", "onnx")
+    assert rnw("convert", weights, "x.onnx", *options)[0] == 0
+    session = onnxruntime.InferenceSession("x.onnx", providers=["CPUExecutionProvider"])
+    return session.run(None, {"data": picture[None]})[0][0].tolist()
+
+
 def test_pictures_are_normalized_as_in_training(rnw):
     class_folders("train", "val", count=4)
     splits = "splits: {train: train, val: val}\n"
@@ -243,6 +253,7 @@ def test_pictures_are_normalized_as_in_training(rnw):
     scores = mx.nd.softmax(model.net(mx.nd.array(data.transpose(2, 0, 1)[None]))).asnumpy()
     told = {row["class"]: row["probability"] for row in found["classes"]}
     assert [told[0], told[1]] == pytest.approx(scores[0].tolist(), abs=1e-5)
+    assert _of_bytes(rnw, weights, crop) == pytest.approx(scores[0].tolist(), abs=1e-5)
     kept.unlink()
     assert _scores(rnw, *options, "--dataset", "data") != found
 
@@ -258,3 +269,45 @@ def test_label_maps_of_pictures_normalized_as_in_training(rnw):
     code, _, message = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER, "--resume")
     assert code == 2
     assert "normalization was [[0.3, 0.5, 0.7], [0.1, 0.2, 0.3]], now [[0.3, 0.6, 0.7]" in message
+
+
+@pytest.mark.slow
+def test_a_test_on_pictures_of_training_is_told(rnw):
+    class_folders(count=8)
+    whole = ("--dataset", "data", "--val-fraction", "0")
+    said = (
+        "data has no split val or test: networks are tested on the pictures that they are trained"
+    )
+    code, _, err = rnw("train-cls", *whole, *CLASSIFIER, "--dry-run")
+    assert code == 0, err
+    assert said in err
+    assert rnw("train-cls", *whole, *CLASSIFIER)[0] == 0
+    weights = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params")
+    code, out, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert out.startswith("data train, 16 images\n")
+    assert said in out
+    assert rnw("report", weights.with_suffix(""))[0] == 0
+    assert said in weights.with_suffix("").joinpath("report.html").read_text()
+
+
+def _graph(weights):
+    return json.loads(Path(weights.replace("0001.params", "symbol.json")).read_text())["nodes"]
+
+
+def test_classes_are_weighed(rnw):
+    class_folders("train", "val", count=4)
+    fields = ("--set", "balance=true", "--set", "label_smoothing=0.1")
+    arguments = ("train-cls", "--dataset", "data", *CLASSIFIER, "--val-every", "1")
+    code, _, err = rnw(*arguments, *fields)
+    assert code == 0, err
+    weights = "output/data_rna-28-0-1-1-1-1-1-1_cls2_ep-0001.params"
+    log = Path("output/data_rna-28-0-1-1-1-1-1-1_cls2.log").read_text()
+    assert "weights of the classes 1, 1; labels smoothed by 0.1\n" in log
+    assert _graph(weights)[-1]["op"] == "SoftmaxOutput"
+    code, _, err = rnw("eval-cls", "--weights", weights)
+    assert code == 0, err
+    assert rnw(*arguments, *fields, "--resume")[0] == 0
+    code, _, message = rnw(*arguments, "--resume")
+    assert code == 2
+    assert "balance was True, now None; " in message

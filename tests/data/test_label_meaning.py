@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.data.label_meaning import LabelMeaning
 from rnw.data.labeled import read_label, write_label, write_pairs
 from rnw.data.picture_types import Pair
 from rnw.data.sets import ade20k, cityscapes, voc
@@ -30,6 +31,13 @@ def test_the_tables_have_a_color_and_an_id_for_each_class():
         if row.meaning is not None:
             assert row.meaning.ids == (row.label_ids or tuple(range(row.classes)))
             assert row.meaning.colors in (None, row.palette)
+
+
+def test_the_class_of_a_number():
+    assert LabelMeaning("plain", (0, 1)).classes is None
+    assert LabelMeaning("ids", (7, 9)).classes == {7: 0, 9: 1}
+    void = LabelMeaning("void", (0, 1), void=(2,)).classes
+    assert (void[0], void[1], void.get(2), void[3]) == (0, 1, None, 3)  # which nothing hides
 
 
 @pytest.mark.parametrize("mode", ["own", "gray", "none"])

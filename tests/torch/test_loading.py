@@ -9,7 +9,7 @@ import rnw
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 from rnw.weights import load_network, save_params
-from rnw.weights.convert import FORMATS, convert, read_parameters, write_parameters
+from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
 from rnw.weights.surgery import halve
 from tests.golden_cases import deterministic_weights, each_checkpoint
 
@@ -121,6 +121,19 @@ def test_what_the_name_tells_and_what_is_asked_for():
         rnw.torch.load("weights.params")
     with pytest.raises(InputError, match=r"^weights\.params: does not fit fcn_b"):
         rnw.torch.load("weights.params", "model_b")
+
+
+@pytest.mark.parametrize(("to", "suffix"), [("safetensors", "safetensors"), ("rnw_torch", "pth")])
+def test_folded_normalizations(to, suffix):
+    source, _ = _write()
+    path = f"{A1}.{suffix}"
+    convert(source, path, to, graph=GraphOptions(fold_bn=True))
+    whole, folded = rnw.torch.load(source).eval(), rnw.torch.load(path).eval()
+    assert folded.conv1a.bias is not None
+    assert "bn2a_branch2b1" not in folded.res2a
+    x = torch.from_numpy(np.random.RandomState(0).standard_normal((2, 3, 64, 64)).astype("f4"))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), whole(x), rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_becomes_float32():

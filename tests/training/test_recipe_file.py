@@ -44,6 +44,16 @@ def test_lists_may_be_lists_or_text():
     assert find_recipe(_write(f"{CATS}lr_steps: []")).lr_steps == ()
 
 
+def test_what_a_run_with_another_loss_writes_is_read_back():
+    recipe = find_recipe(_write(f"{CATS}class_weights: [1, 2.5, 0]\nlabel_smoothing: 0.1"))
+    assert (recipe.class_weights, recipe.label_smoothing) == ((1.0, 2.5, 0.0), 0.1)
+    assert find_recipe(_write(recipe.to_json())) == recipe
+    for written in ("true", "True", '"true"'):
+        recipe = find_recipe(_write(f"{CATS}balance: {written}"))
+        assert recipe.balance is True
+        assert find_recipe(_write(recipe.to_json())) == recipe
+
+
 @pytest.mark.parametrize(
     ("text", "wording"),
     [
@@ -52,6 +62,9 @@ def test_lists_may_be_lists_or_text():
         ("3: 3", "unknown field 3, expected one of dataset, "),
         ("momentum: fast", "momentum is 'fast', expected a number$"),
         ("width: true", "width is True, expected a number$"),
+        ("balance: 1", "balance is 1, expected true or false$"),
+        ("balance: [true]", r"balance is \[True\], expected true or false$"),
+        ("class_weights: [1, true]", r"class_weights is \[1, True\], expected numbers joined by"),
         ("momentum:", "momentum is None, expected a number$"),
         ("momentum: [1]", r"momentum is \[1\], expected a number$"),
         ("suffix: no", "suffix is False, expected text$"),

@@ -38,7 +38,7 @@ def test_model_a_is_the_papers():
 
 def test_every_network_of_table_1_and_every_data_set_has_a_recipe():
     assert set(network_names()) < set(RECIPES)
-    assert {row.recipe for row in DATASETS.values()} <= set(RECIPES)
+    assert {row.recipe for row in DATASETS.values()} <= {*RECIPES, ""}
     assert all(recipe.source for recipe in RECIPES.values())
 
 
@@ -187,12 +187,16 @@ def test_overrides_of_segmentation(override, field, value):
         ("warmup=0.5", "warmup", 0.5),
         ("lr_steps=100,200", "lr_steps", (100, 200)),
         ("lr_steps=", "lr_steps", ()),
+        ("balance=true", "balance", True),
+        ("balance=False", "balance", False),
+        ("label_smoothing=0.1", "label_smoothing", 0.1),
     ],
 )
 def test_overrides(override, field, value):
     recipe = find_recipe("digits", [override])
     assert getattr(recipe, field) == value
-    assert json.loads(recipe.to_json())[field] == (list(value) if field == "lr_steps" else value)
+    written = json.loads(recipe.to_json()).get(field, value)
+    assert written == (list(value) if field == "lr_steps" else value)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +230,14 @@ def test_overrides(override, field, value):
         ("schedule=cosin", "schedule is 'cosin', expected one of .*; did you mean 'cosine'"),
         ("optimizer=adams", "optimizer is 'adams', expected one of .*; did you mean 'adam'"),
         ("kvstore=dist-sync", "expected one of .*; did you mean 'dist_sync'"),
+        ("balance=yes", "cannot set balance=yes: expected true or false"),
+        ("label_smoothing=1", "label_smoothing is 1.0, expected 0 or more and below 1"),
+        ("label_smoothing=nan", "label_smoothing is nan, expected 0 or more and below 1"),
+        ("class_weights=1,2", "class_weights has 2 numbers, expected one for each of the 10 clas"),
+        ("class_weights=1,-1", r"class_weights is \(1.0, -1.0\), expected each 0 or more, and not"),
+        ("class_weights=0,0", r"class_weights is \(0.0, 0.0\), expected each 0 or more, and not"),
+        ("class_weights=1,inf", r"class_weights is \(1.0, inf\), expected each 0 or more"),
+        ("class_weights=1,x", "cannot set class_weights=1,x: expected numbers joined by commas"),
         ("width=0", "width is 0.0, expected above 0 and at most 16"),
         ("lr_steps=5,0", r"lr_steps is \(5, 0\), expected numbers of updates from 1 on"),
         ("classes=1", "classes is 1, expected 2 to 1000000"),
@@ -322,5 +334,15 @@ def test_adam_refuses_a_momentum_that_never_forgets():
 
 
 def test_files_of_runs_without_optional_fields_are_as_before():
-    assert "warmup" not in json.loads(find_recipe("digits").to_json())
-    assert "warmup" not in json.loads(find_recipe("digits", ["warmup=0"]).to_json())
+    new = {"warmup", "class_weights", "balance", "label_smoothing"}
+    assert new.isdisjoint(json.loads(find_recipe("digits").to_json()))
+    defaults = ["warmup=0", "class_weights=", "balance=false", "label_smoothing=0"]
+    assert new.isdisjoint(json.loads(find_recipe("digits", defaults).to_json()))
+
+
+def test_classes_are_weighed_in_one_way():
+    weights = ",".join(10 * ["1"])
+    with pytest.raises(InputError, match=r"^class_weights and balance both weigh"):
+        find_recipe("digits", [f"class_weights={weights}", "balance=true"])
+    assert find_recipe("digits", [f"class_weights={weights}"]).changes_loss
+    assert not any(recipe.changes_loss for recipe in RECIPES.values())

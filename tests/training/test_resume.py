@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("epochs=3", "width=0.03125", "batch=256")
-KILLS, EPOCHS = 4, 8
+KILLS, EPOCHS = 4, 6
 PARTS = ".*.state.*.part"  # what a state is while it is written
 ROOT = Path(__file__).parents[2]
 

@@ -8,12 +8,11 @@ from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Tuple
 
 from rnw.data.label_meaning import Color
 from rnw.data.picture_types import IMAGENET, Normalization
-from rnw.errors import InputError, did_you_mean
+from rnw.errors import InputError, check_fields, did_you_mean, naming
 from rnw.files import PathLike, read_yaml
 from rnw.networks.heads import IGNORED_LABEL
 
 FILE = "dataset.yaml"  # the description in the folder of a dataset
-SUFFIXES = (".yaml", ".yml", ".json")
 LARGEST = 16 << 20  # bytes; descriptions are written by hand
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 TASKS = (CLASSIFICATION, SEGMENTATION)
@@ -115,19 +114,30 @@ class Description:
         names = self.split_names
         return next((name for name in ("val", "test") if name in names), self.train_split)
 
+    @property
+    def held_out(self) -> float:
+        """The part of the training pictures that split 'val' is taken from, 0 where none is."""
+        return self.val_fraction if self.holds_out else 0.0
+
+    @property
+    def note_on_tests(self) -> str:
+        """What is to be said where tests are on the pictures of training, else empty."""
+        if self.test_split != self.train_split:
+            return ""
+        return (
+            f"{self.name} has no split val or test: networks are tested on the pictures that they "
+            "are trained on; --val-fraction 0.1 holds a part of them out"
+        )
+
     def refuse(self, field_name: str, problem: str) -> NoReturn:
         """Raise an InputError about a field of the description."""
         raise InputError(f"{self.place}: {field_name}: {problem}")
 
 
-class _WrongError(ValueError):
-    """What a field is expected to be."""
-
-
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         shown = {True: "true", False: "false"}.get(value, value) if value is not None else "nothing"
-        raise _WrongError(f"expected text, found {shown} (quote words such as 'no' and 'null')")
+        raise InputError(f"expected text, found {shown} (quote words such as 'no' and 'null')")
     return str(value)
 
 
@@ -135,7 +145,7 @@ def _one_of(words: Tuple[str, ...]) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in words:
             nearest = did_you_mean(str(value), words)
-            raise _WrongError(f"expected {' or '.join(words)}, found {value!r}{nearest}")
+            raise InputError(f"expected {' or '.join(words)}, found {value!r}{nearest}")
         return str(value)
 
     return parse
@@ -144,7 +154,7 @@ def _one_of(words: Tuple[str, ...]) -> Callable[[Any], str]:
 def _name(value: Any) -> str:
     name = _text(value)
     if label_name(name) != name:
-        raise _WrongError(
+        raise InputError(
             f"expected letters, digits and any of '.+-', as it is a part of file names, found "
             f"{name!r}; {label_name(name)!r} will do"
         )
@@ -153,11 +163,11 @@ def _name(value: Any) -> str:
 
 def _names(value: Any) -> Tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise _WrongError("expected a list of names")
+        raise InputError("expected a list of names")
     names = tuple(map(_text, value))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise _WrongError(f"has {twice!r} twice")
+        raise InputError(f"has {twice!r} twice")
     return names
 
 
@@ -169,13 +179,13 @@ def _color(value: Any) -> Color:
         or len(numbers) != 3
         or not all(type(number) is int and 0 <= number <= 255 for number in numbers)
     ):
-        raise _WrongError(f"expected [R, G, B] of 0 to 255 or '#rrggbb', found {value!r}")
+        raise InputError(f"expected [R, G, B] of 0 to 255 or '#rrggbb', found {value!r}")
     return (numbers[0], numbers[1], numbers[2])
 
 
 def _colors(value: Any) -> Tuple[Color, ...]:
     if not isinstance(value, list):
-        raise _WrongError("expected a list of colors")
+        raise InputError("expected a list of colors")
     return tuple(map(_color, value))
 
 
@@ -191,13 +201,13 @@ def _coding(value: Any) -> Union[str, Dict[int, str]]:
         return _one_of(CODINGS)(value)
     wrong = next((number for number in value if type(number) is not int), None)
     if wrong is not None or not value:
-        raise _WrongError(f"expected numbers with the class of each, found {wrong!r}")
+        raise InputError(f"expected numbers with the class of each, found {wrong!r}")
     return {number: _text(name) for number, name in value.items()}
 
 
 def _positive(value: Any) -> int:
     if type(value) is not int or value < 1:
-        raise _WrongError(f"expected a whole number from 1 on, found {value!r}")
+        raise InputError(f"expected a whole number from 1 on, found {value!r}")
     return value
 
 
@@ -207,7 +217,7 @@ def _triple(lowest: float) -> Callable[[Any], Triple]:
     def parse(value: Any) -> Triple:
         numbers = value if isinstance(value, list) else []
         if len(numbers) != 3 or not all(_is_number(n) and lowest <= n <= 1 for n in numbers):
-            raise _WrongError(
+            raise InputError(
                 f"expected three numbers from {lowest:g} to 1, of red, green and blue as "
                 f"`rnw dataset check` prints them, found {value!r}"
             )
@@ -222,13 +232,13 @@ def _is_number(value: Any) -> bool:
 
 def _fraction(value: Any) -> float:
     if not _is_number(value) or not 0 <= value < 1:
-        raise _WrongError(f"expected a number from 0 to 1, found {value!r}")
+        raise InputError(f"expected a number from 0 to 1, found {value!r}")
     return float(value)
 
 
 def _splits(value: Any) -> Dict[str, Split]:
     if not isinstance(value, dict) or not value:
-        raise _WrongError("expected the name of each split and where its pictures are")
+        raise InputError("expected the name of each split and where its pictures are")
     return {_text(name): _split(_text(name), where) for name, where in value.items()}
 
 
@@ -238,16 +248,12 @@ def _split(name: str, value: Any) -> Split:
         return Split(list=value) if is_list else Split(images=value)
     known = [part.name for part in dataclasses.fields(Split)]
     if not isinstance(value, dict) or not value:
-        raise _WrongError(f"{name}: expected a folder, a pattern, a list, or {', '.join(known)}")
-    for key in value:
-        if key not in known:
-            nearest = did_you_mean(str(key), known)
-            raise _WrongError(
-                f"{name}: unknown field {key!r}, expected {', '.join(known)}{nearest}"
-            )
+        raise InputError(f"{name}: expected a folder, a pattern, a list, or {', '.join(known)}")
+    with naming(name):
+        check_fields(value, known)
     split = Split(**{key: _text(found) for key, found in value.items()})
     if not (split.images or split.list):
-        raise _WrongError(f"{name}: expected `images` or `list`")
+        raise InputError(f"{name}: expected `images` or `list`")
     return split
 
 
@@ -288,21 +294,15 @@ def make_description(content: Any, path: Path) -> Description:
     """
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected fields such as `task` and `splits`")
-    for key in content:
-        if key not in _FIELDS:
-            nearest = did_you_mean(str(key), _FIELDS)
-            raise InputError(
-                f"{path}: unknown field {key!r}, expected one of {', '.join(_FIELDS)}{nearest}"
-            )
+    with naming(path):
+        check_fields(content, _FIELDS)
     for key in ("task", "splits"):
         if key not in content:
             raise InputError(f"{path}: has no field {key!r}, which every description needs")
     fields = {}
     for key, value in content.items():
-        try:
+        with naming(f"{path}: {key}"):
             fields[key] = _FIELDS[key](value)
-        except _WrongError as error:
-            raise InputError(f"{path}: {key}: {error}") from None
     fields["root"] = path.parent / fields.get("root", "")
     fields.setdefault("name", label_name(_called(path)))
     description = Description(**fields, file=path)

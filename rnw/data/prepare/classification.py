@@ -1,7 +1,7 @@
 """Preparation of a classification dataset from its official archives or extracted folders.
 
-It makes a folder for each split, with `classes.txt`, `train.lst` and `val.lst` beside them. It can
-be stopped and resumed at any moment: a folder or a list appears only when it is complete.
+It makes a folder for each split, with lists such as `train.lst` and `classes.txt` beside them. It
+can be stopped and resumed at any moment: a folder or a list appears only when it is complete.
 """
 
 import os
@@ -14,6 +14,7 @@ from rnw.data.archives import OnProgress, read_member
 from rnw.data.lists import CLASSES_FILE, read_classes, read_list, write_classes, write_list
 from rnw.data.prepare.listing import (
     Picture,
+    archives_of,
     check_annotations,
     check_counts,
     find_pictures,
@@ -22,23 +23,26 @@ from rnw.data.prepare.listing import (
 from rnw.data.prepare.official import Found, OfficialFiles, PreparationStep, names_of
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
-from rnw.data.sets.publication import SPLITS, Annotations, Form, Publication
+from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
 from rnw.errors import InputError
 from rnw.files import atomic_write, remove
+
+FoundAnnotations = Optional[Tuple[AnnotationFiles, Path]]
 
 
 @dataclass(frozen=True)
 class Preparation:
     """A request to prepare `splits` of a publication, found in the folders `sources`, in `output`.
 
-    subset: accept other pictures than the official ones, without checks. md5: check archives.
-    pack: write a RecordIO pack beside each list. overwrite: replace lists and packs.
+    splits: by default those of the publication, and optional ones whose files are found. subset:
+    accept other pictures than the official ones, without checks. md5: check archives. pack: write a
+    RecordIO pack beside each list. overwrite: replace lists and packs.
     """
 
     publication: Publication
     sources: Sequence[Path]
     output: Path
-    splits: Sequence[str] = SPLITS
+    splits: Sequence[str] = ()
     subset: bool = False
     md5: bool = True
     pack: bool = False
@@ -46,11 +50,8 @@ class Preparation:
 
     def plan(self) -> List[PreparationStep]:
         """Return the steps still to do; raise InputError that names everything missing."""
-        wanted = list(dict.fromkeys(self.splits))
-        unknown = [split for split in wanted if split not in SPLITS]
-        if unknown:
-            raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(SPLITS)}")
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
+        wanted = self._wanted(files)
         splits = [s for s in wanted if self.overwrite or not self._list(s).exists()]
         steps = self._make_lists(splits, files) if splits else []
         for split in wanted:
@@ -61,8 +62,21 @@ class Preparation:
 
     def summary(self) -> List[str]:
         """Return a line for each list that was requested, with its pictures and classes."""
-        labels = {path: read_list(path).labels for path in map(self._list, self.splits)}
+        splits = self._wanted(OfficialFiles(self.sources, self.output))
+        labels = {path: read_list(path).labels for path in map(self._list, splits)}
         return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
+
+    def _wanted(self, files: OfficialFiles) -> List[str]:
+        known = self.publication.images
+        unknown = [split for split in self.splits if split not in known]
+        if unknown:
+            raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(known)}")
+        optional = self.publication.optional
+        return list(dict.fromkeys(self.splits)) or [
+            split
+            for split in known
+            if split not in optional or files.find(self.publication.forms[split])
+        ]
 
     def _make_lists(self, splits: Sequence[str], files: OfficialFiles) -> List[PreparationStep]:
         found = {split: files.find(self.publication.forms[split]) for split in splits}
@@ -71,11 +85,10 @@ class Preparation:
         forms = {split: place for split, place in found.items() if place}
         steps: List[PreparationStep] = []
         if annotations:
-            if annotations.is_file():
-                steps += files.check(annotations, self.publication.annotations.md5)
-            steps.append(
-                PreparationStep(f"read {annotations}", lambda _: self._annotations(annotations))
-            )
+            kind, path = annotations
+            if path.is_file():
+                steps += files.check(path, kind.md5)
+            steps.append(PreparationStep(f"read {path}", lambda _: self._annotations(kind, path)))
         for form, source in forms.values():
             steps += files.obtain(form, source)
         folders = {split: form.folder for split, (form, _) in forms.items()}
@@ -85,18 +98,18 @@ class Preparation:
     def _list(self, split: str) -> Path:
         return self.output / f"{split}.lst"
 
-    def _find_annotations(self) -> Optional[Path]:
-        files = self.publication.annotations
-        for source in (*self.sources, self.output):
-            if (source / files.archive).is_file():
-                return source / files.archive
-            for folder in (source / files.extracted, source):
-                if (folder / files.probe).is_file():
-                    return folder
+    def _find_annotations(self) -> FoundAnnotations:
+        for files in self.publication.annotations:
+            for source in (*self.sources, self.output):
+                if (source / files.archive).is_file():
+                    return files, source / files.archive
+                for folder in (source / files.extracted, source):
+                    if (folder / files.probe).is_file():
+                        return files, folder
         return None
 
     def _missing(
-        self, forms: Mapping[str, Found], annotations: Optional[Path]
+        self, forms: Mapping[str, Found], annotations: FoundAnnotations
     ) -> Dict[str, List[str]]:
         """Return what is missing, each with the archives that contain it."""
         missing = {}
@@ -106,19 +119,20 @@ class Preparation:
                 pictures = f"the pictures of {split} ({names_of(known)})"
                 missing[pictures] = [form.archive for form in known]
             elif annotations is None and _is_flat(*found):
-                archive = self.publication.annotations.archive
-                missing[f"{archive}, which has the classes of {found[1]}"] = [archive]
+                archives = [files.archive for files in self.publication.annotations]
+                names = archives_of(self.publication)
+                missing[f"{names}, which has the classes of {found[1]}"] = archives
         return missing
 
-    def _annotations(self, source: Path) -> Annotations:
-        known = self.publication.annotations.read(source)
+    def _annotations(self, files: AnnotationFiles, source: Path) -> Annotations:
+        known = files.read(source)
         if not self.subset:
-            for split in SPLITS:
+            for split in self.publication.images:
                 check_annotations(source, split, known, self.publication)
         return known
 
-    def _write_lists(self, folders: Mapping[str, str], annotations: Optional[Path]) -> None:
-        known = self._annotations(annotations) if annotations else None
+    def _write_lists(self, folders: Mapping[str, str], annotations: FoundAnnotations) -> None:
+        known = self._annotations(*annotations) if annotations else None
         pictures = {}
         for split, name in folders.items():
             folder = self.output / name
@@ -134,14 +148,13 @@ class Preparation:
             remove(self._list(split))
             remove(index_file(pack_file(self._list(split))))
         if annotations:
-            self._keep(annotations)
+            self._keep(*annotations)
         write_classes(self.output / CLASSES_FILE, classes)
         for split, name in folders.items():
             write_list(self._list(split), ((n, f"{name}/{path}") for n, path in listed[split]))
 
-    def _keep(self, annotations: Path) -> None:
+    def _keep(self, files: AnnotationFiles, annotations: Path) -> None:
         """Copy the annotations that are needed later to the dataset's folder."""
-        files = self.publication.annotations
         folder = (self.output / files.extracted / files.probe).parent
         for name in files.kept:
             if self.overwrite or not (folder / name).is_file():
@@ -154,7 +167,8 @@ class Preparation:
     ) -> Tuple[str, ...]:
         """Return `classes`, or those of an earlier list, since both lists have the same labels."""
         path = self.output / CLASSES_FILE
-        before = [s for s in SPLITS if s not in pictures and self._list(s).exists()]
+        known = self.publication.images
+        before = [s for s in known if s not in pictures and self._list(s).exists()]
         if not before or (not self.subset and not path.exists()):
             return classes
         if not path.exists():

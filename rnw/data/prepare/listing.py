@@ -34,14 +34,15 @@ def find_pictures(
     where there is no picture.
     """
     labeled = known.val if known else {}
+    classes = set(known.classes) if known else None
     pictures = []
     for inside, name in _walk(folder):
         stem = name.rpartition(".")[0]
         category = _class_of_folder(folder, inside, publication) if inside else labeled.get(stem)
-        if category is None or (known and category not in known.train):
+        if category is None or (classes is not None and category not in classes):
             raise InputError(
                 f"{folder}/{inside}{name}: no class is known for it; expected a class folder of "
-                f"{publication.annotations.archive}, or a picture named there"
+                f"{archives_of(publication)}, or a picture named there"
             )
         if labeled.get(stem, category) != category:
             raise InputError(
@@ -51,6 +52,11 @@ def find_pictures(
     if not pictures:
         raise InputError(f"{folder}: contains no pictures; complete or remove it")
     return pictures
+
+
+def archives_of(publication: Publication) -> str:
+    """Return the names of the archives any of which has the annotations, for messages."""
+    return " or ".join(files.archive for files in publication.annotations)
 
 
 def _class_of_folder(folder: Path, inside: str, publication: Publication) -> str:
@@ -88,7 +94,8 @@ def label_order(
     """Return the published classes, or for a subset those that have (training) pictures."""
     if known and not subset:
         return known.classes
-    found = {picture.category for picture in pictures.get("train", pictures.get("val", ()))}
+    chosen = pictures.get("train") or next(iter(pictures.values()))
+    found = {picture.category for picture in chosen}
     return tuple(name for name in (known.classes if known else sorted(found)) if name in found)
 
 
@@ -97,7 +104,10 @@ def check_annotations(
 ) -> None:
     """Raise InputError when annotations have another number of pictures than published."""
     expected = publication.images[split], publication.classes
-    found = sum(known.images(split).values()), len(known.classes)
+    images = known.images(split)
+    if images is None:
+        return
+    found = sum(images.values()), len(known.classes)
     if found != expected:
         raise InputError(
             f"{source}: has {found[0]} pictures of {found[1]} classes for {split}, expected "
@@ -115,8 +125,8 @@ def check_counts(
     """Raise InputError when the number of pictures is not the published one, naming a class."""
     images, classes = publication.images[split], publication.classes
     found = Counter(picture.category for picture in pictures)
-    if known:
-        expected = known.images(split)
+    expected = known.images(split) if known else None
+    if known and expected is not None:
         wrong = [name for name in known.classes if expected[name] != found[name]]
         if wrong:
             raise InputError(

@@ -29,6 +29,7 @@ from rnw.data.sets.publication import Form
 from rnw.errors import InputError
 from rnw.locks import alone_in
 
+RAR = ".rar"  # is not extracted here
 Found = Optional[Tuple[Form, Path]]
 
 
@@ -89,14 +90,15 @@ class OfficialFiles:
 
     def find(self, forms: Sequence[Form]) -> Found:
         """Return the form in which a part is found: in place, else archive, else folder."""
+        archives = [
+            (form, folder / form.archive)
+            for folder in self.folders
+            for form in forms
+            if (folder / form.archive).is_file()
+        ]
         places = [
             *((form, self.output / form.folder) for form in forms),
-            *(
-                (form, folder / form.archive)
-                for folder in self.folders
-                for form in forms
-                if (folder / form.archive).is_file()
-            ),
+            *((form, path) for form, path in archives if path.suffix != RAR),
             *(
                 (form, folder / name)
                 for folder in self.folders
@@ -104,6 +106,7 @@ class OfficialFiles:
                 for name in form.extracted
                 if (folder / name / form.probe).exists()
             ),
+            *archives,  # of a kind that cannot be read, as will be said
         ]
         return next(((form, place) for form, place in places if place.exists()), None)
 

@@ -24,9 +24,9 @@ _ADE = "ADEChallengeData2016.zip"
 OTHER_RELEASES = (
     OtherRelease(
         (_TRAIN, _VAL),
-        ("imagenet-object-localization-challenge*", "imagenet_object_local*", "*CLS-LOC*.tar*"),
-        "as Kaggle has it: unpack it, and give the folder ILSVRC/Data/CLS-LOC in it and that of "
-        "ILSVRC2012_devkit_t12.tar.gz",
+        ("imagenet_object_local*", "*CLS-LOC*.tar*"),
+        "as Kaggle has it: unpack it, and give the folder that holds ILSVRC, with "
+        "LOC_val_solution.csv or ILSVRC2012_devkit_t12.tar.gz beside it",
     ),
     OtherRelease(
         (_TRAIN, _VAL),
@@ -48,11 +48,7 @@ OTHER_RELEASES = (
     OtherRelease(
         (_VAL,), ("ILSVRC2012_img_test*",), "the test split, whose labels are not published"
     ),
-    OtherRelease(
-        (_VAL,),
-        ("imagenetv2*", "imagenet-v2*"),
-        "ImageNetV2, other pictures, in folders that are numbered by label",
-    ),
+    OtherRelease((_VAL,), ("imagenetv2*", "imagenet-v2*"), "ImageNetV2: `rnw prepare imagenetv2`"),
     OtherRelease(
         ("ILSVRC2012_devkit_t12.tar.gz",),
         ("ILSVRC2012_devkit_t3*", "ILSVRC201[!2]_devkit*"),
@@ -81,12 +77,6 @@ OTHER_RELEASES = (
     ),
     OtherRelease(
         (_VOC2012,), ("VOC2012test.tar",), f"the test split, the others are in {_VOC2012}"
-    ),
-    OtherRelease(
-        ("benchmark.tgz",),
-        ("SegmentationClassAug*", "VOC2012/*ClassAug*", "VOCdevkit/VOC2012/*ClassAug*"),
-        "SBD's labels as others converted them, without its lists: take SBD, benchmark.tgz, or "
-        "with --split train --split val VOC's own labels alone",
     ),
     OtherRelease(
         ("trainval.tar.gz",),

@@ -126,11 +126,30 @@ class SegmentationPreparation:
             )
         if not pairs:
             raise InputError(f"{self.output}: no picture of {split} has its label map there")
+        if self.publication[split].misfits:
+            pairs = self._fitting(split, pairs)
         counts = sum(_for_each(self._check, pairs, on_progress), np.zeros(256, np.int64))
         warning = self.dataset.meaning and self.dataset.meaning.warning(counts)
         if warning:
             logger.warning("%s: %s", self._list(split), warning)
         write_pairs(self._list(split), pairs)
+
+    def _fitting(self, split: str, pairs: Sequence[Pair]) -> List[Pair]:
+        """Return the pictures whose label map has their size, and say how many are left out."""
+        sizes = _for_each(self._sizes, pairs, lambda done, total: None)
+        left_out = [pair for pair, (size, other) in zip(pairs, sizes) if size != other]
+        if left_out:
+            logger.warning(
+                "%s: %d of %d pictures of %s are left out, whose label maps are published in "
+                "another size, such as %s",
+                *(self.output, len(left_out), len(pairs), split, left_out[0].image),
+            )
+        return [pair for pair, (size, other) in zip(pairs, sizes) if size == other]
+
+    def _sizes(self, pair: Pair) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+        """Return width and height of a picture, and of its label map."""
+        size = _picture_size(self.output / pair.image)
+        return size, size if pair.label is None else _picture_size(self.output / pair.label)
 
     def _made_of(self, split: str, path: Path) -> str:
         """Return, for the path of a label map that was not drawn, the source to draw it from."""
@@ -150,13 +169,18 @@ class SegmentationPreparation:
         path = self.output / pair.label
         labels = read_label(path, self.dataset.meaning)
         check_size(labels, size[::-1], path, self.output / pair.image)
-        known = self.dataset.classes
-        if self.dataset.label_ids is None and (labels[labels != IGNORED_LABEL] >= known).any():
-            wrong = labels[labels != IGNORED_LABEL].max()
-            raise InputError(
-                f"{path}: has label {wrong}, expected 0 to {known - 1} or {IGNORED_LABEL}"
-            )
-        return np.bincount(labels.ravel(), minlength=256)
+        counts = np.bincount(labels.ravel(), minlength=256)
+        if self.dataset.label_ids is None:
+            known = self.dataset.classes
+            void = (*(self.dataset.meaning.void if self.dataset.meaning else ()), IGNORED_LABEL)
+            wrong = [number for number in counts.nonzero()[0].tolist() if number >= known]
+            wrong = [number for number in wrong if number not in void]
+            if wrong:
+                others = " or ".join(map(str, void))
+                raise InputError(
+                    f"{path}: has label {wrong[-1]}, expected 0 to {known - 1} or {others}"
+                )
+        return counts
 
 
 def _for_each(

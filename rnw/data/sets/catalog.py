@@ -5,11 +5,11 @@ Importing it needs none of the extras.
 
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Tuple, Union
 
-from rnw.data.own.description import SUFFIXES
 from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.errors import InputError, look_up
+from rnw.files import YAML_SUFFIXES
 
 MODULES = (
     "ilsvrc12",
@@ -21,6 +21,16 @@ MODULES = (
     "ade20k",
     "pascal_context",
     "shapes",
+    "camvid",
+    "cifar10",
+    "cifar100",
+    "imagenetv2",
+    "gta5",
+    "synthia",
+    "mapillary_vistas",
+    "pascal_context_59",
+    "coco_segmentation",
+    "sbd",
 )
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val
@@ -38,26 +48,35 @@ def to_prepare() -> Tuple[str, ...]:
     return tuple(row.name for row in rows if row.publication is not None)
 
 
-def find_segmentation_dataset(name: str) -> SegmentationDataset:
+def find_segmentation_dataset(name: Union[str, Row]) -> SegmentationDataset:
     """Return the segmentation dataset of that name, or of a folder or description of that path.
 
-    Raises InputError for an unknown one, and for one that is for classification.
+    A row, which has been found before, is returned as it is. Raises InputError for an unknown
+    dataset, and for one that is for classification.
     """
     found = find_any_dataset(name, SEGMENTATION)
     if not isinstance(found, SegmentationDataset):
-        raise InputError(f"{name}: is a dataset for classification, expected one for segmentation")
+        raise InputError(
+            f"{_called(name)}: is a dataset for classification, expected one for segmentation"
+        )
     return found
 
 
-def find_dataset(name: str) -> Dataset:
+def find_dataset(name: Union[str, Row]) -> Dataset:
     """Return the classification dataset of that name or path, as `find_segmentation_dataset`.
 
     Raises InputError for an unknown one, and for one that is for segmentation.
     """
     found = find_any_dataset(name, DATASETS)
     if not isinstance(found, Dataset):
-        raise InputError(f"{name}: is a dataset for segmentation, expected one for classification")
+        raise InputError(
+            f"{_called(name)}: is a dataset for segmentation, expected one for classification"
+        )
     return found
+
+
+def _called(dataset: Union[str, Row]) -> str:
+    return dataset if isinstance(dataset, str) else dataset.name
 
 
 def find_task_dataset(name: str) -> Row:
@@ -71,19 +90,14 @@ def names_of(dataset: Row) -> Tuple[str, ...]:
     return tuple(names() if callable(names) else names)
 
 
-def dataset_label(name: str) -> str:
-    """Return the name by which model labels tell a dataset that is called by its name or by a path.
-
-    Raises InputError for a path of none.
-    """
-    return find_task_dataset(name).name if is_path(name) else name
-
-
-def find_any_dataset(name: str, table: Mapping[str, Row]) -> Row:
+def find_any_dataset(name: Union[str, Row], table: Mapping[str, Row]) -> Row:
     """Return the dataset of either task called `name` in `table`, or of a folder or a description.
 
-    Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither.
+    Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither. A
+    folder is walked for it each time, so whoever needs a row again hands it on.
     """
+    if not isinstance(name, str):
+        return name
     if not is_path(name):
         return look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
@@ -117,4 +131,4 @@ def is_path(name: str) -> bool:
     name, _, _ = name.partition(HELD_OUT)
     if name in DATASETS or name in SEGMENTATION:
         return False
-    return "/" in name or name.endswith(SUFFIXES) or (name != "" and Path(name).exists())
+    return "/" in name or name.endswith(YAML_SUFFIXES) or (name != "" and Path(name).exists())

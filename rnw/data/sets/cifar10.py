@@ -1,67 +1,42 @@
-"""CIFAR-10 in its binary version, as MXNet's own loader keeps it in ~/.mxnet/datasets/cifar10."""
+"""CIFAR-10 as published in its binary form."""
 
 from pathlib import Path
 
-import numpy as np
-
-from rnw.data.picture_types import Examples, Normalization
+from rnw.data.picture_types import Normalization
+from rnw.data.sets.cifar import IMAGES, cifar_reader
+from rnw.data.sets.publication import Form, PackedPublication
 from rnw.data.sets.rows import Dataset
-from rnw.errors import InputError
 
 # as gluoncv's networks are trained
 NORMALIZATION = Normalization((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
+    *("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+)
+FOLDER = "cifar-10-batches-bin"
+FORM = Form(
+    "cifar-10-binary.tar.gz",
+    "c32a1d4ab5d03f1284b67883e8d87530",
+    FOLDER,
+    (FOLDER,),
+    inside=f"{FOLDER}/",
+    probe="test_batch.bin",
 )
 FILES = {
     "train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
     "test": ("test_batch.bin",),
 }
-RECORD = 1 + 3 * 32 * 32  # label, then the planes of red, green and blue
 
-
-def read_cifar10(root: Path, split: str) -> Examples:
-    """Return the 50,000 pictures of 32x32 in split 'train', or the 10,000 in 'test'.
-
-    Raises InputError when a file is missing or damaged.
-    """
-    records = np.concatenate([_read_records(root / name) for name in FILES[split]])
-    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return Examples(images, records[:, 0].astype(np.int64))
-
-
-def _read_records(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; extract cifar-10-binary.tar.gz from "
-            "https://www.cs.toronto.edu/~kriz/cifar.html, and give the folder with --data-root"
-        )
-    from rnw.data.readers import read_file  # needs an extra
-
-    content = read_file(path)
-    if not content or len(content) % RECORD:
-        raise InputError(f"{path}: {len(content)} bytes, expected {RECORD} a picture: damaged")
-    return np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-
-
-CIFAR10 = Dataset(
+DATASET = Dataset(
     "cifar10",
     "CIFAR-10",
     Path("data/cifar10"),
-    10,
+    len(NAMES),
     lambda: NAMES,
-    read_cifar10,
+    cifar_reader("CIFAR-10", FORM, FILES, labels=1),
     "train",
     "test",
-    recipe="",  # only gluoncv's networks are for it
+    recipe="",
+    publication=PackedPublication((FORM,), IMAGES),
+    class_ids=NAMES,
 )

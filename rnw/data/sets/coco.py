@@ -1,4 +1,4 @@
-"""COCO's pictures of VOC's classes, with label maps drawn from the annotated instances.
+"""COCO's pictures, with label maps drawn from the annotated instances: of VOC's classes, or of all.
 
 The releases of 2014, which the original used, and of 2017 have the same pictures; either is read.
 """
@@ -13,13 +13,13 @@ from rnw.data.sets.publication import Form, Rendering
 from rnw.errors import InputError
 from rnw.files import parse_json, read_regular, reading
 
-NAMES = {  # COCO's and VOC's name of a class, where they differ
-    "airplane": "aeroplane",
-    "dining table": "diningtable",
-    "motorcycle": "motorbike",
-    "potted plant": "pottedplant",
-    "couch": "sofa",
-    "tv": "tvmonitor",
+NAMES = {  # VOC's and COCO's name of a class, where they differ
+    "aeroplane": "airplane",
+    "diningtable": "dining table",
+    "motorbike": "motorcycle",
+    "pottedplant": "potted plant",
+    "sofa": "couch",
+    "tvmonitor": "tv",
 }
 FOLDER, LABELS = "COCO", "COCO_labels"  # in the dataset's folder
 YEARS = (2014, 2017)
@@ -38,28 +38,44 @@ def find_scenes(classes: Sequence[str], root: Path) -> Dict[str, Scene]:
     Pictures that show only crowds are left out. Raises InputError for annotations that are missing
     or in another format.
     """
+    numbers = {NAMES.get(name, name): number for number, name in enumerate(classes) if number}
     scenes: Dict[str, Scene] = {}
     for folder in (f"{split}{year}" for year in YEARS for split in ("train", "val")):
-        if not (root / FOLDER / folder).is_dir():
-            continue
-        path = root / FOLDER / "annotations" / f"instances_{folder}.json"
-        if not path.exists():
-            raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}")
-        with reading(path, "COCO's annotations", (Exception,)):  # of many kinds in another form
-            found = _read_scenes(parse_json(read_regular(path)), classes, path)
-        scenes.update((f"{folder}/{name}", scene) for name, scene in found.items())
+        if (root / FOLDER / folder).is_dir():
+            found = read_scenes(root, folder, numbers)
+            scenes.update({name: scene for name, scene in found.items() if _shows_object(scene)})
     return scenes
 
 
-def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) -> Dict[str, Scene]:
-    numbers = {name: number for number, name in enumerate(classes) if number}
-    of_category = {}
-    for category in content["categories"]:
-        name = NAMES.get(category["name"], category["name"])
-        if name in numbers:
-            of_category[category["id"]] = numbers[name]
+def _shows_object(scene: Scene) -> bool:
+    return any(not instance.is_crowd for instance in scene.instances)
+
+
+def read_scenes(
+    root: Path, folder: str, numbers: Mapping[str, int], annotations: str = "annotations"
+) -> Dict[str, Scene]:
+    """Return the pictures of a folder such as train2014, by path without suffix, sorted.
+
+    numbers: those of the categories that count, by COCO's names. annotations: the folder of their
+    files. Raises InputError for annotations that are missing or in another format.
+    """
+    path = root / FOLDER / annotations / f"instances_{folder}.json"
+    if not path.exists():
+        raise InputError(f"{path}: no such annotations of {FOLDER}/{folder}")
+    with reading(path, "COCO's annotations", (Exception,)):  # of many kinds in another form
+        found = _read_scenes(parse_json(read_regular(path)), numbers, path)
+    return {f"{folder}/{name}": scene for name, scene in found.items()}
+
+
+def _read_scenes(
+    content: Dict[str, Any], numbers: Mapping[str, int], path: Path
+) -> Dict[str, Scene]:
+    of_category = {
+        category["id"]: numbers[category["name"]]
+        for category in content["categories"]
+        if category["name"] in numbers
+    }
     scenes = {row["id"]: (_name(row, path), empty_scene(row, path)) for row in content["images"]}
-    with_objects = set()
     for row in content["annotations"]:
         if row["category_id"] in of_category:
             _, scene = scenes[row["image_id"]]
@@ -72,9 +88,7 @@ def _read_scenes(content: Dict[str, Any], classes: Sequence[str], path: Path) ->
                     f"{path}: annotation {row['id']}",
                 )
             )
-            if not row["iscrowd"]:
-                with_objects.add(row["image_id"])
-    return dict(sorted(scenes[number] for number in with_objects))
+    return dict(sorted(scenes.values(), key=lambda scene: scene[0]))
 
 
 def _name(row: Mapping[str, Any], path: Path) -> str:
@@ -95,17 +109,24 @@ def _form(archive: str, md5: str, folder: str) -> Form:
     return Form(archive, md5, f"{FOLDER}/{folder}", places, inside=f"{folder}/")
 
 
+PICTURES = {
+    folder: _form(f"{folder}.zip", md5, folder)
+    for folder, md5 in (
+        ("train2014", "0da8c0bd3d6becc4dcb32757491aca88"),
+        ("val2014", "a3d79f5ed8d289b7a7554ce06a5782b3"),
+        ("train2017", "cced6f7f71b7629ddf16f17bbcfab6b2"),
+        ("val2017", "442b8da7639aecaf257c1dceb8ba8c80"),
+    )
+}
+ANNOTATIONS = {
+    year: _form(f"annotations_trainval{year}.zip", md5, "annotations")
+    for year, md5 in (
+        (2014, "0a379cfc70b0e71301e0f377548639bd"),
+        (2017, "f4bbac642086de4f52a3fdda2de5fa2c"),
+    )
+}
 PARTS = (
-    (
-        _form("train2014.zip", "0da8c0bd3d6becc4dcb32757491aca88", "train2014"),
-        _form("train2017.zip", "cced6f7f71b7629ddf16f17bbcfab6b2", "train2017"),
-    ),
-    (
-        _form("val2014.zip", "a3d79f5ed8d289b7a7554ce06a5782b3", "val2014"),
-        _form("val2017.zip", "442b8da7639aecaf257c1dceb8ba8c80", "val2017"),
-    ),
-    (
-        _form("annotations_trainval2014.zip", "0a379cfc70b0e71301e0f377548639bd", "annotations"),
-        _form("annotations_trainval2017.zip", "f4bbac642086de4f52a3fdda2de5fa2c", "annotations"),
-    ),
+    (PICTURES["train2014"], PICTURES["train2017"]),
+    (PICTURES["val2014"], PICTURES["val2017"]),
+    tuple(ANNOTATIONS.values()),
 )

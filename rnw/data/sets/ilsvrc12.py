@@ -1,5 +1,9 @@
-"""ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2."""
+"""ILSVRC 2012 as published: archives, counts, and the development kit of tasks 1 and 2.
 
+Kaggle has the same pictures in one archive, with the classes of validation pictures in a table.
+"""
+
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -19,6 +23,9 @@ from rnw.errors import InputError
 
 META = "meta.mat"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+KAGGLE = "imagenet-object-localization-challenge"
+KAGGLE_VAL = "LOC_val_solution.csv"
+_KAGGLE_ROW = re.compile(rb"(ILSVRC2012_val_\d{8}),(n\d{8})( \d+){4}( n\d{8}( \d+){4})* ?")
 
 
 def read_devkit(source: Path) -> Annotations:
@@ -42,6 +49,25 @@ def read_devkit(source: Path) -> Annotations:
     return Annotations(tuple(sorted(images)), images, val)
 
 
+def read_kaggle(source: Path) -> Annotations:
+    """Return the annotations in Kaggle's archive or folder, which do not count training pictures.
+
+    A row of its table has the name of a picture and its objects, each a class, which is that of the
+    picture, and a box. Raises InputError for a table that is missing or malformed.
+    """
+    val = {}
+    lines = read_member(source, KAGGLE_VAL).splitlines()
+    for number, line in enumerate(lines[1:], 2):
+        row = _KAGGLE_ROW.fullmatch(line)
+        if row is None:
+            raise InputError(
+                f"{source}: line {number} of {KAGGLE_VAL} is {line[:60].decode(errors='replace')!r}"
+                ", expected such as ILSVRC2012_val_00048981,n03995372 85 1 499 272"
+            )
+        val[row[1].decode()] = row[2].decode()
+    return Annotations(tuple(sorted(set(val.values()))), None, val)
+
+
 def read_class_numbers(source: Path) -> Dict[str, int]:
     """Return the ILSVRC2012_ID of each class, by WordNet id, from the development kit.
 
@@ -52,7 +78,7 @@ def read_class_numbers(source: Path) -> Dict[str, int]:
 
 def find_devkit(root: Path) -> Optional[Path]:
     """Return the development kit in a folder, its archive or extracted; None if there is none."""
-    files = ILSVRC12.annotations
+    files = DEVKIT
     if (root / files.archive).is_file():
         return root / files.archive
     folders = (root / files.extracted, root)
@@ -86,9 +112,25 @@ def _read_synsets(source: Path) -> List[_Synset]:
 
 def _of_kaggle(split: str) -> Tuple[str, ...]:
     """Return the folders with the pictures of a split in Kaggle's release."""
-    return tuple(f"{folder}/{split}" for folder in ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC"))
+    folders = (f"{KAGGLE}/ILSVRC/Data/CLS-LOC", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
+    return tuple(f"{folder}/{split}" for folder in folders)
 
 
+def _kaggle_form(split: str) -> Form:
+    inside = f"ILSVRC/Data/CLS-LOC/{split}/"
+    return Form(
+        f"{KAGGLE}.zip", None, f"ILSVRC2012_{split}", (), inside=inside, flat=split == "val"
+    )
+
+
+DEVKIT = AnnotationFiles(
+    "ILSVRC2012_devkit_t12.tar.gz",
+    "fa75699e90414af021442c21a62c3abf",
+    "ILSVRC2012_devkit_t12",
+    "data/meta.mat",
+    read_devkit,
+    kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
+)
 ILSVRC12 = Publication(
     classes=1000,
     images={"train": 1_281_167, "val": 50_000},
@@ -100,6 +142,7 @@ ILSVRC12 = Publication(
                 "ILSVRC2012_train",
                 ("ILSVRC2012_train", "ILSVRC2012_img_train", "train", *_of_kaggle("train")),
             ),
+            _kaggle_form("train"),
         ),
         "val": (
             Form(
@@ -109,16 +152,10 @@ ILSVRC12 = Publication(
                 ("ILSVRC2012_val", "ILSVRC2012_img_val", "val", *_of_kaggle("val")),
                 flat=True,
             ),
+            _kaggle_form("val"),
         ),
     },
-    annotations=AnnotationFiles(
-        "ILSVRC2012_devkit_t12.tar.gz",
-        "fa75699e90414af021442c21a62c3abf",
-        "ILSVRC2012_devkit_t12",
-        "data/meta.mat",
-        read_devkit,
-        kept=(GROUND_TRUTH, META),  # for the numbers of classes in submissions
-    ),
+    annotations=(DEVKIT, AnnotationFiles(f"{KAGGLE}.zip", None, KAGGLE, KAGGLE_VAL, read_kaggle)),
     class_kind="a WordNet id such as n01440764",
     class_names=r"n\d{8}",
 )

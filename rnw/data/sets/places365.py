@@ -109,12 +109,14 @@ PLACES365 = Publication(
             _easy_format("val"),
         ),
     },
-    annotations=AnnotationFiles(
-        "filelist_places365-standard.tar",
-        "35a0585fee1fa656440f3ab298f8479c",
-        "filelist_places365-standard",
-        VAL,
-        read_file_lists,
+    annotations=(
+        AnnotationFiles(
+            "filelist_places365-standard.tar",
+            "35a0585fee1fa656440f3ab298f8479c",
+            "filelist_places365-standard",
+            VAL,
+            read_file_lists,
+        ),
     ),
     class_kind="the name of a category such as airfield",
     class_names=r".*\D.*",  # no number

@@ -9,8 +9,6 @@ import numpy as np
 
 from rnw.data.picture_types import Pair
 
-SPLITS = ("train", "val")
-
 
 class Form(NamedTuple):
     """A form in which the pictures of a split are published.
@@ -32,16 +30,16 @@ class Form(NamedTuple):
 class Annotations(NamedTuple):
     """What is published about the pictures.
 
-    classes: in label order. train: the number of training pictures of each class. val: the class of
-    each validation picture, by its name without suffix.
+    classes: in label order. train: the number of training pictures of each class; None: it is not
+    told. val: the class of each validation picture, by its name without suffix.
     """
 
     classes: Tuple[str, ...]
-    train: Mapping[str, int]
+    train: Optional[Mapping[str, int]]
     val: Mapping[str, str]
 
-    def images(self, split: str) -> Mapping[str, int]:
-        """Return the number of pictures of each class."""
+    def images(self, split: str) -> Optional[Mapping[str, int]]:
+        """Return the number of pictures of each class, None where it is not told."""
         return self.train if split == "train" else Counter(self.val.values())
 
 
@@ -52,7 +50,7 @@ class AnnotationFiles(NamedTuple):
     """
 
     archive: str
-    md5: str
+    md5: Optional[str]  # None: not published
     extracted: str
     probe: str
     read: Callable[[Path], Annotations]
@@ -76,17 +74,29 @@ class Publication:
     """A classification dataset as published.
 
     classes: their number. images: the number of pictures by split. forms: the forms of each split.
-    class_kind: what the name of a class is, for messages; class_names: a regular expression for it.
-    class_of: the class of a folder of pictures.
+    annotations: those that there are, the best first; one is enough. class_kind: what the name of a
+    class folder is, for messages; class_names: a regular expression for a class. class_of: the
+    class of a folder of pictures. optional: splits that are prepared where they are found.
     """
 
     classes: int
     images: Mapping[str, int]
     forms: Mapping[str, Tuple[Form, ...]]
-    annotations: AnnotationFiles
+    annotations: Tuple[AnnotationFiles, ...]
     class_kind: str
     class_names: str
     class_of: Callable[[str], str] = str
+    optional: Tuple[str, ...] = ()
+
+
+class PackedPublication(NamedTuple):
+    """A classification dataset as published: few files that hold all pictures, read as they are.
+
+    forms: those in which the files are published. images: the number of pictures by split.
+    """
+
+    forms: Tuple[Form, ...]
+    images: Mapping[str, int]
 
 
 class Rendering(NamedTuple):
@@ -107,8 +117,10 @@ class LabeledSplit(NamedTuple):
 
     parts: what it consists of, each in one of several forms. renderings: label maps to be drawn.
     pairs: from the dataset's folder to its pictures and label maps, in the order of the list.
+    misfits: some label maps are published in another size than their picture, and are left out.
     """
 
     parts: Tuple[Tuple[Form, ...], ...]
     pairs: Callable[[Path], List[Pair]]
     renderings: Tuple[Rendering, ...] = ()
+    misfits: bool = False

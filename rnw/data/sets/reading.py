@@ -20,21 +20,31 @@ logger = logging.getLogger(__name__)
 def read_split(dataset: Row, split: str, root: Optional[Path] = None) -> Source:
     """Return the pictures of a split, whatever the task; raises InputError as `read_examples`.
 
-    Those of an embedded dataset that are in memory already are no source: it is refused.
+    Pictures that are in memory already, such as embedded ones, are no source: they are refused.
     """
     if isinstance(dataset, SegmentationDataset):
         return read_pictures(dataset, split, root)
     found = read_examples(dataset, split, root)
     if isinstance(found, Examples):
-        raise InputError(f"{dataset.title} is embedded in the package: there are no files")
+        where = "is embedded in the package" if dataset.root is None else "is in few large files"
+        raise InputError(f"{dataset.title} {where}: there are no files of single pictures")
     return found
+
+
+def count_pictures(dataset: Row, split: str, root: Optional[Path] = None) -> int:
+    """Return the number of pictures of a split, whatever the task; raise as `read_examples`."""
+    if isinstance(dataset, SegmentationDataset):
+        return len(read_pictures(dataset, split, root))
+    return len(read_examples(dataset, split, root).labels)
 
 
 def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> Classified:
     """Return the examples of a split, from `root` or from the dataset's own folder.
 
-    Raises InputError that says what is missing.
+    Raises InputError that says what is missing, and where there is nothing to train on.
     """
+    if not split:
+        raise InputError(f"{dataset.title} is for tests alone: it has no split to train on")
     return dataset.read(root or dataset.root or Path(), split)
 
 

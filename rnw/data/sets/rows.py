@@ -11,7 +11,12 @@ from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Uni
 from rnw.data.label_meaning import Color, LabelMeaning
 from rnw.data.own.description import Description
 from rnw.data.picture_types import IMAGENET, Classified, LabeledSource, Normalization
-from rnw.data.sets.publication import ClassNumbers, LabeledSplit, Publication
+from rnw.data.sets.publication import (
+    ClassNumbers,
+    LabeledSplit,
+    PackedPublication,
+    Publication,
+)
 from rnw.errors import InputError
 
 
@@ -20,7 +25,8 @@ class Dataset:
     """A classification dataset, named as in model labels.
 
     root: its default folder; None: embedded in the package, without a folder. read: returns the
-    examples of a split under a root. recipe: the default recipe. test_split: the split that
+    examples of a split under a root. recipe: the default recipe; empty: those for datasets of one's
+    own. train_split: empty where the dataset is for tests alone. test_split: the split that
     networks are tested on, with crops of `test_scale` times the training crop. publication: what
     `rnw prepare` makes it from; None: there is nothing to prepare. class_ids: official ids of the
     classes, in label order, as in `classes.txt`. class_numbers: the numbers of classes in
@@ -38,7 +44,7 @@ class Dataset:
     test_split: str
     recipe: str
     test_scale: Fraction = Fraction(1)
-    publication: Optional[Publication] = None
+    publication: Union[Publication, PackedPublication, None] = None
     class_ids: Tuple[str, ...] = ()
     class_numbers: Optional[ClassNumbers] = None
     known: bool = True
@@ -52,7 +58,7 @@ class Dataset:
     @property
     def published(self) -> Optional[int]:
         """The published number of training images, None without a publication."""
-        return None if self.publication is None else self.publication.images[self.train_split]
+        return None if self.publication is None else self.publication.images.get(self.train_split)
 
 
 @dataclass(frozen=True)
@@ -92,19 +98,19 @@ TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)  # suffixes of archives
 class SegmentationDataset:
     """A segmentation dataset, named as in model labels.
 
-    root: its default folder; None: embedded in the package, without a folder. palette: (R, G, B)
-    of each class in predictions. read: returns the pictures of a split under a root. counts: the
-    published number of pictures by split. largest: (height, width) that no picture exceeds.
-    recipe: the default recipe. test_split: the split that networks are tested on; test_size: the
-    longer side there, in pixels. label_ids: the numbers of the classes in published label maps and
-    in submissions; None: the classes themselves. meaning: what published label maps are checked
+    root: its default folder; None: embedded in the package, without a folder. palette: (R, G, B) of
+    each class in predictions. read: returns the pictures of a split under a root. counts: the
+    published number of pictures by split, None where it is not. largest: (height, width) that no
+    picture exceeds; None: it is not published. recipe: the default recipe; empty: those for
+    datasets of one's own. test_split: the split that networks are tested on; test_size: the longer
+    side there, in pixels. label_ids: the numbers of the classes in published label maps and in
+    submissions; None: the classes themselves. meaning: what published label maps are checked
     against; None: embedded. identical_sizes: all pictures have the size `largest`, so that tests
     need no square inputs. publication: what `rnw prepare` makes each split from; None: there is
-    nothing to prepare. submission: None where there is no server. official_tool: the module of
-    the benchmark's own tool for scores; None: it has none that is used here. ranking_score: what
-    the benchmark ranks by, if that is none of the usual scores. known: in the catalog, not a
-    stand-in for a name that is not. description: what tells a dataset of one's own; None: the
-    row itself.
+    nothing to prepare. submission: None where there is no server. official_tool: the module of the
+    benchmark's own tool for scores; None: it has none that is used here. ranking_score: what the
+    benchmark ranks by, if that is none of the usual scores. known: in the catalog, not a stand-in
+    for a name that is not. description: what tells a dataset of one's own; None: the row itself.
     """
 
     name: str
@@ -113,8 +119,8 @@ class SegmentationDataset:
     class_names: Tuple[str, ...]
     palette: Tuple[Color, ...]
     read: Callable[[Path, str], LabeledSource]
-    counts: Mapping[str, int]
-    largest: Tuple[int, int]
+    counts: Mapping[str, Optional[int]]
+    largest: Optional[Tuple[int, int]]
     recipe: str
     test_size: int
     train_split: str = "train"
@@ -137,6 +143,11 @@ class SegmentationDataset:
     @property
     def classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def validation_split(self) -> str:
+        """The split that networks are tested on in training: 'val' where there is one."""
+        return "val" if "val" in self.counts else self.test_split
 
 
 def prepared(name: str) -> Callable[[Path, str], Classified]:

@@ -1,7 +1,8 @@
 """PASCAL VOC 2012 as published, augmented with SBD and COCO (section 6.2).
 
 The augmented list is the original's: VOC's own training pictures with VOC's labels, then those of
-SBD that VOC neither trains nor validates on.
+SBD that VOC neither trains nor validates on. SBD's labels are taken from its own archive, or as
+others converted them, SegmentationClassAug, which also holds VOC's own.
 """
 
 from functools import partial
@@ -72,14 +73,18 @@ def _test_pairs(root: Path) -> List[Pair]:
 
 def _of_sbd(root: Path) -> List[str]:
     """Return the names of SBD's pictures without those of VOC."""
-    names = {name for split in ("train", "val") for name in read_names(root / SBD / f"{split}.txt")}
+    if (root / SBD).is_dir():
+        lists = (root / SBD / f"{split}.txt" for split in ("train", "val"))
+        names = {name for path in lists for name in read_names(path)}
+    else:
+        names = {path.stem for path in (root / CONVERTED).glob("*.png")}
     return sorted(names.difference(_names(root, "train"), _names(root, "val")))
 
 
 def _augmented_pairs(root: Path) -> List[Pair]:
+    labels = SBD_LABELS.folder if (root / SBD).is_dir() else CONVERTED
     of_sbd = [
-        Pair(f"{VOC2012}/JPEGImages/{name}.jpg", f"{SBD_LABELS.folder}/{name}.png")
-        for name in _of_sbd(root)
+        Pair(f"{VOC2012}/JPEGImages/{name}.jpg", f"{labels}/{name}.png") for name in _of_sbd(root)
     ]
     return _pairs("train", root) + of_sbd
 
@@ -93,14 +98,16 @@ def _sbd_files(root: Path) -> Dict[str, Path]:
     return {name: path for name, path in files.items() if path.exists()}
 
 
-def _draw_sbd(path: Path) -> np.ndarray:
+def draw_sbd(path: Path) -> np.ndarray:
+    """Return the labels (H, W) uint8 in a file of SBD; raise InputError as `read_matlab`."""
     largest = len(CLASSES) - 1
     labels = read_matlab(path, lambda found: found["GTcls"].rows()[0]["Segmentation"], largest)
     return labels.astype(np.uint8)
 
 
 VOC2012, VOC2012_TEST, SBD = "VOC2012", "VOC2012_test", "SBD"  # in the dataset's folder
-SBD_LABELS = Rendering("SBD_labels", f"{SBD}/cls", _sbd_files, _draw_sbd)
+CONVERTED = "SegmentationClassAug"
+SBD_LABELS = Rendering("SBD_labels", f"{SBD}/cls", _sbd_files, draw_sbd)
 _INSIDE = "VOCdevkit/VOC2012/"
 _TRAINVAL = (
     Form(
@@ -122,14 +129,22 @@ _TEST = (
         probe="ImageSets/Segmentation/test.txt",
     ),
 )
+BENCHMARK = Form(
+    "benchmark.tgz",
+    "82b4d87ceb2ed10f6038a1cba92111cb",
+    SBD,
+    ("benchmark_RELEASE/dataset", "dataset"),
+    inside="benchmark_RELEASE/dataset/",
+    probe="cls",
+)
 _BOUNDARIES = (
+    BENCHMARK,
     Form(
-        "benchmark.tgz",
-        "82b4d87ceb2ed10f6038a1cba92111cb",
-        SBD,
-        ("benchmark_RELEASE/dataset", "dataset"),
-        inside="benchmark_RELEASE/dataset/",
-        probe="cls",
+        f"{CONVERTED}.zip",
+        None,
+        CONVERTED,
+        (CONVERTED, f"VOCdevkit/VOC2012/{CONVERTED}", f"VOC2012/{CONVERTED}"),
+        inside=f"{CONVERTED}/",
     ),
 )
 

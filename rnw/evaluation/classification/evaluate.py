@@ -8,7 +8,6 @@ import numpy as np
 from rnw.data.own.description import FILE
 from rnw.data.picture_types import Classified
 from rnw.data.sets.described import save_description
-from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.reading import prepared_classes, read_examples
 from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
@@ -34,6 +33,7 @@ from rnw.evaluation.classification.submission import (
     find_numbering,
     write_predictions,
 )
+from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
@@ -52,7 +52,7 @@ class Evaluation(NamedTuple):
     subset: the number of classes, if the data was prepared with fewer than the official ones.
     by_name: whether the labels of that subset were matched by name to those of all classes.
     meaning: how the network in the weights file was recognized.
-    note: a remark that the dataset is unknown and its classes are numbered.
+    note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
     """
 
     dataset: str
@@ -199,7 +199,7 @@ def _score(
         len(data.subset) or None,
         bool(data.subset and not data.own),
         model.meaning,
-        numbering_note(model.dataset),
+        notes_on_test(model.dataset, model.dataset.test_split, [model.trained_on]),
     )
 
 

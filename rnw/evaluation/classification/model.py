@@ -43,6 +43,7 @@ class Model(NamedTuple):
     outputs: the number of classes that it distinguishes (None: those of the dataset).
     meaning: how the network in the file was recognized.
     normalization: how it is given pictures.
+    trained_on: the dataset that is described beside the file; None where none is.
     """
 
     net: Any
@@ -55,6 +56,7 @@ class Model(NamedTuple):
     outputs: Optional[int] = None
     meaning: Optional[Meaning] = None
     normalization: Normalization = IMAGENET
+    trained_on: Optional[Row] = None
 
     @property
     def classes(self) -> int:
@@ -123,8 +125,12 @@ def model_of_file(
     beside = dataset_beside_weights(path)
     chosen = dataset or _told_dataset(beside, meaning)
     model = own_model(optimize(net) if optimized else net, chosen, contexts)
-    normalization = (beside or chosen).normalization
-    model = model._replace(weights=Path(path), meaning=meaning, normalization=normalization)
+    model = model._replace(
+        weights=Path(path),
+        meaning=meaning,
+        normalization=(beside or chosen).normalization,
+        trained_on=beside,
+    )
     released = released_of(model)
     return model._replace(protocol=released_protocol(released)) if released else model
 

@@ -10,10 +10,10 @@ from rnw.data.ahead import ahead
 from rnw.data.picture_types import LabeledSource
 from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import SEGMENTATION
-from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
+from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import (
     CORRECT,
@@ -46,7 +46,7 @@ class Evaluation(NamedTuple):
     published: the published protocol and score, for a released file that was tested as published.
     official: the scores of the dataset's own tool.
     meanings: how the network in each weights file was recognized.
-    note: a remark that the dataset is unknown and its classes are numbered.
+    note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
     """
 
     dataset: str
@@ -148,7 +148,7 @@ def evaluate(
         _published(model),
         official_found,
         model.meanings,
-        numbering_note(dataset),
+        notes_on_test(dataset, split, model.trained_on),
     )
 
 

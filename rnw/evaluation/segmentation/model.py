@@ -53,11 +53,15 @@ class Scorer(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Networks for the classes of a dataset, with the protocol they are tested by."""
+    """Networks for the classes of a dataset, with the protocol they are tested by.
+
+    trained_on: the dataset that is described beside each file; None where none is.
+    """
 
     scorers: List[Scorer]
     dataset: SegmentationDataset
     protocol: Protocol
+    trained_on: Sequence[Optional[Row]] = ()
 
     @property
     def meanings(self) -> List[Meaning]:
@@ -168,7 +172,7 @@ def model_of_files(
     ]
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol)
+    return Model(scorers, chosen, protocol, beside)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:

@@ -1,8 +1,8 @@
-"""Scores of a segmentation network in training on the test split, at one scale without flips."""
+"""Scores of a segmentation network in training on split val, at one scale without flips."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence, Union
 
 import mxnet as mx
 import numpy as np
@@ -11,6 +11,7 @@ from rnw.data.labeled import check_size
 from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.reading import check_label_maps, read_pictures
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import naming
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.model import own_model
@@ -21,21 +22,26 @@ from rnw.weights import parameter_values
 
 
 def make_validator(
-    name: str, contexts: Sequence[mx.Context], *, data_root: Optional[Path] = None
+    dataset: Union[str, SegmentationDataset],
+    contexts: Sequence[mx.Context],
+    *,
+    data_root: Optional[Path] = None,
 ) -> Callable[[Network], Dict[str, float]]:
-    """Return a function that tests a segmentation network in training on dataset `name`.
+    """Return a function that tests a segmentation network in training.
+
+    dataset: a name, a path or the row itself.
 
     It returns cross-entropy ("loss"), and in percent "accuracy" and "mean-iou" of all classes,
     over all pixels of the pictures that are not ignored. Both raise InputError: this one when the
     data is missing, the function for pictures and label maps that cannot be read or do not fit,
     naming them, and where no pixel is judged.
     """
-    dataset = find_segmentation_dataset(name)
-    pictures = read_pictures(dataset, dataset.test_split, data_root)
-    check_label_maps(dataset, pictures)
+    row = find_segmentation_dataset(dataset)
+    pictures = read_pictures(row, row.validation_split, data_root)
+    check_label_maps(row, pictures)
 
     def validate(net: Network) -> Dict[str, float]:
-        model = own_model(_scoring_copy(net), dataset, contexts)
+        model = own_model(_scoring_copy(net), row, contexts)
         confusion = Confusion(net.config.classes)
         loss = 0.0
         for index in range(len(pictures)):

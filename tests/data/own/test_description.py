@@ -97,8 +97,8 @@ WRONG = {
     "task: clasification": "task: expected classification or segmentation, found 'clasification'; "
     "did you mean 'classification'",
     "splits: [train]": "splits: expected the name of each split and where its pictures are",
-    "splits: {train: {image: a}}": "splits: train: unknown field 'image', expected images, labels, "
-    "list, annotations; did you mean 'images'",
+    "splits: {train: {image: a}}": "splits: train: unknown field 'image', expected one of images, "
+    "labels, list, annotations; did you mean 'images'",
     "splits: {train: {labels: a}}": "splits: train: expected `images` or `list`",
     "splits: {train: 3}": "splits: train: expected a folder, a pattern, a list, or images",
     "splits: {train: {images: a, labels: b}}": "splits: train: label maps are for task "

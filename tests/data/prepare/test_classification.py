@@ -20,12 +20,24 @@ from rnw.data.prepare.classification import Preparation
 from rnw.data.readers import ImageList
 from rnw.data.recordio import PackedImages
 from rnw.data.sets.catalog import DATASETS
-from rnw.data.sets.ilsvrc12 import ILSVRC12, find_devkit, read_class_numbers, read_devkit
+from rnw.data.sets.ilsvrc12 import (
+    ILSVRC12,
+    KAGGLE,
+    find_devkit,
+    read_class_numbers,
+    read_devkit,
+    read_kaggle,
+)
+from rnw.data.sets.imagenetv2 import IMAGENETV2
 from rnw.data.sets.places365 import PLACES365, class_of, read_file_lists
 from rnw.data.sets.places365_names import PLACES365_NAMES
+from rnw.data.sets.publication import Publication
+from rnw.data.sets.reading import read_examples
+from rnw.data.sets.subsets import match_labels
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import fingerprint
 from tests.data.prepare import miniature
+from tests.data.prepare.miniature_segmentation import write_folder, write_zip
 
 OUTPUT = Path("data")
 TRAIN, VAL, DEVKIT = (
@@ -86,14 +98,15 @@ def _official(made):
 
     def with_md5(row):
         archive = made.folder / row.archive
-        return row._replace(md5=hashlib.md5(archive.read_bytes()).hexdigest())
+        there = archive.is_file()
+        return row._replace(md5=hashlib.md5(archive.read_bytes()).hexdigest()) if there else row
 
     return dataclasses.replace(
         ILSVRC12,
         classes=len(made.classes),
         images={"train": len(made.train), "val": len(made.val)},
         forms={s: tuple(map(with_md5, forms)) for s, forms in ILSVRC12.forms.items()},
-        annotations=with_md5(ILSVRC12.annotations),
+        annotations=tuple(map(with_md5, ILSVRC12.annotations)),
     )
 
 
@@ -125,8 +138,10 @@ def _expected_lists(ilsvrc, val_folders=False):
 
 
 def test_the_tables_are_those_published():
-    prepared = {row.name: row for row in DATASETS.values() if row.publication is not None}
-    assert list(prepared) == ["ilsvrc-cls", "places365-cls"]
+    prepared = {
+        row.name: row for row in DATASETS.values() if isinstance(row.publication, Publication)
+    }
+    assert list(prepared) == ["ilsvrc-cls", "places365-cls", "imagenetv2"]
     assert (prepared["ilsvrc-cls"].classes, prepared["places365-cls"].classes) == (1000, 365)
     for row in prepared.values():
         assert row.publication.classes == row.classes == len(row.class_ids)
@@ -197,6 +212,47 @@ def test_extracted_folders_are_linked(ilsvrc, extracted):
     assert (OUTPUT / "ILSVRC2012_val").is_symlink()
     lists = {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.is_file()}
     assert lists == _expected_lists(ilsvrc)
+
+
+@pytest.fixture(params=["archive", "folder", "folder of the archive's name"])
+def kaggle(request, ilsvrc):
+    """What Kaggle offers, in its archive or extracted from it."""
+    files, folder = miniature.kaggle_files(ilsvrc), Path("downloads")
+    if request.param == "archive":
+        write_zip(folder / f"{KAGGLE}.zip", files)
+    else:
+        write_folder(folder / KAGGLE if request.param != "folder" else folder, files)
+    return folder
+
+
+def test_kaggles_form_gives_the_same_lists(ilsvrc, kaggle):
+    _prepare(kaggle)
+    lists = {
+        path.name: path.read_bytes() for path in [*OUTPUT.glob("*.lst"), *OUTPUT.glob("*.txt")]
+    }
+    assert lists == _expected_lists(ilsvrc)
+    for path, content in ilsvrc.train.items():
+        assert (OUTPUT / "ILSVRC2012_train" / path).read_bytes() == content
+    assert not (OUTPUT / "ILSVRC2012_train/ILSVRC2012_test_00000001.JPEG").exists()
+
+
+def test_pictures_of_kaggle_are_counted(ilsvrc, kaggle):
+    official = _official(ilsvrc)
+    _prepare(kaggle, official, subset=False)
+    assert len(read_ilsvrc12(OUTPUT, "train")) == len(ilsvrc.train)
+    more = dataclasses.replace(official, images={"train": 25, "val": 12})
+    with pytest.raises(InputError, match="expected 25 pictures of 4 classes, found 24 of 4"):
+        _prepare(kaggle, more, subset=False, splits=["train"], overwrite=True)
+    more = dataclasses.replace(official, images={"train": 24, "val": 13})
+    with pytest.raises(InputError, match="has 12 pictures of 4 classes for val, expected 13 of 4"):
+        _prepare(kaggle, more, subset=False, splits=["val"], overwrite=True)
+
+
+@pytest.mark.parametrize("line", ["ILSVRC2012_val_00000001,n01440764 1 2 3", "x,n01440764 1 2 3 4"])
+def test_damaged_tables_of_kaggle_are_named(line):
+    _write(Path("kaggle/LOC_val_solution.csv"), f"ImageId,PredictionString\n{line}\n".encode())
+    with pytest.raises(InputError, match=r"^kaggle: line 2 of LOC_val_solution\.csv is '.*', exp"):
+        read_kaggle(Path("kaggle"))
 
 
 @pytest.mark.parametrize("with_devkit", [True, False])
@@ -395,6 +451,7 @@ for step in preparation.plan():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [1, 10, 24, 30, 36, 40, 70, 72])
 def test_goes_on_after_it_was_killed(ilsvrc, calls):
     done = subprocess.run(
@@ -520,7 +577,10 @@ def test_a_plan_does_nothing(ilsvrc):
             (VAL, DEVKIT),
             rf"^missing in archives, data: the pictures of train \({TRAIN} .*train/\)$",
         ),
-        ((TRAIN, VAL), rf"^missing in .*: {DEVKIT}, which has the classes of archives/{VAL}$"),
+        (
+            (TRAIN, VAL),
+            rf"^missing in .*: {DEVKIT} or {KAGGLE}.zip, which has the classes of archives/{VAL}$",
+        ),
     ],
 )
 def test_what_is_missing_is_named(ilsvrc, there, wording):
@@ -767,3 +827,54 @@ def test_splits_of_a_subset_one_after_the_other(extracted):
     shutil.rmtree(extracted / "train/n03000134")
     with pytest.raises(InputError, match=r"val\.lst: made for 3 classes, not for the 2 found now"):
         _prepare(extracted, splits=("train",))
+
+
+@pytest.fixture
+def numbered():
+    """Two of the three archives of ImageNetV2, whose class folders have numbers."""
+    for name in ("matched-frequency", "threshold0.7"):
+        files = miniature.imagenetv2_files(name)
+        path = Path("downloads", f"imagenetv2-{name}.tar.gz")
+        miniature.write_tar(path, sorted(files.items()), "w:gz")
+    return Path("downloads")
+
+
+def test_folders_of_imagenetv2_are_classes_by_number(numbered):
+    _prepare(numbered, IMAGENETV2)
+    assert sorted(path.name for path in OUTPUT.glob("*.lst")) == [
+        "matched-frequency.lst",
+        "threshold-0.7.lst",
+    ]
+    row = DATASETS["imagenetv2"]
+    pictures = row.read(OUTPUT, row.test_split)
+    labels = match_labels(row, row.test_split, OUTPUT, pictures.labels, 1000, "the network")
+    names = [Path(pictures.name(index)).parent.name for index in range(len(pictures))]
+    assert labels.tolist() == list(map(int, names))
+    assert sorted(labels) == [0, 0, 2, 2, 10, 10]
+    assert (OUTPUT / "classes.txt").read_text() == "n01440764\nn01484850\nn01530575\n"
+
+
+def test_an_incomplete_imagenetv2_is_counted(numbered):
+    wording = "expected 10000 pictures of 1000 classes, found 6 of 3"
+    with pytest.raises(InputError, match=wording):
+        _prepare(numbered, IMAGENETV2, subset=False)
+    with pytest.raises(
+        InputError, match=r"missing in .*: the pictures of top-images \(imagenetv2-t"
+    ):
+        _prepare(numbered, IMAGENETV2, splits=["top-images"])
+
+
+@pytest.mark.parametrize("name", ["1000", "tench", "-1"])
+def test_other_folders_of_imagenetv2_are_refused(name):
+    folder = Path("downloads/imagenetv2-matched-frequency-format-val")
+    _write(folder / name / "a.jpeg", miniature.jpeg(1, 0))
+    wording = "names no class, expected the number of a class from 0 to 999"
+    with pytest.raises(InputError, match=wording):
+        _prepare(Path("downloads"), IMAGENETV2)
+
+
+def test_imagenetv2_is_for_tests_alone():
+    row = DATASETS["imagenetv2"]
+    with pytest.raises(InputError, match="ImageNetV2 is for tests alone: it has no split to train"):
+        read_examples(row, row.train_split)
+    assert row.published is None

@@ -8,14 +8,16 @@ from rnw.data.prepare.classification import Preparation
 from rnw.data.prepare.other_releases import OTHER_RELEASES
 from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.publication import Publication
 from rnw.errors import InputError
 from tests.data.prepare import miniature
 
 
 def _archives():
-    for publication in (row.publication for row in DATASETS.values() if row.publication):
-        yield publication.annotations.archive
-        yield from (form.archive for forms in publication.forms.values() for form in forms)
+    for publication in (row.publication for row in DATASETS.values()):
+        if isinstance(publication, Publication):
+            yield from (files.archive for files in publication.annotations)
+            yield from (form.archive for forms in publication.forms.values() for form in forms)
     for row in SEGMENTATION.values():
         for split in (row.publication or {}).values():
             yield from (form.archive for forms in split.parts for form in forms)
@@ -40,12 +42,12 @@ def _plan(dataset, *splits, source="downloads"):
 FOUND = [
     (
         "ilsvrc-cls",
-        "imagenet-object-localization-challenge.zip",
+        "imagenet_object_localization_patched2019.tar.gz",
         "as Kaggle has it: unpack it, and",
     ),
     ("ilsvrc-cls", "ILSVRC2017_CLS-LOC.tar.gz", "as Kaggle has it"),
     ("ilsvrc-cls", "ILSVRC2012_img_train_t3.tar", "of task 3, with dogs alone"),
-    ("ilsvrc-cls", "imagenetv2-matched-frequency.tar.gz", "ImageNetV2, other pictures, in fol"),
+    ("ilsvrc-cls", "imagenetv2-matched-frequency.tar.gz", "ImageNetV2: `rnw prepare imagenetv2`"),
     ("ilsvrc-cls", "imagenette2-320.tgz", "a few classes of ImageNet: unpack it, and give its fol"),
     ("ilsvrc-cls", "ILSVRC2012_img_test_v10102019.tar", "the test split, whose labels are not pub"),
     (
@@ -56,8 +58,6 @@ FOUND = [
     ("places365-cls", "imagesPlaces205_resize.tar.gz", "of Places205, which has other categories"),
     ("voc", "VOCtrainval_06-Nov-2007.tar", "of another year: the paper's is VOC 2012, VOCtrainval"),
     ("voc", "VOCdevkit/VOC2007/JPEGImages/1.jpg", "of another year"),
-    ("voc", "SegmentationClassAug.zip", "SBD's labels as others converted them, without its lists"),
-    ("voc", "VOCdevkit/VOC2012/SegmentationClassAug/1.png", "SBD's labels as others converted"),
     ("pascal-context", "VOCtrainval_11-May-2012.tar", "of another year: PASCAL Context labels the"),
     ("ade20k", "ADE20K_2016_07_26.zip", "the full ADE20K, with thousands of classes: take the 150"),
     ("ade20k", "ADE20K_2021_17_01/images/ADE/x.jpg", "the full ADE20K"),

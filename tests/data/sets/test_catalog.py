@@ -1,5 +1,6 @@
 """The table of datasets."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,20 @@ import pytest
 from PIL import Image
 
 from rnw.cli import OPTIONAL_MODULES
-from rnw.data.sets import ade20k, catalog, cityscapes, pascal_context, voc
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
-from rnw.data.sets.reading import (
-    read_examples,
+from rnw.data.sets import (
+    ade20k,
+    catalog,
+    cityscapes,
+    coco_segmentation,
+    gta5,
+    pascal_context,
+    synthia,
+    voc,
 )
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
+from rnw.data.sets.publication import PackedPublication
+from rnw.data.sets.reading import read_examples
+from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
 from rnw.training.recipes import RECIPES
 
@@ -26,8 +36,9 @@ def test_rows_are_consistent(name):
     assert dataset.name == name
     assert len(dataset.class_names()) == dataset.classes
     assert "_" not in name  # it stands in file names
-    assert RECIPES[dataset.recipe].dataset == name
-    assert RECIPES[dataset.recipe].classes == dataset.classes
+    if dataset.recipe:  # others have those of one's own data
+        assert RECIPES[dataset.recipe].dataset == name
+        assert RECIPES[dataset.recipe].classes == dataset.classes
 
 
 def test_unknown_names_are_refused():
@@ -53,7 +64,8 @@ def test_digits_need_no_folder():
 @pytest.mark.parametrize("name", SEGMENTATION)
 def test_rows_of_segmentation_are_consistent(name):
     row = find_segmentation_dataset(name)
-    assert row.name == row.recipe == name
+    assert row.name == name
+    assert row.recipe in (name, "")  # those without have the recipes of one's own data
     assert "_" not in name  # it stands in file names
     assert row.classes == len(row.palette) == len(set(row.class_names))
     assert row.label_ids is None or len(set(row.label_ids)) == row.classes
@@ -68,16 +80,30 @@ def test_rows_of_segmentation_are_consistent(name):
         ("cityscapes", 19, (2975, 500, 1525, 19_998), 2048),
         ("ade20k", 150, (20_210, 2000, 3352), 500),
         ("pascal-context", 60, (4998, 5105), 500),
+        # not of the paper
+        ("camvid", 11, (367, 101, 233), 480),
+        ("gta5", 19, (None, None, None, 24_966), 1914),
+        ("synthia", 19, (9400,), 1280),
+        ("mapillary-vistas", 65, (18_000, 2000, 5000), 2048),
+        ("pascal-context-59", 59, (4998, 5105), 500),
+        ("coco", 81, (118_287, 5000, 82_783, 40_504), 640),
+        ("sbd", 21, (8498, 2857), 500),
     ],
 )
-def test_segmentation_data_sets_are_those_of_the_paper(name, classes, counts, test_size):
+def test_segmentation_data_sets_are_those_published(name, classes, counts, test_size):
     row = find_segmentation_dataset(name)
     assert (row.classes, tuple(row.counts.values()), row.test_size) == (classes, counts, test_size)
 
 
+def test_training_is_validated_on_split_val_where_there_is_one():
+    splits = {name: (row.validation_split, row.test_split) for name, row in SEGMENTATION.items()}
+    assert splits["voc"] == ("val", "val")
+    assert splits["camvid"] == ("val", "test")
+
+
 def test_unknown_segmentation_data_sets_are_refused():
-    with pytest.raises(InputError, match=r"unknown dataset 'coco': .*voc, cityscapes, ade20k"):
-        find_segmentation_dataset("coco")
+    with pytest.raises(InputError, match=r"unknown dataset 'coco-stuff': .*voc, city"):
+        find_segmentation_dataset("coco-stuff")
 
 
 @pytest.mark.parametrize("name", ["voc", "cityscapes", "ade20k", "pascal-context"])
@@ -105,6 +131,24 @@ def test_names_and_colors_are_those_of_gluoncv():
     np.testing.assert_array_equal(cityscapes.PALETTE, colors)
 
 
+def test_names_of_coco_are_those_of_gluoncv():
+    from gluoncv.data import COCODetection
+
+    assert ("background", *COCODetection.CLASSES) == coco_segmentation.CLASSES
+    ids = coco_segmentation.LABEL_IDS
+    missing = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+    assert list(ids) == [number for number in range(91) if number not in missing]
+    assert coco_segmentation.PALETTE[-1] == voc.palette(91)[90]
+
+
+def test_synthia_and_gta5_have_the_classes_of_cityscapes():
+    for row in (synthia.DATASET, gta5.DATASET):
+        assert row.class_names == cityscapes.CLASSES
+        assert (row.palette, row.label_ids) == (cityscapes.PALETTE, cityscapes.LABEL_IDS)
+    assert set(synthia.NUMBERS) == set(cityscapes.CLASSES)
+    assert sorted({*synthia.NUMBERS.values(), 0, 13, 14, 22}) == list(range(23))
+
+
 def test_ids_of_cityscapes_are_the_official_ones():
     official = pytest.importorskip(
         "cityscapesscripts.helpers.labels", reason="cityscapesscripts is not installed"
@@ -130,6 +174,31 @@ def test_numbers_of_pascal_context_are_those_of_others():
     assert pascal_context.CLASSES[1:21] == tuple(
         {"diningtable": "table"}.get(name, name) for name in voc.CLASSES[1:]
     )
+
+
+def _archives(row):
+    """The names of all official archives of a row."""
+    if isinstance(row, SegmentationDataset):
+        return {f.archive for split in row.publication.values() for p in split.parts for f in p}
+    if isinstance(row.publication, PackedPublication):
+        return {form.archive for form in row.publication.forms}
+    forms = {form.archive for forms in row.publication.forms.values() for form in forms}
+    return forms | {files.archive for files in row.publication.annotations}
+
+
+def test_the_table_of_the_readme_is_that_of_the_catalog():
+    text = (Path(__file__).parents[3] / "rnw/data/README.md").read_text()
+    table = re.findall(r"^\| `([\w-]+)` \| (.*?) \| (\d+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    rows = {**DATASETS, **SEGMENTATION}
+    assert [name for name, *_ in table] == list(catalog.to_prepare())
+    for name, title, classes, pictures, files in table:
+        row = rows[name]
+        counts = row.counts if name in SEGMENTATION else row.publication.images
+        shown = ", ".join(f"{k} {n:,}" if n else k for k, n in counts.items())
+        assert (title, int(classes), pictures) == (row.title, row.classes, shown)
+        named = set(re.findall(r"`([^`]+\.(?:tar|tgz|gz|zip|rar))`", files))
+        assert named <= _archives(row)
+        assert named or name == "pascal-context-59"
 
 
 @pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
@@ -224,6 +293,7 @@ def _with_toy(*arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
     Path("sets").mkdir()
     Path("sets/stamps.py").write_text(TOY)

@@ -12,7 +12,6 @@ from rnw.data.loader import Loader, Loading
 from rnw.data.own.splits import Scenes
 from rnw.data.readers import read_picture
 from rnw.data.sets.catalog import (
-    dataset_label,
     find_dataset,
     find_segmentation_dataset,
     hold_out,
@@ -45,7 +44,6 @@ def test_a_folder_is_a_row():
 def test_a_path_with_a_part_to_hold_out():
     name = hold_out(str(class_folders()), 0.25)
     assert is_path(name)
-    assert dataset_label(name) == "data"
     assert find_dataset(name).description.val_fraction == 0.25
     assert find_dataset(hold_out(name, 0.0)).description.split_names == ("train",)
     with pytest.raises(InputError, match=r"^digits: --val-fraction is for a dataset of your own$"):

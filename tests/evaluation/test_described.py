@@ -1,0 +1,34 @@
+"""What is said of tests on pictures that networks were trained on."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from rnw.data.own.description import Description, Split
+from rnw.data.sets.described import make_row
+from rnw.evaluation.described import notes_on_test
+
+OWN = Description("classification", {"train": Split("pictures")}, "data", classes=("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("tested", "trained", "wording"),
+    [
+        (0.1, 0.1, "$"),
+        (0.1, 0.4, "40 % of .* data were held out .* on 10 % of them, all of which were held out$"),
+        (0.4, 0.1, "10 % of .* on 40 % of them: the network was trained on 75 % of .*; leave out"),
+        (0.4, 0.0, "0 % of .* on 40 % of them: the network was trained on 100 % of"),
+        (0.0, 0.0, "data has no split val or test: .*; --val-fraction 0.1 holds a part"),
+        (0.0, None, "data has no split val or test"),
+        (0.1, None, "$"),
+    ],
+)
+def test_parts_that_differ_from_those_of_training(tested, trained, wording):
+    row = make_row(replace(OWN, val_fraction=tested))
+    beside = None if trained is None else make_row(replace(OWN, val_fraction=trained))
+    found = notes_on_test(row, row.test_split, [beside])
+    assert re.match(wording, found)
+    assert notes_on_test(row, "another", [beside]) == ""
+    other = None if beside is None else replace(beside, name="other")
+    assert notes_on_test(make_row(replace(OWN, val_fraction=0.4)), "val", [other]) == ""
