@@ -87,7 +87,8 @@ def build(config: NetworkConfig) -> Network:
     if config.head not in HEADS:
         raise InputError(
             f"{config.name}: head is {config.head!r}, expected one of {', '.join(HEADS)} in "
-            "PyTorch; take a loss of PyTorch's, such as torch.nn.CrossEntropyLoss"
+            "PyTorch, where losses are functions of scores: torch.nn.CrossEntropyLoss, or "
+            "rnw.torch.bootstrapped_cross_entropy"
         )
     return (LevelsNetwork if config.levels else Network)(config)
 
