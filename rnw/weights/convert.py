@@ -55,6 +55,7 @@ from rnw.weights.meaning import (
     only_network,
 )
 from rnw.weights.metadata import Metadata, describe_file, named_network
+from rnw.weights.module_names import module_key, rename_modules
 from rnw.weights.names import (
     COUNTER,
     DATA_PARALLEL,
@@ -192,6 +193,9 @@ FORMATS: Dict[str, Format] = {
     "safetensors": Format("safetensors file with the names of the released files", (SAFETENSORS,)),
     "npz": Format("NumPy file with the names of the released files", (NPZ,)),
     ONNX_GRAPH: Format("ONNX graph, for ONNX Runtime and others", (ONNX,)),
+    "rnw_torch": Format(
+        "PyTorch: the networks of rnw.torch", (SAFETENSORS, TORCH, NPZ), key=module_key
+    ),
     "resnet38d": Format(
         "PyTorch: ResNet38 of PSA, SEAM and their family",
         (SAFETENSORS, TORCH, NPZ),
@@ -258,6 +262,7 @@ def _read(path: PathLike) -> _Source:
     with naming(path):
         prefix = find_prefix(arrays)
         below = {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
+        below = rename_modules(below)
         beside = {key: array for key, array in arrays.items() if not key.startswith(prefix)}
         folder = common_prefix(key.split(":", 1)[-1] for key in arrays)
         notes = [f"all entries lie below `{folder}`"] * (folder not in ("", DATA_PARALLEL))
