@@ -14,13 +14,8 @@ from rnw.networks.classifier import get_network
 from rnw.networks.layout import LEVEL_SHAPES, configure, scaled
 from rnw.weights import load_params
 from rnw.weights.containers import read_weights
-from rnw.weights.convert import (
-    GraphOptions,
-    Packing,
-    convert,
-    read_parameters,
-    write_parameters,
-)
+from rnw.weights.convert import GraphOptions, convert
+from rnw.weights.formats import Packing, read_parameters, write_parameters
 from rnw.weights.surgery import features_only
 from rnw.weights.torch_file import write_torch
 from tests.golden_cases import deterministic_weight
