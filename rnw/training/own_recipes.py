@@ -7,7 +7,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from rnw.data.sets.reading import count_pictures
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.training.recipes import RECIPES, named_weights
-from rnw.weights.convert import read_parameters
+from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import meaning_of
 
 
