@@ -20,8 +20,8 @@ from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
 from rnw.data.sets.catalog import find_task_dataset, names_of
-from rnw.data.sets.reading import read_split
-from rnw.data.sets.rows import Row
+from rnw.data.sets.reading import prepared_classes, read_split
+from rnw.data.sets.rows import Dataset, Row
 from rnw.errors import InputError
 from rnw.files import check_free, write_text
 
@@ -134,6 +134,12 @@ def _read(name: str, split: Optional[str]) -> Tuple[Row, Dict[str, Any]]:
     return dataset, {name: read_split(dataset, name) for name in splits}
 
 
+def _class_names(dataset: Row) -> Tuple[str, ...]:
+    """The names of the classes, those of a subset where data of a dataset were prepared so."""
+    subset = prepared_classes(dataset) if isinstance(dataset, Dataset) else ()
+    return subset or names_of(dataset)
+
+
 split_option = click.option("--split", help="Split to look at (default: all).")
 
 
@@ -151,7 +157,7 @@ def check(dataset: str, split: Optional[str], as_json: bool) -> None:
 
     with show_warnings(), Display(err=as_json) as display:
         row, sources = _read(dataset, split)
-        found = survey(sources, names_of(row), display.on_step)
+        found = survey(sources, _class_names(row), display.on_step)
     if as_json:
         print_json({"dataset": row.name, **found.as_dict()})
     else:
@@ -210,6 +216,6 @@ def show(dataset: str, split: Optional[str], pictures: int, output: Path, overwr
 
     with show_warnings(), Display(err=True) as display:
         row, sources = _read(dataset, split)
-        found = survey(sources, names_of(row), display.on_step)
+        found = survey(sources, _class_names(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))
     click.echo(output)

@@ -24,7 +24,7 @@ from rnw.cli.common import (
     val_fraction_option,
 )
 from rnw.cli.display import Display
-from rnw.data.sets.rows import Row
+from rnw.data.sets.rows import Row, note_on_tests
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
@@ -207,8 +207,8 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            if row.description.note_on_tests:
-                print_line(row.description.note_on_tests, err=True)
+            if note_on_tests(row):
+                print_line(note_on_tests(row), err=True)
             overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
         if recipe is None:
             recipe = row.recipe
