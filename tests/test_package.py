@@ -22,6 +22,7 @@ def _python(*arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "modules",
     [

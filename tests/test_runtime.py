@@ -98,6 +98,7 @@ def _wheel_library(name, folder):
 # Threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "contexts"),
     [
@@ -415,6 +416,7 @@ def test_diagnosis_of_gpus(gpus, wording):
     assert bool(advice) == bool(wording)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "wording"),
     [

@@ -1,13 +1,23 @@
 """`rnw convert`: from one kind of weights file to another."""
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
-from rnw.cli.common import FILE, SEED, Choice, print_line
+from rnw.cli.common import FILE, SEED, Choice, gather, print_line
+from rnw.evaluation.described import normalization_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
-from rnw.weights.convert import FORMATS, GraphOptions, convert
+from rnw.weights.convert import (
+    FLOATS,
+    FORMATS,
+    INPUTS,
+    WRAPS,
+    GraphOptions,
+    Packing,
+    convert,
+)
+from rnw.weights.onnx_nodes import OPSET, parse_size
 from rnw.weights.surgery import Surgery
 
 LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
@@ -66,35 +76,80 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
     help="Let the graph give probabilities in place of scores (ONNX only).",
 )
 @click.option(
-    "--fold-bn", is_flag=True, help="Fold batch normalizations into convolutions (ONNX only)."
+    "--upsample",
+    metavar="input|HEIGHTxWIDTH",
+    callback=lambda _context, _option, text: text and parse_size(text),
+    help="Let the graph of a segmentation network give the scores of pixels: of its input, or of a "
+    "picture of HEIGHTxWIDTH pixels (ONNX only).",
+)
+@click.option(
+    "--argmax",
+    is_flag=True,
+    help="Let the graph give the number of the class with the largest score (ONNX only).",
+)
+@click.option(
+    "--input",
+    "input_type",
+    type=Choice(INPUTS),
+    default=FLOATS,
+    show_default=True,
+    help="What the graph takes: normalized pictures, (batch, 3, height, width) float32, or RGB "
+    "pictures as bytes, (batch, height, width, 3) uint8 (ONNX only).",
+)
+@click.option(
+    "--opset",
+    type=int,
+    default=OPSET,
+    show_default=True,
+    help="Version of the operators of the graph (ONNX only).",
+)
+@click.option(
+    "--fold-bn",
+    is_flag=True,
+    help="Fold batch normalizations into convolutions (ONNX, and the names of the released files "
+    "in PyTorch, safetensors and NumPy files).",
+)
+@click.option(
+    "--wrap",
+    type=Choice(list(WRAPS)),
+    help="Put the weights in a PyTorch file into a dictionary called state_dict, or plainly into "
+    "the file (default: as the project of the format does).",
+)
+@click.option(
+    "--key-prefix",
+    metavar="PREFIX",
+    help="What all names in the file begin with, such as module. or nothing (default: as in the "
+    "project of the format).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+@gather("packing", Packing)
+@gather("surgery", Surgery)
+@gather("graph", GraphOptions)
 def command(
     source: Path,
     target: Path,
     to: str,
     network: Optional[str],
     overwrite: bool,
-    stride: Optional[int],
-    pooling: Optional[str],
-    softmax: bool,
-    fold_bn: bool,
-    **surgery: Any,
+    surgery: Surgery,
+    graph: GraphOptions,
+    packing: Packing,
 ) -> None:
     """Convert the weights file SOURCE, of any supported format, to TARGET.
 
-    The formats of PyTorch projects are written as .safetensors, .npz, .pth, .pt or .pth.tar,
-    according to the ending of TARGET.
+    The formats of PyTorch are written as .safetensors, .npz, .pth, .pt or .pth.tar, according to
+    the ending of TARGET.
     """
-    graph = GraphOptions(stride, pooling, softmax, fold_bn)
     done = convert(
         source,
         target,
         to,
         overwrite=overwrite,
         network=network,
-        surgery=Surgery(**surgery),
+        surgery=surgery,
         graph=graph,
+        packing=packing,
+        normalization=normalization_of_weights(source),
     )
     for note in done.notes:
         print_line(note, err=True)

@@ -1,18 +1,11 @@
 """Types that datasets are read as: arrays in memory, or encoded pictures by index."""
 
-from typing import Iterable, NamedTuple, Optional, Protocol, Tuple, Union
+from typing import Iterable, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
-
-class Normalization(NamedTuple):
-    """Mean and deviation of RGB in [0, 1] by which pictures are normalized; default: ImageNet's."""
-
-    mean: Tuple[float, float, float] = (0.485, 0.456, 0.406)
-    deviation: Tuple[float, float, float] = (0.229, 0.224, 0.225)
-
-
-IMAGENET = Normalization()
+from rnw.networks.inputs import IMAGENET as IMAGENET
+from rnw.networks.inputs import Normalization
 
 
 class Examples(NamedTuple):

@@ -9,6 +9,7 @@ from rnw.data.sets.numbered import numbering_note
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.networks.inputs import IMAGENET, Normalization
 from rnw.weights.labels import dataset_file, parse_label
 
 
@@ -22,6 +23,12 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
     except InputError:  # another name, which tells no file beside it
         return None
     return describe_own(path) if path.is_file() else None
+
+
+def normalization_of_weights(weights: PathLike) -> Normalization:
+    """Return how the dataset of a weights file is normalized; as `dataset_beside_weights`."""
+    row = dataset_beside_weights(weights)
+    return IMAGENET if row is None else row.normalization
 
 
 def dataset_of_predictions(folder: Path) -> Optional[Row]:

@@ -234,20 +234,20 @@ def unused_features(config: NetworkConfig) -> Set[str]:
 
 
 def foldable(config: NetworkConfig) -> Dict[str, str]:
-    """Return the convolutions that one normalization alone reads, with its name.
+    """Return the convolutions that one normalization alone reads, with its name; none folded yet.
 
     These are all but the last of each unit, and the stem where a projection follows it at once.
     Every other normalization reads a sum or a pooled map, or what a shortcut reads too.
     """
-    found = {}
+    pairs = []
     follower = config.layers[1]
     if isinstance(follower, ResidualUnit) and follower.projection is not None:
-        found[config.stem.name] = follower.stages[0].normalization.bn
+        pairs.append((config.stem, follower.stages[0].normalization))
     for unit in config.layers:
         if isinstance(unit, ResidualUnit) and not isinstance(unit, Bottleneck):
             for stage, following in zip(unit.stages, unit.stages[1:]):
-                found[stage.convolution.name] = following.normalization.bn
-    return found
+                pairs.append((stage.convolution, following.normalization))
+    return {convolution.name: norm.bn for convolution, norm in pairs if not norm.folded}
 
 
 def fold(config: NetworkConfig) -> NetworkConfig:
@@ -266,7 +266,7 @@ def _fold_convolution(layer: Convolution, pairs: Mapping[str, str]) -> Convoluti
 
 
 def _fold_normalization(layer: Normalization, pairs: Mapping[str, str]) -> Normalization:
-    return replace(layer, folded=layer.bn in pairs.values())
+    return replace(layer, folded=layer.folded or layer.bn in pairs.values())
 
 
 def _fold_unit(unit: ResidualUnit, pairs: Mapping[str, str]) -> ResidualUnit:

@@ -10,14 +10,26 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
 from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike, check_free
-from rnw.networks.layers import BN_EPSILON, is_classifier, parameter_kind
-from rnw.networks.layout import NetworkConfig, configure, foldable
+from rnw.networks.inputs import IMAGENET, Normalization
+from rnw.networks.layers import BN_EPSILON, parameter_kind
+from rnw.networks.layout import NetworkConfig, configure, fold, foldable
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED, ResNetSpec
 from rnw.weights.containers import (
     NPZ,
@@ -47,16 +59,22 @@ from rnw.weights.names import (
     rename_to_theirs,
 )
 from rnw.weights.onnx_graph import write_onnx
+from rnw.weights.onnx_nodes import OPSET, GraphForm, Size
 from rnw.weights.released import released_row
 from rnw.weights.resnet_names import rename_resnet
 from rnw.weights.surgery import UNCHANGED, Surgery, fold_batch_norms, halve, listed
 from rnw.weights.symbol_file import graph_beside
+from rnw.weights.torch_file import STATE_DICT
 
 logger = logging.getLogger(__name__)
 
 MODULE = "module"  # the published files
 GLUON = "gluon"
 ONNX_GRAPH = "onnx"
+PLAIN = "plain"
+WRAPS: Dict[str, Container] = {PLAIN: TORCH, STATE_DICT: TORCH_CHECKPOINT}
+FLOATS, BYTES = "float32", "uint8"
+INPUTS = (FLOATS, BYTES)
 
 _IN_UNIT = re.compile(r"(?:bn|res)(\d[ab]\d*)_branch")
 _IN_PLAIN_BLOCK = re.compile(r"(conv1a?|bn7|bn_conv1)_")
@@ -76,6 +94,21 @@ def _gluon_key(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class Packing:
+    """Where in a file the scripts of PyTorch look for weights; None: as the format's project does.
+
+    wrap: a key of WRAPS, 'state_dict' for a dictionary of that name around the weights, 'plain' for
+    none. key_prefix: what all names of entries begin with, such as 'module.', or nothing.
+    """
+
+    wrap: Optional[str] = None
+    key_prefix: Optional[str] = None
+
+
+AS_USUAL = Packing()
+
+
+@dataclass(frozen=True)
 class Format:
     """A format of weights: names of entries, and file formats, of which the suffix selects one.
 
@@ -91,8 +124,43 @@ class Format:
     downsampling: Tuple[Optional[str], ...] = ()
     units: Optional[Tuple[int, ...]] = None
 
-    def container(self, path: PathLike) -> Container:
-        """Return the file format for `path`; raise InputError if its suffix selects none."""
+    @property
+    def folds(self) -> bool:
+        """Whether convolutions may have the biases that normalizations are folded into."""
+        return self.naming is None and self.containers != (PARAMS,)
+
+    def container(self, path: PathLike, wrap: Optional[str] = None) -> Container:
+        """Return the file format for `path`.
+
+        Raises InputError if its suffix selects none, or one that has nothing around its entries.
+        """
+        found = self._container(path)
+        if wrap is None:
+            return found
+        if found.title != TORCH.title:
+            raise InputError(
+                f"{path}: only PyTorch files (.pth, .pt, .pth.tar) may have a dictionary around "
+                "the weights: leave out --wrap"
+            )
+        return look_up(WRAPS, wrap, "wrapping")
+
+    def with_prefix(self, prefix: Optional[str]) -> "Format":
+        """Return the format with names that begin with `prefix`; as they are for None.
+
+        Raises InputError for a prefix that is none, and where names are fixed.
+        """
+        if prefix is None:
+            return self
+        if self.containers in ((PARAMS,), (ONNX,)):
+            raise InputError(
+                "the names in .params files and in graphs have no prefix: leave out --key-prefix"
+            )
+        if prefix and not prefix.endswith("."):
+            raise InputError(f"key prefix {prefix!r}: expected it to end in a dot, as 'module.'")
+        naming = self.naming and replace(self.naming, prefix=prefix)
+        return replace(self, naming=naming, key=lambda name: f"{prefix}{self.key(name)}")
+
+    def _container(self, path: PathLike) -> Container:
         if len(self.containers) == 1:
             return self.containers[0]
         for container in self.containers:
@@ -220,15 +288,18 @@ def _plain_name(key: str) -> str:
     return re.split("[./]", key.split(":", 1)[-1])[-1]
 
 
-def write_parameters(path: PathLike, parameters: Mapping[str, np.ndarray], to: str) -> List[str]:
+def write_parameters(
+    path: PathLike, parameters: Mapping[str, np.ndarray], to: str, packing: Packing = AS_USUAL
+) -> List[str]:
     """Write parameters, given by the original's names, in any format but an ONNX graph.
 
     Returns the names of those that the format cannot store.
 
-    Raises InputError for an unknown format, and for features that the format cannot store.
+    Raises InputError for an unknown format, for features that the format cannot store, and for a
+    packing that its files cannot have.
     """
-    form = find_format(to)
-    write = form.container(path).write
+    form = find_format(to).with_prefix(packing.key_prefix)
+    write = form.container(path, packing.wrap).write
     if write is None:
         raise InputError(
             f"{path}: a graph needs more than parameters: write a {MODULE} file, then convert it"
@@ -251,13 +322,27 @@ def module_order(names: Iterable[str]) -> List[str]:
 class GraphOptions:
     """Changes to the network when it is written as an ONNX graph; see `rnw.get_network`.
 
-    softmax: give probabilities. fold_bn: fold normalizations into the convolutions before them.
+    softmax: give probabilities.
+    fold_bn: fold normalizations into the convolutions before them; other formats take that too,
+        where convolutions may have biases.
+    input_type: one of INPUTS: BYTES for RGB pictures (batch, height, width, 3), which the graph
+        normalizes; FLOATS for pictures that are normalized already.
+    upsample, argmax, opset: see `rnw.weights.onnx_nodes.GraphForm`.
     """
 
     stride: Optional[int] = None
     pooling: Optional[str] = None
     softmax: bool = False
     fold_bn: bool = False
+    input_type: str = FLOATS
+    upsample: Union[str, Size, None] = None
+    argmax: bool = False
+    opset: int = OPSET
+
+    def form(self, normalization: Normalization) -> GraphForm:
+        """Return what the graph does besides its network, which takes pictures so normalized."""
+        taken = normalization if self.input_type == BYTES else None
+        return GraphForm(taken, self.upsample, self.argmax, self.opset)
 
 
 AS_NAMED = GraphOptions()
@@ -279,6 +364,8 @@ def convert(
     network: Optional[str] = None,
     surgery: Surgery = UNCHANGED,
     graph: GraphOptions = AS_NAMED,
+    packing: Packing = AS_USUAL,
+    normalization: Normalization = IMAGENET,
 ) -> Conversion:
     """Convert a weights file of any format to one of FORMATS.
 
@@ -287,21 +374,22 @@ def convert(
         have the same parameters, but each must be trained to be accurate.
     surgery: changes to the parameters.
     graph: options of an ONNX graph.
+    packing: where scripts of PyTorch look for the weights in a file.
+    normalization: that of the weights' dataset, for a graph that takes bytes.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
-    format, for an unknown format, and for a target that exists when `overwrite` is not set.
+    format, for an unknown format, for options that it does not have, and for a target that exists
+    when `overwrite` is not set.
     """
-    form = find_format(to)
-    form.container(target)  # refuses a name whose suffix selects no file format
-    if graph != AS_NAMED and to != ONNX_GRAPH:
-        raise InputError(
-            f"stride, pooling, softmax and fold_bn are options of a graph: --to {ONNX_GRAPH}"
-        )
+    form = find_format(to).with_prefix(packing.key_prefix)
+    form.container(target, packing.wrap)  # refuses a name whose suffix selects no file format
+    _check_options(to, graph)
     check_free(target, overwrite=overwrite)
     found = _read(source)
     parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
     notes += [found.untold] * bool(found.untold)
-    if found.foreign or form.naming or to == ONNX_GRAPH or network or surgery != UNCHANGED:
+    changed = (network, surgery, graph) != (None, UNCHANGED, AS_NAMED)
+    if found.foreign or form.naming or to == ONNX_GRAPH or changed:
         structure = structure_of(source, parameters)
         _check_class(source, to, structure)
         meaning = _find_meaning(source, parameters, structure, network, graph)
@@ -309,13 +397,37 @@ def convert(
         notes += done
     else:
         meaning = find_meaning(source, parameters)
+    if to == ONNX_GRAPH or graph.fold_bn:
+        config = _whole_network(source, meaning, structure, surgery, graph)
+    if graph.fold_bn:
+        parameters = _folded(source, config, parameters)
+    parameters = halve(parameters) if surgery.half else parameters
     if to == ONNX_GRAPH:
-        notes += _write_graph(source, target, meaning, structure, parameters, surgery, graph)
+        around = graph.form(normalization)
+        notes += _write_graph(source, target, meaning, config, parameters, around)
     else:
-        parameters = halve(parameters) if surgery.half else parameters
-        notes += listed("left out", write_parameters(target, parameters, to))
+        notes += listed("left out", write_parameters(target, parameters, to, packing))
         notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
     return Conversion(Path(target), notes)
+
+
+def _check_options(to: str, graph: GraphOptions) -> None:
+    """Raise InputError for options of a graph where another format is written."""
+    look_up(dict.fromkeys(INPUTS), graph.input_type, "type of input")
+    form = FORMATS[to]
+    folded_alone = replace(graph, fold_bn=False) == AS_NAMED
+    if to == ONNX_GRAPH or graph == AS_NAMED or (form.folds and folded_alone):
+        return
+    if form.naming and folded_alone:
+        others = ", ".join(name for name, row in FORMATS.items() if row.folds)
+        raise InputError(
+            f"the convolutions of {to} have no biases, into which normalizations are folded: "
+            f"--fold-bn takes --to {others}"
+        )
+    raise InputError(
+        "stride, pooling, softmax, fold_bn, input, upsample, argmax and opset are options of a "
+        f"graph: --to {ONNX_GRAPH}"
+    )
 
 
 def _operate(
@@ -349,8 +461,8 @@ def _find_meaning(
     options = {name: value for name, value in asked.items() if value is not None}
     if clues.graph is None:
         options["classes"] = structure.classes
-    head = _head(parameters)
-    return meaning_of(source, parameters, network=network, clues=clues, head=head, **options)
+    options["head"] = structure.head
+    return meaning_of(source, parameters, network=network, clues=clues, **options)
 
 
 def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
@@ -404,42 +516,53 @@ def _joined(units: Tuple[int, ...]) -> str:
     return "-".join(map(str, units))
 
 
-def _head(parameters: Mapping[str, np.ndarray], softmax: bool = False) -> str:
-    if not any(map(is_classifier, parameters)):
-        return "features"
-    return "softmax" if softmax else "logits"
-
-
-def _write_graph(
+def _whole_network(
     source: PathLike,
-    target: PathLike,
     meaning: Optional[Meaning],
     structure: NetworkConfig,
-    parameters: Mapping[str, np.ndarray],
     surgery: Surgery,
     graph: GraphOptions,
-) -> List[str]:
-    """Write an ONNX graph; return remarks for its users."""
+) -> NetworkConfig:
+    """Return the network to write: that of the weights as recognized, after surgery."""
     if meaning is None:
         raise InputError(f"{source}: the file name does not indicate the network: pass --network")
     told = meaning.config
     with naming(source):
-        config = configure(
+        return configure(
             told.spec,
             structure.classes,
             width=structure.width,
             channels=structure.channels,
             stride=graph.stride if surgery.fcn else told.stride,
             pooling=told.pooling,
-            head=_head(parameters, graph.softmax),
+            head="softmax" if graph.softmax and structure.head == "logits" else structure.head,
             classifier=structure.classifier,
             epsilon=told.epsilon,
         )
-    if graph.fold_bn:
-        if not foldable(config):
-            raise InputError(f"{source}: {config.name} cannot be folded: leave out --fold-bn")
-        parameters = fold_batch_norms(config, parameters)
-    write_onnx(target, config, halve(parameters) if surgery.half else parameters)
+
+
+def _folded(
+    source: PathLike, config: NetworkConfig, parameters: Mapping[str, np.ndarray]
+) -> Dict[str, np.ndarray]:
+    """Return the parameters of the folded network, in its order."""
+    if not foldable(config):
+        raise InputError(f"{source}: {config.name} cannot be folded: leave out --fold-bn")
+    folded = fold_batch_norms(config, parameters)
+    return {parameter.name: folded[parameter.name] for parameter in fold(config).parameters()}
+
+
+def _write_graph(
+    source: PathLike,
+    target: PathLike,
+    meaning: Optional[Meaning],
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    form: GraphForm,
+) -> List[str]:
+    """Write an ONNX graph; return remarks for its users."""
+    with naming(source):
+        write_onnx(target, config, parameters, form)
     least = config.least_size
     small = [f"takes pictures of at least {least}x{least} pixels"] * (least > 1)
-    return [str(meaning._replace(config=config)), *small]
+    told = [] if meaning is None else [str(meaning._replace(config=config))]
+    return [*told, *small]

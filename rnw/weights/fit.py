@@ -30,6 +30,7 @@ LISTED = 6  # the most entries that are named one by one
 
 _OTHER_SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".onnx")
 _UNIT = re.compile(r"(?:bn|res)([1-7])([ab]\d*)_branch")
+_BIAS = re.compile(r"(?:res\w+_branch\w+|conv1a)_bias")
 _ANOTHER_NETWORK = " (it is probably for another network)"
 
 
@@ -93,6 +94,11 @@ def resnet_of(units: Sequence[int]) -> NetworkSpec:
         f"has the units of a ResNet, {'-'.join(map(str, units))} on levels 2 to 5, expected those "
         f"of {', '.join(RESNETS)}"
     )
+
+
+def is_folded(names: Iterable[str]) -> bool:
+    """Return whether parameters are those of a network whose normalizations are folded."""
+    return any(map(_BIAS.fullmatch, names))
 
 
 def kind_of_classifier(shapes: Mapping[str, Shape]) -> str:
@@ -193,6 +199,11 @@ def _probable_cause(
     found: Mapping[str, Shape],
 ) -> str:
     """Return the probable cause of the differences as " (...)", or an empty string."""
+    if is_folded(unexpected):
+        return (
+            " (its normalizations are folded into its convolutions, which cannot be undone: take "
+            "the file that it was made from)"
+        )
     folder = common_prefix(unexpected)
     if folder and len(unexpected) == len(found):
         return f" (all entries lie below `{folder}`)"

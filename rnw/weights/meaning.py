@@ -14,13 +14,14 @@ import numpy as np
 from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layers import BN_EPSILON, is_classifier
-from rnw.networks.layout import NetworkConfig, configure, unused_features
+from rnw.networks.layout import NetworkConfig, configure, fold, unused_features
 from rnw.networks.zoo import NetworkSpec, find_network
 from rnw.weights.fit import (
     channels_of,
     check_parameters,
     classes_of,
     describe,
+    is_folded,
     kind_of_classifier,
     label_of,
     width_of,
@@ -138,6 +139,7 @@ def _fit(
     }
     with naming(path):
         config = configure(spec, **{**usual, **options})
+    config = fold(config) if is_folded(shapes) else config
     if config.head == "features":
         unused = unused_features(config)
         shapes = {n: s for n, s in shapes.items() if not is_classifier(n) and n not in unused}

@@ -8,74 +8,81 @@ from typing import Any, Callable, Dict, List, Mapping, Type
 
 import numpy as np
 
+from rnw import __version__
 from rnw.files import PathLike, atomic_write
 from rnw.networks import layers
 from rnw.networks.layout import NetworkConfig
-from rnw.weights.onnx_file import require
+from rnw.weights.onnx_nodes import GraphForm, Nodes
 from rnw.weights.safetensors_file import release_pages
 from rnw.weights.surgery import to_half
 
-OPSET, IR_VERSION = 15, 8  # ONNX 1.10 of 2021
-INPUT = "data"
+PLAIN = GraphForm()
 
 
-def write_onnx(path: PathLike, config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> None:
+def write_onnx(
+    path: PathLike,
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    form: GraphForm = PLAIN,
+) -> None:
     """Write the graph that `onnx_graph` makes; the file appears whole or not at all.
 
     Raises InputError as that does.
     """
-    content = onnx_graph(config, parameters).SerializeToString()
+    content = onnx_graph(config, parameters, form).SerializeToString()
     with atomic_write(path) as file:
         file.write(content)
 
 
-def onnx_graph(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> Any:
-    """An `onnx.ModelProto` of a network, its only input `data` (batch, 3, height, width) float32.
+def onnx_graph(
+    config: NetworkConfig, parameters: Mapping[str, np.ndarray], form: GraphForm = PLAIN
+) -> Any:
+    """Return the `onnx.ModelProto` of a network.
 
-    Its output is named by `config.head` and is float32: 'logits' or 'softmax' (batch, classes), of
-    a segmentation network one such map per image, or 'features'; with `config.levels` there is an
-    output 'level2' and the like for each. With weights in half precision
-    everything between is computed in it. Parameters may have been through `fold_batch_norms`.
-    Where poolings without padding leave nothing of small inputs (`config.least_size`), the graph
-    refuses them, and says so in its documentation and metadata.
+    Its only input is `data` (batch, 3, height, width) float32. Its output is named by `config.head`
+    and is float32: 'logits' or 'softmax' (batch, classes), of a segmentation network one such map
+    per image, or 'features'; with `config.levels` there is an output 'level2' and the like for
+    each. With weights in half precision everything between is computed in it. Parameters may have
+    been through `fold_batch_norms`. Where poolings without padding leave nothing of small inputs
+    (`config.least_size`), the graph refuses them, and says so in its documentation and metadata.
 
-    Raises InputError without the onnx package and for values beyond half precision.
+    form: other inputs and outputs: pictures as bytes, scores of pixels, and `labels` (batch,
+        height, width), uint8 for up to 256 classes and else int32.
+
+    Raises InputError without the onnx package, for values beyond half precision, and for a form
+    that the network cannot have.
     """
-    return _Emitter(config, parameters).model()
+    return _Emitter(config, parameters, form).model()
 
 
-class _Emitter:
+class _Emitter(Nodes):
     """Collects the nodes and initializers of a graph; methods return the name of their output."""
 
-    def __init__(self, config: NetworkConfig, parameters: Mapping[str, np.ndarray]):
-        self.onnx = require("onnx", "to write an ONNX graph")
-        self.config = config
+    def __init__(
+        self, config: NetworkConfig, parameters: Mapping[str, np.ndarray], form: GraphForm
+    ):
+        super().__init__(config, form)
         self.parameters = parameters
         self.half = parameters[f"{config.stem.name}_weight"].dtype == np.float16
-        self.nodes: List[Any] = []
         self.initializers: Dict[str, np.ndarray] = {}
 
     def model(self) -> Any:
         helper = self.onnx.helper
-        x = self.refuse_small(INPUT) if self.config.least_size > 1 else INPUT
+        x = self.enter()
         x = self.cast(x, self.onnx.TensorProto.FLOAT16, "data_half") if self.half else x
         maps = []
         for place, layer in enumerate(self.config.layers):
             x = _EMIT[type(layer)](self, layer, x)
             maps += [x] * (place in self.config.outputs)
-        outputs = self.levels(maps) if self.config.levels else [self.output(x)]
-        graph = helper.make_graph(
-            self.nodes,
-            self.config.name,
-            [self.value(INPUT, "batch", self.config.channels, "height", "width")],
-            outputs,
-        )
-        opset = helper.make_opsetid("", OPSET)
+        outputs = self.levels(maps) if self.config.levels else [self.leave(self.in_float(x))]
+        graph = helper.make_graph(self.nodes, self.config.name, [self.input()], outputs)
+        opset = helper.make_opsetid("", self.form.opset)
         model = helper.make_model(
             graph,
             producer_name="rnw",
+            producer_version=__version__,
             opset_imports=[opset],
-            ir_version=IR_VERSION,
+            ir_version=helper.find_min_ir_version_for([opset]),
             doc_string=self.documentation(),
         )
         helper.set_model_props(model, {"least_input_size": str(self.config.least_size)})
@@ -84,23 +91,19 @@ class _Emitter:
             release_pages(array)
         return model
 
-    def output(self, x: str) -> Any:
-        """The only output, named by the head."""
-        head = self.config.head
-        if head == "softmax":
-            x = self.add("Softmax", [x], "softmax", axis=1)
-        if self.half:
-            self.cast(x, self.onnx.TensorProto.FLOAT, f"{head}_float")
-        self.nodes[-1].output[0] = head
-        return self.value(head, *self.output_shape())
+    def in_float(self, x: str) -> str:
+        """What the network gives in float32, in which scores are exponentiated and resampled."""
+        if not self.half:
+            return x
+        return self.cast(x, self.onnx.TensorProto.FLOAT, f"{x}_float")
 
     def levels(self, maps: List[str]) -> List[Any]:
         """An output for each level, of its map."""
         outputs = []
         for level, x, channels in zip(self.config.levels, maps, self.config.feature_channels):
             name = self.cast(x, self.onnx.TensorProto.FLOAT, f"level{level}")
-            shape = ("batch", channels, f"rows{level}", f"columns{level}")
-            outputs.append(self.value(name, *shape))
+            shape = ["batch", channels, f"rows{level}", f"columns{level}"]
+            outputs.append(self.value(name, shape))
         return outputs
 
     def documentation(self) -> str:
@@ -109,43 +112,6 @@ class _Emitter:
         return (
             f"{config.name} at stride {config.stride}{pooling}; inputs of at least {least}x{least}"
         )
-
-    def refuse_small(self, x: str) -> str:
-        """The input itself; for one that is too small, an index out of bounds, which ends the run.
-
-        ONNX has no assertion. ONNX Runtime would divide by zero where a pooling leaves nothing.
-        """
-        least = self.config.least_size
-        sides = self.add("Shape", [x], "sides", start=2)
-        small = self.add("Less", [sides, self.constant("least_size", [least])], "too_small")
-        index = self.cast(small, self.onnx.TensorProto.INT64, "index_if_too_small")
-        message = f"input_must_be_at_least_{least}x{least}"
-        ones = self.add("Gather", [self.constant("one", [1]), index], message)
-        checked = self.add("Mul", [sides, ones], "checked_sides")
-        same = self.constant("batch_and_channels", [0, 0])  # of Reshape: as they are
-        shape = self.add("Concat", [same, checked], "checked_shape", axis=0)
-        return self.add("Reshape", [x, shape], "checked_data")
-
-    def constant(self, name: str, numbers: List[int]) -> str:
-        value = self.onnx.numpy_helper.from_array(np.array(numbers, np.int64), name)
-        return self.add("Constant", [], name, value=value)
-
-    def output_shape(self) -> List[Any]:
-        if self.config.head == "features":
-            return ["batch", *self.config.feature_channels, "rows", "columns"]
-        maps = ["rows", "columns"] if self.config.segmentation else []
-        return ["batch", self.config.classes, *maps]
-
-    def value(self, name: str, *shape: Any) -> Any:
-        return self.onnx.helper.make_tensor_value_info(name, self.onnx.TensorProto.FLOAT, shape)
-
-    def add(self, operator: str, inputs: List[str], name: str, **attributes: Any) -> str:
-        node = self.onnx.helper.make_node(operator, inputs, [name], name=name, **attributes)
-        self.nodes.append(node)
-        return name
-
-    def cast(self, x: str, to: int, name: str) -> str:
-        return self.add("Cast", [x], name, to=to)
 
     def parameter(self, name: str) -> str:
         array = self.parameters[name]

@@ -23,7 +23,7 @@ from rnw.errors import InputError, naming
 from rnw.files import PathLike, atomic_write
 from rnw.weights.ndarray_file import MAX_NAME, windows
 from rnw.weights.safetensors_file import release_pages
-from rnw.weights.torch_pickle import TorchUnpickler
+from rnw.weights.torch_pickle import TorchUnpickler, Unread
 from rnw.weights.torch_tensors import CLASSES, NAMES, NoArray, Storage, Tensor, as_array
 from rnw.weights.zip_file import ZIP_STARTS, new_member, reading_zip
 
@@ -31,6 +31,7 @@ STATE_DICT = "state_dict"
 WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # keys of the weights in checkpoints
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DESCRIPTION = "/data.pkl"
+_OF_TENSORS = "torch._"  # where PyTorch has the functions that make tensors
 _SHOWN = 8  # keys of a dictionary without tensors
 _FOLDER = "archive"  # in the zip archives that are written
 
@@ -38,10 +39,11 @@ _FOLDER = "archive"  # in the zip archives that are written
 def read_torch(path: PathLike) -> Dict[str, np.ndarray]:
     """Return the tensors of a PyTorch file, or of the `state_dict` in a checkpoint, by name.
 
-    The names of nested dictionaries are joined by dots. bfloat16 becomes float32.
+    The names of nested dictionaries are joined by dots. bfloat16 becomes float32. Other objects
+    beside the weights, such as the settings of a run, are skipped.
 
-    Raises InputError for tensors that are not plain numbers stored in the file, and for a file that
-    may contain code, and what `zipfile` and `pickletools` raise for a damaged one.
+    Raises InputError for tensors that are not plain numbers stored in the file, for a file without
+    tensors, and what `zipfile` and `pickletools` raise for a damaged one.
     """
     with Path(path).open("rb") as file:
         zipped = file.read(4) in ZIP_STARTS
@@ -124,19 +126,32 @@ def _unpickler(storages: Optional[Dict[str, Storage]] = None) -> TorchUnpickler:
 
 def _arrays(content: Any, values: Callable[[Storage], np.ndarray]) -> Dict[str, np.ndarray]:
     """Return the tensors in a saved object; `values` reads a storage, (size,), called once each."""
-    if not isinstance(content, dict):
-        raise InputError(f"expected a state_dict, found a {type(content).__name__}")
     values = lru_cache(maxsize=None)(values)
     arrays: Dict[str, np.ndarray] = {}
-    for name, tensor in _named_tensors(_weights_in(content)):
+    state = _weights_in(content) if isinstance(content, dict) else {}
+    for name, tensor in _named_tensors(state):
         if name in arrays:
             raise InputError(f"two tensors are called {name!r}")
         with naming(name):
             arrays[name] = as_array(tensor, values)
     if not arrays:
-        shown = ", ".join(map(str, [*content][:_SHOWN])) or "nothing"
-        raise InputError(f"contains no tensors: a dictionary of {shown}")
+        raise InputError(_without_tensors(content))
     return arrays
+
+
+def _without_tensors(content: Any) -> str:
+    """Return what a saved object is that has no tensors."""
+    objects = [content, *content.values()] if isinstance(content, dict) else [content]
+    unread = next((value.name for value in objects if isinstance(value, Unread)), None)
+    if unread is not None:
+        return (
+            f"holds more than weights: {unread}, which may be code and is not read; expected a "
+            "file of the weights alone, as torch.save(network.state_dict(), FILE) writes it"
+        )
+    if not isinstance(content, dict):
+        return f"expected a state_dict, found a {type(content).__name__}"
+    shown = ", ".join(map(str, [*content][:_SHOWN])) or "nothing"
+    return f"contains no tensors: a dictionary of {shown}"
 
 
 def _weights_in(content: Dict[Any, Any]) -> Dict[Any, Any]:
@@ -154,6 +169,8 @@ def _named_tensors(content: Dict[Any, Any]) -> Iterator[Tuple[str, Any]]:
             raise InputError(f"a name of {len(name)} characters, at most {MAX_NAME} are supported")
         if isinstance(value, (Tensor, NoArray)):
             yield name, value
+        elif isinstance(value, Unread) and value.name.startswith(_OF_TENSORS):
+            yield name, NoArray(f"made by {value.name}")
         elif isinstance(value, dict) and id(value) not in seen:
             seen.add(id(value))
             before = f"{name}." * bool(name)

@@ -1,7 +1,8 @@
 """A restricted reader of the pickles in which PyTorch describes weights.
 
 A pickle is a program for a stack machine that can import and call anything. Here it can only build
-dictionaries, lists and tuples of plain values, and use the names of a table.
+dictionaries, lists and tuples of plain values, and use the names of a table. What it makes by other
+names, such as the settings of a run, is left unread.
 """
 
 import pickletools
@@ -26,10 +27,21 @@ _VALUES: Dict[str, Callable[[Any], Any]] = {
 }
 
 
+class Unread:
+    """Stands for what a pickle makes by a `name` that is not in the table; nothing of it is run."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, *_: Any) -> "Unread":
+        return self
+
+
 class TorchUnpickler:
     """Reads one pickle.
 
-    names: the value of each 'module.name'; functions are called with the pickle's arguments.
+    names: the value of each 'module.name'; functions are called with the pickle's arguments. What
+    is made by any other name is `Unread`.
     find: the value of a persistent id, by which PyTorch refers to data outside the pickle.
     """
 
@@ -43,8 +55,8 @@ class TorchUnpickler:
     def load(self, file: Any) -> Any:
         """Return the value that the pickle in `file`, or in a map of one, describes.
 
-        The position in the file is then behind the pickle. Raises InputError for other opcodes and
-        names, and LookupError, TypeError or ValueError for a damaged pickle.
+        The position in the file is then behind the pickle. Raises InputError for other opcodes,
+        and LookupError, TypeError or ValueError for a damaged pickle.
         """
         for count, (opcode, given, _) in enumerate(pickletools.genops(file)):
             if count == MOST_STEPS:
@@ -87,12 +99,7 @@ class TorchUnpickler:
 
     def name(self, given: str) -> None:
         name = given.replace(" ", ".", 1)
-        if name not in self._names:
-            raise InputError(
-                f"holds more than weights: {name}, which may be code and is not read; expected a "
-                "file of the weights alone, as torch.save(network.state_dict(), FILE) writes it"
-            )
-        self._stack.append(self._names[name])
+        self._stack.append(self._names[name] if name in self._names else Unread(name))
 
     def call(self) -> None:
         function, arguments = self.pop(2)
@@ -134,6 +141,7 @@ _STEPS: Dict[str, Callable[[TorchUnpickler, Any], Any]] = {
     "SETITEMS": lambda machine, _: machine.update(machine.pop_to_mark()),
     "GLOBAL": TorchUnpickler.name,
     "REDUCE": lambda machine, _: machine.call(),
+    "NEWOBJ": lambda machine, _: machine.call(),
     "BUILD": lambda machine, _: machine.pop(1),  # attributes, as `_metadata` of a state_dict
     "BINPERSID": lambda machine, _: machine.find(),
     "BINPUT": TorchUnpickler.remember,

@@ -1,6 +1,6 @@
 """TABLE of the names in PyTorch's pickles: storages, tensors as views of them, and other values.
 
-A file with any other name is not read.
+What is made by any other name is not read.
 """
 
 import math

@@ -95,6 +95,7 @@ def test_stopped_and_going_on_is_never_stopped(whole, tmp_path, steps):
     assert finished.items() <= _times(tmp_path).items()
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_trained_again(whole):
     folder, study = whole
     before = _times(folder)

@@ -70,6 +70,7 @@ def _loss_gradient(function, images, labels):
     return images.grad
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_network(case):
     net, images, _, trace = case
     check_close(trace.scores, net(images))

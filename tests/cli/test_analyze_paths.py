@@ -72,11 +72,13 @@ def test_resnet_of_our_own(rnw, tmp_path):
     assert "a ReLU behind the sum" in " ".join(caption.split())
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_the_folder_is_noticed_before_measuring(refused, checkpoint):
     found = refused("analyze", "paths", "--weights", checkpoint, *FAST, "-o", checkpoint)
     assert f"{checkpoint}/paths.csv: cannot be written: {checkpoint} is no folder" in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["paths", "unravel"])
 @pytest.mark.parametrize(
     ("value", "wording"), [(np.nan, "are not finite"), (0, "all gradients at the input are zero")]

@@ -105,6 +105,7 @@ def test_completion_as_documented(rnw, monkeypatch, shell):
     assert re.findall(r"train-\w+", out) == ["train-cls", "train-seg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["mxnet", "PIL", "sklearn", "gluoncv", "cv2"])
 def test_help_needs_nothing_that_the_extras_bring(module):
     code, out, err = _process("--help", without=module)
@@ -204,6 +205,7 @@ def test_names_of_files_are_escaped(refused, arguments, wording):
     assert refused(*arguments).startswith(f"Error: {wording}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_debug_shows_the_traceback_wherever_it_stands(place):
     arguments = ["weights", "verify", "absent.params"]

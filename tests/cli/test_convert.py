@@ -12,6 +12,7 @@ import pytest
 
 from rnw.networks.classifier import Network, get_network
 from rnw.weights import save_params
+from rnw.weights.containers import read_weights
 from rnw.weights.inspection import inspect
 from tests.golden_cases import each_checkpoint, fill_network, golden_files
 
@@ -173,6 +174,37 @@ def test_options_reach_the_graph(rnw, released):
     assert nodes["data_half"] == "Cast"
     assert nodes["linear4"] == "Conv"
     assert "bn2a_branch2b1" not in nodes
+
+
+def test_a_graph_from_bytes_to_labels_as_the_readme_makes_it(rnw):
+    page = Path(__file__).parents[2] / "rnw" / "weights" / "README.md"
+    section = page.read_text(encoding="utf-8").split("\n## ONNX graphs\n", 1)[1]
+    (command,) = re.findall(r"^rnw (convert .+)$", section, re.MULTILINE)
+    source = Path(command.split()[1])
+    save_params(fill_network(get_network("fcn_a1", 21, width=1 / 32)), source)
+    assert rnw(*command.split())[0] == 0
+    graph = onnx.load(command.split()[2]).graph
+    kinds = [value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)]
+    assert kinds == [onnx.TensorProto.UINT8] * 2
+    assert graph.output[0].name == "labels"
+
+
+def test_options_reach_the_file(rnw, released):
+    options = ("--wrap", "state_dict", "--key-prefix", "module.")
+    assert rnw("convert", released, "x.pth", "--to", "wider_resnet", *options)[0] == 0
+    assert next(iter(read_weights("x.pth"))) == "module.mod1.conv1.weight"
+    content = Path("x.pth").read_bytes()
+    assert rnw("convert", released, "y.pth", "--to", "wider_resnet", *options[2:])[0] == 0
+    assert b"state_dict" in content
+    assert b"state_dict" not in Path("y.pth").read_bytes()
+
+
+@pytest.mark.parametrize("size", ["512", "picture"])
+def test_a_size_that_is_none_is_refused(refused, released, size):
+    found = refused("convert", released, "x.onnx", "--to", "onnx", "--upsample", size)
+    assert found == (
+        f"Error: '{size}': expected input, or a height and a width in pixels, as 1024x2048\n"
+    )
 
 
 def test_features_of_a_named_network(rnw, released):

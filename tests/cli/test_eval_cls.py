@@ -46,6 +46,7 @@ def test_text_says_the_same(rnw, checkpoint):
         assert float(error) == pytest.approx(100 - scores[f"top{k}"], abs=0.0051)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--batch", "7"), ("--batch", "1000"), ("--cpus", "3")])
 def test_scores_do_not_depend_on_batch_and_devices(rnw, checkpoint, options):
     assert _scores(rnw, checkpoint, *options) == _scores(rnw, checkpoint)

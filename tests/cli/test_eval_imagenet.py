@@ -136,6 +136,7 @@ def _subset_network(**options):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kit", ["given", "kept"])
 def test_networks_of_a_subset_are_tested_on_it(prepared, archives, rnw, kit):
     save_params(_subset_network(), SUBSET)

@@ -94,6 +94,7 @@ def test_options_are_the_protocol(rnw, weights):
     assert (scores["tile"], scores["overlap"]) == (48, 8)
 
 
+@pytest.mark.slow
 def test_several_files_are_mixed(rnw, weights):
     one = _scores(rnw, "--weights", weights)
     Path("other").mkdir()
@@ -182,6 +183,7 @@ def _damage(name):
     path.write_bytes(path.read_bytes()[:100])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "wording"),
     [
@@ -221,6 +223,7 @@ def _renumbered():
     return image.convert("P", palette=1, colors=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "labels", "wording"),
     [
@@ -277,6 +280,7 @@ def test_refuses_options(rnw, options, wording):
     assert wording in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "wording"),
     [

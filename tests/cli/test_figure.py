@@ -17,6 +17,7 @@ def _kept():
         kept.write(f"1-{number:04d}", np.zeros((96, 96), np.uint8))
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn(rnw):
     options = ("--image", "1-0002", "--worst", "1", "--random", "1", "-o", "mine.pdf")
     code, out, err = rnw("figure", "kept", "--dataset", "shapes", *options)

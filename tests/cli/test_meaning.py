@@ -43,6 +43,7 @@ def _json(rnw, *arguments):
     return json.loads(out)
 
 
+@pytest.mark.slow
 def test_an_evaluation_goes_by_the_graph_and_says_so(rnw, refused, caffe):
     found = _json(rnw, "eval-cls", "--weights", caffe)
     assert (found["model"]["pooling"], found["model"]["recognized_by"]) == ("caffe", GRAPH)
@@ -155,6 +156,7 @@ def test_a_download_suffix_is_no_hindrance(rnw, gta):
     assert _json(rnw, *command)["model"]["name"] == "fcn_a1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["voc", "gta", "shapes-cls"])
 def test_other_data_sets_are_refused(refused, gta, dataset):
     command = ("predict", "--weights", gta, "-o", "out", "--dataset", dataset, "a.jpg")
@@ -162,6 +164,7 @@ def test_other_data_sets_are_refused(refused, gta, dataset):
     assert expected in refused(*command)
 
 
+@pytest.mark.slow
 def test_an_unknown_data_set_is_evaluated_by_its_list(rnw, refused, gta):
     message = refused("eval-seg", "--weights", gta, "--scales", 64)
     assert "data/gta/val.lst: no such list" in message

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mxnet as mx
 import numpy as np
+import onnxruntime
 import pytest
 
 from rnw.data.own.splits import held_out
@@ -62,6 +63,7 @@ test_size: 16
     }, ".")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_label_maps_from_training_to_figures(rnw):
     _street()
     code, _, err = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)
@@ -222,6 +224,14 @@ def _scores(rnw, *options):
     return found
 
 
+def _of_bytes(rnw, weights, picture):
+    """What a graph that normalizes by itself says of a picture (H, W, 3) uint8: probabilities."""
+    options = ("--input", "uint8", "--softmax", "--to", "onnx")
+    assert rnw("convert", weights, "x.onnx", *options)[0] == 0
+    session = onnxruntime.InferenceSession("x.onnx", providers=["CPUExecutionProvider"])
+    return session.run(None, {"data": picture[None]})[0][0].tolist()
+
+
 def test_pictures_are_normalized_as_in_training(rnw):
     class_folders("train", "val", count=4)
     splits = "splits: {train: train, val: val}\n"
@@ -243,6 +253,7 @@ def test_pictures_are_normalized_as_in_training(rnw):
     scores = mx.nd.softmax(model.net(mx.nd.array(data.transpose(2, 0, 1)[None]))).asnumpy()
     told = {row["class"]: row["probability"] for row in found["classes"]}
     assert [told[0], told[1]] == pytest.approx(scores[0].tolist(), abs=1e-5)
+    assert _of_bytes(rnw, weights, crop) == pytest.approx(scores[0].tolist(), abs=1e-5)
     kept.unlink()
     assert _scores(rnw, *options, "--dataset", "data") != found
 

@@ -50,6 +50,7 @@ def test_json(rnw, checkpoint, pictures):
         assert probabilities[0] > 0.11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("top", "count"), [((), 5), (("--top", 1), 1), (("--top", 99), 10)])
 def test_top(rnw, checkpoint, pictures, top, count):
     best = _predictions(rnw, checkpoint, "--top", 10, pictures[0])[0]["classes"]
@@ -94,6 +95,7 @@ def test_test_split_is_every_fifth_digit():
     assert list(read_digits(Path(), "test").labels) == list(digits.target[4::5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "wording"),
     [

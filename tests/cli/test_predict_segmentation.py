@@ -86,6 +86,7 @@ def test_nothing_is_replaced_unasked(rnw, refused, pictures):
     assert len(list(Path("out").iterdir())) == len(FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "output", "named"),
     [
@@ -115,6 +116,7 @@ def test_two_pictures_of_one_output_are_refused(refused, pictures):
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "wording"),
     [
@@ -157,6 +159,7 @@ def test_label_maps_have_the_size_of_the_picture_upright(rnw, pictures):
     ).items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "wording"),
     [

@@ -58,6 +58,7 @@ def classified(rnw, checkpoint):
     return Path("digits-kept")
 
 
+@pytest.mark.slow
 def test_a_classifier(rnw, checkpoint, classified):
     scores = json.loads(rnw("eval-cls", "--weights", checkpoint, "--json")[1])
     assert rnw("report", classified, "--pictures", 3) == (0, "digits-kept/report.html\n", "")
@@ -87,6 +88,7 @@ def test_refuses(refused, kept, arguments, wording):
     assert wording in refused("report", *arguments.split())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="neither chromium nor google-chrome is on PATH")
 @pytest.mark.parametrize("kind", ["labels", "classes", "training"])
 def test_a_browser_shows_all_of_it_in_a_window_and_on_a_phone(

@@ -14,6 +14,7 @@ from tests.cli.conftest import A1, F
 from tests.golden_cases import fill_network
 
 
+@pytest.mark.slow
 def test_table_1(prepared, rnw, refused):
     shutil.copy(f"weights/{F}", f"weights/{F.replace('0003', '0001')}")
     Path("weights/voc_rna-a1_cls21_s8_ep-0001.params").write_bytes(b"not used")

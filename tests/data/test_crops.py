@@ -192,6 +192,7 @@ def test_batches(pictures, expected):
         _assert_equal(sample, (image, label))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "threads"), [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("start", [0, 2])
 def test_neither_workers_nor_a_pause_change_batches(pictures, expected, start, workers, threads):

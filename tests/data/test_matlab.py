@@ -65,6 +65,7 @@ def test_the_other_order_of_bytes():
     np.testing.assert_array_equal(read_variables(content)["x"].numbers(), [[258, 3]])
 
 
+@pytest.mark.slow
 def test_a_variable_larger_than_the_memory_is_refused():
     packed = zlib.compress(bytes(1 << 29), 1)
     content = _file(x=1)[:128] + struct.pack("<II", 15, len(packed)) + packed

@@ -58,6 +58,7 @@ def _check_probe(expected, probe, found):
     np.testing.assert_allclose(found.ravel()[places], values, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*network_names(), *SEGMENTATION, "28-1-1-1-1-1-1-1"])
 def test_every_network_in_every_form(name, fill, tmp_path):
     net = fill(get_network(name, width=NARROW))
@@ -73,6 +74,7 @@ def test_every_network_in_every_form(name, fill, tmp_path):
     np.testing.assert_allclose(loaded(data).asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [32, 16, 8])
 @pytest.mark.parametrize("name", ["model_a", "model_a1", "model_a2", "model_b"])
 def test_output_stride(name, stride, fill):
@@ -80,6 +82,7 @@ def test_output_stride(name, stride, fill):
     assert net(mx.nd.zeros((1, 3, 64, 64))).shape == (1, 128, 64 // stride, 64 // stride)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [16, 8])
 @pytest.mark.parametrize("name", ["model_a", "model_a1", "model_a2"])
 def test_dilation_keeps_what_the_coarse_grid_sees(name, stride, fill):
@@ -91,6 +94,7 @@ def test_dilation_keeps_what_the_coarse_grid_sees(name, stride, fill):
     np.testing.assert_allclose(found, coarse(data).asnumpy(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "classifier", "label_shape", "output_shape"),
     [
@@ -110,6 +114,7 @@ def test_softmax_head(name, classifier, label_shape, output_shape, fill):
     np.testing.assert_allclose(probabilities.asnumpy(), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*network_names(), "fcn_a2", "resnet50", "28-1-1-1-1-1-1-1"])
 def test_maps_of_levels(name, fill, tmp_path):
     """They are those within the whole network, in every form."""
@@ -242,6 +247,7 @@ def test_width_is_a_factor_on_channels():
     assert parameters["linear3_weight"].shape == (3, 4, 3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "least"),
     [

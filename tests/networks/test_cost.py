@@ -77,6 +77,7 @@ def _counted(net, size):
     return sum(prod(shapes[name]) for name in arguments), multiply_adds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [

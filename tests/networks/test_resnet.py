@@ -56,6 +56,7 @@ def test_features_are_gluoncvs(gluoncv_resnet50, stride, every):
     np.testing.assert_allclose(ours(x).asnumpy(), expected, **close)
 
 
+@pytest.mark.slow
 def test_a_classification_network_is_gluoncvs(gluoncv_resnet50):
     from gluoncv.model_zoo import get_model
 
@@ -69,6 +70,7 @@ def test_a_classification_network_is_gluoncvs(gluoncv_resnet50):
     np.testing.assert_allclose(ours(x).asnumpy(), expected, **close)
 
 
+@pytest.mark.slow
 def test_warm_start_from_gluoncvs_file(gluoncv_resnet50):
     net = get_network("fcn_resnet50")
     net.initialize()

@@ -87,6 +87,7 @@ def test_nothing_else_is_checked_in():
     assert {path.name for path in SYMBOLS.iterdir()} == {f"{n}-symbol.json" for n in CHECKED_IN}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model_a2", "fcn_a1", "model_e"])
 def test_module_runs_an_exported_graph(name, fill, tmp_path, monkeypatch):
     monkeypatch.setenv("MXNET_SUBGRAPH_BACKEND", "NONE")  # its fusion breaks units on level 1
@@ -137,6 +138,7 @@ def test_module_learns_from_scratch(name, label_shape, rescale):
     assert -np.log(true).mean() < 0.7 * np.log(3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model_a1", "model_e", "fcn_a1"])
 def test_scores_have_no_label_input(name, fill, tmp_path):
     net = fill(get_network(name, 5, width=1 / 32))

@@ -153,6 +153,7 @@ def test_pictures_are_those_of_the_dataset():
         write_report(Path("kept"), dataset="digits", overwrite=True)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_gone_or_has_changed_is_told():
     _keep(["0.jpg", "1.jpg", "0.jpg", "2.jpg"])
     gone = write_report(Path("kept")).read_text()

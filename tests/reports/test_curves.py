@@ -65,6 +65,7 @@ def test_the_error_is_what_accuracy_lacks_to_100_per_cent(tmp_path):
 PIXEL_SCORES = {"loss": 1, "accuracy": 90, "mean-iou": 60}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scores", "label"),
     [
@@ -83,6 +84,7 @@ def test_the_axis_of_errors_says_what_is_drawn(tmp_path, scores, label):
     assert (">100 - mean IoU, validation</text>" in shown) == ("IoU" in label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, 6])
 def test_pictures_of_the_same_runs_are_the_same(tmp_path, runs):
     folders = [_write(tmp_path / f"run{number}", number + 1) for number in range(runs)]
@@ -113,6 +115,7 @@ def test_a_run_without_steps_is_named(tmp_path):
     assert f">{tmp_path}</text>" in (tmp_path / "out.svg").read_text()
 
 
+@pytest.mark.slow
 def test_a_long_run_is_drawn_with_few_points(tmp_path):
     """Each is the mean of 27 steps, so that a curve has 297 instead of 8,000."""
     plot([_write(tmp_path / "long", 800)], tmp_path / "long.svg")

@@ -165,6 +165,7 @@ def test_a_page_is_for_everyone(shown):
     assert {a["href"][1:] for a in shown.all("a")} == ids
 
 
+@pytest.mark.slow
 def test_a_page_needs_no_other_file(evaluation, shown):
     places = [a[name] for _, a in shown.elements for name in ("src", "href") if name in a]
     assert all(place.startswith(("data:", "#part")) for place in places)

@@ -32,6 +32,7 @@ def test_writes_the_same_file(rnw, path, to):
     assert (b"conv1a.conv1a_weight" in content) == (to == "gluon")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -144,6 +144,7 @@ def test_a_bad_picture_ends_the_run(tmp_path, pictures):
         _train(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_bad_pictures_are_skipped_and_counted(tmp_path, pictures, caplog):
     pictures.update({**ODD, **BAD})
     while len(pictures) % 8:

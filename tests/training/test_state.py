@@ -151,6 +151,7 @@ def _write(path, arrays):
     _seal(path, bytearray(file.getvalue()))
 
 
+@pytest.mark.slow
 def test_what_a_right_checksum_covers_is_still_checked(tmp_path, run):
     """Nothing but an InputError comes of any bytes, and what is read has the types it must have."""
     dice, path, ends = random.Random(1), tmp_path / "run.state", Counter()
@@ -197,6 +198,7 @@ def _arrays(run, dice):
     yield "momentum that servers kept", kept, True
 
 
+@pytest.mark.slow
 def test_arrays_of_another_network_are_refused(tmp_path, run):
     dice, path, ends = random.Random(2), tmp_path / "run.state", Counter()
     while sum(ends.values()) < TURNS:

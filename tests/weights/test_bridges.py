@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import mxnet as mx
@@ -15,7 +16,14 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import load_network
-from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.convert import (
+    FORMATS,
+    GraphOptions,
+    Packing,
+    convert,
+    read_parameters,
+    write_parameters,
+)
 from rnw.weights.names import WIDER_RESNET, WRN38
 from rnw.weights.npz_file import read_npz, write_npz
 from rnw.weights.surgery import Surgery, features_only
@@ -40,6 +48,7 @@ def a1():
     return _write("x_rna-a1_cls7", "model_a1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", FORMATS)
 @pytest.mark.parametrize("network", ["model_a1", "fcn_a1"])
 def test_there_and_back_is_the_same_file(network, to):
@@ -170,10 +179,107 @@ def test_segmentation_graphs_have_stride_8_unless_told_otherwise(a1):
     assert _graph("x.onnx")["res7a_branch2b1"]["dilations"] == [2, 2]
 
 
-@pytest.mark.parametrize("option", [{"stride": 8}, {"softmax": True}, {"fold_bn": True}])
+GRAPHS_ALONE = [
+    {"stride": 8},
+    {"softmax": True},
+    {"fold_bn": True},
+    {"upsample": "input"},
+    {"argmax": True},
+    {"input_type": "uint8"},
+    {"opset": 18},
+]
+
+
+@pytest.mark.parametrize("option", GRAPHS_ALONE)
 def test_only_graphs_take_their_options(a1, option):
     with pytest.raises(InputError, match="are options of a graph: --to onnx"):
         convert(a1, "x.params", "module", graph=GraphOptions(**option))
+
+
+@pytest.mark.parametrize(
+    ("letter", "normalizations", "to"), [("a1", 17, "safetensors"), ("a", 18, "npz")]
+)
+def test_folded_normalizations_are_read_by_networks(letter, normalizations, to):
+    """The stem of Model A has its normalization behind a pooling, which stays."""
+    source = _write(f"x_rna-{letter}_cls7", f"model_{letter}")
+    target = f"y_rna-{letter}_cls7_ep-0001.{to}"
+    folded = GraphOptions(fold_bn=True)
+    assert convert(source, target, to, graph=folded).notes == []
+    assert sum(name.endswith("_gamma") for name in read_parameters(target)) == normalizations
+    data = mx.nd.array(np.random.RandomState(0).standard_normal((2, 3, 64, 64)))
+    net, expected = load_network(target), load_network(source)(data).asnumpy()
+    for network in (net, rnw.optimize(net)):
+        found = network(data).asnumpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    with pytest.raises(InputError, match=r"\(its normalizations are folded into its convol"):
+        convert(target, "z.params", "module")
+
+
+def test_folding_takes_the_network_into_account():
+    source = _write("x_rna-a_cls7", "model_a")
+    Path("nameless.params").write_bytes(Path(source).read_bytes())
+    folded = GraphOptions(fold_bn=True)
+    with pytest.raises(InputError, match="does not indicate the network: pass --network"):
+        convert("nameless.params", "y.npz", "npz", graph=folded)
+    for to in ("resnet38d", "wider_resnet", "wrn38"):
+        with pytest.raises(InputError, match=f"^the convolutions of {to} have no biases, .*npz"):
+            convert(source, "y.npz", to, graph=folded)
+
+
+PACKED = {
+    "as it is": ("wider_resnet", Packing(), False, "mod1.conv1.weight"),
+    "for inplace_abn's script": (
+        "wider_resnet",
+        Packing("state_dict", "module."),
+        True,
+        "module.mod1.conv1.weight",
+    ),
+    "as NVIDIA's": ("wrn38", Packing(), True, "module.mod1.conv1.weight"),
+    "NVIDIA's, plain": ("wrn38", Packing("plain", ""), False, "mod1.conv1.weight"),
+    "another prefix": ("resnet38d", Packing(None, "net.enc."), False, "net.enc.conv1a.weight"),
+}
+
+
+@pytest.mark.parametrize("case", PACKED)
+def test_entries_are_where_scripts_look_for_them(a1, case):
+    to, packing, wrapped, name = PACKED[case]
+    convert(a1, "x.pth.tar", to, packing=packing)
+    with zipfile.ZipFile("x.pth.tar") as archive:
+        assert (b"state_dict" in archive.read("archive/data.pkl")) == wrapped
+    assert next(iter(read_torch("x.pth.tar"))) == name
+    convert("x.pth.tar", "back.params", "module")
+    expected = read_parameters(a1)
+    for name, array in read_parameters("back.params").items():
+        np.testing.assert_array_equal(array, expected[name], name)
+
+
+def test_original_names_may_have_a_prefix(a1):
+    convert(a1, "x.npz", "npz", packing=Packing(key_prefix="net."))
+    assert next(iter(read_npz("x.npz"))) == "net.conv1a_weight"
+    convert("x.npz", "back.params", "module")
+    assert Path("back.params").read_bytes() == Path(a1).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("target", "to", "packing", "wording"),
+    [
+        ("x.npz", "wrn38", Packing("plain"), r"^x\.npz: only PyTorch files .*: leave out --wrap"),
+        ("x.params", "module", Packing("plain"), "only PyTorch files"),
+        ("x.pth", "wrn38", Packing("model"), "unknown wrapping 'model': expected one of plain, st"),
+        ("x.pth", "wrn38", Packing(None, "module"), "expected it to end in a dot"),
+        ("x.params", "gluon", Packing(None, "module."), "names in .params files .*have no prefix"),
+        (
+            "x.onnx",
+            "onnx",
+            Packing(None, ""),
+            "names in .params files and in graphs have no prefix",
+        ),
+    ],
+)
+def test_packing_that_a_file_cannot_have(a1, target, to, packing, wording):
+    with pytest.raises(InputError, match=wording):
+        convert(a1, target, to, packing=packing)
+    assert not Path(target).exists()
 
 
 def test_a_classifier_becomes_one_for_maps(a1):
@@ -196,6 +302,7 @@ def test_what_is_no_network_of_ours_is_refused(a1):
     assert not Path("x.params").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["backbone.", "module.backbone.", "enc.", "my/"])
 @pytest.mark.parametrize("to", ["resnet38d", "wider_resnet", "npz"])
 def test_names_below_others_are_read(a1, to, prefix):

@@ -1,5 +1,6 @@
 """From one kind of weights file to another, and what a file is told apart by."""
 
+import re
 from pathlib import Path
 
 import mxnet as mx
@@ -10,8 +11,8 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import save_params
-from rnw.weights.containers import SAFETENSORS
-from rnw.weights.convert import GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.containers import ONNX, PARAMS, SAFETENSORS
+from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
 from rnw.weights.fit import check_parameters
 from rnw.weights.meaning import meaning_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
@@ -44,6 +45,7 @@ def _assert_equal(found, expected):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
+@pytest.mark.slow
 def test_module_files_have_the_order_and_names_of_the_graph(net):
     save_params(net, "module.params")
     keys = [f"{parameter.kind}:{parameter.name}" for parameter in net.config.parameters()]
@@ -51,6 +53,7 @@ def test_module_files_have_the_order_and_names_of_the_graph(net):
     _assert_equal(read_parameters("module.params"), _values(net))
 
 
+@pytest.mark.slow
 def test_there_and_back_is_the_same_file(net):
     save_params(net, "module.params")
     convert("module.params", "gluon.params", "gluon")
@@ -58,6 +61,7 @@ def test_there_and_back_is_the_same_file(net):
     assert Path("again.params").read_bytes() == Path("module.params").read_bytes()
 
 
+@pytest.mark.slow
 def test_gluon_loads_a_converted_file(net):
     save_params(net, "module.params")
     convert("module.params", "gluon.params", "gluon")
@@ -66,6 +70,7 @@ def test_gluon_loads_a_converted_file(net):
     _assert_equal(_values(other), _values(net))
 
 
+@pytest.mark.slow
 def test_gluon_files_have_gluons_names(net):
     save_params(net, "ours.params", to="gluon")
     net.save_parameters("gluon.params")
@@ -106,6 +111,28 @@ def test_an_existing_target_is_replaced_on_demand(source):
 def test_a_file_can_be_converted_in_place(source):
     convert(source, source, "gluon", overwrite=True)
     assert read_arrays(source)["classifier.a_weight"].tolist() == [1, 1]
+
+
+OF_GRAPHS = {"--stride", "--pooling", "--softmax", "--upsample", "--argmax", "--input", "--opset"}
+
+
+def test_the_table_of_the_readme_is_that_of_formats():
+    page = (Path(__file__).parents[2] / "rnw/weights/README.md").read_text(encoding="utf-8")
+    table = page.split("| `--to` | written as |", 1)[1].split("\n\n", 1)[0]
+    rows = [
+        [re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:-1]]
+        for row in table.splitlines()[2:]
+    ]
+    assert [name for (name,), *_ in rows] == list(FORMATS)
+    suffixes = []
+    for (name,), written, _, options, _ in rows:
+        form, suffixes = FORMATS[name], written or suffixes  # or "the same"
+        assert sorted(suffixes) == sorted(s for c in form.containers for s in c.suffixes)
+        packed = {"--key-prefix"} if form.containers not in ((PARAMS,), (ONNX,)) else set()
+        packed |= {"--wrap"} if ".pth" in suffixes else set()
+        folded = {"--fold-bn"} if form.folds else set()
+        expected = packed | folded | (OF_GRAPHS if name == "onnx" else set())
+        assert {word for option in options for word in option.split()} == expected
 
 
 def test_unknown_formats_are_refused(source, tmp_path):

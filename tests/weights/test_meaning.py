@@ -89,6 +89,7 @@ def test_everything_told_is_in_plain_types(caffe):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wording"),
     [
@@ -110,6 +111,7 @@ def test_a_name_that_contradicts_the_graph_is_refused(name, wording, caffe):
     assert "contradict each other" in inspect(name).problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -135,6 +137,7 @@ def test_the_name_tells_the_training_crop(fill):
     assert _meaning(path).told_by == graph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "wording"),
     [
@@ -174,6 +177,7 @@ def test_filling_a_network_that_pools_otherwise_is_warned_of(caffe, caplog):
     assert record.getMessage() == f"{A}: pooling is 'pad' here, 'caffe' in {GRAPH}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "notes"),
     [
@@ -260,6 +264,7 @@ def test_the_released_files_keep_their_meaning_in_another_form(fill):
     assert note.endswith("pooling is 'pad' here, 'caffe' in the table of released files")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["wider_resnet", "wider_resnet_a2", "wrn38"])
 @pytest.mark.parametrize("negative", [0, 5])
 def test_negative_gammas_are_counted(to, negative, fill):

@@ -13,6 +13,7 @@ from rnw.weights.containers import TORCH, TORCH_CHECKPOINT, container_of, read_w
 from rnw.weights.torch_file import write_torch
 from tests.weights.torch_files import (
     Call,
+    Instance,
     Name,
     Persistent,
     legacy,
@@ -89,6 +90,14 @@ WRAPPED = {
     },
     "a set": {"state_dict": STATE, "seen": Call(Name("__builtin__", "set"), ([1, 2],))},
     "a tuple as key": {"state_dict": STATE, (1, 2): 3},
+    "settings": {"args": Instance(Name("argparse", "Namespace"), {"lr": 0.1}), "state_dict": STATE},
+    "a class": {"state_dict": STATE, "args": Name("argparse", "Namespace")},
+    "a mapping of a library": {
+        "cfg": Call(Name("copyreg", "_reconstructor"), (Name("easydict", "EasyDict"), ())),
+        "model": STATE,
+    },
+    "code": {"state_dict": STATE, "run": Call(Name("os", "mkdir"), ("ran",))},
+    "settings among tensors": {**STATE, "args": Instance(Name("argparse", "Namespace"), {})},
     "a quantized one beside": {
         "state_dict": STATE,
         "other": Call(Name("torch._utils", "_rebuild_qtensor"), (1, 2)),
@@ -100,6 +109,7 @@ WRAPPED = {
 @pytest.mark.parametrize("form", WRITERS)
 def test_weights_are_found_among_other_things(case, form):
     _same(_read(WRITERS[form](WRAPPED[case], ARRAYS.values())))
+    assert not Path("ran").exists()
 
 
 def test_names_of_dictionaries_are_joined_by_dots():
@@ -182,6 +192,10 @@ NO_ARRAYS = {
         ),
         "w: has type float8_e4m3fn",
     ),
+    "of a new kind": (
+        Call(Name(UTILS, "_rebuild_new_tensor"), (1, 2)),
+        "w: made by torch._utils._rebuild_new_tensor, expected a dense tensor",
+    ),
     "complex": (rebuilt(storage("0", 1, "ComplexFloatStorage"), (1,)), "w: has type complex64"),
     "conjugated": (rebuilt(ONE, (1,), more=({"conj": True},)), "w: a view of other values (conj"),
     "expanded": (
@@ -214,9 +228,13 @@ OTHERS = {
     "code": ({"a": RUN}, "holds more than weights: os.mkdir, which may be code and is not read"),
     "posix": ({"a": Call(Name("posix", "system"), ("mkdir ran",))}, "posix.system"),
     "a call of a call": (Call(Call(Name("builtins", "getattr"), (1,)), ()), "builtins.getattr"),
-    "argparse": (
-        {"state_dict": STATE, "args": Name("argparse", "Namespace")},
+    "settings alone": (
+        {"args": Instance(Name("argparse", "Namespace"), {"lr": 1}), "epoch": 3},
         "argparse.Namespace",
+    ),
+    "an object of a network": (
+        {"model": Instance(Name("network.resnet38d", "Net"), {"w": rebuilt(ONE, (1,))})},
+        "network.resnet38d.Net",
     ),
     "a network": (Name("network.resnet38d", "Net"), "network.resnet38d.Net"),
     "a list": ([1], "expected a state_dict, found a list"),

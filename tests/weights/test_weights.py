@@ -223,6 +223,7 @@ def test_features_from_a_file(top, fill):
     np.testing.assert_array_equal(net(data).asnumpy(), features(data).asnumpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["logits", "features"])
 @pytest.mark.parametrize(
     "name",
@@ -273,6 +274,7 @@ def _family(fill, name, classes=None, source=("model_a", 5), **options):
     return net, _values(source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model_a", "model_a1", "model_a2"])
 def test_a_warm_start_takes_all_of_the_same_family(name, fill):
     net, source = _family(fill, name, 5)
@@ -358,6 +360,7 @@ def test_a_backbone_takes_what_it_needs_of_a_file(fill):
     _assert_equal(_values(again), _values(net))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_warm_start_refuses_numbers_that_are_not_finite(fill, value):
     net, source = _family(fill, "model_a1", 5)
@@ -395,6 +398,7 @@ def test_a_classification_file_starts_a_segmentation_network(
     assert all((found[parameter] == 1).all() for parameter in new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "classes", "new"),
     [

@@ -27,6 +27,13 @@ class Call(NamedTuple):
     arguments: Tuple[Any, ...] = ()
 
 
+class Instance(NamedTuple):
+    """An object of a class, with its attributes."""
+
+    kind: Name
+    attributes: Any = ()
+
+
 class Persistent(NamedTuple):
     """What lies outside of the pickle."""
 
@@ -61,6 +68,8 @@ def opcodes(value, old=False):
         return f"c{value.module}\n{value.name}\n".encode()
     if isinstance(value, Call):
         return inner(value.function) + inner(value.arguments) + b"R"
+    if isinstance(value, Instance):
+        return inner(value.kind) + b")\x81" + inner(value.attributes) + b"b"
     if isinstance(value, Persistent):
         return inner((*value.identity, *[None] * old)) + b"Q"
     if isinstance(value, dict):

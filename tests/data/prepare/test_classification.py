@@ -451,6 +451,7 @@ for step in preparation.plan():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [1, 10, 24, 30, 36, 40, 70, 72])
 def test_goes_on_after_it_was_killed(ilsvrc, calls):
     done = subprocess.run(

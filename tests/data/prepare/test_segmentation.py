@@ -386,6 +386,7 @@ for step in preparation.plan():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "calls"), [("voc", 3), ("voc", 16), ("voc", 26), ("cityscapes", 4), ("ade20k", 9)]
 )

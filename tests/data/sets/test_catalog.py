@@ -293,6 +293,7 @@ def _with_toy(*arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
     Path("sets").mkdir()
     Path("sets/stamps.py").write_text(TOY)

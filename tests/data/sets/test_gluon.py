@@ -38,6 +38,7 @@ def test_digits_are_those_of_the_catalog():
     assert len(rnw.get_dataset("digits")) == len(row.read(Path(), row.train_split).labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_gluons_loader_makes_batches(workers):
     dataset = rnw.get_dataset("digits", "test")

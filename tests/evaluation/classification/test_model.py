@@ -15,6 +15,7 @@ from tests.evaluation.classification.digits import NARROW, RELEASED_A, TINY, TIN
 RELEASED_A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "name", "crop", "pooling", "interpolation"),
     [

@@ -54,6 +54,7 @@ def _thin():
     Image.new("RGB", (1, 300)).save("bad.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [lambda: Path("bad.png").write_text("x"), lambda: None, _thin])
 def test_unreadable_pictures_are_told_and_passed_over(spoil, tiny):
     spoil()

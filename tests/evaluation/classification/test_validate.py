@@ -11,6 +11,7 @@ from rnw.networks.classifier import get_network
 from tests.evaluation.classification.digits import NARROW, TEST, TINY, load_tiny, probabilities_of
 
 
+@pytest.mark.slow
 def test_validation_takes_the_network_as_it_stands(tiny, fill):
     contexts = [mx.cpu(0), mx.cpu(1)]
     net = fill(get_network(TINY, 10, width=NARROW, head="softmax"), contexts)

@@ -116,6 +116,7 @@ def test_the_lattice_is_near_a_gaussian(dimension):
     np.testing.assert_allclose(slicing.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parameters, difference, disagreement",
     [(DEEPLAB, 0.015, 0.04), (KRAEHENBUEHL, 0.002, 0.005)],

@@ -65,6 +65,7 @@ def _expected(net, images):
     return np.mean(losses), hits.sum() / len(losses), np.mean(hits / unions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 @pytest.mark.parametrize("name", ["28-0-1-1-1-1-1-1", "224-0-1-1-1-1-1-1"])
 def test_scores(pictures, fill, name, devices):
