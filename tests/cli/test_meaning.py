@@ -162,7 +162,10 @@ def test_a_download_suffix_is_no_hindrance(rnw, gta):
     [
         ("voc", "is for 19 classes"),
         ("gta", "unknown dataset 'gta'"),
-        ("shapes-cls", "shapes-cls: is a dataset for classification, expected one for segmentation"),
+        (
+            "shapes-cls",
+            "shapes-cls: is a dataset for classification, expected one for segmentation",
+        ),
     ],
 )
 def test_other_data_sets_are_refused(refused, gta, dataset, expected):
