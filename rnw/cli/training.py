@@ -28,7 +28,7 @@ from rnw.data.sets.rows import Row, note_on_tests
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
-from rnw.training.recipes import find_recipe
+from rnw.training.recipes import find_recipe, is_for_any_data
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
 if TYPE_CHECKING:
@@ -195,12 +195,12 @@ class Task(NamedTuple):
         """Return the recipe that options name; raise InputError for one of the other task.
 
         For a dataset without a recipe, as those of one's own are, it is chosen by whether there are
-        `weights` to start from, and fits the data.
+        `weights` to start from, and fits the data, as does any recipe that is for no dataset.
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         row = self._row(recipe, dataset)
-        if row is not None and not row.recipe:
+        if row is not None and (not row.recipe or is_for_any_data(recipe)):
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
 
             if recipe is None:

@@ -19,6 +19,7 @@ def _prepare(rnw, name, folder="downloads"):
     return out
 
 
+@pytest.mark.slow
 def test_camvid_from_its_archive_to_scores(rnw):
     archives, _ = miniature_segmentation.FILES["camvid"]()
     miniature_segmentation.write_archives(Path("downloads"), archives)
@@ -53,6 +54,14 @@ def test_a_recipe_of_another_dataset_gets_the_classes():
     recipe = CLASSIFICATION.resolve("model_f", "cifar100", ("batch=8",))
     assert (recipe.dataset, recipe.classes, recipe.batch) == ("cifar100", 100, 8)
     assert recipe.network == "model_f"
+
+
+def test_recipes_for_any_data_fit_datasets_that_have_their_own():
+    recipe = SEGMENTATION.resolve("scratch-seg", "shapes", ("width=0.125",))
+    assert (recipe.classes, recipe.origin, recipe.width) == (5, 128, 0.125)
+    recipe = CLASSIFICATION.resolve("scratch-cls", "digits", ())
+    assert (recipe.dataset, recipe.classes, recipe.epochs) == ("digits", 10, 100)
+    assert SEGMENTATION.resolve("shapes", "shapes", ()).epochs == 24
 
 
 def test_one_split_is_said_to_be_tested_on_itself(rnw, capfd):

@@ -129,6 +129,8 @@ def test_other_archives_and_numbers_of_pictures_are_refused(archive):
         _take(_plan(official))
     with pytest.raises(InputError, match=r"expected 50000 pictures of train, found 15: not the of"):
         _take(_plan(official, md5=False))
+    with pytest.raises(InputError, match=r"expected 50000 pictures of train, found 15: not the of"):
+        _plan(official, md5=False).summary()  # though there is nothing more to do
     _take(_plan(official, subset=True, output=Path("other")))
     with pytest.raises(InputError, match="no split 'val': expected train or test"):
         _plan(row, splits=["val"]).plan()
