@@ -66,17 +66,20 @@ def _split(split: str) -> LabeledSplit:
     return LabeledSplit((forms,), partial(_pairs, split))
 
 
+COMPOSED = {"trainval": ("train", "val")}
+
 DATASET = SegmentationDataset(
     "mapillary-vistas",
     "Mapillary Vistas",
     Path("data/mapillary-vistas"),
     CLASSES,
     PALETTE,
-    prepared_labeled("mapillary-vistas", MEANING),
+    prepared_labeled("mapillary-vistas", MEANING, COMPOSED),
     {"train": 18_000, "val": 2000, "test": 5000},
     None,
     recipe="",
     test_size=2048,  # ours: as Cityscapes; pictures are of many sizes
     meaning=MEANING,
     publication={split: _split(split) for split in FOLDERS},
+    composed=COMPOSED,
 )
