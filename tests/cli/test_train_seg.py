@@ -134,7 +134,7 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         ("--recipe digits", "recipe digits is for `rnw train-cls`"),
         ("--dataset mnist", "unknown dataset 'mnist': expected one of "),
-        ("--dataset digits", "unknown dataset 'digits': expected one of "),
+        ("--dataset digits", "digits: is a dataset for classification, expected one for segm"),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
         ("--dataset shapes --set crop=0", "crop is 0, expected 1 to 16384"),
