@@ -60,7 +60,7 @@ def command(
     model = model.tested_by(crf=None if crf == "none" else crf)
     found = [labeled.as_dict() for labeled in predict(model, pictures, output, overwrite=overwrite)]
     if as_json:
-        print_json({"predictions": found, "protocol": str(model.protocol)})
+        print_json({"predictions": found, "crf": model.protocol.crf})
         return
     for prediction in found:
         print_line(prediction["image"])

@@ -50,6 +50,8 @@ class _Networks:
         """Return the model; raise UsageError unless weights or scores are given."""
         if bool(self.weights) == bool(self.scores):
             raise click.UsageError("give '--weights', or '--scores' in their place")
+        if self.scores and (self.network or self.pooling):
+            raise click.UsageError("'--scores' need no network: leave out --network and --pooling")
         if self.scores:
             from rnw.evaluation.segmentation.from_scores import model_of_scores
 
@@ -145,7 +147,7 @@ def command(
 
     The network and its dataset are inferred from the weights file. A released file is tested by the
     published protocol unless options say otherwise; other files are tested at the dataset's own
-    size.
+    size. Scores that were saved are tested by the protocol they were made by, at all their scales.
     """
     saved = files.save_predictions
     if files.official and saved is None:

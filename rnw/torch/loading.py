@@ -21,8 +21,10 @@ def load(path: PathLike, network: Optional[str] = None, **options: Any) -> Netwo
     network: the name of the network, where a file's name does not tell it.
     options: those of `get_network`, such as `pooling`, `stride`, `head` and `levels`.
 
-    Numbers become float32. Raises InputError when the file cannot be read, when nothing tells the
-    network, and when the parameters do not fit.
+    The network is on the CPU; its numbers have PyTorch's default type.
+
+    Raises InputError when the file cannot be read, when nothing tells the network, and when the
+    parameters do not fit.
     """
     found = read_parameters(path)
     meaning = meaning_of(path, found, network=network, **options)

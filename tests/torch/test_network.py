@@ -276,6 +276,7 @@ def test_compiles(small):
     net = _small(small, dropout=(0, 0)).train()
     x = torch.from_numpy(_data(net))
     compiled = torch.compile(copy.deepcopy(net), backend="aot_eager", fullgraph=True)
+    assert {key.partition(".")[0] for key in compiled.state_dict()} == {"_orig_mod"}
     expected, found = net(x), compiled(x)
     if isinstance(expected, list):
         expected, found = expected[-1], found[-1]

@@ -79,6 +79,8 @@ def model_of_scores(
         for scores, weight in zip(kept, check_mix(mix, len(kept)))
     ]
     scales = tuple(s for s in kept[0].scales() if all(s in other.scales() for other in kept))
+    if not scales:
+        raise InputError(f"{', '.join(map(str, folders))}: have scores at no scale in common")
     fixed = {key: kept[0].record[key] for key in Protocol._fields if key not in FREE}
     model = Model(scorers, chosen, Protocol(scales, **fixed)).tested_by(**changes)
     for scores in kept:
@@ -98,7 +100,7 @@ def _dataset_of(kept: KeptScores, name: Optional[str]) -> SegmentationDataset:
 
 
 def _check(kept: KeptScores, model: Model) -> None:
-    """Raise InputError for scores of other classes, of another protocol, or of no such scale."""
+    """Raise InputError for scores of other classes, of another protocol, or at other scales."""
     wanted = {"classes": model.dataset.classes, **model.protocol._asdict()}
     for key, value in wanted.items():
         if key not in FREE and kept.record[key] != value:
@@ -107,11 +109,11 @@ def _check(kept: KeptScores, model: Model) -> None:
                 "`rnw eval-seg --save-scores` makes others"
             )
     missing = [scale for scale in model.protocol.scales if scale not in kept.scales()]
-    if missing or not model.protocol.scales:
+    if missing:
         there = ", ".join(map(str, kept.scales()))
         raise InputError(
-            f"{kept.folder}: has scores at {there}, not all at {missing or 'a scale of the others'}"
-            "; `rnw eval-seg --save-scores --scales N` adds some"
+            f"{kept.folder}: has scores at {there}, none at {missing[0]}; `rnw eval-seg "
+            "--save-scores --scales N` adds some"
         )
 
 

@@ -26,10 +26,13 @@ from rnw.weights.npz_file import write_npz
 RECORD = "scores.json"
 SUFFIX = ".npz"
 REMEDY = "if the file is removed, they are computed anew"
-FIELDS = (  # of the record
-    *("dataset", "classes", "weights", "network", "stride", "normalization"),
-    *("flip", "steps", "tile", "overlap", "interpolation"),
-)
+FIELDS: Dict[str, Any] = {  # of the record, with their types
+    **dict.fromkeys(("dataset", "weights", "network", "interpolation"), str),
+    **dict.fromkeys(("classes", "stride", "steps", "overlap"), int),
+    "flip": bool,
+    "tile": (int, type(None)),
+    "normalization": list,
+}
 ADVICE = "choose another folder with --save-scores"
 
 
@@ -101,9 +104,12 @@ def open_to_keep(
 def open_kept(folder: Path) -> KeptScores:
     """Return the scores in a folder; raise InputError where there are none."""
     record = read_json(folder / RECORD)
-    missing = [key for key in FIELDS if key not in record]
-    if missing:
-        raise InputError(f"{folder / RECORD}: does not tell the {missing[0]} of the scores")
+    for key, kind in FIELDS.items():
+        if key not in record or not isinstance(record[key], kind):
+            raise InputError(
+                f"{folder / RECORD}: {key} is {record.get(key)!r}, which is none of kept scores; "
+                "`rnw eval-seg --save-scores --overwrite` makes them anew"
+            )
     kept = KeptScores(folder, record)
     if not kept.scales():
         raise InputError(f"{folder}: has no scores; `rnw eval-seg --save-scores` makes them")

@@ -128,6 +128,13 @@ def test_a_mixture_of_kept_scores():
         assert (best[-1] - best[-2] < 1e-5).all()  # they tie
 
 
+def test_mixtures_need_a_scale_in_common():
+    for scale in (48, 64):
+        evaluate(_model(1, scales=(scale,)), scores=Path(f"at{scale}"))
+    with pytest.raises(InputError, match=r"^at48, at64: have scores at no scale in common"):
+        _of("at48", "at64")
+
+
 def test_scores_tell_what_they_were_made_by():
     evaluate(_model(1, flip=True), scores=Path("scores"))
     record = json.loads(Path("scores", RECORD).read_text())
@@ -142,7 +149,10 @@ def test_scores_tell_what_they_were_made_by():
     ("changes", "wording"),
     [
         ({"flip": True}, r"scores: has scores with flip False, expected True; `rnw eval-seg"),
-        ({"scales": (48, 96)}, r"scores: has scores at 48, not all at \[96\]"),
+        (
+            {"scales": (48, 96)},
+            r"scores: has scores at 48, none at 96; `rnw eval-seg --save-scores",
+        ),
         ({"mix": (1, 1)}, "expected a positive number for each of the 1 weights files or folders"),
     ],
 )
@@ -170,6 +180,15 @@ def test_refuses_damaged_scores(spoil, wording):
     spoil(Path("scores/48/1.npz"))
     with pytest.raises(InputError, match=wording):
         evaluate(_of("scores"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("stride", "8"), ("flip", 1), ("tile", "no")])
+def test_refuses_a_record_of_something_else(key, value):
+    evaluate(_model(1), scores=Path("scores"))
+    path = Path("scores", RECORD)
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(InputError, match=rf"^scores.scores\.json: {key} is {value!r}, which is no"):
+        _of("scores")
 
 
 def test_several_networks_are_not_kept_in_one_folder():
@@ -205,7 +224,7 @@ def test_the_command_takes_scores_of_other_programs_with_a_background_of_psa(rnw
     np.testing.assert_allclose(with_background(maps.astype(np.float32), 4), scores, atol=1e-6)
     expected = refine(scores / scores.sum(axis=0), IMAGES[0], CRFS["psa"]).argmax(axis=0)
     assert (read_label("out/a.png") != expected).mean() < 0.001
-    assert json.loads(out)["protocol"].endswith("CRF psa")
+    assert json.loads(out)["crf"] == "psa"
     options = ("-o", "plain", "--crf", "none")
     assert rnw("crf", "cams", "a.png", *options)[0] == 0
     np.testing.assert_array_equal(read_label("plain/a.png"), maps.argmax(axis=0))
