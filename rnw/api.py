@@ -39,6 +39,7 @@ def evaluate(
     dataset: Optional[str] = None,
     contexts: Optional[Sequence[Any]] = None,
     *,
+    network: Optional[str] = None,
     data_root: Optional[Path] = None,
     predictions: Optional[Path] = None,
     overwrite: bool = False,
@@ -48,6 +49,7 @@ def evaluate(
     weights: a weights file, or an initialized network with the head 'logits'.
     dataset: one of `rnw.datasets`; default: that which the file's name tells.
     contexts: MXNet devices; default: one CPU, or those of the network that is given.
+    network: the name of the network that a weights file is for; default: what the file tells.
     data_root: the folder of the prepared dataset; default: `root` of its row in `rnw.datasets`.
     predictions: a folder where predictions of a weights file are kept while they are computed, so
         that an interrupted evaluation can be resumed.
@@ -61,7 +63,7 @@ def evaluate(
     from rnw.evaluation.segmentation.evaluate import evaluate as evaluate_segmentation
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
 
-    model = _load_model(weights, dataset, contexts)
+    model = _load_model(weights, dataset, contexts, network)
     options: Any = {"data_root": data_root, "predictions": predictions, "overwrite": overwrite}
     if isinstance(model, SegmentationModel):
         return evaluate_segmentation(model, **options)
@@ -74,13 +76,14 @@ def predict(
     dataset: Optional[str] = None,
     contexts: Optional[Sequence[Any]] = None,
     *,
+    network: Optional[str] = None,
     top: int = 5,
     output: Optional[Path] = None,
     overwrite: bool = False,
 ) -> "Iterator[Union[Prediction, segmentation_predict.Prediction]]":
     """Yield what a network sees in image files, and in those of folders, one picture at a time.
 
-    weights, dataset, contexts: as for `evaluate`.
+    weights, dataset, contexts, network: as for `evaluate`.
     top: how many of the most probable classes a classifier names for each picture.
     output: the folder for the label maps and overlays of a segmentation network, which needs one.
     overwrite: replace what was written to `output` before.
@@ -92,7 +95,7 @@ def predict(
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
     from rnw.evaluation.segmentation.predict import predict as predict_pixels
 
-    model = _load_model(weights, dataset, contexts)
+    model = _load_model(weights, dataset, contexts, network)
     if not isinstance(model, SegmentationModel):
         return predict_classes(model, images, top=top)
     if output is None:
@@ -101,11 +104,15 @@ def predict(
 
 
 def load_model(
-    path: PathLike, contexts: Sequence[Any], dataset: Optional[str] = None
+    path: PathLike,
+    contexts: Sequence[Any],
+    dataset: Optional[str] = None,
+    network: Optional[str] = None,
 ) -> "Union[Model, segmentation_model.Model]":
     """Return the network in a weights file, of either task, with the protocol that it is tested by.
 
-    dataset: replaces that of the file's name. Raise InputError for a file that cannot be read or
+    dataset: replaces that of the file's name. network: what the weights belong to, whatever the
+    file says. Raise InputError for a file that cannot be read or
     does not tell its network, and for an unknown dataset.
     """
     from rnw.evaluation.classification import model as classifiers
@@ -115,7 +122,7 @@ def load_model(
 
     if baseline_of(path) is not None:
         return classifiers.load_model(path, contexts, dataset=dataset)
-    loaded = load_with_meaning(path, list(contexts))
+    loaded = load_with_meaning(path, list(contexts), network=network)
     if loaded.net.config.segmentation:
         labeled = None if dataset is None else find_segmentation_dataset(dataset)
         return model_of_files([path], [loaded], contexts, dataset=labeled)
@@ -124,13 +131,16 @@ def load_model(
 
 
 def _load_model(
-    weights: Union[PathLike, "Network"], dataset: Optional[str], contexts: Optional[Sequence[Any]]
+    weights: Union[PathLike, "Network"],
+    dataset: Optional[str],
+    contexts: Optional[Sequence[Any]],
+    network: Optional[str],
 ) -> "Union[Model, segmentation_model.Model]":
     from rnw.networks.classifier import Network
 
     if isinstance(weights, Network):
         return _model_of(weights, dataset, contexts)
-    return load_model(weights, contexts or make_contexts(), dataset)
+    return load_model(weights, contexts or make_contexts(), dataset, network)
 
 
 def _model_of(

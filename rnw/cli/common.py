@@ -155,7 +155,8 @@ width_option = click.option(
 segmentation_dataset_option = click.option(
     "--dataset",
     required=True,
-    help=f"Segmentation dataset that the labels belong to: {one_of(SEGMENTATION)}.",
+    help=f"Segmentation dataset that the labels belong to: {one_of(SEGMENTATION)}, or the folder "
+    "or description of your own.",
 )
 data_root_option = click.option(
     "--data-root",
@@ -168,6 +169,12 @@ trained_dataset_option = click.option(
     metavar="DS",
     help="Dataset that the network was trained on: a name, or the folder or description of your "
     "own (default: inferred from the weights file, its name and what lies beside it).",
+)
+network_option = click.option(
+    "--network",
+    metavar="NAME",
+    help="Network that the weights belong to, as `rnw networks` lists them (default: inferred from "
+    "the weights file, its name and what lies beside it).",
 )
 val_fraction_option = click.option(
     "--val-fraction",

@@ -6,7 +6,8 @@ from typing import Optional
 import click
 
 from rnw.cli.common import FILE, SEED, Choice, gather, print_line
-from rnw.evaluation.described import normalization_of_weights
+from rnw.data.sets.summary import read_normalization
+from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import (
     FLOATS,
@@ -118,8 +119,8 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.option(
     "--key-prefix",
     metavar="PREFIX",
-    help="What all names in the file begin with, such as module. or nothing (default: as in the "
-    "project of the format).",
+    help="What all names in the file begin with, such as 'module.', or '' for nothing (default: as "
+    "in the project of the format).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @gather("packing", Packing)
@@ -140,6 +141,7 @@ def command(
     The formats of PyTorch are written as .safetensors, .npz, .pth, .pt or .pth.tar, according to
     the ending of TARGET.
     """
+    dataset = dataset_of_weights(source)
     done = convert(
         source,
         target,
@@ -149,7 +151,8 @@ def command(
         surgery=surgery,
         graph=graph,
         packing=packing,
-        normalization=normalization_of_weights(source),
+        normalization=read_normalization(dataset),
+        dataset=dataset,
     )
     for note in done.notes:
         print_line(note, err=True)

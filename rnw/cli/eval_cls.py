@@ -14,6 +14,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     gather,
     json_option,
+    network_option,
     parse_numbers,
     print_json,
     tell_held_out,
@@ -23,6 +24,15 @@ from rnw.cli.display import Display
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The network that is tested: that in a file, by whatever name, or one of gluoncv's."""
+
+    weights: Optional[Path]
+    baseline: Optional[str]
+    network: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class _Files:
 )
 @click.option("--flip", is_flag=True, help="Also average the scores of the mirror images.")
 @tested_dataset_options
+@network_option
 @click.option(
     "--batch",
     type=click.IntRange(1),
@@ -114,12 +125,12 @@ class _Files:
 @data_root_option
 @device_options
 @json_option
+@gather("tested", _Tested)
 @gather("views", _Views)
 @gather("files", _Files)
 @gather("devices", Devices)
 def command(
-    weights: Optional[Path],
-    baseline: Optional[str],
+    tested: _Tested,
     dataset: Optional[str],
     views: _Views,
     batch: int,
@@ -135,7 +146,7 @@ def command(
     same command again to resume an interrupted evaluation; predictions at further crop sizes are
     added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
-    if weights is None and baseline is None:
+    if tested.weights is None and tested.baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
     contexts = devices.contexts()
@@ -143,7 +154,13 @@ def command(
     from rnw.evaluation.classification.model import load_model
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
-        model = load_model(weights, contexts, baseline, dataset=dataset)
+        model = load_model(
+            tested.weights,
+            contexts,
+            tested.baseline,
+            dataset=dataset,
+            network=tested.network,
+        )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(

@@ -16,6 +16,7 @@ from rnw.cli.common import (
     exit_when_interrupted,
     gather,
     json_option,
+    network_option,
     parse_numbers,
     print_json,
     protocol_options,
@@ -55,6 +56,7 @@ class _Files:
 )
 @protocol_options
 @tested_dataset_options
+@network_option
 @click.option(
     "--split",
     help="Split of the dataset to test on (default: the one that the dataset is tested on).",
@@ -84,6 +86,7 @@ def command(
     mix: Tuple[float, ...],
     protocol: ProtocolChanges,
     dataset: Optional[str],
+    network: Optional[str],
     split: Optional[str],
     files: _Files,
     data_root: Optional[Path],
@@ -105,7 +108,7 @@ def command(
 
     ending = exit_when_interrupted(overwrite=files.overwrite) if saved else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_model(weights, contexts, mix, dataset).tested_by(**vars(protocol))
+        model = load_model(weights, contexts, mix, dataset, network).tested_by(**vars(protocol))
         tell_held_out(model.dataset)
         result = evaluate(
             model,

@@ -26,6 +26,7 @@ from rnw.cli.common import (
     device_options,
     gather,
     json_option,
+    network_option,
     print_json,
     print_line,
     protocol_options,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     help="Number of classes to print (classification only).",
 )
 @trained_dataset_option
+@network_option
 @click.option(
     "-o",
     "--output",
@@ -69,6 +71,7 @@ def command(
     weights: Path,
     top: int,
     dataset: Optional[str],
+    network: Optional[str],
     output: Optional[Path],
     overwrite: bool,
     images: Tuple[Path, ...],
@@ -91,7 +94,7 @@ def command(
     from rnw.evaluation.segmentation.predict import predict as predict_labels
 
     bad: List[InputError] = []
-    model = load_model(weights, contexts, dataset)
+    model = load_model(weights, contexts, dataset, network)
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")

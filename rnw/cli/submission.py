@@ -22,11 +22,18 @@ def command() -> None:
 
 @command.command()
 @click.argument("predictions", type=FILE)
-@segmentation_dataset_option
+@click.option(
+    "--dataset",
+    help="Dataset of the predictions (default: that of the weights they were made with).",
+)
 @click.option("-o", "--output", required=True, type=FILE, help="Archive to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the archive if it exists.")
-def make(predictions: Path, dataset: str, output: Path, overwrite: bool) -> None:
-    """Pack the predictions that `rnw eval-seg --save-predictions PREDICTIONS` wrote."""
+def make(predictions: Path, dataset: Optional[str], output: Path, overwrite: bool) -> None:
+    """Pack the predictions that `rnw eval-seg --save-predictions PREDICTIONS` wrote.
+
+    The archive is as the server of the dataset expects it. Data of your own become a .zip or .tar
+    of label maps with the numbers and colors of the classes, each named after its picture.
+    """
     from rnw.evaluation.segmentation.kept import kept_dataset  # need an extra
     from rnw.evaluation.segmentation.submission import write_submission
 

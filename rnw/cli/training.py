@@ -209,7 +209,8 @@ class Task(NamedTuple):
             tell_held_out(row)
             if row.description.note_on_tests:
                 print_line(row.description.note_on_tests, err=True)
-            overrides = (*fit_recipe(recipe, row, weights, data_root), *overrides)
+            network = dict(text.partition("=")[::2] for text in overrides).get("network")
+            overrides = (*fit_recipe(recipe, row, weights, data_root, network), *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)

@@ -1,34 +1,33 @@
 """Datasets of one's own that lie beside weights or predictions, as a training run leaves them."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Any, Iterable, Optional
 
 from rnw.data.own.description import FILE, Description
-from rnw.data.sets.described import describe_own
-from rnw.data.sets.numbered import numbering_note
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.described import describe_own, make_row
+from rnw.data.sets.numbered import numbering_note, read_own_list
 from rnw.data.sets.rows import Row
-from rnw.errors import InputError
+from rnw.data.sets.summary import CLASS_NAMES, NAME, read_summary
+from rnw.evaluation.summaries import description_beside
 from rnw.files import PathLike
-from rnw.networks.inputs import IMAGENET, Normalization
-from rnw.weights.labels import dataset_file, parse_label
+from rnw.weights.meaning import find_clues
 
 
 def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
-    """Return the dataset that is described beside a weights file; None where none is.
+    """Return the dataset that is described beside or in a weights file; None where none is.
 
     Raises InputError for a description that cannot be read.
     """
-    try:
-        path = Path(weights).parent / dataset_file(str(parse_label(weights)))
-    except InputError:  # another name, which tells no file beside it
+    path = description_beside(weights)
+    if path is not None:
+        return describe_own(path)
+    said = find_clues(weights).metadata
+    if CLASS_NAMES not in said or said.get(NAME) in (*DATASETS, *SEGMENTATION):
         return None
-    return describe_own(path) if path.is_file() else None
-
-
-def normalization_of_weights(weights: PathLike) -> Normalization:
-    """Return how the dataset of a weights file is normalized; as `dataset_beside_weights`."""
-    row = dataset_beside_weights(weights)
-    return IMAGENET if row is None else row.normalization
+    row: Any = make_row(read_summary(said, Path(weights)))  # of either task, as what it reads
+    return replace(row, read=read_own_list(row.read))
 
 
 def dataset_of_predictions(folder: Path) -> Optional[Row]:

@@ -141,6 +141,16 @@ def find_network(name: str) -> NetworkSpec:
     )
 
 
+def find_trunk(name: str) -> NetworkSpec:
+    """Return the network called `name`, and of `fcn_<name>` what its classifier stands on.
+
+    Raises InputError as `find_network` does.
+    """
+    return find_network(
+        name[len(SEGMENTATION_PREFIX) :] if name.startswith(SEGMENTATION_PREFIX) else name
+    )
+
+
 def _from_structure(name: str, structure: str, downsampling: Tuple[str, ...]) -> NetworkSpec:
     size, *units = (int(number) for number in structure.split("-"))
     if min(units[1:]) < 1:

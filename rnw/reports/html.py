@@ -44,6 +44,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .swatch { display: inline-block; width: 1rem; margin-right: .4rem; vertical-align: -.15rem; }
 .panels { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; }
 .panels figure { margin: 0; }
+.classes + .panels { margin-top: 1rem; }
 .panels img { width: 100%; border: 1px solid var(--line); image-rendering: pixelated; }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .25rem 0 0; padding: 0;
   list-style: none; color: #1b1f24; }

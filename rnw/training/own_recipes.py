@@ -43,12 +43,17 @@ def choose_recipe(dataset: Row, weights: Optional[Path]) -> str:
 
 
 def fit_recipe(
-    name: str, dataset: Row, weights: Optional[Path], data_root: Optional[Path] = None
+    name: str,
+    dataset: Row,
+    weights: Optional[Path],
+    data_root: Optional[Path] = None,
+    network: Optional[str] = None,
 ) -> Tuple[str, ...]:
     """Return the changes `key=value` of a recipe for a dataset that has none of its own.
 
     The batch is at most the number of pictures, and the epochs follow it; the network is that of
-    `weights`. Raises InputError for data or weights that cannot be read.
+    `weights`, which may be said to belong to `network`. Raises InputError for data or weights that
+    cannot be read.
     """
     changes = [f"classes={dataset.classes}"]
     if name in LENGTHS:
@@ -57,12 +62,12 @@ def fit_recipe(
         changes += [f"batch={batch}", f"epochs={LENGTHS[name].epochs(pictures, batch)}"]
         if isinstance(dataset, SegmentationDataset):
             changes.append(f"origin={dataset.test_size}")
-        changes += _network_of(weights)
+        changes += _network_of(weights, network)
     return tuple(changes)
 
 
-def _network_of(weights: Optional[Path]) -> List[str]:
+def _network_of(weights: Optional[Path], network: Optional[str]) -> List[str]:
     if weights is None:
         return []
-    config = meaning_of(weights, read_parameters(weights)).config
+    config = meaning_of(weights, read_parameters(weights), network=network).config
     return [f"network={config.spec.name}", f"width={config.width}"]

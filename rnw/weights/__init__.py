@@ -13,6 +13,7 @@ from rnw.networks.layout import NetworkConfig, unused_features
 from rnw.weights.convert import MODULE, read_parameters, write_parameters
 from rnw.weights.fit import channels_of, check_parameters
 from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
+from rnw.weights.metadata import network_metadata
 
 if TYPE_CHECKING:
     from rnw.networks.classifier import Network
@@ -180,10 +181,12 @@ def _layer(name: str) -> str:
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
     """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    to: a key of `rnw.weights.convert.FORMATS`, except ONNX. Moving averages are the mean over the
+    to: a key of `rnw.weights.convert.FORMATS`, except ONNX; a safetensors file also says which
+        network it is for. Moving averages are the mean over the
     network's devices. The file is written completely or not at all.
     """
-    write_parameters(path, parameter_values(net), to)
+    metadata = network_metadata(net.config)
+    write_parameters(path, parameter_values(net), to, metadata=metadata)
 
 
 def parameter_values(net: "Network") -> Dict[str, np.ndarray]:

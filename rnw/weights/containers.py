@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -18,9 +18,13 @@ from rnw.files import PathLike
 from rnw.weights.labels import plain_name
 from rnw.weights.ndarray_file import FILE_MAGIC, open_weights, read_arrays, write_arrays
 from rnw.weights.npz_file import SUFFIX, read_npz, write_npz
-from rnw.weights.onnx_file import read_onnx
+from rnw.weights.onnx_file import read_onnx, read_onnx_metadata
 from rnw.weights.recognition import START, explain
-from rnw.weights.safetensors_file import read_safetensors, write_safetensors
+from rnw.weights.safetensors_file import (
+    read_safetensors,
+    read_safetensors_metadata,
+    write_safetensors,
+)
 from rnw.weights.torch_file import DESCRIPTION, STATE_DICT, read_torch, write_torch
 from rnw.weights.zip_file import ZIP_STARTS
 
@@ -30,12 +34,17 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")  # and protocol; PyTorch before 1.6
 
 
 class Container(NamedTuple):
-    """A file format: its title, suffixes of file names, and functions to read and write it."""
+    """A file format: its title, suffixes of file names, and functions to read and write it.
+
+    read_metadata: returns texts by name that lie beside the arrays, which `write` then takes as
+    `metadata`; None: the format has no room for them.
+    """
 
     title: str
     suffixes: Tuple[str, ...]
     read: Callable[[PathLike], Arrays]
-    write: Optional[Callable[[PathLike, Mapping[str, np.ndarray]], None]]
+    write: Optional[Callable[..., None]]
+    read_metadata: Optional[Callable[[PathLike], Dict[str, str]]] = None
 
     def names(self, path: PathLike) -> bool:
         """Return whether the name of the file at `path` has one of the suffixes."""
@@ -46,12 +55,17 @@ _TORCH_SUFFIXES = (".pth", ".pt", ".pth.tar")  # the last is not a tar archive
 
 PARAMS = Container("a .params file of MXNet", (".params",), read_arrays, write_arrays)
 SAFETENSORS = Container(
-    "a safetensors file", (".safetensors",), read_safetensors, write_safetensors
+    "a safetensors file",
+    (".safetensors",),
+    read_safetensors,
+    write_safetensors,
+    read_safetensors_metadata,
 )
 NPZ = Container("a NumPy archive", (".npz",), read_npz, write_npz)
 TORCH = Container("a PyTorch file", _TORCH_SUFFIXES, read_torch, write_torch)
 TORCH_CHECKPOINT = TORCH._replace(write=partial(write_torch, key=STATE_DICT))
-ONNX = Container("an ONNX graph", (".onnx",), read_onnx, None)  # writing takes the whole network
+# writing takes the whole network
+ONNX = Container("an ONNX graph", (".onnx",), read_onnx, None, read_onnx_metadata)
 CONTAINERS = (PARAMS, SAFETENSORS, NPZ, TORCH, ONNX)
 
 
@@ -62,19 +76,38 @@ def read_weights(path: PathLike) -> Arrays:
     arrays of numbers.
     """
     container = container_of(path)
-    try:
+    with _reading(path, container):
         arrays = container.read(path)
+    if not arrays and container is not PARAMS:
+        raise InputError(f"{path}: {container.title} that holds no arrays")
+    for name in arrays:
+        _check_name(path, name)
+    return arrays
+
+
+def read_metadata(path: PathLike) -> Dict[str, str]:
+    """Return the texts by name beside the arrays of a file; none where its format has no room.
+
+    Raises InputError as `read_weights` does.
+    """
+    container = container_of(path)
+    if container.read_metadata is None:
+        return {}
+    with _reading(path, container):
+        return container.read_metadata(path)
+
+
+@contextlib.contextmanager
+def _reading(path: PathLike, container: Container) -> Iterator[None]:
+    """Raise InputError for whatever a reader raises."""
+    try:
+        yield
     except InputError:
         raise
     except Exception as error:  # of the libraries that read it, whose list cannot be complete
         why = " ".join(str(error).split()) or type(error).__name__
         cure = "; download it again" * isinstance(error, zipfile.BadZipFile)  # a wrong checksum
         raise InputError(f"{path}: not {container.title}, or damaged: {why}{cure}") from error
-    if not arrays and container is not PARAMS:
-        raise InputError(f"{path}: {container.title} that holds no arrays")
-    for name in arrays:
-        _check_name(path, name)
-    return arrays
 
 
 def _check_name(path: PathLike, name: Any) -> None:

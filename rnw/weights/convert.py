@@ -5,12 +5,15 @@ Published files and those of Module have entries `arg:<name>` and `aux:<name>`; 
 formats here. `<name>` is the original's in all. PyTorch projects have their own names (`names.py`).
 """
 
+import contextlib
 import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import (
+    Any,
     Callable,
     Dict,
     Iterable,
@@ -43,7 +46,15 @@ from rnw.weights.containers import (
     read_weights,
 )
 from rnw.weights.fit import structure_of
-from rnw.weights.meaning import Meaning, differences, find_clues, find_meaning, meaning_of
+from rnw.weights.meaning import (
+    Meaning,
+    differences,
+    find_clues,
+    find_meaning,
+    meaning_of,
+    only_network,
+)
+from rnw.weights.metadata import Metadata, describe_file, named_network
 from rnw.weights.module_names import module_key, rename_modules
 from rnw.weights.names import (
     COUNTER,
@@ -59,6 +70,7 @@ from rnw.weights.names import (
     rename_to_ours,
     rename_to_theirs,
 )
+from rnw.weights.onnx_file import require
 from rnw.weights.onnx_graph import write_onnx
 from rnw.weights.onnx_nodes import OPSET, GraphForm, Size
 from rnw.weights.released import released_row
@@ -133,7 +145,9 @@ class Format:
     def container(self, path: PathLike, wrap: Optional[str] = None) -> Container:
         """Return the file format for `path`.
 
-        Raises InputError if its suffix selects none, or one that has nothing around its entries.
+        wrap: a key of WRAPS, in place of what the format does.
+
+        Raises InputError if its suffix selects none, and for `wrap` if that is no PyTorch file.
         """
         found = self._container(path)
         if wrap is None:
@@ -294,9 +308,15 @@ def _plain_name(key: str) -> str:
 
 
 def write_parameters(
-    path: PathLike, parameters: Mapping[str, np.ndarray], to: str, packing: Packing = AS_USUAL
+    path: PathLike,
+    parameters: Mapping[str, np.ndarray],
+    to: str,
+    packing: Packing = AS_USUAL,
+    metadata: Optional[Metadata] = None,
 ) -> List[str]:
     """Write parameters, given by the original's names, in any format but an ONNX graph.
+
+    metadata: what the file says of itself, where its format has room for that.
 
     Returns the names of those that the format cannot store.
 
@@ -304,11 +324,14 @@ def write_parameters(
     packing that its files cannot have.
     """
     form = find_format(to).with_prefix(packing.key_prefix)
-    write = form.container(path, packing.wrap).write
+    container = form.container(path, packing.wrap)
+    write = container.write
     if write is None:
         raise InputError(
             f"{path}: a graph needs more than parameters: write a {MODULE} file, then convert it"
         )
+    if container.read_metadata is not None:
+        write = partial(write, metadata=metadata)
     ordered = {name: parameters[name] for name in module_order(parameters)}
     if form.naming is None:
         write(path, {form.key(name): array for name, array in ordered.items()})
@@ -371,6 +394,7 @@ def convert(
     graph: GraphOptions = AS_NAMED,
     packing: Packing = AS_USUAL,
     normalization: Normalization = IMAGENET,
+    dataset: Optional[Metadata] = None,
 ) -> Conversion:
     """Convert a weights file of any format to one of FORMATS.
 
@@ -381,6 +405,8 @@ def convert(
     graph: options of an ONNX graph.
     packing: where scripts of PyTorch look for the weights in a file.
     normalization: that of the weights' dataset, for a graph that takes bytes.
+    dataset: what the new file says of its dataset, where its format has room for that, as
+        `rnw.evaluation.summaries.dataset_of_weights` tells it.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
     format, for an unknown format, for options that it does not have, and for a target that exists
@@ -402,18 +428,38 @@ def convert(
         notes += done
     else:
         meaning = find_meaning(source, parameters)
+    described = _network_of(source, parameters, network, surgery)
     if to == ONNX_GRAPH or graph.fold_bn:
-        config = _whole_network(source, meaning, structure, surgery, graph)
+        described = config = _whole_network(source, meaning, structure, surgery, graph)
+    metadata = None
+    if form.container(target, packing.wrap).read_metadata is not None:
+        metadata = describe_file(source, described, dataset or {})
     if graph.fold_bn:
         parameters = _folded(source, config, parameters)
     parameters = halve(parameters) if surgery.half else parameters
     if to == ONNX_GRAPH:
         around = graph.form(normalization)
-        notes += _write_graph(source, target, meaning, config, parameters, around)
+        notes += _write_graph(source, target, meaning, config, parameters, around, metadata or {})
     else:
-        notes += listed("left out", write_parameters(target, parameters, to, packing))
+        left = write_parameters(target, parameters, to, packing, metadata)
+        notes += listed("left out", left)
         notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
     return Conversion(Path(target), notes)
+
+
+def _network_of(
+    source: PathLike,
+    parameters: Mapping[str, np.ndarray],
+    network: Optional[str],
+    surgery: Surgery,
+) -> Optional[NetworkConfig]:
+    """Return the network that parameters are for after surgery, None where nothing tells it."""
+    with contextlib.suppress(InputError):
+        found = structure_of(source, parameters)
+        options: Dict[str, Any] = {"stride": None} if surgery.fcn else {}
+        options.update(classes=found.classes, head=found.head)
+        return meaning_of(source, parameters, network=network, **options).config
+    return None
 
 
 def _check_options(to: str, graph: GraphOptions) -> None:
@@ -460,7 +506,8 @@ def _find_meaning(
     Without a graph their own number of classes counts, whatever the file's name says.
     """
     clues = find_clues(source)
-    if network is None and clues.label is None and clues.graph is None:
+    told = network or clues.label or clues.graph or named_network(clues.metadata)
+    if told is None and only_network(structure) is None:
         return None
     asked = {"pooling": graph.pooling, "stride": graph.stride}
     options = {name: value for name, value in asked.items() if value is not None}
@@ -563,10 +610,14 @@ def _write_graph(
     config: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
     form: GraphForm,
+    metadata: Metadata,
 ) -> List[str]:
     """Write an ONNX graph; return remarks for its users."""
+    if form.normalization is not None:  # it is part of the graph
+        metadata = {k: text for k, text in metadata.items() if k not in ("mean", "deviation")}
+    require("onnx", "to write an ONNX graph")  # which no file is to blame for
     with naming(source):
-        write_onnx(target, config, parameters, form)
+        write_onnx(target, config, parameters, form, metadata)
     least = config.least_size
     small = [f"takes pictures of at least {least}x{least} pixels"] * (least > 1)
     told = [] if meaning is None else [str(meaning._replace(config=config))]

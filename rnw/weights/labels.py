@@ -13,6 +13,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.zoo import RESNETS
 
+_EPOCH = re.compile(r"(_ep-\d{4,})?(\.pth\.tar|\.[a-z]+)?$")
 EXAMPLE = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 _NETWORK_FAMILY = "rna-"
 _FILE_NAME = re.compile(
@@ -62,6 +63,11 @@ def params_file(label: str, epoch: int) -> str:
 def symbol_file(label: str) -> str:
     """Return the file name of the graph of a label, where `mx.model.load_checkpoint` looks."""
     return f"{label}_ep-symbol.json"
+
+
+def label_text(path: PathLike) -> str:
+    """Return the name of a weights file of any format without epoch and suffix, a label or not."""
+    return _EPOCH.sub("", plain_name(path))
 
 
 def plain_name(path: PathLike) -> str:

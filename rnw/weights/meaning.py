@@ -1,8 +1,9 @@
 """Recognition of the network that a weights file is for.
 
 What the caller asks for comes first; then the graph beside the file, which must agree with the
-file's name; then the table of released files; then the name alone. Width and classifier are
-inferred from the shapes of the parameters, which must fit.
+file's name; then what the file says of itself; then the table of released files; then the name
+alone; then the arrays, where one network only has them. Width and classifier are always inferred
+from the shapes of the parameters, which must fit.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ from rnw.errors import InputError, naming
 from rnw.files import PathLike
 from rnw.networks.layers import BN_EPSILON, is_classifier
 from rnw.networks.layout import NetworkConfig, configure, fold, unused_features
-from rnw.networks.zoo import NetworkSpec, find_network
+from rnw.networks.zoo import NetworkSpec, ResNetSpec, find_network, find_trunk, network_names
+from rnw.weights.containers import read_metadata
 from rnw.weights.fit import (
     channels_of,
     check_parameters,
@@ -24,20 +26,23 @@ from rnw.weights.fit import (
     is_folded,
     kind_of_classifier,
     label_of,
+    structure_of,
     width_of,
 )
 from rnw.weights.labels import ModelLabel
+from rnw.weights.metadata import PRODUCER, Metadata, named_network
 from rnw.weights.released import released_row
 from rnw.weights.symbol_file import graph_beside, network_of_graph
 
 BY_NAME, BY_TABLE = "the file name", "the table of released files"
+BY_METADATA, BY_ARRAYS = "the metadata in the file", "its arrays"
 
 
 class Meaning(NamedTuple):
     """The network that a weights file is for.
 
-    told_by: by what it was recognized. dataset: the one in the file's name, whether it is in the
-    catalog or not; empty without a label.
+    told_by: by what it was recognized. dataset: the one in the file's metadata or name, whether it
+    is in the catalog or not; empty without both.
     """
 
     config: NetworkConfig
@@ -65,19 +70,28 @@ class Meaning(NamedTuple):
 class Clues(NamedTuple):
     """What indicates the network of a weights file besides its parameters.
 
-    label: in its name, None without one. graph: beside it, None without one.
+    label: in its name, None without one. graph: beside it, None without one. metadata: in it, if
+    it is ours.
     """
 
     label: Optional[ModelLabel]
     graph: Optional[Path]
+    metadata: Metadata
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset, empty where nothing tells it."""
+        named = self.label.dataset if self.label else ""
+        return self.metadata.get("dataset", named)
 
 
 def find_clues(path: PathLike) -> Clues:
-    """Return the label in the name of a weights file, and the graph that lies beside it."""
+    """Return what a weights file of any format, its name, and what lies beside it tell."""
     label = None
     with contextlib.suppress(InputError):
         label = label_of(path)
-    return Clues(label, graph_beside(path))
+    said = read_metadata(path) if Path(path).is_file() else {}
+    return Clues(label, graph_beside(path), said if said.get("producer") == PRODUCER else {})
 
 
 class _Told(NamedTuple):
@@ -105,12 +119,13 @@ def meaning_of(
     Raises InputError when nothing indicates the network, when the graph contradicts the file's
     name, and when the parameters do not fit.
     """
-    label, graph = clues or find_clues(path)
+    clues = clues or find_clues(path)
+    graph = clues.graph
     if graph is None:
-        told = _told_by_name(path, label, network)
+        told = _told_by_file(path, clues, parameters, network)
     else:
-        told = _told_by_graph(path, graph, label if network is None else None)
-    spec = told.spec if network is None else find_network(network)
+        told = _told_by_graph(path, graph, clues.label if network is None else None)
+    spec = told.spec if network is None else find_trunk(network)
     with _saying(f" (the network is that of {told.by})" if graph else ""):
         config = _fit(path, spec, {**told.options, **options}, parameters)
     asked = [f"network {network}"] * (network is not None and spec != told.spec)
@@ -120,7 +135,7 @@ def meaning_of(
         if told.options.get(name, value) != value
     ]
     by = told.by + (f" except {', '.join(asked)}" if asked else "")
-    return Meaning(config, by, label.dataset if label else "")
+    return Meaning(config, by, clues.dataset)
 
 
 def _fit(
@@ -153,15 +168,63 @@ def find_meaning(path: PathLike, parameters: Mapping[str, np.ndarray]) -> Option
     Returns None where there is neither. Raises InputError as `meaning_of` does.
     """
     clues = find_clues(path)
-    if clues.graph is None and released_row(path) is None:
+    if clues.graph is None and named_network(clues.metadata) is None and released_row(path) is None:
         return None
     return meaning_of(path, parameters, clues=clues, head="features")
 
 
-def _told_by_name(path: PathLike, label: Optional[ModelLabel], network: Optional[str]) -> _Told:
-    if label is None and network is not None:
-        return _Told(find_network(network), {}, "the requested network")
-    label = label or label_of(path)  # raises
+def _told_by_file(
+    path: PathLike,
+    clues: Clues,
+    parameters: Mapping[str, np.ndarray],
+    network: Optional[str],
+) -> _Told:
+    """What a file without a graph beside it tells; only where it tells nothing, what is asked."""
+    with naming(path):
+        said = named_network(clues.metadata)
+    if said is not None:
+        return _Told(*said, BY_METADATA)
+    if clues.label is not None and (network is None or _named_network(clues.label)):
+        return _told_by_name(path, clues.label)
+    if network is not None:
+        return _Told(find_trunk(network), {}, "the requested network")
+    return _Told(_network_of_arrays(path, parameters), {}, BY_ARRAYS)
+
+
+def _network_of_arrays(path: PathLike, parameters: Mapping[str, np.ndarray]) -> NetworkSpec:
+    """Return the only network that has these arrays; raise InputError where several may."""
+    found = structure_of(path, parameters)
+    only = only_network(found)
+    if only is not None:
+        return only
+    fitting = ", ".join(spec.name for spec in _networks_alike(found.spec)) or "a network"
+    units = "-".join(map(str, found.spec.units))
+    with _saying(
+        f"; or give it by --network (in training --set network=NAME): the arrays are those of "
+        f"{fitting} with {units} units on levels 1 to 7, width {found.width:g}"
+    ):
+        label_of(path)  # raises
+    return found.spec
+
+
+def only_network(structure: NetworkConfig) -> Optional[NetworkSpec]:
+    """Return the only network with the arrays of a structure: a ResNet, or one of Table 1.
+
+    Returns None where several have them. Narrow ones are networks of one's own, whose arrays do not
+    tell the size of pictures, on which it depends how they are downsampled.
+    """
+    if isinstance(structure.spec, ResNetSpec):
+        return structure.spec
+    same = _networks_alike(structure.spec)
+    return same[0] if len(same) == 1 and structure.width == 1 else None
+
+
+def _networks_alike(spec: NetworkSpec) -> List[NetworkSpec]:
+    """Return the networks of the table with these units, whose arrays are the same."""
+    return [known for known in map(find_network, network_names()) if known.units == spec.units]
+
+
+def _told_by_name(path: PathLike, label: ModelLabel) -> _Told:
     with naming(path):
         spec = find_network(label.network)
     row = released_row(path)

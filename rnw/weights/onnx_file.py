@@ -32,6 +32,13 @@ def read_onnx(path: PathLike) -> Dict[str, np.ndarray]:
     return arrays
 
 
+def read_onnx_metadata(path: PathLike) -> Dict[str, str]:
+    """Return the metadata of an ONNX graph, texts by name; raises as `read_onnx` does."""
+    onnx = require("onnx", f"to read {path}")
+    model = onnx.load(str(path), load_external_data=False)
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def _array(onnx: Any, tensor: Any) -> np.ndarray:
     names = {number: name for name, number in onnx.TensorProto.DataType.items()}
     kind = names.get(tensor.data_type, f"number {tensor.data_type}")

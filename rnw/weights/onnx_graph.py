@@ -4,7 +4,7 @@ Nodes and initializers have the original's names. Batch and image size are free:
 one size runs at any other, as the networks do.
 """
 
-from typing import Any, Callable, Dict, List, Mapping, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 
 import numpy as np
 
@@ -24,14 +24,19 @@ def write_onnx(
     config: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
     form: GraphForm = PLAIN,
+    metadata: Optional[Mapping[str, str]] = None,
 ) -> None:
     """Write the graph that `onnx_graph` makes; the file appears whole or not at all.
 
+    metadata: what the file says of itself besides.
+
     Raises InputError as that does.
     """
-    content = onnx_graph(config, parameters, form).SerializeToString()
+    graph = onnx_graph(config, parameters, form)
+    for name, text in (metadata or {}).items():
+        graph.metadata_props.add(key=name, value=text)
     with atomic_write(path) as file:
-        file.write(content)
+        file.write(graph.SerializeToString())
 
 
 def onnx_graph(

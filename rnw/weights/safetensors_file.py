@@ -9,7 +9,7 @@ import math
 import mmap
 import struct
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -31,18 +31,21 @@ ELEMENT_TYPES = {
     "BOOL": "?",
 }
 _BFLOAT16 = "BF16"
+_METADATA = "__metadata__"  # the only entry of the header that is no array
 _TYPE_NAMES = {np.dtype(dtype): name for name, dtype in ELEMENT_TYPES.items()}
 
 
-def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays completely or not at all.
+def write_safetensors(
+    path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Optional[Mapping[str, str]] = None
+) -> None:
+    """Write named arrays, and texts by name beside them, completely or not at all.
 
     Pages of arrays that are mapped from a file are released as soon as they are written.
 
     Raises InputError for an element type that the format does not have.
     """
     names = sorted(arrays, key=lambda name: -arrays[name].itemsize)  # so that all are aligned
-    header = _header(path, {name: arrays[name] for name in names})
+    header = _header(path, {name: arrays[name] for name in names}, metadata or {})
     with atomic_write(path) as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in names:
@@ -50,8 +53,9 @@ def write_safetensors(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
                 file.write(window.data)
 
 
-def _header(path: PathLike, arrays: Mapping[str, np.ndarray]) -> bytes:
-    entries, offset = {}, 0
+def _header(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    entries: Dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
+    offset = 0
     for name, array in arrays.items():
         if array.dtype not in _TYPE_NAMES:
             raise InputError(f"{path}: {name} has type {array.dtype}, unknown to safetensors")
@@ -79,16 +83,8 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
 
     Raises InputError for a file that is truncated, inconsistent or of another format.
     """
-    with reading(path, damaged=(ValueError,)):
-        buffer = np.memmap(Path(path), np.uint8, mode="r")
-    length = struct.unpack("<Q", buffer[:8].tobytes())[0] if buffer.size >= 8 else MAX_HEADER + 1
-    if length > min(MAX_HEADER, buffer.size - 8):
-        raise InputError(
-            f"{path}: not a safetensors file, or truncated: a header of {length} bytes is announced"
-            f" in a file of {buffer.size}"
-        )
-    values = buffer[8 + length :]
-    entries = _parse(path, buffer[8 : 8 + length].tobytes())
+    header, values = _split(path)
+    entries = _parse(path, header)
     arrays, end = {}, 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].offsets):
         begin, stop = entry.offsets
@@ -110,6 +106,28 @@ def read_safetensors(path: PathLike) -> Dict[str, np.ndarray]:
     return {name: arrays[name] for name in entries}
 
 
+def read_safetensors_metadata(path: PathLike) -> Dict[str, str]:
+    """Return the texts by name in the header of a file; raises as `read_safetensors` does."""
+    header, _ = _split(path)
+    metadata = _parse_header(path, header).get(_METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(t, str) for t in metadata.values()):
+        raise InputError(f"{path}: its header's {_METADATA} is not a table of texts")
+    return metadata
+
+
+def _split(path: PathLike) -> Tuple[bytes, np.ndarray]:
+    """Return the JSON and the values of a file, which are mapped."""
+    with reading(path, damaged=(ValueError,)):
+        buffer = np.memmap(Path(path), np.uint8, mode="r")
+    length = struct.unpack("<Q", buffer[:8].tobytes())[0] if buffer.size >= 8 else MAX_HEADER + 1
+    if length > min(MAX_HEADER, buffer.size - 8):
+        raise InputError(
+            f"{path}: not a safetensors file, or truncated: a header of {length} bytes is announced"
+            f" in a file of {buffer.size}"
+        )
+    return buffer[8 : 8 + length].tobytes(), buffer[8 + length :]
+
+
 class _Entry:
     """Type, shape and offsets of an array; raises an exception for malformed ones."""
 
@@ -122,14 +140,18 @@ class _Entry:
         self.nbytes = math.prod(self.shape) * self.dtype.itemsize
 
 
-def _parse(path: PathLike, header: bytes) -> Dict[str, _Entry]:
+def _parse_header(path: PathLike, header: bytes) -> Dict[str, Any]:
     try:
-        entries = parse_json(header, object_pairs_hook=_without_repetition)
-        entries.pop("__metadata__", None)
+        return dict(parse_json(header, object_pairs_hook=_without_repetition).items())
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: not a safetensors file: its header is unusable: {error}"
         ) from None
+
+
+def _parse(path: PathLike, header: bytes) -> Dict[str, _Entry]:
+    entries = _parse_header(path, header)
+    entries.pop(_METADATA, None)
     parsed = {}
     for name, entry in entries.items():
         try:

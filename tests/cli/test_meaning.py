@@ -202,3 +202,35 @@ def test_a_baseline_is_for_its_own_data_set(refused):
     Path("vgg16-e660d456.params").touch()
     command = ("eval-cls", "--weights", "vgg16-e660d456.params", "--dataset", "digits")
     assert "vgg16: is for ilsvrc-cls, found --dataset digits" in refused(*command)
+
+
+def test_a_file_of_any_name_is_for_the_network_that_is_asked_for(rnw, refused, gta):
+    Path(gta).rename("best.params")
+    command = ("predict", "--weights", "best.params", "--scales", 64, "-o", "out", "a.jpg")
+    message = refused(*command)
+    assert "the file name does not indicate the network" in message
+    assert "the arrays are those of model_a, model_a1, model_a2 with 0-3-3-6-3-1-1 units" in message
+    for network in ("a1", "fcn_a1"):
+        found = _json(rnw, *command[:-1], "--overwrite", "--network", network, "a.jpg")
+        assert (found["model"]["name"], found["model"]["classes"]) == ("fcn_a1", 19)
+        assert found["note"].startswith("the dataset is unknown: its classes are numbered")
+    named = _json(rnw, *command, "--overwrite", "--network", "a1", "--dataset", "cityscapes")
+    assert named["note"] is None
+    assert "does not fit fcn_b" in refused(*command, "--overwrite", "--network", "b")
+
+
+def test_networks_are_asked_for_in_evaluations_too(rnw, refused, caffe):
+    Path(caffe).rename("best.params")
+    command = ("eval-cls", "--weights", "best.params", "--dataset", "digits")
+    assert "width 0.03125" in refused(*command)
+    assert _json(rnw, *command, "--network", TINY)["model"]["name"] == TINY
+    Path("vgg16-e660d456.params").touch()
+    baseline = ("eval-cls", "--weights", "vgg16-e660d456.params", "--network", "a")
+    assert "vgg16: is a network of gluoncv, found --network a" in refused(*baseline)
+
+
+def test_a_label_of_an_unknown_network_gives_way(rnw, gta):
+    name = "gta_rna-deep_cls19_s8_ep-0000.params"
+    Path(gta).rename(name)
+    command = ("predict", "--weights", name, "--scales", 64, "-o", "out", "--network", "a1")
+    assert _json(rnw, *command, "a.jpg")["model"]["name"] == "fcn_a1"

@@ -78,6 +78,22 @@ def test_label_maps_from_training_to_figures(rnw):
     code, out, err = rnw("report", "kept")
     assert code == 0, err
     assert "dog" in Path("kept/report.html").read_text()
+    assert rnw("submission", "make", "kept", "-o", "street.zip")[:2] == (
+        0,
+        "street.zip: 2 pictures\n",
+    )
+    check = ("submission", "check", "street.zip", "--dataset", "kept/dataset.yaml")
+    assert rnw(*check, "--split", "val")[:2] == (0, "street.zip: nothing is wrong\n")
+    assert rnw("convert", weights, "best.safetensors", "--to", "safetensors")[0] == 0
+    command = ("predict", "--weights", "best.safetensors", "-o", "converted", "street/val/e.jpg")
+    code, out, err = rnw(*command)
+    assert (code, "numbered" in err) == (0, False)
+    code, _, err = rnw("eval-seg", "--weights", "best.safetensors")
+    assert (code, "street/val.lst: no such list of the dataset that the weights" in err) == (
+        2,
+        True,
+    )
+    assert set(re.findall(r"%.*  (\w+)$", out, re.MULTILINE)) <= {"ground", "cat", "dog"}
     code, out, err = rnw("predict", "--weights", weights, "-o", "seen", "street/val/e.jpg")
     assert code == 0, err
     assert set(re.findall(r"%.*  (\w+)$", out, re.MULTILINE)) <= {"ground", "cat", "dog"}
@@ -295,6 +311,7 @@ def _graph(weights):
     return json.loads(Path(weights.replace("0001.params", "symbol.json")).read_text())["nodes"]
 
 
+@pytest.mark.slow
 def test_classes_are_weighed(rnw):
     class_folders("train", "val", count=4)
     fields = ("--set", "balance=true", "--set", "label_smoothing=0.1")

@@ -137,6 +137,41 @@ def test_the_name_tells_the_training_crop(fill):
     assert _meaning(path).told_by == graph
 
 
+def _arrays(name, classes=7, **options):
+    """The parameters of a network, which take no memory."""
+    return {
+        parameter.name: np.broadcast_to(np.float32(0), parameter.shape)
+        for parameter in configure(name, classes, **options).parameters()
+    }
+
+
+@pytest.mark.parametrize("name", ["model_b", "model_e", "resnet101", "fcn_c"])
+def test_arrays_tell_a_network_that_no_other_has(name):
+    Path("best.params").touch()
+    meaning = meaning_of("best.params", _arrays(name))
+    assert (meaning.config.name, meaning.config.classes) == (name, 7)
+    assert (meaning.told_by, meaning.dataset) == ("its arrays", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "wording"),
+    [
+        ("model_a1", {}, "those of model_a, model_a1, model_a2 with 0-3-3-6-3-1-1 units"),
+        ("model_f", {}, "those of model_d, model_f with 1-1-1-1-9-1-1 units"),
+        ("model_b", {"width": NARROW}, "those of model_b with .*, width 0.03125"),
+        ("56-2-1-1-1-1-1-1", {}, "those of a network with 2-1-1-1-1-1-1 units"),
+    ],
+)
+def test_arrays_that_several_networks_have_do_not_tell_one(name, options, wording):
+    Path("best.params").touch()
+    with pytest.raises(
+        InputError, match=f"^best.params: the file name does .*--network.*{wording}"
+    ):
+        meaning_of("best.params", _arrays(name, **options))
+    meaning = meaning_of("best.params", _arrays(name, **options), network=name)
+    assert meaning.told_by == "the requested network"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "wording"),

@@ -10,7 +10,7 @@ from typing import Optional
 from rnw.data.own.description import Description, write_description
 from rnw.data.own.layouts import describe
 from rnw.data.own.splits import read_classified, read_segmented
-from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
+from rnw.data.sets.rows import OWN_SUBMISSION, Dataset, Row, SegmentationDataset
 from rnw.data.sets.voc import palette
 from rnw.files import write_text
 
@@ -53,6 +53,7 @@ def make_row(description: Description) -> Row:
             test_size=d.test_size or TEST_SIZE,
             train_split=d.train_split,
             test_split=d.test_split,
+            submission=OWN_SUBMISSION,
             description=d,
         )
     return Dataset(

@@ -33,7 +33,7 @@ def dataset_or_numbered(name: str, classes: int) -> Dataset:
         Path("data", name),
         classes,
         lambda: _numbered(classes),
-        _reader(partial(read_listed, tool="")),
+        read_own_list(partial(read_listed, tool="")),
         "train",
         "val",
         recipe="",
@@ -60,7 +60,7 @@ def segmentation_dataset_or_numbered(name: str, classes: int) -> SegmentationDat
         Path("data", name),
         tuple(_numbered(classes)),
         voc.palette(classes),
-        _reader(partial(read_labeled, tool="", meaning=meaning)),
+        read_own_list(partial(read_labeled, tool="", meaning=meaning)),
         {"val": 0},
         LARGEST,
         recipe="",
@@ -85,13 +85,15 @@ def _numbered(classes: int) -> Sequence[str]:
     return [f"class {number}" for number in range(classes)]
 
 
-def _reader(read: Callable[[Path, str], Pictures]) -> Callable[[Path, str], Pictures]:
+def read_own_list(read: Callable[[Path, str], Pictures]) -> Callable[[Path, str], Pictures]:
+    """Return `read`, which then raises InputError where there is no list of the dataset."""
+
     def read_own(root: Path, split: str) -> Pictures:
         listing = root / f"{split}.lst"
         if not listing.is_file():
             raise InputError(
-                f"{listing}: no such list, and the weights are for an unknown dataset: give "
-                "--dataset, or a list of its pictures in --data-root"
+                f"{listing}: no such list of the dataset that the weights are for: give --dataset, "
+                "or a list of its pictures in --data-root"
             )
         return read(root, split)
 

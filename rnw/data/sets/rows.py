@@ -92,6 +92,7 @@ class RankingScore(NamedTuple):
 
 
 TAR, ZIP = (".tar", ".tgz", ".tar.gz"), (".zip",)  # suffixes of archives
+OWN_SUBMISSION = SubmissionForm("", (*ZIP, *TAR), palette=True)  # for whoever judges own data
 
 
 @dataclass(frozen=True)

@@ -86,11 +86,13 @@ def load_model(
     baseline: Optional[str] = None,
     *,
     dataset: Optional[str] = None,
+    network: Optional[str] = None,
     optimized: bool = True,
 ) -> Model:
     """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
     dataset: replaces that of the name; the classes of an unknown dataset are numbered.
+    network: that which the weights belong to, whatever the file says.
     baseline: the name of a network of gluoncv's. Such a file is otherwise recognized by its name,
         as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
     optimized: pass a network of this package through `rnw.weights.optimize`.
@@ -102,11 +104,13 @@ def load_model(
     if row is not None:
         if dataset not in (None, BASELINE_DATASET):
             raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
+        if network is not None:
+            raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
         return _load_baseline(row, path or download_weights(row), contexts)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
-    loaded = load_with_meaning(path, list(contexts))
+    loaded = load_with_meaning(path, list(contexts), network=network)
     return model_of_file(path, loaded, contexts, dataset=given, optimized=optimized)
 
 

@@ -136,19 +136,21 @@ def load_model(
     contexts: Sequence[mx.Context],
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
+    network: Optional[str] = None,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
     Dataset and protocol come from the name of the first file: a released file is tested as
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
-    unknown dataset are numbered. By default all files have the same weight.
+    unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
+    say. By default all files have the same weight.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, and for an unknown `dataset`.
     """
     mix = _check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    loaded = [_load_segmentation(path, contexts) for path in paths]
+    loaded = [_load_segmentation(path, contexts, network) for path in paths]
     return model_of_files(paths, loaded, contexts, mix, given)
 
 
@@ -208,8 +210,10 @@ def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[Releas
     return released_row(scorer.file.path)
 
 
-def _load_segmentation(path: PathLike, contexts: Sequence[mx.Context]) -> Loaded:
-    loaded = load_with_meaning(path, list(contexts))
+def _load_segmentation(
+    path: PathLike, contexts: Sequence[mx.Context], network: Optional[str]
+) -> Loaded:
+    loaded = load_with_meaning(path, list(contexts), network=network)
     if not loaded.net.config.segmentation:
         raise InputError(f"{path}: holds a classifier, expected a segmentation network")
     return loaded

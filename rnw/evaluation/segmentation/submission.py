@@ -64,7 +64,7 @@ def write_submission(
         (form.path(file.stem), _content(predictions, file.stem, dataset, form)) for file in files
     )
     with atomic_write(archive) as file:
-        if archive.suffix == ".zip":
+        if archive.name.endswith(ZIP):
             _write_zip(file, contents)
         else:
             _write_tar(file, contents, "w:gz" if archive.name.endswith("gz") else "w")
@@ -132,10 +132,13 @@ def check_submission(
 
 def _check_kind(path: Path, form: SubmissionForm) -> List[str]:
     """Return whether an archive is one that the server takes."""
-    zipped = zipfile.is_zipfile(path)
-    if path.is_dir() or (zipped == (form.suffixes == ZIP) and path.name.endswith(form.suffixes)):
+    if path.is_dir():
         return []
-    found, expected = ("a zip" if zip_ else "a tar" for zip_ in (zipped, form.suffixes == ZIP))
+    zipped, right_name = zipfile.is_zipfile(path), path.name.endswith(form.suffixes)
+    zip_expected = path.name.endswith(ZIP) if right_name else form.suffixes[0] in ZIP
+    if right_name and zipped == zip_expected:
+        return []
+    found, expected = ("a zip" if zip_ else "a tar" for zip_ in (zipped, zip_expected))
     names = " or ".join(form.suffixes)
     return [f"{path.name}: {found}, expected {expected} with a name that ends in {names}"]
 

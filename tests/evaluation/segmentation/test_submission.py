@@ -3,6 +3,7 @@
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rnw.data.sets.catalog import SEGMENTATION
+from rnw.data.sets.rows import OWN_SUBMISSION
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import LABELS, KeptLabels
 from rnw.evaluation.segmentation.submission import (
@@ -255,3 +257,21 @@ def test_each_published_data_set_has_a_form():
 def test_data_sets_without_a_server_are_refused():
     with pytest.raises(InputError, match=r"^no form of submissions for 'shapes': expected one of"):
         find_form(SEGMENTATION["shapes"])
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tgz"])
+def test_data_of_ones_own_are_packed_as_they_are(suffix):
+    dataset = _dataset("voc")
+    dataset = replace(dataset, submission=OWN_SUBMISSION)
+    labels = _predict(dataset)
+    archive = Path(f"mine{suffix}")
+    assert write_submission(Path("kept"), dataset, archive) == 2
+    assert check_submission(archive, dataset) == []
+    contents = _open(archive)
+    assert list(contents) == [f"{stem}.png" for stem in STEMS]
+    for content, classes in zip(contents.values(), labels):
+        with Image.open(io.BytesIO(content)) as image:
+            assert (np.array(image) == np.array(IDS)[classes]).all()
+    archive.rename("other.tar" if suffix == ".zip" else "other.zip")
+    (problem,) = check_submission(next(Path().glob("other.*")), dataset)
+    assert "expected a tar" in problem if suffix == ".zip" else "expected a zip" in problem

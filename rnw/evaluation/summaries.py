@@ -1,0 +1,40 @@
+"""What is known of the dataset that weights were trained on, in texts that files can carry."""
+
+from pathlib import Path
+from typing import Dict, Optional
+
+from rnw.data.own.description import read_description
+from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.summary import KEYS, describe_row, summarize
+from rnw.files import PathLike
+from rnw.weights.containers import container_of
+from rnw.weights.labels import dataset_file, label_text
+from rnw.weights.meaning import find_clues
+
+
+def dataset_of_weights(path: PathLike) -> Dict[str, str]:
+    """Return a summary of the dataset of a weights file, as `rnw.data.sets.summary` makes it.
+
+    It is that which is described beside the file, else the one of the catalog that the file or its
+    name tells, else what the file says itself; empty where nothing does.
+
+    Raises InputError for a file or a description that cannot be read.
+    """
+    container_of(path)  # raises for what is no file
+    clues = find_clues(path)
+    beside = description_beside(path)
+    if beside is not None:
+        return summarize(read_description(beside))
+    row = DATASETS.get(clues.dataset) or SEGMENTATION.get(clues.dataset)
+    if row is not None:
+        return summarize(describe_row(row))
+    return {key: clues.metadata[key] for key in KEYS if key in clues.metadata}
+
+
+def description_beside(path: PathLike) -> Optional[Path]:
+    """Return the description of its dataset beside a weights file of any format, or None.
+
+    That is `X.dataset.yaml` beside `X_ep-0001.params`, or beside another `X.params`.
+    """
+    found = Path(path).with_name(dataset_file(label_text(path)))
+    return found if found.is_file() else None
