@@ -8,7 +8,7 @@ from rnw.files import PathLike
 from rnw.torch.modules import Tensor, torch
 from rnw.torch.network import Network, build
 from rnw.weights import Transfer, plan_transfer
-from rnw.weights.convert import MODULE, read_parameters, write_parameters
+from rnw.weights.formats import MODULE, read_parameters, write_parameters
 from rnw.weights.meaning import meaning_of
 from rnw.weights.metadata import network_metadata
 from rnw.weights.module_names import original_name
@@ -55,7 +55,7 @@ def warm_start(net: Network, path: PathLike) -> Transfer:
 def save(net: Network, path: PathLike, to: str = MODULE) -> None:
     """Write a network in the published format (`to='module'`) or another one of `rnw convert`.
 
-    to: a key of `rnw.weights.convert.FORMATS`, except ONNX; a safetensors file also says which
+    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
         network it is for. Numbers are float32. The file is written completely or not at all.
 
     Raises InputError for an unknown format, and for features that the format cannot store.

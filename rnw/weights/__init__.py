@@ -10,8 +10,8 @@ from rnw.files import PathLike
 from rnw.lazy import import_on_use
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.networks.layout import NetworkConfig, unused_features
-from rnw.weights.convert import MODULE, read_parameters, write_parameters
 from rnw.weights.fit import channels_of, check_parameters
+from rnw.weights.formats import MODULE, read_parameters, write_parameters
 from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
 from rnw.weights.metadata import network_metadata
 
@@ -181,7 +181,7 @@ def _layer(name: str) -> str:
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
     """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    to: a key of `rnw.weights.convert.FORMATS`, except ONNX; a safetensors file also says which
+    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
         network it is for. Moving averages are the mean over the
     network's devices. The file is written completely or not at all.
     """

@@ -9,7 +9,8 @@ import rnw
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 from rnw.weights import load_network, save_params
-from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.convert import GraphOptions, convert
+from rnw.weights.formats import FORMATS, read_parameters, write_parameters
 from rnw.weights.surgery import halve
 from tests.golden_cases import deterministic_weights, each_checkpoint
 

@@ -7,7 +7,8 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.networks.layout import configure
-from rnw.weights.convert import convert, write_parameters
+from rnw.weights.convert import convert
+from rnw.weights.formats import write_parameters
 from tests.golden_cases import deterministic_weights
 
 pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -10,7 +10,7 @@ import pytest
 import rnw
 from rnw.networks.layout import configure
 from rnw.weights import parameter_values
-from rnw.weights.convert import read_parameters, write_parameters
+from rnw.weights.formats import read_parameters, write_parameters
 from tests.data.own.miniatures import class_folders
 from tests.golden_cases import deterministic_weights
 
