@@ -183,6 +183,11 @@ class Job:
     def _take_weights(self, net: Network, origin: Origin) -> Optional[Transfer]:
         """Fill a network from weights, if there are any: from its own whole, or what fits."""
         if origin.weights is None:
+            if origin.state is None and self.options.states is not None:
+                raise InputError(
+                    f"{self.options.states}: is the momentum of weights, and no weights are given: "
+                    "give them with --weights FILE"
+                )
             return None
         if origin.epoch:
             load_params(net, origin.weights)
@@ -309,12 +314,12 @@ class Job:
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""
         if origin.epoch:
+            states = self.options.states
             logger.warning(
-                "%s: trained on after epoch %d with the weights alone: momentum is %s, the "
-                "schedule goes on",
+                "%s: trained on after epoch %d with the %s, the schedule goes on",
                 origin.weights,
                 origin.epoch,
-                f"that of {self.options.states}" if self.options.states else "zero at first",
+                f"momentum of {states}" if states else "weights alone: momentum is zero at first",
             )
         if origin.weights is not None and transfer is not None:
             logger.info("from %s: %s", origin.weights, transfer)

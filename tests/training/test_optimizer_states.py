@@ -101,6 +101,14 @@ def test_a_run_with_the_momentum_of_its_state_is_never_stopped(tmp_path):
     assert last.read_bytes() == (tmp_path / "whole" / last.name).read_bytes()
 
 
+def test_momentum_without_weights_is_refused(tmp_path):
+    recipe = find_recipe("digits", ("width=0.03125",))
+    options = Options(states=Path("x.states"))
+    with pytest.raises(InputError, match=r"^x\.states: is the momentum of weights, .*--weights"):
+        train(recipe, [mx.cpu()], tmp_path / "run", options=options)
+    assert not (tmp_path / "run").exists()
+
+
 def test_states_that_python_2_and_mxnet_0_9_wrote():
     values = np.arange(10, dtype="<f4") - 4
     saved = np.array([1, 10, 1, 0, 0], "<u4").tobytes() + values.tobytes()
