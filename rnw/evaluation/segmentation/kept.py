@@ -210,6 +210,14 @@ def _known_dataset(folder: Path) -> Optional[str]:
         return None
 
 
+def kept_split(folder: Path) -> Optional[str]:
+    """Return the split whose predictions are kept, None where no record says it."""
+    try:
+        return read_origin(folder).get("split")
+    except (InputError, AttributeError):
+        return None
+
+
 def label_numbers(dataset: SegmentationDataset) -> np.ndarray:
     """Return the number (classes,) uint8 of each class in published label maps and predictions."""
     if dataset.label_ids is None:
