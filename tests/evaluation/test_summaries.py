@@ -1,6 +1,7 @@
 """What is told of the dataset of weights, and what converted files say of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -75,6 +76,17 @@ def test_a_dataset_of_the_catalog_is_told_by_its_name(fill):
     assert json.loads(said["colors"])[0] == [128, 64, 128]
     assert (said["ignored"], said["test_size"]) == ("others", "2048")
     assert dataset_beside_weights("x.safetensors") is None  # it is in the catalog
+
+
+def test_data_of_ones_own_may_be_called_as_a_dataset_of_the_catalog(fill):
+    Path("voc_rna-a1_cls3_s8.dataset.yaml").write_text(
+        write_description(replace(CATS, name="voc"), {})
+    )
+    _save(fill, "voc_rna-a1_cls3_s8_ep-0001.params", 3)
+    _convert("voc_rna-a1_cls3_s8_ep-0001.params", "x.safetensors")
+    assert dataset_beside_weights("x.safetensors").class_names == CATS.classes
+    assert _convert("x.safetensors", "y.safetensors")["dataset"] == "voc"
+    assert dataset_beside_weights("y.safetensors").class_names == CATS.classes
 
 
 @pytest.mark.parametrize("surgery", [Surgery(classes=5), Surgery(features=True)])
