@@ -90,16 +90,34 @@ def read_bytes(path: PathLike, limit: int = LARGEST) -> bytes:
 def read_yaml(path: PathLike, what: str, limit: int = LARGEST) -> Any:
     """Return what a file of YAML, or of JSON, says; `what` it is expected to be, with its article.
 
-    Raises InputError for a file that cannot be read or is no YAML.
+    Raises InputError for a file that cannot be read, is no YAML, or has a key twice, of which YAML
+    would take the last.
     """
     import yaml  # takes time that most commands need not spend
 
     with reading(path, what, (ValueError, RecursionError)):
         text = read_regular(path, limit).decode("utf-8-sig")
         try:
-            return yaml.safe_load(text)
+            return yaml.load(text, _loader(path))
         except yaml.YAMLError as error:
             raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+
+
+def _loader(path: PathLike) -> Any:
+    """Return a loader of YAML that raises InputError for a key that is there twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            known = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if (key.tag, key.value) in known:
+                    line = key.start_mark.line + 1
+                    raise InputError(f"{path}: line {line} has {key.value!r} for the second time")
+                known.add((key.tag, key.value))
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 @contextlib.contextmanager

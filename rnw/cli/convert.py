@@ -119,8 +119,8 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.option(
     "--key-prefix",
     metavar="PREFIX",
-    help="What all names in the file begin with, such as module. or nothing (default: as in the "
-    "project of the format).",
+    help="What all names in the file begin with, such as 'module.', or '' for nothing (default: as "
+    "in the project of the format).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
 @gather("packing", Packing)

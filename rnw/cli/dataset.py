@@ -19,7 +19,7 @@ from rnw.cli.common import (
 from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
-from rnw.data.sets.catalog import find_task_dataset, names_of
+from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
 from rnw.data.sets.reading import read_split
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError
@@ -52,7 +52,10 @@ def command() -> None:
 
 
 def _names(ctx: click.Context, option: click.Parameter, text: Optional[str]) -> Tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",")) if text else ()
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if "" in names or len(set(names)) < len(names):
+        raise InputError(f"--{option.name} {text}: expected names that differ, joined by commas")
+    return names
 
 
 @command.command()
@@ -87,13 +90,14 @@ def init(
     overwrite: bool,
 ) -> None:
     """Write a description of the dataset that is found in FOLDER, to be read and corrected."""
-    from rnw.data.own.layouts import VAL_FRACTION, find_layout  # needs an extra
+    from rnw.data.own.layouts import find_layout, with_part_held_out  # needs an extra
 
+    with show_warnings():
+        found = find_layout(folder, classes=classes, ignored=_numbers(ignored))
+    if val_fraction is not None:
+        found = with_part_held_out(found, val_fraction)
     output = output or folder / DESCRIPTION
     check_free(output, overwrite=overwrite)
-    with show_warnings():
-        fraction = VAL_FRACTION if val_fraction is None else val_fraction
-        found = find_layout(folder, fraction, classes, _numbers(ignored))
     root = Path(os.path.relpath(folder.absolute(), output.absolute().parent))
     write_text(output, write_description(replace(found, root=root), COMMENTS))
     _show_description(found)
@@ -123,9 +127,11 @@ def _show_description(found: Description) -> None:
         )
 
 
-def _read(name: str, split: Optional[str]) -> Tuple[Row, Dict[str, Any]]:
+def _read(
+    name: str, split: Optional[str], val_fraction: Optional[float]
+) -> Tuple[Row, Dict[str, Any]]:
     """The dataset, and the sources of all its splits, or of one."""
-    dataset = find_task_dataset(name)
+    dataset = find_task_dataset(name if val_fraction is None else hold_out(name, val_fraction))
     if dataset.description is None:
         own = (dataset.train_split, dataset.test_split)
         splits = [split] if split else [name for name in own if name]
@@ -140,8 +146,9 @@ split_option = click.option("--split", help="Split to look at (default: all).")
 @command.command()
 @click.argument("dataset")
 @split_option
+@val_fraction_option
 @json_option
-def check(dataset: str, split: Optional[str], as_json: bool) -> None:
+def check(dataset: str, split: Optional[str], val_fraction: Optional[float], as_json: bool) -> None:
     """Read all pictures and labels of DATASET, and say what is wrong.
 
     DATASET is a name, a folder or a description, as for `--dataset` elsewhere. The exit status is 1
@@ -150,7 +157,7 @@ def check(dataset: str, split: Optional[str], as_json: bool) -> None:
     from rnw.data.own.survey import survey  # needs an extra
 
     with show_warnings(), Display(err=as_json) as display:
-        row, sources = _read(dataset, split)
+        row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, names_of(row), display.on_step)
     if as_json:
         print_json({"dataset": row.name, **found.as_dict()})
@@ -189,6 +196,7 @@ def _three(values: Any) -> str:
 @command.command()
 @click.argument("dataset")
 @split_option
+@val_fraction_option
 @click.option(
     "--pictures",
     type=click.IntRange(0),
@@ -198,7 +206,14 @@ def _three(values: Any) -> str:
 )
 @click.option("-o", "--output", type=FILE, required=True, help="File to write, .html.")
 @click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
-def show(dataset: str, split: Optional[str], pictures: int, output: Path, overwrite: bool) -> None:
+def show(
+    dataset: str,
+    split: Optional[str],
+    val_fraction: Optional[float],
+    pictures: int,
+    output: Path,
+    overwrite: bool,
+) -> None:
     """Write a self-contained web page about DATASET.
 
     It shows pictures with their labels over them, how the classes are spread, sizes, and what
@@ -209,7 +224,7 @@ def show(dataset: str, split: Optional[str], pictures: int, output: Path, overwr
     from rnw.reports.dataset_page import dataset_page
 
     with show_warnings(), Display(err=True) as display:
-        row, sources = _read(dataset, split)
+        row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, names_of(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))
     click.echo(output)

@@ -221,7 +221,11 @@ class Recipe:
 
     @property
     def trained_split(self) -> str:
-        """The split of the dataset that is trained on."""
+        """The split of the dataset that is trained on; raises InputError for data without one."""
+        found = self.row.description
+        if found is not None and "train" not in found.splits:
+            splits = ", ".join(found.splits)
+            raise InputError(f"{found.place}: has no split 'train' to train on, found {splits}")
         return str(self.row.train_split)
 
     @property
@@ -373,7 +377,7 @@ class SegmentationRecipe(Recipe):
 
     @property
     def trained_split(self) -> str:
-        return self.split or str(self.row.train_split)
+        return self.split or super().trained_split
 
     def read_examples(self, data_root: Optional[Path] = None) -> LabeledSource:
         dataset, split = self.row, self.trained_split

@@ -144,7 +144,9 @@ class Format:
     def container(self, path: PathLike, wrap: Optional[str] = None) -> Container:
         """Return the file format for `path`.
 
-        Raises InputError if its suffix selects none, or one that has nothing around its entries.
+        wrap: a key of WRAPS, in place of what the format does.
+
+        Raises InputError if its suffix selects none, and for `wrap` if that is no PyTorch file.
         """
         found = self._container(path)
         if wrap is None:

@@ -58,6 +58,8 @@ def test_a_fraction_is_held_out(rnw):
     pictures = [split["pictures"] for split in found["splits"].values()]
     assert sum(pictures) == 60
     assert 2 < pictures[1] < 30
+    found = json.loads(rnw("dataset", "check", "data", "--json", "--val-fraction", "0")[1])
+    assert found["splits"]["train"]["pictures"] == 60
 
 
 def test_a_dataset_that_is_wrong_ends_with_a_status(rnw, street):
@@ -73,13 +75,28 @@ def test_a_dataset_that_is_wrong_ends_with_a_status(rnw, street):
 @pytest.mark.parametrize(
     ("arguments", "wording"),
     [
-        ("init nothing", "nothing: is in no known layout of a dataset, expected one of lists of"),
+        ("init nothing", "nothing: no such folder"),
+        ("init .", ".: is in no known layout of a dataset, expected one of lists of"),
+        ("init data --val-fraction 0.5", "data: has a split 'val', and --val-fraction is for data"),
+        (
+            "init data --classes a,b,a",
+            "--classes a,b,a: expected names that differ, joined by commas",
+        ),
+        (
+            "init data --classes a,,b",
+            "--classes a,,b: expected names that differ, joined by commas",
+        ),
+        (
+            "check data --val-fraction 0.5",
+            "data: has a split 'val', and --val-fraction is for data",
+        ),
         ("check nothing", "unknown dataset 'nothing': expected one of ilsvrc-cls, "),
         ("check digits", "is embedded in the package: there are no files"),
         ("check ./nothing", "nothing: no such folder or file"),
     ],
 )
 def test_refuses(refused, arguments, wording):
+    class_folders("train", "val")
     assert wording in refused("dataset", *arguments.split())
 
 

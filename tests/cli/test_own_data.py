@@ -311,6 +311,7 @@ def _graph(weights):
     return json.loads(Path(weights.replace("0001.params", "symbol.json")).read_text())["nodes"]
 
 
+@pytest.mark.slow
 def test_classes_are_weighed(rnw):
     class_folders("train", "val", count=4)
     fields = ("--set", "balance=true", "--set", "label_smoothing=0.1")

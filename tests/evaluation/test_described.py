@@ -19,7 +19,7 @@ OWN = Description("classification", {"train": Split("pictures")}, "data", classe
         (0.1, 0.4, "40 % of .* data were held out .* on 10 % of them, all of which were held out$"),
         (0.4, 0.1, "10 % of .* on 40 % of them: the network was trained on 75 % of .*; leave out"),
         (0.4, 0.0, "0 % of .* on 40 % of them: the network was trained on 100 % of"),
-        (0.0, 0.0, "data has no split val or test: .*; --val-fraction 0.1 holds a part"),
+        (0.0, 0.0, "data has no split val or test: .*; train and test with --val-fraction 0.1"),
         (0.0, None, "data has no split val or test"),
         (0.1, None, "$"),
     ],

@@ -32,6 +32,7 @@ class _Hearing(Keeping):
         self.looked.append((looked.step, looked.steps))
 
 
+@pytest.mark.slow
 def test_no_run_starts_on_data_with_errors(tmp_path):
     damaged = class_folders("train", "val") / "train/dog/1.jpg"
     damaged.write_text("no picture")
@@ -43,6 +44,7 @@ def test_no_run_starts_on_data_with_errors(tmp_path):
         train(_cats(), [mx.cpu()], Path("output"), options=options)
 
 
+@pytest.mark.slow
 def test_who_follows_a_run_hears_of_the_check(tmp_path):
     class_folders("train", "val", count=4)
     (Path("data") / "val/cat/0.jpg").write_text("no picture")  # which this run does not read
@@ -71,3 +73,9 @@ def test_a_row_that_travels_is_not_looked_up_again():
     assert str(recipe.label) == "data_rna-28-0-1-1-1-1-1-1_cls2"
     with pytest.raises(InputError, match=r"^data: no such folder"):
         find_recipe("scratch-cls", ["dataset=./data"]).label  # noqa: B018
+
+
+def test_data_without_a_split_to_train_on():
+    class_folders("val", count=4)
+    with pytest.raises(InputError, match=r"^data: has no split 'train' to train on, found val$"):
+        _cats().read_examples()

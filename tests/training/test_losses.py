@@ -169,6 +169,7 @@ def _step(loss, recompute=False, network="28-0-1-1-1-1-1-1"):
     return {n: p.data(contexts[1]).asnumpy() for n, p in net.collect_params().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["28-0-1-1-1-1-1-1", "fcn_56-0-1-1-1-1-1-1"])
 def test_a_step_with_it(network):
     even = _step(WeightedLoss((1,) * CLASSES, 0.0), network=network)

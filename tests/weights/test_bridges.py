@@ -196,6 +196,7 @@ def test_only_graphs_take_their_options(a1, option):
         convert(a1, "x.params", "module", graph=GraphOptions(**option))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("letter", "normalizations", "to"), [("a1", 17, "safetensors"), ("a", 18, "npz")]
 )

@@ -113,10 +113,23 @@ def check_graph(name, classifier, half, fold, head, argmax, normalization, upsam
         _check(found, expected, form, half)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classifier"), NETWORKS)
 def test_every_combination_of_options(name, classifier):
     for options in _share(name, classifier):
         check_graph(name, classifier, **options)
+
+
+SOME = {
+    "half-precision probabilities": ("linear", (True, False, "softmax", False, None, None)),
+    "bytes to labels": ("1 conv", (True, True, "logits", True, OWN, RESIZED)),
+}
+
+
+@pytest.mark.parametrize("case", SOME)
+def test_some_combinations_of_options(case):
+    classifier, options = SOME[case]
+    check_graph("224-0-1-1-1-1-1-1", classifier, *options)
 
 
 @pytest.mark.parametrize("opset", [OLDEST_OPSET, 18, 21])

@@ -255,7 +255,10 @@ def _number(name: str, coding: Coding, path: PathLike) -> int:
 
 
 def _points(shape: Mapping[str, Any]) -> List[Tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in shape["points"]]
+    points = [(float(x), float(y)) for x, y in shape["points"]]
+    if not np.isfinite(points).all():
+        raise ValueError(f"a point of {points} is not finite")
+    return points
 
 
 def _draw_shape(

@@ -122,11 +122,11 @@ class Description:
     @property
     def note_on_tests(self) -> str:
         """What is to be said where tests are on the pictures of training, else empty."""
-        if self.test_split != self.train_split:
+        if self.test_split in ("val", "test"):
             return ""
         return (
             f"{self.name} has no split val or test: networks are tested on the pictures that they "
-            "are trained on; --val-fraction 0.1 holds a part of them out"
+            "are trained on; train and test with --val-fraction 0.1 to hold a part of them out"
         )
 
     def refuse(self, field_name: str, problem: str) -> NoReturn:

@@ -3,12 +3,25 @@
 import contextlib
 import io
 import itertools
+import logging
 import os
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import numpy as np
 
@@ -33,6 +46,8 @@ from rnw.data.pictures import LABEL_FORMATS, open_picture
 from rnw.errors import InputError
 from rnw.files import read_bytes
 from rnw.networks.heads import IGNORED_LABEL
+
+logger = logging.getLogger(__name__)
 
 VAL_FRACTION = 0.1  # of the pictures, where no folder or list is for validation
 CLASSES_FILE = "classes.txt"
@@ -77,9 +92,21 @@ def describe(path: Path, val_fraction: Optional[float] = None) -> Description:
     else:
         description = with_classes(read_description(path / FILE if path.is_dir() else path))
     if val_fraction is None:
+        if description.val_fraction and not description.holds_out:
+            logger.warning("%s: val_fraction holds nothing out: there is a split 'val'", path)
         return description
+    return with_part_held_out(description, val_fraction)
+
+
+def with_part_held_out(description: Description, val_fraction: float) -> Description:
+    """Return the description with a part of the training pictures as split 'val'.
+
+    Raises InputError for data that have such a split.
+    """
     if "val" in description.splits:
-        raise InputError(f"{path}: has a split 'val', and --val-fraction is for data without one")
+        raise InputError(
+            f"{description.place}: has a split 'val', and --val-fraction is for data without one"
+        )
     return replace(description, val_fraction=val_fraction)
 
 
@@ -93,8 +120,10 @@ def find_layout(
 
     classes, ignored: as in a description, for what folders do not tell.
 
-    Raises InputError for a folder in none of them.
+    Raises InputError for a folder in none of them, or that is not there.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
     for layout in LAYOUTS:
         splits = layout.find(folder)
         if splits:
@@ -106,7 +135,10 @@ def find_layout(
             found = _with_coding(found) if found.segmentation else found
             return with_classes(replace(found, ignored=ignored) if ignored else found)
     titles = "; ".join(layout.title for layout in LAYOUTS)
-    raise InputError(f"{folder}: is in no known layout of a dataset, expected one of {titles}")
+    raise InputError(
+        f"{folder}: is in no known layout of a dataset, expected one of {titles}"
+        f"{_unlabeled_lists(folder)}"
+    )
 
 
 def _named_classes(folder: Path) -> Tuple[str, ...]:
@@ -172,7 +204,8 @@ def _each_split(find: Callable[[str], Optional[Split]]) -> Splits:
     """The splits for which one of their names is found."""
     splits = {}
     for split, names in SPLITS.items():
-        found = next(filter(None, map(find, names)), None)
+        forms = [form(name) for form in (str.lower, str.capitalize) for name in names]
+        found = next(filter(None, map(find, forms)), None)
         if found is not None:
             splits[split] = found
     return splits if "train" in splits or "val" in splits else {}
@@ -180,15 +213,32 @@ def _each_split(find: Callable[[str], Optional[Split]]) -> Splits:
 
 def _lists(folder: Path) -> Splits:
     """Lists of pictures with labels, each named after a split."""
-    places = [folder, folder / "ImageSets" / "Segmentation", folder / "lists"]
 
     def find(name: str) -> Optional[Split]:
-        for path in (place / f"{name}{suffix}" for place in places for suffix in LISTS):
-            if path.is_file() and read_rows(path)[0].label:
+        for path in _list_files(folder, name):
+            if read_rows(path)[0].label:
                 return Split(list=path.relative_to(folder).as_posix())
         return None
 
     return _each_split(find)
+
+
+def _list_files(folder: Path, name: str) -> Iterator[Path]:
+    """The files that may be the list of a split."""
+    for place in (folder, folder / "ImageSets" / "Segmentation", folder / "lists"):
+        yield from (p for p in (place / f"{name}{end}" for end in LISTS) if p.is_file())
+
+
+def _unlabeled_lists(folder: Path) -> str:
+    """What to say of lists that name no labels, where nothing else tells them."""
+    names = [name for forms in SPLITS.values() for name in forms]
+    found = next((path for name in names for path in _list_files(folder, name)), None)
+    if found is None:
+        return ""
+    return (
+        f"; {found} names no labels: expected a first line such as `filename,label`, or lines of a "
+        "picture and its label"
+    )
 
 
 def _lists_of(segmentation: bool) -> Callable[[Path], Splits]:
@@ -196,8 +246,15 @@ def _lists_of(segmentation: bool) -> Callable[[Path], Splits]:
         splits = _lists(folder)
         if not splits:
             return {}
-        row = read_rows(folder / next(iter(splits.values())).list)[0]
-        return splits if _is_map(row.label) == segmentation else {}
+        listing = folder / next(iter(splits.values())).list
+        row = read_rows(listing)[0]
+        is_map = _is_map(row.label)
+        if not is_map and row.label.lower().endswith(PICTURES):
+            raise InputError(
+                f"{listing}: line {row.line} names {row.label} as the label of {row.picture}, "
+                f"expected a class or a label map ({', '.join(LABEL_MAPS)})"
+            )
+        return splits if is_map == segmentation else {}
 
     return find
 
@@ -336,23 +393,37 @@ def _common_end(pictures: Iterable[str], maps: Sequence[str]) -> str:
 
 def _class_folders(folder: Path) -> Splits:
     def find(name: str) -> Optional[Split]:
-        return Split(images=name) if _has_classes(folder / name) else None
+        return Split(images=name) if _folders_of_pictures(folder / name) else None
 
     splits = _each_split(find)
     if splits:
         return splits
-    return {"train": Split(images=".")} if _has_classes(folder) else {}
+    names = _folders_of_pictures(folder)
+    if len(names) < 2:
+        return {}
+    _check_names_of_classes(folder, names)
+    return {"train": Split(images=".")}
 
 
-def _has_classes(folder: Path) -> bool:
-    """Whether there are at least two folders with pictures, and no pictures beside them."""
+def _check_names_of_classes(folder: Path, names: Sequence[str]) -> None:
+    """Raise InputError for folders of pictures that must be something else than classes."""
+    others = (*IMAGE_FOLDERS, *LABEL_FOLDERS, *itertools.chain(*SPLITS.values()))
+    known = {name.lower() for name in others}
+    strange = [name for name in names if name.lower() in known]
+    if strange:
+        raise InputError(
+            f"{folder}: is in no known layout of a dataset: {', '.join(strange)} would be taken as "
+            "classes. A label map has the name of its picture and ends in "
+            f"{', '.join(LABEL_MAPS)}; a description tells of folders that are called otherwise"
+        )
+
+
+def _folders_of_pictures(folder: Path) -> List[str]:
+    """The names of the folders in a folder that hold pictures; hidden ones are passed over."""
     if not folder.is_dir():
-        return False
-    entries = sorted(folder.iterdir())
-    folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    if any(entry.suffix.lower() in PICTURES for entry in entries if entry.is_file()):
-        return False
-    return sum(_has_pictures(path) for path in folders) > 1
+        return []
+    entries = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return [e.name for e in entries if not e.name.startswith(".") and _has_pictures(e)]
 
 
 def _has_pictures(folder: Path) -> bool:

@@ -45,6 +45,8 @@ def read_rows(path: PathLike) -> List[Row]:
     else:
         split = _split_tabs if "\t" in lines[0][1] else _split_blanks
         rows = [Row(number, *_fields(path, number, line, split)) for number, line in lines]
+    if not rows:
+        raise InputError(f"{path}: names no picture below its first line")
     _check_alike(path, rows)
     return rows
 

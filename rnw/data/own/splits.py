@@ -3,9 +3,21 @@
 import hashlib
 import logging
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    NoReturn,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 import numpy as np
 
@@ -13,7 +25,7 @@ from rnw.data.instances import Instance, Scene, draw_scene, empty_scene
 from rnw.data.labeled import LabeledImages
 from rnw.data.own.codings import Coding, Labels, labelme_names
 from rnw.data.own.description import MASK, UPRIGHT, Description, Split
-from rnw.data.own.lists import locate, read_rows, whole_number
+from rnw.data.own.lists import Row, locate, read_rows, whole_number
 from rnw.data.own.paths import (
     LABEL_MAPS,
     PICTURES,
@@ -30,12 +42,15 @@ from rnw.errors import InputError, did_you_mean
 from rnw.files import PathLike, parse_json, read_regular, reading
 from rnw.networks.heads import IGNORED_LABEL
 
+MAX_CLASSES = 1_000_000  # more than any dataset has
 LOOKED_AT = 64  # label maps of the training split, for classes that no description names
 SHOWN = 3  # files, in messages about many
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+")
 NO_CLASS = "background"  # class 0 where annotations name objects alone
 
 logger = logging.getLogger(__name__)
 
+Known = TypeVar("Known")
 OnNote = Callable[[str], None]
 
 
@@ -160,8 +175,21 @@ def _listed(root: Path, listing: Path, on_note: OnNote) -> List[Entry]:
         raise InputError(
             f"{listing}: line {rows[0].line} names a picture alone, expected its class too"
         )
+    _check_named_once(listing, rows)
     located = _locate(root, listing, [row.picture for row in rows], on_note)
     return [Entry(path, row.label, row.line) for path, row in zip(located, rows)]
+
+
+def _check_named_once(listing: Path, rows: Sequence[Row]) -> None:
+    """Raise InputError for a picture that a list names with two labels."""
+    first: Dict[str, Row] = {}
+    for row in rows:
+        known = first.setdefault(row.picture, row)
+        if known.label != row.label:
+            raise InputError(
+                f"{listing}: line {row.line} names {row.picture} with the label {row.label}, line "
+                f"{known.line} with {known.label}: remove one of them"
+            )
 
 
 def _locate(root: Path, listing: Path, names: Sequence[str], on_note: OnNote) -> List[str]:
@@ -209,7 +237,8 @@ def read_classified(description: Description, split: str, root: Path) -> ImageLi
         source = f"{root / where.list}: line {entry.line}" if entry.line else root / entry.path
         raise InputError(
             f"{source}: class {label!r} is none of the {len(description.classes)} classes of "
-            f"{description.place}{did_you_mean(label, description.classes)}"
+            f"{description.place}{did_you_mean(label, description.classes)}; `classes` of a "
+            "description can name those that the training pictures are without"
         )
     paths = [entry.path for entry in entries]
     return ImageList(
@@ -288,6 +317,7 @@ def _paired(where: Split, root: Path) -> Pairing:
 
 def _listed_pairs(root: Path, listing: Path, on_note: OnNote) -> List[Pair]:
     rows = read_rows(listing)
+    _check_named_once(listing, rows)
     pictures = _locate(root, listing, [row.picture for row in rows], on_note)
     if not rows[0].label:
         return [Pair(picture, None) for picture in pictures]
@@ -323,7 +353,8 @@ def _annotated(
         rows = {row["id"]: row for row in content["images"]}
         scenes = {key: empty_scene(row, path) for key, row in rows.items()}
         for row in content["annotations"]:
-            scenes[row["image_id"]].instances.append(_instance(row, numbers, path))
+            scene = _of_annotation(row, "image_id", scenes, path)
+            scene.instances.append(_instance(row, numbers, path))
     names = {key: str(row["file_name"]) for key, row in rows.items()}
     images = where.images.rstrip("/")
     pairs = [Pair(f"{images}/{name}", f"{where.annotations}#{name}") for name in names.values()]
@@ -336,12 +367,28 @@ def _annotated(
 
 def _read_coco(path: Path) -> Any:
     with reading(path, "COCO's annotations", (ValueError,)):
-        return parse_json(read_regular(path))
+        content = parse_json(read_regular(path))
+    parts = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in parts):
+        raise InputError(
+            f"{path}: cannot be read as COCO's annotations: expected lists `images`, "
+            "`annotations` and `categories`"
+        )
+    return content
+
+
+def _of_annotation(
+    row: Mapping[str, Any], field: str, known: Mapping[int, Known], path: Path
+) -> Known:
+    """Return what a field of an annotation refers to; raises InputError for what is not there."""
+    if row[field] not in known:
+        raise InputError(f"{path}: annotation {row['id']}: {field} {row[field]} is not in the file")
+    return known[row[field]]
 
 
 def _instance(row: Mapping[str, Any], numbers: Mapping[int, int], path: Path) -> Instance:
     return Instance(
-        numbers[row["category_id"]],
+        _of_annotation(row, "category_id", numbers, path),
         bool(row.get("iscrowd", 0)),
         float(row.get("area", 0)),
         row["segmentation"],
@@ -354,10 +401,13 @@ def with_classes(description: Description) -> Description:
 
     Raises InputError for data that is missing or does not tell them.
     """
-    if description.classes:
-        return description
-    find = _segmented_classes if description.segmentation else _listed_classes
-    return replace(description, classes=find(description))
+    classes = description.classes
+    if not classes:
+        find = _segmented_classes if description.segmentation else _listed_classes
+        classes = find(description)
+    if len(classes) < 2 and not description.segmentation:
+        description.refuse("classes", f"found {classes[0]!r} alone, expected two at least")
+    return replace(description, classes=classes)
 
 
 def _listed_classes(description: Description) -> Tuple[str, ...]:
@@ -367,12 +417,29 @@ def _listed_classes(description: Description) -> Tuple[str, ...]:
     labels = {entry.label for entry in entries}
     numbers = {label: whole_number(label) for label in labels}
     if any(number is None for number in numbers.values()):
+        _check_numbers(whole, entries)
         return tuple(sorted(labels))
     if entries[0].line:  # of a list: the labels themselves
-        return tuple(
-            str(number) for number in range(max(filter(None, numbers.values()), default=0) + 1)
-        )
+        last = max(entries, key=lambda entry: numbers[entry.label] or 0)
+        largest = numbers[last.label] or 0
+        if largest >= MAX_CLASSES:
+            _refuse_number(whole, last)
+        return tuple(map(str, range(largest + 1)))
     return tuple(sorted(labels, key=lambda label: (numbers[label], label)))
+
+
+def _check_numbers(description: Description, entries: Sequence[Entry]) -> None:
+    """Raise InputError for classes of a list that are all numbers, and not all of classes."""
+    if entries[0].line and all(_NUMBER.fullmatch(entry.label) for entry in entries):
+        _refuse_number(description, next(e for e in entries if whole_number(e.label) is None))
+
+
+def _refuse_number(description: Description, entry: Entry) -> NoReturn:
+    listing = description.root / _where(description, description.train_split).list
+    raise InputError(
+        f"{listing}: line {entry.line} has the class {entry.label}, expected names, or whole "
+        f"numbers from 0 on, below {MAX_CLASSES:,}"
+    )
 
 
 def _segmented_classes(description: Description) -> Tuple[str, ...]:
@@ -403,6 +470,8 @@ def _numbered_classes(description: Description, labels: Sequence[Path]) -> Tuple
     coding = Coding((), (), description.labels, description.ignored, description.place)
     looked_at = labels[:: 1 + (len(labels) - 1) // LOOKED_AT]
     largest = max((max(coding.examine(path).unknown, default=-1) for path in looked_at), default=-1)
+    if largest == -1:
+        description.refuse("labels", "expected classes in label maps, all pixels are ignored")
     if not isinstance(largest, int) or not 0 <= largest < IGNORED_LABEL:
         description.refuse(
             "classes", f"expected the names of the classes: label maps have numbers up to {largest}"

@@ -35,10 +35,11 @@ UNREADABLE = "pictures cannot be read"
 NO_MAP = "label maps cannot be read"
 SIZES_DIFFER = "label maps have another size than their picture"
 NO_CLASS = "label maps have values without a class"
+NOTHING = "splits have no pixel with a class"
 ABSENT = "classes have no picture"
 TWICE = "pictures are in several splits"
 ROTATED = "pictures are turned by their EXIF orientation"
-REFUSED = (UNREADABLE, NO_MAP, SIZES_DIFFER, NO_CLASS)  # no run starts on these
+REFUSED = (UNREADABLE, NO_MAP, SIZES_DIFFER, NO_CLASS, NOTHING)  # no run starts on these
 
 
 class Looked(NamedTuple):
@@ -199,6 +200,8 @@ def _take(found: Survey, counted: SplitSurvey, seen: Seen) -> None:
 def _note_absent(found: Survey, split: str, counted: SplitSurvey) -> None:
     """A class that the label maps of a test split are without is not missed."""
     if split == next(iter(found.splits)) and counted.counts.any():
+        if not counted.occurring[: len(found.classes)].any():
+            found.note(NOTHING, split)
         for number, name in enumerate(found.classes):
             if not counted.occurring[number]:
                 found.note(ABSENT, f"{name} ({split})")

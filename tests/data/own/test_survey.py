@@ -70,7 +70,7 @@ def test_all_that_is_wrong_with_a_segmentation_dataset():
         problems.ROTATED: 1,
         problems.ABSENT: 1,
     }
-    assert found.refused == list(problems.REFUSED)
+    assert found.refused == [name for name in problems.REFUSED if name != problems.NOTHING]
     assert found.unknown == {77: 5}
     assert found.describe(problems.ABSENT) == "1 classes have no picture: fog (train)"
     assert "5 pixels have the number 77, none of the 4 classes" in found.describe(problems.NO_CLASS)
@@ -86,3 +86,12 @@ def test_a_picture_in_two_splits_is_named():
         problems.TWICE: ["data/val/cat/0.jpg (val) and data/train/cat/0.jpg (train)"]
     }
     assert found.refused == []
+
+
+def test_label_maps_of_which_all_is_ignored_are_refused():
+    root = write(pairs("images/train/{}.jpg", "labels/train/{}.png"))
+    empty = png(np.full((12, 16), 255, np.uint8))
+    write(pairs("images/train/{}.jpg", "labels/train/{}.png", content=empty))
+    write({"classes.txt": "sky\nsea\n"})
+    found = _survey(find_layout(root, 0), "train")
+    assert found.refused == [problems.NOTHING]
