@@ -133,7 +133,8 @@ def evaluate(
     _check_request(dataset, split, examples, predictions, official)
     names = picture_names(examples) if predictions else [""] * len(examples)
     with alone_in(predictions):
-        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        origin = {"split": split, **_origin(model, names, predictions)}
+        kept = KeptLabels(predictions, dataset, origin, overwrite)
         confusion = _label_all(model, examples, names, kept, on_step)
         if confusion:
             confusion.check_judged(examples.label_name(0))
