@@ -31,6 +31,7 @@ CUDA_11 = [
 ONNX = ["onnx", "onnxruntime"]
 COCO = ["pycocotools>=2.0.7"]  # built for every Python here; works with numpy 1
 CITYSCAPES = ["cityscapesscripts>=2.2"]
+TORCH = ["torch>=2.0"]  # the first where a device is a context
 TENSORBOARD = ["tensorboardX>=2.6"]
 
 setup(
@@ -50,6 +51,7 @@ setup(
         "tensorboard": TENSORBOARD,
         "coco": COCO,
         "onnx": ONNX,
+        "torch": TORCH,
         "cityscapes": CITYSCAPES,
         "dev": [
             *("mypy", "pytest", "pytest-xdist", "ruff", "safetensors"),

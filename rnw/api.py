@@ -108,21 +108,25 @@ def load_model(
     contexts: Sequence[Any],
     dataset: Optional[str] = None,
     network: Optional[str] = None,
+    pooling: Optional[str] = None,
 ) -> "Union[Model, segmentation_model.Model]":
     """Return the network in a weights file, of either task, with the protocol that it is tested by.
 
     dataset: replaces that of the file's name. network: what the weights belong to, whatever the
-    file says. Raise InputError for a file that cannot be read or
-    does not tell its network, and for an unknown dataset.
+    file says. pooling: the convention of its poolings, by default that which the file tells. Raise
+    InputError for a file that cannot be read or does not tell its network, for an unknown dataset,
+    and for a `pooling` of a network that has none.
     """
     from rnw.evaluation.classification import model as classifiers
     from rnw.evaluation.classification.baselines import baseline_of
+    from rnw.evaluation.loading import load_pooled
     from rnw.evaluation.segmentation.model import model_of_files
-    from rnw.weights import load_with_meaning
 
     if baseline_of(path) is not None:
-        return classifiers.load_model(path, contexts, dataset=dataset)
-    loaded = load_with_meaning(path, list(contexts), network=network)
+        return classifiers.load_model(
+            path, contexts, dataset=dataset, network=network, pooling=pooling
+        )
+    loaded = load_pooled([path], contexts, pooling, network)[0]
     if loaded.net.config.segmentation:
         labeled = None if dataset is None else find_segmentation_dataset(dataset)
         return model_of_files([path], [loaded], contexts, dataset=labeled)

@@ -131,7 +131,7 @@ def test_commands_run(request, words):
 
 
 @pytest.mark.parametrize(
-    "words", ["train-cls --gpu 0", "bench nothing", "eval-seg --flip", "launch -- rnw nothing"]
+    "words", ["train-cls --gpu 0", "bench nothing", "predict --flip", "launch -- rnw nothing"]
 )
 def test_mistakes_in_commands_are_found(words):
     with pytest.raises((click.UsageError, AssertionError)):

@@ -15,7 +15,7 @@ ORDER = (
     ("cli",),
     ("api",),
     ("reports",),
-    ("bench", "analysis"),
+    ("bench", "analysis", "torch"),
     ("evaluation",),
     ("training",),
     ("data", "weights"),

@@ -17,7 +17,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX
-from rnw.weights.convert import find_format
+from rnw.weights.formats import find_format
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
 

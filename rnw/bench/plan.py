@@ -61,10 +61,11 @@ class RunPlan(NamedTuple):
     memory: Dict[bool, TrainingMemory]
     recompute: bool
     measured: MeasuredStep
+    epochs: int
 
     @property
     def steps(self) -> int:
-        return self.recipe.epochs * self.steps_per_epoch
+        return self.epochs * self.steps_per_epoch
 
     @property
     def seconds(self) -> float:
@@ -110,12 +111,13 @@ def plan_training(
     weights: Optional[Path] = None,
     folder: Path = OUTPUT,
     recompute: bool = False,
+    epochs: Optional[int] = None,
 ) -> RunPlan:
     """Plan a run of `rnw.training.run.train` with the same arguments, without writing anything.
 
     A few steps are measured, with the batch of the recipe, or with a smaller one where that would
     take more than a minute or more memory than is free. Where the dataset is missing, its published
-    number of images counts.
+    number of images counts. epochs: how many the run makes, by default those of the recipe.
 
     Raises InputError for a recipe that cannot be trained on these devices, and as training does for
     data that cannot be trained on.
@@ -138,6 +140,7 @@ def plan_training(
         recipe_memory(recipe, len(contexts)),
         recompute,
         _measure(config, size, recipe.batch // len(contexts), contexts, recompute),
+        recipe.epochs if epochs is None else epochs,
     )
 
 

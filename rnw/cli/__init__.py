@@ -27,6 +27,7 @@ COMMANDS = {
     "eval-cls": EVALUATION,
     "eval-seg": EVALUATION,
     "predict": EVALUATION,
+    "crf": EVALUATION,
     "figure": EVALUATION,
     "report": EVALUATION,
     "submission": EVALUATION,

@@ -17,7 +17,7 @@ from rnw.cli.common import (
     print_json,
     width_option,
 )
-from rnw.weights.convert import FORMATS
+from rnw.weights.formats import FORMATS
 
 if TYPE_CHECKING:
     from rnw.bench.train import TrainingSpeed

@@ -24,9 +24,11 @@ from typing import (
 
 import click
 
+from rnw.data.picture_types import INTERPOLATIONS
 from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
+from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
 
@@ -158,6 +160,10 @@ segmentation_dataset_option = click.option(
     help=f"Segmentation dataset that the labels belong to: {one_of(SEGMENTATION)}, or the folder "
     "or description of your own.",
 )
+tested_split_option = click.option(
+    "--split",
+    help="Split of the dataset to test on (default: the one that the dataset is tested on).",
+)
 data_root_option = click.option(
     "--data-root",
     type=FILE,
@@ -182,6 +188,19 @@ val_fraction_option = click.option(
     metavar="X",
     help="Part of the training pictures to hold out for validation, where data of your own have no "
     "split for it (default: that of the description, and 0.1 for a folder).",
+)
+pooling_option = click.option(
+    "--pooling",
+    type=Choice(POOLINGS),
+    help="How the poolings of Model A treat borders: pad by a pixel, caffe without padding, or "
+    "full, rounded up, as MXNet did until July 2016 (default: that of the graph beside the "
+    "weights, else of the released file, else pad).",
+)
+interpolation_option = click.option(
+    "--interpolation",
+    type=Choice(INTERPOLATIONS),
+    help="How pictures are resized: by a filter that is chosen by whether they shrink or grow, or "
+    "always by the cubic one (default: that of the released file, else adaptive).",
 )
 recipe_option = click.option(
     "--recipe",
@@ -235,9 +254,10 @@ _PROTOCOL = (
     click.option(
         "--crf",
         metavar="NAME",
-        help="Refine the labels with a conditional random field: deeplab or kraehenbuehl (named "
-        "after the source of its parameters).",
+        help="Refine the labels with a conditional random field: deeplab, kraehenbuehl or psa "
+        "(named after the source of its parameters).",
     ),
+    interpolation_option,
 )
 
 
@@ -251,6 +271,7 @@ class ProtocolChanges:
     tile: Optional[int]
     overlap: Optional[int]
     crf: Optional[str]
+    interpolation: Optional[str]
 
     def any(self) -> bool:
         """Return whether any option of the protocol is given."""

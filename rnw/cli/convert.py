@@ -9,15 +9,8 @@ from rnw.cli.common import FILE, SEED, Choice, gather, print_line
 from rnw.data.sets.summary import read_normalization
 from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
-from rnw.weights.convert import (
-    FLOATS,
-    FORMATS,
-    INPUTS,
-    WRAPS,
-    GraphOptions,
-    Packing,
-    convert,
-)
+from rnw.weights.convert import FLOATS, INPUTS, GraphOptions, convert
+from rnw.weights.formats import FORMATS, WRAPS, Packing
 from rnw.weights.onnx_nodes import OPSET, parse_size
 from rnw.weights.surgery import Surgery
 

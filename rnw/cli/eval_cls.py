@@ -13,12 +13,15 @@ from rnw.cli.common import (
     device_options,
     exit_when_interrupted,
     gather,
+    interpolation_option,
     json_option,
     network_option,
     parse_numbers,
+    pooling_option,
     print_json,
     tell_held_out,
     tested_dataset_options,
+    tested_split_option,
 )
 from rnw.cli.display import Display
 
@@ -27,22 +30,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """The network that is tested: that in a file, by whatever name, or one of gluoncv's."""
-
-    weights: Optional[Path]
-    baseline: Optional[str]
-    network: Optional[str]
-
-
-@dataclass(frozen=True)
 class _Views:
-    """The crops of a picture that are averaged."""
+    """The crops of a picture that are averaged, and how it is resized for them."""
 
     scales: Tuple[int, ...]
     three_crops: bool
     ten_crops: bool
     flip: bool
+    interpolation: Optional[str]
 
     def crops(self) -> Optional[str]:
         """Return the kind of crops; raise UsageError where two kinds are given."""
@@ -59,6 +54,27 @@ class _Files:
     save_predictions: Optional[Path]
     devkit: Optional[Path]
     overwrite: bool
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The network that is tested: that in a file, by whatever name, or one of gluoncv's.
+
+    pooling: the convention of its poolings.
+    """
+
+    weights: Optional[Path]
+    baseline: Optional[str]
+    network: Optional[str]
+    pooling: Optional[str]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The part of the dataset that the network is tested on, and where it is."""
+
+    split: Optional[str]
+    data_root: Optional[Path]
 
 
 @click.command()
@@ -91,7 +107,10 @@ class _Files:
     "center, and the mirror images of these.",
 )
 @click.option("--flip", is_flag=True, help="Also average the scores of the mirror images.")
+@interpolation_option
+@pooling_option
 @tested_dataset_options
+@tested_split_option
 @network_option
 @click.option(
     "--batch",
@@ -125,18 +144,19 @@ class _Files:
 @data_root_option
 @device_options
 @json_option
-@gather("tested", _Tested)
 @gather("views", _Views)
 @gather("files", _Files)
+@gather("tested", _Tested)
+@gather("chosen", _Chosen)
 @gather("devices", Devices)
 def command(
-    tested: _Tested,
+    chosen: _Chosen,
     dataset: Optional[str],
     views: _Views,
     batch: int,
     files: _Files,
     per_class: bool,
-    data_root: Optional[Path],
+    tested: _Tested,
     devices: Devices,
     as_json: bool,
 ) -> None:
@@ -146,7 +166,8 @@ def command(
     same command again to resume an interrupted evaluation; predictions at further crop sizes are
     added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
-    if tested.weights is None and tested.baseline is None:
+    weights, baseline = chosen.weights, chosen.baseline
+    if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
     contexts = devices.contexts()
@@ -155,17 +176,19 @@ def command(
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
         model = load_model(
-            tested.weights,
+            weights,
             contexts,
-            tested.baseline,
+            baseline,
             dataset=dataset,
-            network=tested.network,
+            network=chosen.network,
+            pooling=chosen.pooling,
         )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(
-            model.tested_by(views.scales, crops, views.flip),
-            data_root=data_root,
+            model.tested_by(views.scales, crops, views.flip, views.interpolation),
+            data_root=tested.data_root,
+            split=tested.split,
             batch=batch,
             predictions=files.predictions or beside,
             save=files.save_predictions,

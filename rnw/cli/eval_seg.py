@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
 
 import click
 
@@ -18,24 +18,57 @@ from rnw.cli.common import (
     json_option,
     network_option,
     parse_numbers,
+    pooling_option,
     print_json,
     protocol_options,
     show_warnings,
     tell_held_out,
     tested_dataset_options,
+    tested_split_option,
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import SEGMENTATION
 
 if TYPE_CHECKING:
     from rnw.evaluation.segmentation.evaluate import Evaluation
+    from rnw.evaluation.segmentation.model import Model
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """The networks in weights files, or scores in their place; their mixture and poolings."""
+
+    weights: Tuple[Path, ...]
+    scores: Tuple[Path, ...]
+    mix: Tuple[float, ...]
+    network: Optional[str]
+    pooling: Optional[str]
+
+    def load(
+        self, contexts: Sequence[Any], dataset: Optional[str], protocol: ProtocolChanges
+    ) -> "Model":
+        """Return the model; raise UsageError unless weights or scores are given."""
+        if bool(self.weights) == bool(self.scores):
+            raise click.UsageError("give '--weights', or '--scores' in their place")
+        if self.scores and (self.network or self.pooling):
+            raise click.UsageError("'--scores' need no network: leave out --network and --pooling")
+        if self.scores:
+            from rnw.evaluation.segmentation.from_scores import model_of_scores
+
+            return model_of_scores(self.scores, self.mix, dataset, **vars(protocol))
+        from rnw.evaluation.segmentation.model import load_model
+
+        model = load_model(self.weights, contexts, self.mix, dataset, self.network, self.pooling)
+        return model.tested_by(**vars(protocol))
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Where predicted labels are saved, and whether the official tool scores them."""
+    """Where labels and scores are saved, and whether the official tool scores them."""
 
     save_predictions: Optional[Path]
+    save_scores: Optional[Path]
+    original_layout: bool
     overwrite: bool
     official: bool
 
@@ -43,30 +76,48 @@ class _Files:
 @click.command()
 @click.option(
     "--weights",
-    required=True,
     multiple=True,
     type=FILE,
     help="Weights file: a released one or a checkpoint (may be repeated: the scores are averaged).",
 )
 @click.option(
+    "--scores",
+    multiple=True,
+    type=FILE,
+    metavar="DIR",
+    help="Folder of --save-scores to take the scores from in the place of a network (may be "
+    "repeated).",
+)
+@click.option(
     "--mix",
     callback=parse_numbers(float, "numbers such as 0.5,0.5"),
     metavar="X,...",
-    help="Weight of each file in the average, joined by commas (default: all the same).",
+    help="Weight of each file or folder in the average, joined by commas (default: all the same).",
 )
+@pooling_option
 @protocol_options
 @tested_dataset_options
+@tested_split_option
 @network_option
-@click.option(
-    "--split",
-    help="Split of the dataset to test on (default: the one that the dataset is tested on).",
-)
 @click.option(
     "--save-predictions",
     type=FILE,
     metavar="DIR",
     help="Folder for the predicted labels of each picture; run the same command again to resume "
     "an interrupted evaluation.",
+)
+@click.option(
+    "--original-layout",
+    is_flag=True,
+    help="Also copy the predicted labels to DIR/NAME.png, where the original has them (with "
+    "--save-predictions).",
+)
+@click.option(
+    "--save-scores",
+    type=FILE,
+    metavar="DIR",
+    help="Folder for the score maps of each picture at each scale, in half precision, from which "
+    "--scores and `rnw crf` go on; run the same command again to resume or to add a scale.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Compute all predictions again and replace the saved ones."
@@ -80,13 +131,12 @@ class _Files:
 @device_options
 @json_option
 @gather("files", _Files)
+@gather("networks", _Networks)
 @gather("devices", Devices)
 def command(
-    weights: Tuple[Path, ...],
-    mix: Tuple[float, ...],
+    networks: _Networks,
     protocol: ProtocolChanges,
     dataset: Optional[str],
-    network: Optional[str],
     split: Optional[str],
     files: _Files,
     data_root: Optional[Path],
@@ -97,32 +147,40 @@ def command(
 
     The network and its dataset are inferred from the weights file. A released file is tested by the
     published protocol unless options say otherwise; other files are tested at the dataset's own
-    size.
+    size. Scores that were saved are tested by the protocol they were made by, at all their scales.
     """
     saved = files.save_predictions
     if files.official and saved is None:
         raise click.UsageError("--official scores files: give '--save-predictions'")
+    if files.original_layout and saved is None:
+        raise click.UsageError("--original-layout copies files: give '--save-predictions'")
     contexts = devices.contexts()
     from rnw.evaluation.segmentation.evaluate import evaluate  # start MXNet
-    from rnw.evaluation.segmentation.model import load_model
 
-    ending = exit_when_interrupted(overwrite=files.overwrite) if saved else contextlib.nullcontext()
+    kept = saved or files.save_scores
+    ending = exit_when_interrupted(overwrite=files.overwrite) if kept else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = load_model(weights, contexts, mix, dataset, network).tested_by(**vars(protocol))
+        model = networks.load(contexts, dataset, protocol)
         tell_held_out(model.dataset)
         result = evaluate(
             model,
             data_root=data_root,
             split=split,
             predictions=saved,
+            scores=files.save_scores,
+            original_layout=files.original_layout,
             overwrite=files.overwrite,
             official=files.official,
             on_step=display.on_step,
         )
     if as_json:
-        print_json(result.as_dict())
-    else:
-        _show(result, saved)
+        print_json({**result.as_dict(), "scores": list(map(str, networks.scores)) or None})
+        return
+    _show(result, saved)
+    for folder in networks.scores:
+        click.echo(f"scores of {folder}")
+    if files.save_scores:
+        click.echo(f"scores in {files.save_scores}")
 
 
 def _show(result: "Evaluation", saved: Optional[Path]) -> None:

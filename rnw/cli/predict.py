@@ -1,5 +1,6 @@
 """`rnw predict`: what a network sees in pictures."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -27,18 +28,30 @@ from rnw.cli.common import (
     gather,
     json_option,
     network_option,
+    pooling_option,
     print_json,
     print_line,
     protocol_options,
     trained_dataset_option,
 )
-from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
 from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import predict as classification
+    from rnw.evaluation.classification.model import Model as ClassificationModel
     from rnw.evaluation.segmentation import predict as segmentation
+    from rnw.evaluation.segmentation.model import Model as SegmentationModel
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The network: in which file, of which dataset and name, and the convention of its poolings."""
+
+    weights: Path
+    dataset: Optional[str]
+    network: Optional[str]
+    pooling: Optional[str]
 
 
 @click.command()
@@ -63,15 +76,15 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Replace label maps and overlays that exist.")
 @click.argument("images", nargs=-1, required=True, type=FILE)
+@pooling_option
 @protocol_options
 @device_options
 @json_option
+@gather("chosen", _Chosen)
 @gather("devices", Devices)
 def command(
-    weights: Path,
+    chosen: _Chosen,
     top: int,
-    dataset: Optional[str],
-    network: Optional[str],
     output: Optional[Path],
     overwrite: bool,
     images: Tuple[Path, ...],
@@ -94,40 +107,44 @@ def command(
     from rnw.evaluation.segmentation.predict import predict as predict_labels
 
     bad: List[InputError] = []
-    model = load_model(weights, contexts, dataset, network)
+    model = load_model(chosen.weights, contexts, chosen.dataset, chosen.network, chosen.pooling)
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
-        model, origin = model.tested_by(**vars(protocol)), _origin(model.meanings[0], model.dataset)
+        model = model.tested_by(**vars(protocol))
+        origin = _origin(model.meanings[0], model)
         areas = predict_labels(model, images, output, overwrite=overwrite, on_bad=bad.append)
         done = _show(areas, _area_lines, origin, as_json)
     else:
         if output is not None:
             raise click.UsageError("'-o' is for the pictures of a segmentation network")
-        if protocol.any():
+        if replace(protocol, interpolation=None).any():
             raise click.UsageError("scales, flips, tiles and a CRF are for segmentation networks")
-        origin = _origin(model.meaning, model.dataset)
+        model = model.tested_by(interpolation=protocol.interpolation)
+        origin = _origin(model.meaning, model)
         classes = predict_classes(model, images, top=top, on_bad=bad.append)
         done = _show(classes, _class_lines, origin, as_json)
     if done and not as_json:
         if output is not None:
             print_line(f"pictures in {output}")
-        _print_origin(origin)
+        _print_origin(origin, tested=protocol.any())
     _print_bad(bad, done)
 
 
 def _origin(
-    meaning: Optional[Meaning], dataset: Union[Dataset, SegmentationDataset]
+    meaning: Optional[Meaning], model: "Union[ClassificationModel, SegmentationModel]"
 ) -> Dict[str, Any]:
-    """Return how the network was recognized, and a note if its dataset is unknown."""
+    """Return how the network was recognized and tested, and a note if its dataset is unknown."""
     from rnw.data.sets.numbered import numbering_note
 
-    return {"model": meaning, "note": numbering_note(dataset) or None}
+    note = numbering_note(model.dataset) or None
+    return {"model": meaning, "protocol": str(model.protocol), "note": note}
 
 
-def _print_origin(origin: Dict[str, Any]) -> None:
-    for line in origin.values():
-        if line is not None:
+def _print_origin(origin: Dict[str, Any], *, tested: bool) -> None:
+    """Print how the network was recognized, and by which protocol where it was chosen."""
+    for key, line in origin.items():
+        if line is not None and (tested or key != "protocol"):
             print_line(str(line), err=True)
 
 

@@ -44,6 +44,11 @@ _OPTIONS = (
     recipe_option,
     overrides_option,
     click.option(
+        "--split",
+        help="Split of the dataset to train on (default: that of the recipe, or the dataset's "
+        "training split).",
+    ),
+    click.option(
         "--kvstore",
         help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
         "recipe; dist_* need `rnw launch`).",
@@ -83,6 +88,26 @@ _OPTIONS = (
     ),
     click.option("--resume", is_flag=True, help="Resume the run in --output, if there is one."),
     click.option(
+        "--from-epoch",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Begin as if N epochs were done, with weights alone: those of --weights, or those of "
+        "epoch N in --output. The schedule goes on there, momentum starts from zero.",
+    ),
+    click.option(
+        "--states",
+        type=FILE,
+        metavar="FILE",
+        help="Take momentum from a .states file of Module or of gluon.Trainer (with --weights).",
+    ),
+    click.option(
+        "--stop-epoch",
+        type=click.IntRange(1),
+        metavar="N",
+        help="End after epoch N, with the schedule of the whole run, which --resume continues.",
+    ),
+    click.option(
         "--checkpoint-every",
         type=click.IntRange(1),
         metavar="N",
@@ -111,6 +136,12 @@ _OPTIONS = (
         type=click.IntRange(1),
         metavar="N",
         help="End the run after N tests in a row without a better score (with --val-every).",
+    ),
+    click.option(
+        "--log-file",
+        type=FILE,
+        metavar="FILE",
+        help="File to append the log to (default: <label>.log in --output).",
     ),
     click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard."),
     click.option(
@@ -191,6 +222,7 @@ class Task(NamedTuple):
         overrides: Tuple[str, ...],
         weights: Optional[Path] = None,
         data_root: Optional[Path] = None,
+        split: Optional[str] = None,
     ) -> Recipe:
         """Return the recipe that options name; raise InputError for one of the other task.
 
@@ -199,6 +231,8 @@ class Task(NamedTuple):
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
+        if split is not None:
+            overrides = (*overrides, f"split={split}")
         row = self._row(recipe, dataset)
         if row is not None and not row.recipe:
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
@@ -207,10 +241,11 @@ class Task(NamedTuple):
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            if row.description.note_on_tests:
+            if row.description is not None and row.description.note_on_tests:
                 print_line(row.description.note_on_tests, err=True)
             network = dict(text.partition("=")[::2] for text in overrides).get("network")
-            overrides = (*fit_recipe(recipe, row, weights, data_root, network), *overrides)
+            fitted = fit_recipe(recipe, row, weights, data_root, network, split=split)
+            overrides = (*fitted, *overrides)
         if recipe is None:
             recipe = row.recipe
         found = find_recipe(recipe, overrides)
@@ -232,6 +267,7 @@ class Arguments:
     recipe: Optional[str]
     dataset: Optional[str]
     overrides: Tuple[str, ...]
+    split: Optional[str]
     kvstore: Optional[str]
     seed: int
     output: Path
@@ -240,11 +276,15 @@ class Arguments:
     recompute: bool
     dry_run: bool
     resume: bool
+    from_epoch: int
+    states: Optional[Path]
+    stop_epoch: Optional[int]
     checkpoint_every: Optional[int]
     keep: Optional[int]
     keep_every: Optional[int]
     val_every: Optional[int]
     early_stop: Optional[int]
+    log_file: Optional[Path]
     tensorboard: bool
     workers: Optional[int]
     prefetcher: str
@@ -266,7 +306,9 @@ class Arguments:
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
         dataset = name_dataset(self.dataset, self.val_fraction)
-        return task.resolve(self.recipe, dataset, overrides, self.weights, self.data_root)
+        return task.resolve(
+            self.recipe, dataset, overrides, self.weights, self.data_root, self.split
+        )
 
     def options(self, task: Task, dataset: Row, contexts: Sequence[Any]) -> "Options":
         """Return how the run is carried out."""
@@ -285,6 +327,10 @@ class Arguments:
             checkpointing=Checkpointing(self.checkpoint_every, self.keep, self.keep_every),
             validation=validation,
             tensorboard=self.tensorboard,
+            log_file=self.log_file,
+            from_epoch=self.from_epoch,
+            states=self.states,
+            stop_epoch=self.stop_epoch,
             unchecked=self.unchecked,
         )
 
@@ -312,6 +358,9 @@ def run_training(task: Task, arguments: Arguments) -> None:
             options=options,
             observer=display,
         )
+    stop = arguments.stop_epoch
+    if stop is not None and stop < recipe.epochs:
+        click.echo(f"--stop-epoch {stop} of {recipe.epochs}: --resume continues the run", err=True)
     click.echo(f"{path}")
 
 
@@ -326,6 +375,7 @@ def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -
             weights=arguments.weights,
             folder=arguments.output,
             recompute=arguments.recompute,
+            epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
         )
     click.echo(f"{plan}")
 

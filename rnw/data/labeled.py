@@ -135,16 +135,22 @@ def write_label(path: PathLike, labels: np.ndarray) -> None:
         Image.fromarray(labels).save(file, "png")
 
 
-def read_labeled(root: Path, split: str, tool: str, meaning: LabelMeaning) -> LabeledImages:
+def read_labeled(
+    root: Path, split: str, tool: str, meaning: LabelMeaning, parts: Sequence[str] = ()
+) -> LabeledImages:
     """Return the pictures in the list `<split>.lst` under `root`.
 
     tool: the command that makes the list, for the message when it is missing.
     meaning: what the numbers in the label maps stand for.
+    parts: splits whose lists, one after the other, are taken where there is no such list.
 
     Raises InputError for a list that is missing or malformed.
     """
-    path = list_file(root, split, tool, embedded="shapes")
-    return LabeledImages(root, read_pairs(path), meaning.classes, meaning)
+    composed = parts and not (root / f"{split}.lst").exists()
+    names = parts if composed else (split,)
+    paths = [list_file(root, name, tool, embedded="shapes") for name in names]
+    pairs = [pair for path in paths for pair in read_pairs(path)]
+    return LabeledImages(root, pairs, meaning.classes, meaning)
 
 
 def read_pairs(path: PathLike) -> List[Pair]:

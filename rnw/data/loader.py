@@ -20,6 +20,7 @@ from rnw.data.picture_types import (
 )
 from rnw.data.prefetch import prepare
 from rnw.data.samples import Bad, Batch, Maker, Pictures
+from rnw.data.sampling import balanced_order
 from rnw.data.transforms import normalize
 from rnw.data.waiting import Waiting, never
 from rnw.errors import InputError, look_up
@@ -53,6 +54,8 @@ class Loader:
 
     examples: examples in memory, which are only normalized; or pictures in files, which are
         augmented to (size, size), or with `cropping` cropped together with their label maps.
+    sampler: draws each example once in an epoch, or (balanced) as many of each class, in a new
+        random order each time.
     part: (rank, workers) of this training worker, which reads its equal part of each batch.
 
     A picture has its own random numbers in each epoch, so that a batch depends neither on the
@@ -72,6 +75,7 @@ class Loader:
         size: int = 224,
         cropping: Optional[Cropping] = None,
         loading: Loading = BY_PROCESSES,
+        sampler: str = "random",
     ):
         self._in_memory = examples if isinstance(examples, Examples) else None
         self.examples = len(examples.labels if isinstance(examples, Examples) else examples)
@@ -82,6 +86,7 @@ class Loader:
             )
         self._batch = batch
         self._seed = seed
+        self._balanced_by = None if sampler == "random" else cast(Classified, examples).labels
         self._rank, self._parts = part
         look_up(DECODERS, loading.decoder, "decoder")
         self._loading = loading
@@ -113,7 +118,7 @@ class Loader:
         It ends early when `stopped()` returns true while it waits for pictures. Its processes end
         when it is exhausted or closed. Raises InputError for a bad picture.
         """
-        order = np.random.RandomState([self._seed, number]).permutation(self.examples)
+        order = self._order(np.random.RandomState([self._seed, number]))
         batches = order[: self.batches_per_epoch * self._batch].reshape(-1, self._batch)
         chosen = np.split(batches[start:], self._parts, axis=1)[self._rank]
         if self._in_memory is not None:
@@ -130,6 +135,11 @@ class Loader:
             for batch, bad in ready:
                 self._note(bad)
                 yield batch
+
+    def _order(self, random: np.random.RandomState) -> np.ndarray:
+        if self._balanced_by is None:
+            return random.permutation(self.examples)
+        return balanced_order(self._balanced_by, random)
 
     def _note(self, bad: Bad) -> None:
         """Log a warning for each bad picture that is met for the first time."""

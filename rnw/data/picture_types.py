@@ -7,6 +7,8 @@ import numpy as np
 from rnw.networks.inputs import IMAGENET as IMAGENET
 from rnw.networks.inputs import Normalization
 
+INTERPOLATIONS = ("adaptive", "cubic")  # see `rnw.data.transforms.interpolation`
+
 
 class Examples(NamedTuple):
     """Images (N, H, W, 3) uint8 with their classes (N,) int64."""

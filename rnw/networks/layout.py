@@ -2,9 +2,9 @@
 
 This description is the one source of all that is known or made of a network: Gluon blocks
 (`units.py`, `classifier.py`, `fcn.py`), the operators of its graph (`operators.py`), ONNX graphs
-(`rnw.weights.onnx_graph`), the feature maps alive at one time (`liveness.py`) and what they cost
-(`cost.py`), the paths of gradients (`rnw.analysis.chains`), and which parameters of other programs
-are which of ours (`rnw.weights`).
+(`rnw.weights.onnx_graph`), modules of PyTorch (`rnw.torch`), the feature maps alive at one time
+(`liveness.py`) and what they cost (`cost.py`), the paths of gradients (`rnw.analysis.chains`), and
+which parameters of other programs are which of ours (`rnw.weights`).
 """
 
 from dataclasses import dataclass, field, replace

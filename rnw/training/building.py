@@ -21,6 +21,7 @@ from rnw.training.loop import Run
 from rnw.training.losses import WeightedLoss, make_loss
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
+from rnw.training.optimizer_states import take_momentum
 from rnw.training.optimizers import describe_multipliers, make_optimizer
 from rnw.training.options import Options, Validation
 from rnw.training.progress import Pace, Place
@@ -31,31 +32,56 @@ from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
 from rnw.training.scoring import SCORING
 from rnw.training.state import Bounds, State
+from rnw.training.styles import set_styles
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
-from rnw.weights import Transfer, warm_start
+from rnw.weights import Transfer, load_params, warm_start
 
 logger = logging.getLogger(__name__)
 
 
 class Origin(NamedTuple):
-    """What a run begins from: the state of a stopped run, else weights, else nothing."""
+    """What a run begins from: the state of a stopped run, else weights, else nothing.
+
+    epoch: how many epochs were done before, by weights alone.
+    """
 
     state: Optional[State] = None
     weights: Optional[Path] = None
+    epoch: int = 0
 
 
 def find_origin(
-    recipe: Recipe, folder: RunFolder, weights: Optional[Path], *, resume: bool, overwrite: bool
+    recipe: Recipe,
+    folder: RunFolder,
+    weights: Optional[Path],
+    epoch: int = 0,
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> Origin:
     """Return what a run begins from (see `rnw.training.run.train`).
+
+    From an `epoch` on it begins from the checkpoint of that epoch, where no weights are given.
 
     Raises InputError for a state or weights that are missing or cannot be read.
     """
     if resume and folder.state.exists():
         return Origin(state=State(folder.state))
+    if epoch:
+        return Origin(weights=weights or _checkpoint_of(folder, epoch), epoch=epoch)
     if resume and not overwrite:
         folder.check_nothing_to_resume()
     return Origin(weights=starting_weights(recipe, weights, folder.path))
+
+
+def _checkpoint_of(folder: RunFolder, epoch: int) -> Path:
+    path = folder.checkpoint(epoch)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there, and --from-epoch {epoch} begins from it: give the weights with "
+            "--weights FILE"
+        )
+    return path
 
 
 def _told_normalization(normalization: Normalization) -> Optional[List[List[float]]]:
@@ -94,6 +120,12 @@ class Job:
     def check(self) -> None:
         """Raise InputError for a number of devices or of workers that does not fit the options."""
         check_devices(self.recipe.batch, self.devices)
+        self.options.check(self.recipe.epochs)
+        if self.options.states is not None and self.recipe.kvstore == "dist_async":
+            raise InputError(
+                "--states is for an optimizer of the workers, which with dist_async is the "
+                "servers': choose another --kvstore"
+            )
         validation = self.options.validation
         if validation is not None and validation.patience is not None and self.kvstore.workers > 1:
             raise InputError(
@@ -125,14 +157,17 @@ class Job:
         loss = make_loss(self.recipe, examples)
         settings = self._agree(origin.state, loader, loss)
         net = self._make_network(loss)
-        transfer = None if origin.weights is None else warm_start(net, origin.weights)
+        transfer = self._take_weights(net, origin)
         scoring = SCORING[self.recipe.task]
-        place = Place(self.recipe.epochs, loader.batches_per_epoch)
+        epochs, steps, stop = self.recipe.epochs, loader.batches_per_epoch, self.options.stop_epoch
+        place = Place(epochs, steps, origin.epoch, first=origin.epoch, stop=stop)
         if origin.state is not None:
             self._go_to(origin.state, net, place, scoring.names)
         trainer = self._make_trainer(net, place, loss)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
+        elif self.options.states is not None:
+            take_momentum(self.options.states, net, trainer)
         saver = Saver(
             self.folder,
             trainer,
@@ -145,6 +180,15 @@ class Job:
         told = (metrics, self.validation, self.observer if self.writes else Observer())
         return Run(loader, trainer, scoring.measure, place, pace, saver, *told), transfer
 
+    def _take_weights(self, net: Network, origin: Origin) -> Optional[Transfer]:
+        """Fill a network from weights, if there are any: from its own whole, or what fits."""
+        if origin.weights is None:
+            return None
+        if origin.epoch:
+            load_params(net, origin.weights)
+            return None
+        return warm_start(net, origin.weights)
+
     def _open_loader(self, examples: Union[Classified, LabeledSource]) -> Loader:
         """Return what reads this worker's part of each batch."""
         recipe = self.recipe
@@ -156,6 +200,7 @@ class Job:
             size=recipe.input_size,
             cropping=recipe.cropping(),
             loading=self.options.loading,
+            sampler=recipe.sampler,
         )
 
     def _agree(
@@ -166,12 +211,14 @@ class Job:
         Raises InputError where they are not those of a state, or of the other workers.
         """
         position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
-        facts = [*position, len(self.contexts), self.seed, loader.identity]
+        own = [self.options.from_epoch, self.options.stop_epoch, len(self.contexts), self.seed]
+        facts = [*position, *own, loader.identity]
         if not self.kvstore.agrees(facts):
             raise InputError(
-                f"{self.folder}: worker {self.kvstore.rank} has another --seed, number of devices "
-                "or list of pictures than the others, or finds another state there: give all of "
-                "them the same command and data, and an --output that all machines see"
+                f"{self.folder}: worker {self.kvstore.rank} has another --seed, number of devices, "
+                "first or last epoch or list of pictures than the others, or finds another state "
+                "there: give all of them the same command and data, and an --output that all "
+                "machines see"
             )
         settings = {
             **json.loads(self.recipe.to_json()),
@@ -194,6 +241,7 @@ class Job:
         """Return the network with its initial values; with a loss of its own it gives scores."""
         config = self.recipe.configure()
         net = Network(config if loss is None else replace(config, head="logits"))
+        set_styles(net, self.recipe.styles)
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
         return net
@@ -241,14 +289,14 @@ class Job:
         return Pace(place, self.recipe.batch, lambda updates: schedule(updates * parts) * parts)
 
     def prepare_folder(self, origin: Origin, *, overwrite: bool) -> None:
-        """Let the folder hold what the origin left there, and for a new run the recipe alone.
+        """Let the folder hold the recipe, and what the origin left there.
 
         Raises InputError as `RunFolder.claim` does.
         """
         if origin.state is None:
-            self.folder.claim(overwrite=overwrite)
-            write_text(self.folder.recipe, self.recipe.to_json())
+            self.folder.claim(overwrite=overwrite, after=origin.epoch)
             self._save_dataset()
+        write_text(self.folder.recipe, self.recipe.to_json())
         self.folder.remove_parts()
 
     def _save_dataset(self) -> None:
@@ -260,6 +308,14 @@ class Job:
 
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""
+        if origin.epoch:
+            logger.warning(
+                "%s: trained on after epoch %d with the weights alone: momentum is %s, the "
+                "schedule goes on",
+                origin.weights,
+                origin.epoch,
+                f"that of {self.options.states}" if self.options.states else "zero at first",
+            )
         if origin.weights is not None and transfer is not None:
             logger.info("from %s: %s", origin.weights, transfer)
             run.observer.on_warm_start(origin.weights, transfer)

@@ -42,7 +42,7 @@ class Run:
         Raises RunStoppedError, when all is saved, once a stop is asked for.
         """
         try:
-            while self.place.epoch < self.place.epochs and self._early_stop is None:
+            while self.place.epoch < self.place.end and self._early_stop is None:
                 self._train_epoch()
                 self._finish_epoch()
                 self._stop_if_asked()
@@ -99,7 +99,7 @@ class Run:
         The state comes last, so that a run killed before does all of it again; the first epoch
         leaves one before its weights, since weights without a state cannot be resumed.
         """
-        if self.place.epoch == 0:
+        if self.place.epoch == self.place.first:
             self._save_state()
         else:
             self.saver.check_weights(self.place)

@@ -1,9 +1,11 @@
 """How a run is carried out, whatever it trains."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 from rnw.data.loader import BY_PROCESSES, Loading
+from rnw.errors import InputError
 from rnw.networks.classifier import Network
 from rnw.training.progress import Scores
 from rnw.training.run_folder import EACH_EPOCH, Checkpointing
@@ -35,13 +37,18 @@ class Validation(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out; of these, only `loading` can change the weights that result.
+    """How a run is carried out; only `loading`, `from_epoch` and `states` can change the weights.
 
     loading: how pictures are read.
     recompute: use less memory and more time (see `rnw.training.trainer.Trainer`).
     checkpointing: when to save, and which checkpoints to keep.
     validation: test the network now and then; None: never.
     tensorboard: also write event files for TensorBoard.
+    log_file: where to append the log; None: `<label>.log` in the folder of the run.
+    from_epoch: begin a new run as if so many epochs were done, with weights alone: the schedule and
+        the order of pictures go on there, momentum starts from zero.
+    states: a `.states` file of Module or gluon.Trainer that a new run takes its momentum from.
+    stop_epoch: end after so many epochs, with the schedule of the whole run; None: after the last.
     unchecked: train on data of one's own without reading all of it first, as `rnw dataset check`
         does, and even where that finds errors.
     """
@@ -51,7 +58,24 @@ class Options:
     checkpointing: Checkpointing = EACH_EPOCH
     validation: Optional[Validation] = None
     tensorboard: bool = False
+    log_file: Optional[Path] = None
+    from_epoch: int = 0
+    states: Optional[Path] = None
+    stop_epoch: Optional[int] = None
     unchecked: bool = False
+
+    def check(self, epochs: int) -> None:
+        """Raise InputError for a first and a last epoch that are none of a run of `epochs`."""
+        if not 0 <= self.from_epoch < epochs:
+            raise InputError(
+                f"--from-epoch is {self.from_epoch}, expected less than the epochs of the recipe, "
+                f"{epochs} (--set epochs=N)"
+            )
+        if self.stop_epoch is not None and not self.from_epoch < self.stop_epoch <= epochs:
+            raise InputError(
+                f"--stop-epoch is {self.stop_epoch}, expected {self.from_epoch + 1} to {epochs}, "
+                "the epochs of the recipe"
+            )
 
 
 DEFAULTS = Options()

@@ -7,7 +7,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from rnw.data.sets.reading import count_pictures
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.training.recipes import RECIPES, named_weights
-from rnw.weights.convert import read_parameters
+from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import meaning_of
 
 
@@ -48,16 +48,18 @@ def fit_recipe(
     weights: Optional[Path],
     data_root: Optional[Path] = None,
     network: Optional[str] = None,
+    *,
+    split: Optional[str] = None,
 ) -> Tuple[str, ...]:
     """Return the changes `key=value` of a recipe for a dataset that has none of its own.
 
-    The batch is at most the number of pictures, and the epochs follow it; the network is that of
-    `weights`, which may be said to belong to `network`. Raises InputError for data or weights that
-    cannot be read.
+    The batch is at most the number of pictures of `split`, by default the training split, and the
+    epochs follow it; the network is that of `weights`, which may be said to belong to `network`.
+    Raises InputError for data or weights that cannot be read.
     """
     changes = [f"classes={dataset.classes}"]
     if name in LENGTHS:
-        pictures = count_pictures(dataset, dataset.train_split, data_root)
+        pictures = count_pictures(dataset, split or dataset.train_split, data_root)
         batch = min(RECIPES[name].batch, pictures)
         changes += [f"batch={batch}", f"epochs={LENGTHS[name].epochs(pictures, batch)}"]
         if isinstance(dataset, SegmentationDataset):

@@ -98,7 +98,8 @@ class Place:
     """Where a run of `epochs` epochs, of `steps` steps each, stands.
 
     epoch: how many epochs are done. history: the scores of the steps done of the next one. best:
-    the best epoch that was validated, as `epoch`, with its scores.
+    the best epoch that was validated, as `epoch`, with its scores. first: how many epochs were done
+    before the run. stop: after how many it ends, if that is before its last epoch.
     """
 
     epochs: int
@@ -106,6 +107,8 @@ class Place:
     epoch: int = 0
     history: List[Scores] = field(default_factory=list)
     best: Optional[Dict[str, Any]] = None
+    first: int = 0
+    stop: Optional[int] = None
 
     @property
     def step(self) -> int:
@@ -121,6 +124,11 @@ class Place:
     def last_update(self) -> int:
         """The number of steps of the whole run when it is finished."""
         return self.epochs * self.steps
+
+    @property
+    def end(self) -> int:
+        """The number of epochs after which it ends, this time."""
+        return self.epochs if self.stop is None else self.stop
 
     @property
     def mean_scores(self) -> Scores:
@@ -174,7 +182,7 @@ class Pace:
             scores,
             images_per_second=self._epoch.rate(place.updates) * self._batch,
             learning_rate=self._learning_rate(place.updates),
-            seconds_left=self._run.seconds_until(place.last_update, place.updates),
+            seconds_left=self._run.seconds_until(place.end * place.steps, place.updates),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Tuple, Union
 
 from rnw.data.picture_types import Classified, LabeledSource
+from rnw.data.sampling import SAMPLERS
 from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, is_path
 from rnw.data.sets.reading import (
     check_classes,
@@ -45,6 +46,7 @@ from rnw.training.recipe_fields import (
     whole,
 )
 from rnw.training.schedules import SCHEDULES
+from rnw.training.styles import STYLES
 from rnw.weights.labels import ModelLabel, parse_label
 
 if TYPE_CHECKING:
@@ -74,6 +76,12 @@ _SUFFIX_TEXT = text(
     lambda suffix: _SUFFIX.fullmatch(suffix) is not None,
 )
 _PAIR = joined("two numbers joined by a comma", float)
+_STYLES = joined(
+    "one or two words joined by a comma",
+    str,
+    f"at most two of {', '.join(STYLES)}",
+    lambda styles: len(styles) <= 2 and set(styles) <= set(STYLES),
+)
 _CLASS_WEIGHTS = joined(
     "numbers joined by commas",
     float,
@@ -154,6 +162,26 @@ class Recipe:
     suffix: str = declare(
         _SUFFIX_TEXT, "end of the label in file names, which tells the run from others", default=""
     )
+    styles: Tuple[str, ...] = declare(
+        _STYLES,
+        "how layers learn, one word for all or one for features and one for the classifier: alike "
+        "(torch), biases at twice the rate without decay (alex), all of that ten times as fast "
+        "(alex10), not at all (fixed) (default: torch, in segmentation alex)",
+        optional=True,
+        default=(),
+    )
+    sampler: str = declare(
+        one_of(SAMPLERS),
+        "which pictures an epoch draws: each once, or as many of each class (classification only)",
+        optional=True,
+        default="random",
+    )
+    split: str = declare(
+        text(),
+        "split of the dataset to train on (default: its training split)",
+        optional=True,
+        default="",
+    )
 
     def to_json(self) -> str:
         """Return the recipe as a JSON object, one field a line."""
@@ -222,6 +250,8 @@ class Recipe:
     @property
     def trained_split(self) -> str:
         """The split of the dataset that is trained on; raises InputError for data without one."""
+        if self.split:
+            return self.split
         found = self.row.description
         if found is not None and "train" not in found.splits:
             splits = ", ".join(found.splits)
@@ -266,7 +296,7 @@ class Recipe:
 
     def published_images(self, data_root: Optional[Path] = None) -> Optional[int]:
         """Return the published number of training images where the dataset is not there."""
-        return published_images(self.row, data_root)
+        return published_images(self.row, data_root, self.trained_split)
 
     def cropping(self) -> "Optional[Cropping]":
         """Return how crops of pictures and label maps are drawn; None: there are no label maps."""
@@ -292,9 +322,7 @@ class SegmentationRecipe(Recipe):
         "classes",
         whole(1, IGNORED_LABEL, f"label maps have 8 bits, and {IGNORED_LABEL} is ignored"),
     )
-    split: str = declare(
-        text(), "split of the dataset to train on (default: its training split)", default=""
-    )
+    split: str = redeclare(Recipe, "split", default="")  # files of a run always say it
     stride: int = declare(
         whole(1),
         "output stride: pixels a side of the input for each cell of the score maps",
@@ -336,6 +364,11 @@ class SegmentationRecipe(Recipe):
 
     def check(self) -> None:
         super().check()
+        if self.sampler != "random":
+            raise InputError(
+                f"sampler is {self.sampler!r}, which is for pictures of one class each; expected "
+                "'random' in segmentation"
+            )
         if not self._are_rates():
             raise InputError(
                 f"rates is {self.rates}, expected two numbers, the first not above the second, and "
@@ -374,10 +407,6 @@ class SegmentationRecipe(Recipe):
     @cached_property
     def row(self) -> Any:
         return find_segmentation_dataset(self.dataset)
-
-    @property
-    def trained_split(self) -> str:
-        return self.split or super().trained_split
 
     def read_examples(self, data_root: Optional[Path] = None) -> LabeledSource:
         dataset, split = self.row, self.trained_split

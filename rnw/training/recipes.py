@@ -30,6 +30,10 @@ _OURS = (
     "ours: the commands for Cityscapes (README of the original) on pictures of the testing scale, "
     "for as many updates; the epochs are not published"
 )
+_COARSE = (
+    "ours: fine and coarse labels together, 'fine; coarse' in the README of the original, where it "
+    "is Model A2 (--set network=model_a2); as many updates as for fine ones"
+)
 _COCO = (
     "ours: pre-tuning with COCO, then VOC (README of the original); its lengths are not published"
 )
@@ -135,6 +139,16 @@ RECIPES: Dict[str, Recipe] = {
             base_lr=0.02,
         ),
         *_two_phases("cityscapes", _CITYSCAPES, "cityscapes", 19, (140, 64), origin=2048),
+        *_two_phases(
+            "cityscapes_coarse",
+            _COARSE,
+            "cityscapes",
+            19,
+            (18, 8),
+            split="train+",
+            suffix="coarse",
+            origin=2048,
+        ),
         *_two_phases("voc", _OURS, "voc", 21, (39, 18)),
         *_two_phases(
             "voc_coco",

@@ -34,7 +34,8 @@ def train(
     folder: receives a checkpoint per epoch and the other files of a `RunFolder`.
     data_root: the folder of the prepared dataset; default: `root` of its row in `rnw.datasets`.
     weights: what a new run starts from where it fits (see `rnw.warm_start`); default: the file that
-        the recipe names, if any.
+        the recipe names, if any. With `options.from_epoch` it must fit whole; default: the
+        checkpoint of that epoch in `folder`.
     resume: go on exactly where the run in `folder` was stopped, or begin where there is none.
     overwrite: begin anew although `folder` holds an earlier run, whose files are removed.
     options, observer: how the run is carried out, and who is told how it goes. Of several workers,
@@ -48,7 +49,8 @@ def train(
     second one does what it does elsewhere (see `rnw.training.signals`), and nothing of a step that
     it cuts is saved.
     """
-    kvstore, files = open_kvstore(recipe.kvstore), RunFolder(folder, recipe.label)
+    kvstore = open_kvstore(recipe.kvstore)
+    files = RunFolder(folder, recipe.label, options.log_file)
     observer = observer or Observer()
     job = Job(recipe, list(contexts), seed, data_root, kvstore, files, options, observer)
     job.check()
@@ -59,7 +61,8 @@ def train(
 def _carry_out(job: Job, weights: Optional[Path], *, resume: bool, overwrite: bool) -> Path:
     """Build the run before anything is written, then train, recording what happens."""
     metrics = job.open_metrics()
-    origin = find_origin(job.recipe, job.folder, weights, resume=resume, overwrite=overwrite)
+    epoch, how = job.options.from_epoch, {"resume": resume, "overwrite": overwrite}
+    origin = find_origin(job.recipe, job.folder, weights, epoch, **how)
     job.check_data(origin)
     run, transfer = job.build(origin, metrics)
     if job.writes:

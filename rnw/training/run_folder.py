@@ -39,7 +39,7 @@ class RunFolder:
     recipe: the recipe as it was used, as JSON.
     dataset: the description of a dataset of one's own (see `rnw.data.own.description`).
     state: all that the next step depends on (see `rnw.training.state`).
-    log: one line for each step and each epoch.
+    log: one line for each step and each epoch; a file of one's own, `own_log`, is never removed.
     best: the epoch with the highest score on the test split, as JSON.
     symbol: the graph of all checkpoints.
     metrics: the figures of all runs in the folder (see `rnw.training.metrics`).
@@ -47,13 +47,14 @@ class RunFolder:
     lock: lets one process write in the folder at a time.
     """
 
-    def __init__(self, path: Path, label: Union[ModelLabel, str]):
+    def __init__(self, path: Path, label: Union[ModelLabel, str], own_log: Optional[Path] = None):
         self.path = path
         self.label = str(label)
         self.recipe = path / f"{label}.json"
         self.dataset = path / dataset_file(self.label)
         self.state = path / f"{label}.state"
-        self.log = path / f"{label}.log"
+        self._default_log = path / f"{label}.log"
+        self.log = own_log or self._default_log
         self.best = path / f"{label}.best.json"
         self.symbol = path / symbol_file(self.label)
         self.metrics = path / METRICS_FILE
@@ -85,21 +86,25 @@ class RunFolder:
                 f"weights (--weights {kept[-1]} --output DIR, without --resume)"
             )
 
-    def claim(self, *, overwrite: bool) -> None:
+    def claim(self, *, overwrite: bool, after: int = 0) -> None:
         """Make the folder ready for a new run, without the files of an earlier one.
+
+        after: how many epochs the run goes on from; what belongs to these stays.
 
         Raises InputError when there are some and `overwrite` is not set, when they cannot be
         removed, and when another process writes in the folder.
         """
         self.lock.acquire()
-        old = [path for path in (*self.checkpoints(), self.state) if path.exists()]
+        later = [path for path in self.checkpoints() if _epoch_of(path) > after]
+        old = [path for path in (*later, self.state) if path.exists()]
         if old and not overwrite:
             raise InputError(
                 f"{self}: already holds a run of {self.label}: pass --resume to continue it, "
                 "--overwrite to replace it, or choose another --output"
             )
         make_folder(self.path)
-        for path in (self.log, self.best, *self.event_files(), *old):
+        others = () if after else (self._default_log, self.best, *self.event_files())
+        for path in (*others, *old):
             with writing(path):
                 path.unlink(missing_ok=True)
 

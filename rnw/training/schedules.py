@@ -96,6 +96,9 @@ SCHEDULES: Dict[str, Callable[[float, int, float, Tuple[int, ...]], Any]] = {
 }
 
 
+ANY_LENGTH = ("fixed", "step")  # whose rates do not depend on when the run ends
+
+
 def make_schedule(
     kind: str,
     base_lr: float,

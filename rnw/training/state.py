@@ -17,6 +17,7 @@ from rnw.errors import InputError
 from rnw.files import parse_json
 from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
+from rnw.training.schedules import ANY_LENGTH
 from rnw.training.sealed import read_sealed, write_sealed
 from rnw.training.trainer import Trainer, trained_parameters
 
@@ -97,8 +98,14 @@ class State:
             ) from error
 
     def check_settings(self, settings: Dict[str, Any]) -> None:
-        """Raise InputError that names what differs from the run that is to be resumed."""
-        check_same_settings(self._path, self.position.settings, settings)
+        """Raise InputError that names what differs from the run that is to be resumed.
+
+        The number of epochs may differ, where the schedule is one of any length.
+        """
+        old = self.position.settings
+        if settings.get("schedule") in ANY_LENGTH and "epochs" in old:
+            old = {**old, "epochs": settings["epochs"]}
+        check_same_settings(self._path, old, settings)
 
     def check_content(self, net: Network, devices: int, bounds: Bounds) -> None:
         """Raise InputError for what no run of `net` on so many devices, of all workers, left."""
@@ -208,7 +215,11 @@ def check_same_settings(path: Path, old: Dict[str, Any], settings: Dict[str, Any
         if old.get(key) != settings.get(key)
     ]
     if differences:
+        more = ""
+        if old.get("epochs") != settings.get("epochs"):
+            trains_on = "a run of its own trains on from the last weights (--weights FILE)"
+            more = f". Rates depend on the number of epochs: {trains_on}"
         raise InputError(
             f"{path}: cannot be resumed with other settings: {'; '.join(differences)}; "
-            "use the same, or another --output"
+            f"use the same, or another --output{more}"
         )

@@ -10,8 +10,8 @@ from rnw.files import PathLike
 from rnw.lazy import import_on_use
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.networks.layout import NetworkConfig, unused_features
-from rnw.weights.convert import MODULE, read_parameters, write_parameters
 from rnw.weights.fit import channels_of, check_parameters
+from rnw.weights.formats import MODULE, read_parameters, write_parameters
 from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
 from rnw.weights.metadata import network_metadata
 
@@ -27,6 +27,7 @@ __all__ = [
     "load_params",
     "load_with_meaning",
     "parameter_values",
+    "plan_transfer",
     "save_params",
     "warm_start",
 ]
@@ -57,15 +58,15 @@ def load_params(
     Raises InputError, before anything is changed, when the file cannot be read or does not fit.
     """
     found = read_parameters(path)
-    notes = _differences(net, path, found)
+    notes = _differences(net.config, path, found)
     _fill(net, found, path, ctx, allow_missing, ignore_extra)
     for note in notes:
         logger.warning("%s: %s", path, note)
 
 
-def _differences(net: "Network", path: PathLike, found: Dict[str, np.ndarray]) -> List[str]:
+def _differences(config: NetworkConfig, path: PathLike, found: Dict[str, np.ndarray]) -> List[str]:
     meaning = find_meaning(path, found)
-    return differences(meaning, net.config) if meaning else []
+    return differences(meaning, config) if meaning else []
 
 
 def _fill(
@@ -131,20 +132,28 @@ def warm_start(net: "Network", path: PathLike) -> Transfer:
     shaped, and for numbers that are not finite.
     """
     found = read_parameters(path)
-    parameters = net.named_parameters
-    _check_features(net.config, found, path)
-    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    transfer = plan_transfer(net.config, found, path)
+    for name in transfer.taken:
+        _set(net.named_parameters[name], found[name])
+    return transfer
+
+
+def plan_transfer(config: NetworkConfig, found: Dict[str, np.ndarray], path: PathLike) -> Transfer:
+    """Return what `warm_start` transfers to a network from the parameters found in a file.
+
+    Raises InputError as that does.
+    """
+    _check_features(config, found, path)
+    shapes = {n: shape for layer in config.layers for n, shape in layer.parameters().items()}
     misfits = {_layer(n) for n, s in shapes.items() if n not in found or found[n].shape != s}
-    fits = {name for name in parameters if _layer(name) not in misfits}
-    notes = _differences(net, path, found)
+    fits = {name for name in shapes if _layer(name) not in misfits}
+    notes = _differences(config, path, found)
     spoilt = [name for name in found if name in fits and not np.isfinite(found[name]).all()]
     if spoilt:  # activations may hide it: ReLU turns NaN into 0
         raise InputError(f"{path}: not all its numbers are finite: {', '.join(spoilt)}")
-    for name in fits:
-        _set(parameters[name], found[name])
     return Transfer(
-        [name for name in parameters if name in fits],
-        [name for name in parameters if name not in fits],
+        [name for name in shapes if name in fits],
+        [name for name in shapes if name not in fits],
         [name for name in found if name not in fits],
         notes,
     )
@@ -172,7 +181,7 @@ def _layer(name: str) -> str:
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
     """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    to: a key of `rnw.weights.convert.FORMATS`, except ONNX; a safetensors file also says which
+    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
         network it is for. Moving averages are the mean over the
     network's devices. The file is written completely or not at all.
     """

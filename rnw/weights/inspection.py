@@ -12,8 +12,8 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
-from rnw.weights.convert import read_parameters
 from rnw.weights.fit import channels_of, is_resnet, resnet_of, width_of
+from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import Meaning, meaning_of
 from rnw.weights.ndarray_file import BFLOAT16, Entry, as_float32, list_arrays, windows
 

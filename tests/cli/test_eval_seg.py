@@ -104,6 +104,21 @@ def test_several_files_are_mixed(rnw, weights):
     assert two["mean_iou"] == pytest.approx(one["mean_iou"], abs=0.1)
 
 
+def test_kept_scores_are_tested_without_the_network(rnw, weights):
+    keeping = _scores(rnw, "--weights", weights, "--scales", "64", "--save-scores", "kept")
+    Path(weights).unlink()
+    labels = ("--save-predictions", "labels", "--original-layout")
+    found = _scores(rnw, "--scores", "kept", *labels)
+    assert (found.pop("scores"), found.pop("models")) == (["kept"], [])
+    assert found == {k: v for k, v in keeping.items() if k not in ("scores", "models")}
+    copies, originals = Path("labels").glob("*.png"), Path("labels/labels").glob("*.png")
+    assert {p.name: p.read_bytes() for p in copies} == {p.name: p.read_bytes() for p in originals}
+    code, out, err = rnw("eval-seg", "--scores", "kept", "--crf", "deeplab")
+    assert (code, err, out.splitlines()[-1]) == (0, "", "scores of kept")
+    assert "longer side 64, CRF deeplab\n" in out
+    assert "leave out --network" in rnw("eval-seg", "--scores", "kept", "--pooling", "pad")[2]
+
+
 def test_predictions_are_kept_and_believed(rnw, weights):
     first = _scores(rnw, "--weights", weights, "--save-predictions", "kept")
     names = [f"1-{number:04d}.png" for number in range(2)]
@@ -271,6 +286,8 @@ def test_predictions_are_not_kept_among_the_data(refused, ade20k, overwrite):
         (("--scales", "64;96"), "'64;96': expected sizes such as 375,500"),
         (("--mix", "a"), "'a': expected numbers such as 0.5,0.5"),
         (("--official",), "--official scores files: give '--save-predictions'"),
+        (("--original-layout",), "--original-layout copies files: give '--save-predictions'"),
+        (("--scores", "kept"), "give '--weights', or '--scores' in their place"),
         (("--tile", "0"), "Invalid value for '--tile'"),
     ],
 )

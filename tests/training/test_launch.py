@@ -12,7 +12,7 @@ import pytest
 from rnw.training import launch
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
-from rnw.weights.convert import read_parameters
+from rnw.weights.formats import read_parameters
 from tests.golden_cases import each_json_case
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 from tests.training.golden_runs import THREADS, assert_original

@@ -130,7 +130,7 @@ def test_two_phases(first, second):
     assert starting_weights(second, folder=Path("out")) == path
     changed = {"epochs", "base_lr", "schedule", "starts_from", "continues", "suffix", "name"}
     differing = {k for k, v in asdict(first).items() if getattr(second, k) != v}
-    assert differing == changed | ({"split"} if first.split else set())
+    assert differing == changed | ({"split"} if first.name == "voc_coco" else set())
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_crops_are_whole_strides():
 
 @pytest.mark.parametrize(
     ("override", "field", "value"),
-    [("rates=0.5,2", "rates", (0.5, 2.0)), ("split=train", "split", "train")],
+    [("rates=0.5,2", "rates", (0.5, 2.0)), ("crop=97", "crop", 97)],
 )
 def test_overrides_of_segmentation(override, field, value):
     assert getattr(find_recipe("voc", [override]), field) == value
@@ -331,6 +331,21 @@ def test_adam_refuses_a_momentum_that_never_forgets():
     assert find_recipe("digits", ["optimizer=sgd", "momentum=1"]).momentum == 1
     with pytest.raises(InputError, match=r"^momentum is 1\.0, expected less than 1 by Adam$"):
         find_recipe("digits", ["optimizer=adamw", "momentum=1"])
+
+
+def test_fine_and_coarse_labels_of_cityscapes_are_trained_on_together():
+    for name, updates in (("cityscapes_coarse", 25_900), ("cityscapes_coarse_linear", 11_840)):
+        recipe = find_recipe(name)
+        pictures = recipe.published_images(Path("nowhere"))
+        assert pictures == 22_973  # lines of the original's train+.lst
+        assert abs(recipe.epochs * (pictures // 16) - updates) <= pictures // 16 / 2
+
+
+def test_files_of_runs_say_a_split_where_they_did_or_where_it_is_chosen():
+    assert "split" not in json.loads(find_recipe("model_a").to_json())
+    assert json.loads(find_recipe("model_a", ["split=val"]).to_json())["split"] == "val"
+    names = list(json.loads(find_recipe("voc").to_json()))
+    assert names[names.index("suffix") :][:3] == ["suffix", "split", "stride"]
 
 
 def test_files_of_runs_without_optional_fields_are_as_before():

@@ -21,7 +21,7 @@ from rnw.training.options import Options, Validation
 from rnw.training.progress import Progress
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
-from rnw.weights.convert import read_parameters
+from rnw.weights.formats import read_parameters
 from tests.limits import file_size_limit
 from tests.training.observers import AtSteps, Keeping
 

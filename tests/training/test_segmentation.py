@@ -21,7 +21,7 @@ from rnw.training.recipes import RECIPES, find_recipe
 from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from rnw.weights import load_network, save_params
-from rnw.weights.convert import read_parameters
+from rnw.weights.formats import read_parameters
 from tests.training.observers import Keeping, stop_after
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import mxnet as mx
@@ -16,14 +15,8 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import load_network
-from rnw.weights.convert import (
-    FORMATS,
-    GraphOptions,
-    Packing,
-    convert,
-    read_parameters,
-    write_parameters,
-)
+from rnw.weights.convert import GraphOptions, convert
+from rnw.weights.formats import FORMATS, read_parameters, write_parameters
 from rnw.weights.names import WIDER_RESNET, WRN38
 from rnw.weights.npz_file import read_npz, write_npz
 from rnw.weights.surgery import Surgery, features_only
@@ -225,62 +218,6 @@ def test_folding_takes_the_network_into_account():
     for to in ("resnet38d", "wider_resnet", "wrn38"):
         with pytest.raises(InputError, match=f"^the convolutions of {to} have no biases, .*npz"):
             convert(source, "y.npz", to, graph=folded)
-
-
-PACKED = {
-    "as it is": ("wider_resnet", Packing(), False, "mod1.conv1.weight"),
-    "for inplace_abn's script": (
-        "wider_resnet",
-        Packing("state_dict", "module."),
-        True,
-        "module.mod1.conv1.weight",
-    ),
-    "as NVIDIA's": ("wrn38", Packing(), True, "module.mod1.conv1.weight"),
-    "NVIDIA's, plain": ("wrn38", Packing("plain", ""), False, "mod1.conv1.weight"),
-    "another prefix": ("resnet38d", Packing(None, "net.enc."), False, "net.enc.conv1a.weight"),
-}
-
-
-@pytest.mark.parametrize("case", PACKED)
-def test_entries_are_where_scripts_look_for_them(a1, case):
-    to, packing, wrapped, name = PACKED[case]
-    convert(a1, "x.pth.tar", to, packing=packing)
-    with zipfile.ZipFile("x.pth.tar") as archive:
-        assert (b"state_dict" in archive.read("archive/data.pkl")) == wrapped
-    assert next(iter(read_torch("x.pth.tar"))) == name
-    convert("x.pth.tar", "back.params", "module")
-    expected = read_parameters(a1)
-    for name, array in read_parameters("back.params").items():
-        np.testing.assert_array_equal(array, expected[name], name)
-
-
-def test_original_names_may_have_a_prefix(a1):
-    convert(a1, "x.npz", "npz", packing=Packing(key_prefix="net."))
-    assert next(iter(read_npz("x.npz"))) == "net.conv1a_weight"
-    convert("x.npz", "back.params", "module")
-    assert Path("back.params").read_bytes() == Path(a1).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("target", "to", "packing", "wording"),
-    [
-        ("x.npz", "wrn38", Packing("plain"), r"^x\.npz: only PyTorch files .*: leave out --wrap"),
-        ("x.params", "module", Packing("plain"), "only PyTorch files"),
-        ("x.pth", "wrn38", Packing("model"), "unknown wrapping 'model': expected one of plain, st"),
-        ("x.pth", "wrn38", Packing(None, "module"), "expected it to end in a dot"),
-        ("x.params", "gluon", Packing(None, "module."), "names in .params files .*have no prefix"),
-        (
-            "x.onnx",
-            "onnx",
-            Packing(None, ""),
-            "names in .params files and in graphs have no prefix",
-        ),
-    ],
-)
-def test_packing_that_a_file_cannot_have(a1, target, to, packing, wording):
-    with pytest.raises(InputError, match=wording):
-        convert(a1, target, to, packing=packing)
-    assert not Path(target).exists()
 
 
 def test_a_classifier_becomes_one_for_maps(a1):

@@ -1,9 +1,7 @@
 """From one kind of weights file to another, and what a file is told apart by."""
 
-import re
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
 import pytest
 
@@ -11,9 +9,10 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.weights import save_params
-from rnw.weights.containers import ONNX, PARAMS, SAFETENSORS
-from rnw.weights.convert import FORMATS, GraphOptions, convert, read_parameters, write_parameters
+from rnw.weights.containers import SAFETENSORS
+from rnw.weights.convert import GraphOptions, convert
 from rnw.weights.fit import check_parameters
+from rnw.weights.formats import read_parameters, write_parameters
 from rnw.weights.meaning import meaning_of
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from rnw.weights.surgery import Surgery
@@ -111,28 +110,6 @@ def test_an_existing_target_is_replaced_on_demand(source):
 def test_a_file_can_be_converted_in_place(source):
     convert(source, source, "gluon", overwrite=True)
     assert read_arrays(source)["classifier.a_weight"].tolist() == [1, 1]
-
-
-OF_GRAPHS = {"--stride", "--pooling", "--softmax", "--upsample", "--argmax", "--input", "--opset"}
-
-
-def test_the_table_of_the_readme_is_that_of_formats():
-    page = (Path(__file__).parents[2] / "rnw/weights/README.md").read_text(encoding="utf-8")
-    table = page.split("| `--to` | written as |", 1)[1].split("\n\n", 1)[0]
-    rows = [
-        [re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:-1]]
-        for row in table.splitlines()[2:]
-    ]
-    assert [name for (name,), *_ in rows] == list(FORMATS)
-    suffixes = []
-    for (name,), written, _, options, _ in rows:
-        form, suffixes = FORMATS[name], written or suffixes  # or "the same"
-        assert sorted(suffixes) == sorted(s for c in form.containers for s in c.suffixes)
-        packed = {"--key-prefix"} if form.containers not in ((PARAMS,), (ONNX,)) else set()
-        packed |= {"--wrap"} if ".pth" in suffixes else set()
-        folded = {"--fold-bn"} if form.folds else set()
-        expected = packed | folded | (OF_GRAPHS if name == "onnx" else set())
-        assert {word for option in options for word in option.split()} == expected
 
 
 def test_unknown_formats_are_refused(source, tmp_path):
@@ -256,17 +233,6 @@ def test_the_network_is_recognized(name, classifier, label, width):
     assert {p.name: p.shape for p in config.parameters()} == shapes
     assert (config.name, config.classifier, config.classes) == (name, classifier, 5)
     assert config.stride == {"fcn_a1": 8, "fcn_a2": 16, "model_c": 16}.get(name, 32)
-
-
-def test_writing_goes_by_names_not_by_order():
-    arrays = {name: np.full((2,), i, np.float32) for i, name in enumerate(["b_moving_var", "a"])}
-    write_parameters("x.params", arrays, "module")
-    assert {n: a.tolist() for n, a in read_arrays("x.params").items()} == {
-        "arg:a": [1, 1],
-        "aux:b_moving_var": [0, 0],
-    }
-    assert list(read_arrays("x.params")) == ["arg:a", "aux:b_moving_var"]
-    assert set(mx.nd.load("x.params")) == {"arg:a", "aux:b_moving_var"}
 
 
 def _resnet(layers=(3, 4, 6, 3)):

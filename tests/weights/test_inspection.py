@@ -10,7 +10,7 @@ from rnw.errors import InputError
 from rnw.networks.layout import SEGMENTATION_CLASSIFIERS, configure
 from rnw.networks.zoo import network_names
 from rnw.weights import ndarray_file
-from rnw.weights.convert import write_parameters
+from rnw.weights.formats import write_parameters
 from rnw.weights.inspection import compare, fitting_networks, inspect, statistics
 from rnw.weights.ndarray_file import BFLOAT16, read_arrays, write_arrays
 from tests.golden_cases import each_checkpoint

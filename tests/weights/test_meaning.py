@@ -12,7 +12,8 @@ from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.networks.symbols import to_json
 from rnw.weights import load_network, load_params, save_params, warm_start
-from rnw.weights.convert import GraphOptions, convert, read_parameters
+from rnw.weights.convert import GraphOptions, convert
+from rnw.weights.formats import read_parameters
 from rnw.weights.inspection import inspect
 from rnw.weights.meaning import meaning_of
 from rnw.weights.released import RELEASED

@@ -13,7 +13,8 @@ from rnw.networks.layout import configure
 from rnw.networks.zoo import STRIDE
 from rnw.weights import load_network, save_params
 from rnw.weights.containers import read_metadata
-from rnw.weights.convert import convert, read_parameters
+from rnw.weights.convert import convert
+from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import find_clues, meaning_of
 from rnw.weights.metadata import named_network, network_metadata
 from rnw.weights.safetensors_file import write_safetensors

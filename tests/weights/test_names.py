@@ -7,7 +7,7 @@ from rnw.errors import InputError
 from rnw.networks.layers import is_classifier
 from rnw.networks.layout import configure
 from rnw.networks.zoo import NETWORKS
-from rnw.weights.convert import FORMATS
+from rnw.weights.formats import FORMATS
 from rnw.weights.names import (
     RESNET38D,
     WIDER_RESNET,

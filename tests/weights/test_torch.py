@@ -1,5 +1,7 @@
 """Converted weights in PyTorch networks with the names and strides of the projects."""
 
+import argparse
+import configparser
 import re
 from functools import partial
 
@@ -12,7 +14,8 @@ from rnw.networks.classifier import get_network
 from rnw.networks.layout import LEVEL_SHAPES, configure, scaled
 from rnw.weights import load_params
 from rnw.weights.containers import read_weights
-from rnw.weights.convert import convert, read_parameters, write_parameters
+from rnw.weights.convert import GraphOptions, convert
+from rnw.weights.formats import Packing, read_parameters, write_parameters
 from rnw.weights.surgery import features_only
 from rnw.weights.torch_file import write_torch
 from tests.golden_cases import deterministic_weight
@@ -223,6 +226,43 @@ def test_a_trained_state_comes_back(to, kind):
     assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, name)
+
+
+def test_folded_normalizations_are_read_by_our_own_networks():
+    from rnw.torch import load
+
+    source, target = _write("a", 7, NARROW), "y_rna-a_cls7_ep-0001.pth"
+    convert(source, target, "rnw_torch", graph=GraphOptions(fold_bn=True))
+    plain, folded = load(source).eval(), load(target).eval()
+    folded.load_state_dict(torch.load(target), strict=True)
+    assert len(folded.state_dict()) < len(plain.state_dict())
+    data = torch.from_numpy(np.random.RandomState(0).standard_normal((2, 3, 64, 64))).float()
+    with torch.no_grad():
+        found, expected = folded(data).numpy(), plain(data).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_files_are_packed_as_a_script_loads_them(wrapped):
+    """That of inplace_abn, which tests in parallel, has `state_dict` and `module.`."""
+    source, network = _write("a", 7, NARROW), NETWORKS["wider_resnet"][2](NARROW, 7)
+    packing = Packing("state_dict", "module.") if wrapped else Packing("plain", "")
+    convert(source, "x.pth.tar", "wider_resnet", packing=packing)
+    state = torch.load("x.pth.tar", weights_only=True)
+    net = nn.DataParallel(network, device_ids=[]) if wrapped else network
+    net.load_state_dict(state["state_dict"] if wrapped else state, strict=True)
+
+
+def test_what_training_scripts_save_beside_the_weights_is_skipped():
+    settings = configparser.ConfigParser()
+    settings.read_string("[optimizer]\nlearning_rate = 0.01\n")
+    parts = {"body": {"w": torch.ones(2)}, "head": {"w": torch.zeros(1)}}
+    beside = {"config": settings, "args": argparse.Namespace(lr=0.1), "best": np.float64(79.7)}
+    torch.save({**beside, "state_dict": parts}, "x.pth.tar")
+    assert {name: len(array) for name, array in read_weights("x.pth.tar").items()} == {
+        "body.w": 2,
+        "head.w": 1,
+    }
 
 
 def test_incomplete_and_surplus_entries():

@@ -12,7 +12,7 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
 from rnw.weights import load_network, load_params, save_params, warm_start
-from rnw.weights.convert import MODULE, write_parameters
+from rnw.weights.formats import MODULE, write_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from tests.golden_cases import each_checkpoint, golden_arrays, golden_files

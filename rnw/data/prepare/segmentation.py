@@ -36,7 +36,8 @@ class SegmentationPreparation:
     """A request to prepare `splits` of a dataset, found in the folders `sources`, in `output`.
 
     dataset: a row with a publication, which says what each split is made of. splits: by default
-    those of training and validation, and others whose files are all found. subset: accept the
+    those of training and validation, and others whose files are all found; of a split that others
+    compose, these. subset: accept the
     pictures that exist with their labels, without checks of counts and archives. md5: check
     archives. overwrite: replace lists and drawn label maps.
     """
@@ -82,12 +83,13 @@ class SegmentationPreparation:
         return self.output / f"{split}.lst"
 
     def _wanted(self, files: OfficialFiles) -> List[str]:
-        unknown = [split for split in self.splits if split not in self.publication]
+        parts = [part for split in self.splits for part in self.dataset.parts_of(split)]
+        unknown = [split for split in parts if split not in self.publication]
         if unknown:
-            known = ", ".join(self.publication)
+            known = ", ".join([*self.publication, *self.dataset.composed])
             raise InputError(f"{self.dataset.name} has no split {unknown[0]!r}: it has {known}")
-        if self.splits:
-            return list(dict.fromkeys(self.splits))
+        if parts:
+            return list(dict.fromkeys(parts))
         always = (self.dataset.train_split, self.dataset.test_split)
         return [
             name

@@ -100,13 +100,15 @@ PUBLISHED = {
     "test": LabeledSplit((_part("release_test.zip", None, _TEST),), _test_pairs),
 }
 
+COMPOSED = {"trainval": ("train", "val")}
+
 DATASET = SegmentationDataset(
     "ade20k",
     "ADE20K scene parsing",
     Path("data/ade20k"),
     CLASSES,
     PALETTE,
-    prepared_labeled("ade20k", MEANING),
+    prepared_labeled("ade20k", MEANING, COMPOSED),
     {"train": 20_210, "val": 2000, "test": 3352},  # section 6.2
     (2100, 2100),  # the original's bound
     recipe="ade20k",
@@ -114,6 +116,7 @@ DATASET = SegmentationDataset(
     label_ids=LABEL_IDS,
     meaning=MEANING,
     publication=PUBLISHED,
+    composed=COMPOSED,
     submission=SubmissionForm("", ZIP, palette=False),  # plain gray pictures
     ranking_score=RankingScore("score of ADE20K", "ade20k_score"),
 )

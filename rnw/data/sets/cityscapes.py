@@ -76,13 +76,20 @@ PUBLISHED = {
     "train_extra": _split("train_extra", "leftImg8bit_trainextra.zip", "gtCoarse.zip", "gtCoarse"),
 }
 
+# '+' is the original's mark of fine and coarse labels together
+COMPOSED = {
+    "trainval": ("train", "val"),
+    "train+": ("train", "train_extra"),
+    "trainval+": ("train", "val", "train_extra"),
+}
+
 DATASET = SegmentationDataset(
     "cityscapes",
     "Cityscapes",
     Path("data/cityscapes"),
     CLASSES,
     PALETTE,
-    prepared_labeled("cityscapes", MEANING),
+    prepared_labeled("cityscapes", MEANING, COMPOSED),
     {"train": 2975, "val": 500, "test": 1525, "train_extra": 19_998},  # section 6.2
     (1024, 2048),
     recipe="cityscapes",
@@ -91,6 +98,7 @@ DATASET = SegmentationDataset(
     meaning=MEANING,
     identical_sizes=True,
     publication=PUBLISHED,
+    composed=COMPOSED,
     # the official tool finds pictures by the first three fields of their names
     submission=SubmissionForm("", ZIP, palette=False, fields=3),
     official_tool="cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling",

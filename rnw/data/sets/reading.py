@@ -57,11 +57,10 @@ def read_pictures(
     """
     root = root or dataset.root
     listing = root / f"{split}.lst" if root else None
-    if split not in dataset.counts and not (listing and listing.exists()):
+    known = [*dataset.counts, *dataset.composed]
+    if split not in known and not (listing and listing.exists()):
         lists = f", or a list, {listing} (see rnw/data/README.md)" if listing else ""
-        raise InputError(
-            f"split {split!r} of {dataset.title}: expected {', '.join(dataset.counts)}{lists}"
-        )
+        raise InputError(f"split {split!r} of {dataset.title}: expected {', '.join(known)}{lists}")
     return dataset.read(root or Path(), split)
 
 
@@ -127,10 +126,18 @@ def prepared_classes(dataset: Dataset, root: Optional[Path] = None) -> Tuple[str
     return names if len(names) < dataset.classes else ()
 
 
-def published_images(dataset: Dataset, root: Optional[Path] = None) -> Optional[int]:
-    """Return the published number of training images, None where a list under `root` has it."""
-    listing = (root or dataset.root or Path()) / f"{dataset.train_split}.lst"
-    return None if listing.exists() else dataset.published
+def published_images(
+    dataset: Dataset, root: Optional[Path] = None, split: Optional[str] = None
+) -> Optional[int]:
+    """Return the published number of images of a split, None where a list under `root` has it.
+
+    By default that is the training split.
+    """
+    split = split or dataset.train_split
+    listing = (root or dataset.root or Path()) / f"{split}.lst"
+    if listing.exists() or dataset.publication is None:
+        return None
+    return dataset.publication.images.get(split)
 
 
 def published_pictures(
@@ -138,4 +145,4 @@ def published_pictures(
 ) -> Optional[int]:
     """Return the published number of pictures of a split, None where the dataset is found."""
     root = root or dataset.root
-    return None if root is None or root.exists() else dataset.counts.get(split)
+    return None if root is None or root.exists() else dataset.published_count(split)

@@ -3,9 +3,10 @@
 Importing a row needs none of the extras: decoders are imported when pictures are read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from rnw.data.label_meaning import Color, LabelMeaning
@@ -108,10 +109,12 @@ class SegmentationDataset:
     submissions; None: the classes themselves. meaning: what published label maps are checked
     against; None: embedded. identical_sizes: all pictures have the size `largest`, so that tests
     need no square inputs. publication: what `rnw prepare` makes each split from; None: there is
-    nothing to prepare. submission: None where there is no server. official_tool: the module of the
-    benchmark's own tool for scores; None: it has none that is used here. ranking_score: what the
-    benchmark ranks by, if that is none of the usual scores. known: in the catalog, not a stand-in
-    for a name that is not. description: what tells a dataset of one's own; None: the row itself.
+    nothing to prepare. composed: splits that are the lists of others one after the other, among
+    them names of the original. submission: None where there is no server. official_tool: the module
+    of the benchmark's own tool for scores; None: it has none that is used here. ranking_score: what
+    the benchmark ranks by, if that is none of the usual scores. known: in the catalog, not a
+    stand-in for a name that is not. description: what tells a dataset of one's own; None: the
+    row itself.
     """
 
     name: str
@@ -130,6 +133,7 @@ class SegmentationDataset:
     meaning: Optional[LabelMeaning] = None
     identical_sizes: bool = False
     publication: Optional[Mapping[str, LabeledSplit]] = None
+    composed: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
     submission: Optional[SubmissionForm] = None
     official_tool: Optional[str] = None
     ranking_score: Optional[RankingScore] = None
@@ -144,6 +148,15 @@ class SegmentationDataset:
     @property
     def classes(self) -> int:
         return len(self.class_names)
+
+    def parts_of(self, split: str) -> Tuple[str, ...]:
+        """Return the splits whose lists a split consists of: itself, unless it is composed."""
+        return self.composed.get(split, (split,))
+
+    def published_count(self, split: str) -> Optional[int]:
+        """Return the published number of pictures of a split, None where it is not published."""
+        counts = [self.counts.get(part) for part in self.parts_of(split)]
+        return None if None in counts else sum(filter(None, counts))
 
     @property
     def validation_split(self) -> str:
@@ -162,13 +175,18 @@ def prepared(name: str) -> Callable[[Path, str], Classified]:
     return read
 
 
-def prepared_labeled(name: str, meaning: LabelMeaning) -> Callable[[Path, str], LabeledSource]:
-    """Return a function that reads such lists with label maps (see `read_labeled`)."""
+def prepared_labeled(
+    name: str, meaning: LabelMeaning, composed: Mapping[str, Tuple[str, ...]] = MappingProxyType({})
+) -> Callable[[Path, str], LabeledSource]:
+    """Return a function that reads such lists with label maps (see `read_labeled`).
+
+    composed: as in a row; a split that has a list of its own all the same is that list.
+    """
 
     def read(root: Path, split: str) -> LabeledSource:
         from rnw.data.labeled import read_labeled  # needs an extra
 
-        return read_labeled(root, split, _tool(name), meaning)
+        return read_labeled(root, split, _tool(name), meaning, composed.get(split, ()))
 
     return read
 

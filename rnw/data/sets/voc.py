@@ -160,13 +160,21 @@ PUBLISHED = {
     ),
 }
 
+# the last two are the names of the original's lists
+COMPOSED = {
+    "trainval": ("train", "val"),
+    "trainval_aug": ("train_aug", "val"),
+    "train+": ("train_aug",),
+    "train++": ("train_coco",),
+}
+
 DATASET = SegmentationDataset(
     "voc",
     "PASCAL VOC 2012",
     Path("data/voc"),
     CLASSES,
     palette(len(CLASSES)),
-    prepared_labeled("voc", MEANING),
+    prepared_labeled("voc", MEANING, COMPOSED),
     {"train": 1464, "val": 1449, "test": 1456, "train_aug": 10_582},  # section 6.2
     (640, 640),  # COCO's; VOC's own are 500 x 500 at most
     recipe="voc",
@@ -174,6 +182,7 @@ DATASET = SegmentationDataset(
     train_split="train_aug",
     meaning=MEANING,
     publication=PUBLISHED,
+    composed=COMPOSED,
     # of the development kit
     submission=SubmissionForm("results/VOC2012/Segmentation/comp6_test_cls", TAR, palette=True),
 )

@@ -111,6 +111,7 @@ def evaluate(
     model: Model,
     *,
     data_root: Optional[Path] = None,
+    split: Optional[str] = None,
     batch: int = 64,
     predictions: Optional[Path] = None,
     save: Optional[Path] = None,
@@ -118,7 +119,7 @@ def evaluate(
     overwrite: bool = False,
     on_step: OnStep = lambda progress: None,
 ) -> Evaluation:
-    """Test a model by its protocol on its dataset's test split.
+    """Test a model by its protocol on a split of its dataset, by default its test split.
 
     batch: number of crops that go through the network at a time.
     predictions: a folder where the probabilities of each scale are kept as they are computed;
@@ -135,7 +136,7 @@ def evaluate(
     """
     if save is not None:
         check_predictions_file(save, overwrite)
-    data = _read_test_data(model, data_root)
+    data = _read_test_data(model, split or model.dataset.test_split, data_root)
     numbering = None
     if save is not None:
         root = data_root or model.dataset.root or Path()
@@ -143,7 +144,7 @@ def evaluate(
     if predictions is not None:
         make_folder_to_keep(predictions)
     with alone_in(predictions):
-        kept = _open_kept(model, data.examples, predictions, overwrite)
+        kept = _open_kept(model, data, predictions, overwrite)
         _fill(model, data.examples, kept, batch, on_step)
         if predictions is not None:
             _keep_record(model, data, predictions, kept, data_root)
@@ -155,25 +156,26 @@ def evaluate(
 
 
 class _TestData(NamedTuple):
-    """The test split of a network's dataset, with the labels that the network has for it.
+    """A split of a network's dataset, with the labels that the network has for it.
 
     subset: the names of the classes, if the data was prepared with fewer than the official ones.
     own: these names again, if the network was trained on the subset.
     """
 
+    split: str
     examples: Classified
     subset: Tuple[str, ...]
     own: Tuple[str, ...]
 
 
-def _read_test_data(model: Model, root: Optional[Path]) -> _TestData:
-    dataset, split = model.dataset, model.dataset.test_split
+def _read_test_data(model: Model, split: str, root: Optional[Path]) -> _TestData:
+    dataset = model.dataset
     examples = read_examples(dataset, split, root)
     subset = prepared_classes(dataset, root)
     _check_classes(model, subset)
     labels = match_labels(dataset, split, root, examples.labels, model.classes, "the network")
     own = subset if len(subset) == model.classes else ()
-    return _TestData(with_labels(examples, labels), subset, own)
+    return _TestData(split, with_labels(examples, labels), subset, own)
 
 
 def _score(
@@ -188,13 +190,13 @@ def _score(
     best = top_classes(probabilities)
     return Evaluation(
         model.dataset.name,
-        model.dataset.test_split,
+        data.split,
         len(labels),
         model.protocol,
         accuracy(best, labels),
         {scale: accuracy(top_classes(rows), labels) for scale, rows in by_scale.items()},
         class_accuracies(best, labels, data.own or model.dataset.class_names()),
-        _published(model),
+        _published(model, data.split),
         numbering.description if numbering else None,
         len(data.subset) or None,
         bool(data.subset and not data.own),
@@ -204,19 +206,16 @@ def _score(
 
 
 def _open_kept(
-    model: Model, examples: Classified, folder: Optional[Path], overwrite: bool
+    model: Model, data: _TestData, folder: Optional[Path], overwrite: bool
 ) -> Dict[int, KeptProbabilities]:
     """Return the predictions kept for each scale."""
-    shape = len(examples.labels), model.classes
+    shape = len(data.examples.labels), model.classes
     if folder is None:
         return {scale: KeptProbabilities(None, {}, shape) for scale in model.protocol.scales}
-    origin = _origin(model, examples)
+    origin = _origin(model, data.examples)
     kind = model.protocol.crops + "_flip" * model.protocol.flipped
-    split = model.dataset.test_split
-    return {
-        scale: KeptProbabilities(folder / f"{split}_{scale}_{kind}.npz", origin, shape, overwrite)
-        for scale in model.protocol.scales
-    }
+    files = {scale: folder / f"{data.split}_{scale}_{kind}.npz" for scale in model.protocol.scales}
+    return {s: KeptProbabilities(path, origin, shape, overwrite) for s, path in files.items()}
 
 
 def _origin(model: Model, examples: Classified) -> Dict[str, str]:
@@ -271,7 +270,7 @@ def _keep_record(
     record = Record(
         dataset.name,
         dataset.title,
-        dataset.test_split,
+        data.split,
         str(model.protocol),
         [predictions.path.name for predictions in kept.values() if predictions.path],
         [names[k] if k < len(names) else str(k) for k in range(model.classes)],
@@ -293,9 +292,9 @@ def _check_classes(model: Model, prepared: Sequence[str]) -> None:
         )
 
 
-def _published(model: Model) -> Optional[str]:
+def _published(model: Model, split: str) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
-    released = released_of(model)
+    released = released_of(model) if split == model.dataset.test_split else None
     if released is None or model.meaning is None or model.weights is None:
         return None
     if model.meaning.config.pooling != released.pooling:

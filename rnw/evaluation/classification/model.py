@@ -25,8 +25,9 @@ from rnw.evaluation.classification.baselines import (
 )
 from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
 from rnw.evaluation.described import dataset_beside_weights
+from rnw.evaluation.loading import load_pooled
 from rnw.files import PathLike
-from rnw.weights import Loaded, load_with_meaning
+from rnw.weights import Loaded
 from rnw.weights.meaning import Meaning
 from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
@@ -64,14 +65,20 @@ class Model(NamedTuple):
         return self.dataset.classes if self.outputs is None else self.outputs
 
     def tested_by(
-        self, scales: Sequence[int] = (), crops: Optional[str] = None, flip: bool = False
+        self,
+        scales: Sequence[int] = (),
+        crops: Optional[str] = None,
+        flip: bool = False,
+        interpolation: Optional[str] = None,
     ) -> "Model":
         """Return the model with another protocol where one is given.
 
         Raises InputError for crops that the network cannot take.
         """
         protocol = self.protocol._replace(
-            crops=crops or self.protocol.crops, flip=flip or self.protocol.flip
+            crops=crops or self.protocol.crops,
+            flip=flip or self.protocol.flip,
+            interpolation=interpolation or self.protocol.interpolation,
         )
         if scales:
             protocol = protocol.with_scales(scales)
@@ -88,6 +95,7 @@ def load_model(
     dataset: Optional[str] = None,
     network: Optional[str] = None,
     optimized: bool = True,
+    pooling: Optional[str] = None,
 ) -> Model:
     """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
@@ -96,21 +104,24 @@ def load_model(
     baseline: the name of a network of gluoncv's. Such a file is otherwise recognized by its name,
         as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
     optimized: pass a network of this package through `rnw.weights.optimize`.
+    pooling: the convention of its poolings, by default that which the file tells.
 
     A released file is tested as published. Raises InputError for a file that cannot be read or is
-    not a classifier, and for an unknown `dataset`.
+    not a classifier, for an unknown `dataset`, and for a `pooling` of a network that has none.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path) if path else None
     if row is not None:
         if dataset not in (None, BASELINE_DATASET):
             raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
+        if pooling is not None:
+            raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
         if network is not None:
             raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
         return _load_baseline(row, path or download_weights(row), contexts)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
-    loaded = load_with_meaning(path, list(contexts), network=network)
+    loaded = load_pooled([path], contexts, pooling, network)[0]
     return model_of_file(path, loaded, contexts, dataset=given, optimized=optimized)
 
 

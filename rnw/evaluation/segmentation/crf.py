@@ -37,7 +37,8 @@ class CrfParameters(NamedTuple):
 
 DEEPLAB = CrfParameters()
 KRAEHENBUEHL = CrfParameters(5, 10, 80, 13, 3, 3)  # the example in the authors' code
-CRFS = {"deeplab": DEEPLAB, "kraehenbuehl": KRAEHENBUEHL}
+PSA = KRAEHENBUEHL._replace(iterations=10)  # of PSA's code (Ahn and Kwak, CVPR 2018)
+CRFS = {"deeplab": DEEPLAB, "kraehenbuehl": KRAEHENBUEHL, "psa": PSA}
 
 
 def refine(

@@ -15,6 +15,7 @@ from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.segmentation.confusion import Confusion
+from rnw.evaluation.segmentation.from_scores import keep_scores
 from rnw.evaluation.segmentation.kept import (
     CORRECT,
     LABELS,
@@ -31,7 +32,6 @@ from rnw.evaluation.segmentation.official_scores import (
 from rnw.evaluation.segmentation.protocol import Protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import Size
 from rnw.evaluation.speedometer import Speedometer
-from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
 from rnw.weights.released import published_of
@@ -109,6 +109,8 @@ def evaluate(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
     predictions: Optional[Path] = None,
+    scores: Optional[Path] = None,
+    original_layout: bool = False,
     overwrite: bool = False,
     official: bool = False,
     on_step: OnStep = lambda progress: None,
@@ -117,7 +119,11 @@ def evaluate(
 
     predictions: a folder where labels are kept as they are computed (see `KeptLabels`); those that
         are there already are not computed again.
-    overwrite: compute kept labels again.
+    scores: a folder where the score maps of one network are kept in half precision (see
+        `KeptScores`), by which its labels are then made; those that are there already are not
+        computed again.
+    original_layout: also copy kept labels to where the original has them, `NAME.png` in the folder.
+    overwrite: compute kept labels and scores again.
     official: also score the kept labels by the dataset's own tool, which Cityscapes has.
 
     Raises InputError
@@ -130,12 +136,20 @@ def evaluate(
     dataset = model.dataset
     split = split or dataset.test_split
     examples = read_pictures(dataset, split, data_root)
-    _check_request(dataset, split, examples, predictions, official)
-    names = picture_names(examples) if predictions else [""] * len(examples)
-    with alone_in(predictions):
+    keeps = predictions is not None or scores is not None
+    _check_request(dataset, split, examples, predictions, official, keeps=keeps)
+    if predictions is not None and original_layout:
+        _check_apart(predictions, examples, [""])
+    by_name = predictions or scores or any(scorer.scores for scorer in model.scorers)
+    names = picture_names(examples) if by_name else [""] * len(examples)
+    with alone_in(predictions), alone_in(scores if scores != predictions else None):
+        if scores is not None:
+            model = keep_scores(model, scores, overwrite=overwrite)
         origin = {"split": split, **_origin(model, names, predictions)}
         kept = KeptLabels(predictions, dataset, origin, overwrite)
         confusion = _label_all(model, examples, names, kept, on_step)
+        if original_layout:
+            kept.copy_to_original_places(names)
         if confusion:
             confusion.check_judged(examples.label_name(0))
         official_found = _score_officially(dataset, kept, names, examples) if official else None
@@ -146,7 +160,7 @@ def evaluate(
         model.protocol,
         dataset.class_names,
         confusion,
-        _published(model),
+        _published(model, split),
         official_found,
         model.meanings,
         notes_on_test(dataset, split, model.trained_on),
@@ -159,12 +173,14 @@ def _check_request(
     examples: LabeledSource,
     predictions: Optional[Path],
     official: bool,
+    *,
+    keeps: bool,
 ) -> None:
     """Raise InputError for what is found to be wrong before a picture is segmented."""
-    if not examples.has_labels and predictions is None:
+    if not examples.has_labels and not keeps:
         raise InputError(
             f"{dataset.title}, split {split}: has no labels to test with; keep the predictions "
-            "with --save-predictions"
+            "with --save-predictions, or the scores with --save-scores"
         )
     check_label_maps(dataset, examples)
     if official:
@@ -173,13 +189,15 @@ def _check_request(
         _check_apart(predictions, examples)
 
 
-def _check_apart(folder: Path, examples: LabeledSource) -> None:
+def _check_apart(
+    folder: Path, examples: LabeledSource, parts: Sequence[str] = (LABELS, CORRECT)
+) -> None:
     """Raise InputError where labels would be kept among the dataset's own files."""
     paths = [examples.name(index) for index in range(len(examples))]
     if examples.has_labels:
         paths += [examples.label_name(index) for index in range(len(examples))]
     parents = {Path(path).parent.resolve() for path in paths if Path(path).exists()}
-    for part in (LABELS, CORRECT):
+    for part in parts:
         if (folder / part).resolve() in parents:
             raise InputError(
                 f"{folder / part}: has files of the dataset, which predictions could replace; "
@@ -212,10 +230,12 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
     """All that predictions depend on."""
     if folder is None:
         return {}
-    files = [scorer.file.path for scorer in model.scorers if scorer.file]
+    origins = [origin for origin in (scorer.origin for scorer in model.scorers) if origin]
+    rounded = {"scores": "float16"} if any(scorer.scores for scorer in model.scorers) else {}
     return {
-        "weights": [f"{path.name} (md5 {md5(path)})" for path in files],
-        "networks": [meaning.network for meaning in model.meanings],
+        **rounded,
+        "weights": [weights for weights, _ in origins],
+        "networks": [network for _, network in origins],
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
@@ -262,20 +282,21 @@ def _labeled(
     """Yield the predicted classes of each picture, None for one that is kept."""
 
     def read(index: int) -> Optional[np.ndarray]:
-        if kept.has(names[index]):
+        if kept.has(names[index]) and model.has_scores(names[index]):
             return None
         return read_picture(examples, index)
 
     for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
         with naming(examples.name(index)):
-            labels = None if image is None else model.segment(image)
+            labels = None if image is None else model.segment(image, names[index])
         yield labels
 
 
-def _published(model: Model) -> Optional[str]:
+def _published(model: Model, split: str) -> Optional[str]:
     """Protocol and score of a released file, if that is what the model is tested by."""
     first, *others = model.scorers
-    released = None if others else released_of(first, model.dataset)
+    elsewhere = others or split != model.dataset.test_split
+    released = None if elsewhere else released_of(first, model.dataset)
     if released is None or first.file is None or model.protocol != released_protocol(released):
         return None
     return published_of(first.file.path)

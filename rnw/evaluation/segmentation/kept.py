@@ -3,7 +3,7 @@
 import contextlib
 import io
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -14,6 +14,7 @@ from rnw.data.own.description import FILE
 from rnw.data.picture_types import LabeledSource
 from rnw.data.pictures import open_picture
 from rnw.data.readers import SIDEWAYS, orientation
+from rnw.data.sets import voc
 from rnw.data.sets.catalog import find_segmentation_dataset, is_path
 from rnw.data.sets.described import save_description
 from rnw.data.sets.rows import SegmentationDataset
@@ -82,6 +83,12 @@ class KeptLabels:
             path = self._folder / CORRECT / f"{name}.png"
             _write_png(path, Image.fromarray(correctness(labels, truth)))
         _write_png(self.path(name), palette_image(labels, self._dataset))
+
+    def copy_to_original_places(self, names: Sequence[str]) -> None:
+        """Copy the labels of pictures to where the original has them, `NAME.png` in the folder."""
+        for name in names:
+            with atomic_write(self._existing_folder / f"{name}.png") as file:
+                file.write(self.path(name).read_bytes())
 
     @property
     def _existing_folder(self) -> Path:
@@ -225,6 +232,8 @@ def palette_image(labels: np.ndarray, dataset: SegmentationDataset) -> Image.Ima
     numbers = label_numbers(dataset)
     image = Image.fromarray(numbers[labels])
     colors = np.zeros((256, 3), np.uint8)
+    if dataset.palette == voc.palette(dataset.classes):
+        colors[:] = voc.palette(len(colors))  # as in its label maps, where 255 has a color
     colors[numbers] = dataset.palette
     image.putpalette(colors.tobytes())
     return image

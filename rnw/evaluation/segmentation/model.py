@@ -13,7 +13,9 @@ from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.described import dataset_beside_weights
+from rnw.evaluation.loading import load_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.kept_scores import KeptScores
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
     Forward,
@@ -24,9 +26,9 @@ from rnw.evaluation.segmentation.score_maps import (
     tiled,
 )
 from rnw.evaluation.segmentation.upsampling import label, upsample
-from rnw.files import PathLike
+from rnw.files import PathLike, md5
 from rnw.networks.classifier import Network
-from rnw.weights import Loaded, load_with_meaning
+from rnw.weights import Loaded
 from rnw.weights.meaning import Meaning
 from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
@@ -42,7 +44,8 @@ class WeightsFile(NamedTuple):
 class Scorer(NamedTuple):
     """A network as a function, its stride in pixels, its weight in the mean, and its file.
 
-    normalization: how it is given pictures.
+    normalization: how it is given pictures. scores: where its score maps are kept; what is there is
+    not computed again.
     """
 
     forward: Forward
@@ -50,6 +53,18 @@ class Scorer(NamedTuple):
     weight: float = 1.0
     file: Optional[WeightsFile] = None
     normalization: Normalization = IMAGENET
+    scores: Optional[KeptScores] = None
+
+    @property
+    def origin(self) -> Optional[Tuple[str, str]]:
+        """What file it is from, with its checksum, and its network; None for one of no file."""
+        if self.file is not None:
+            path, meaning = self.file
+            return f"{path.name} (md5 {md5(path)})", meaning.network
+        if self.scores is not None:
+            record = self.scores.record
+            return str(record.get("weights", "")), str(record.get("network", ""))
+        return None
 
 
 class Model(NamedTuple):
@@ -91,14 +106,17 @@ class Model(NamedTuple):
             changed._around(scorer)
         return changed
 
-    def score_maps(self, image: np.ndarray) -> List[ScoreMap]:
-        """Return what each network gives at each scale for a picture (H, W, 3) uint8."""
-        return [self._score(scorer, image, scale) for scorer, scale, _ in self._views()]
+    def score_maps(self, image: np.ndarray, name: str = "") -> List[ScoreMap]:
+        """Return what each network gives at each scale for a picture (H, W, 3) uint8.
 
-    def segment(self, image: np.ndarray) -> np.ndarray:
+        name: of the picture, where scores are kept.
+        """
+        return [self._score(scorer, image, scale, name) for scorer, scale, _ in self._views()]
+
+    def segment(self, image: np.ndarray, name: str = "") -> np.ndarray:
         """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
         mix = [weight for _, _, weight in self._views()]
-        maps = self.score_maps(image)
+        maps = self.score_maps(image, name)
         height, width = image.shape[:2]
         if self.protocol.crf is None:
             return label(maps, (height, width), mix)
@@ -112,7 +130,20 @@ class Model(NamedTuple):
     def _views(self) -> List[Tuple[Scorer, int, float]]:
         return [(s, scale, s.weight) for s in self.scorers for scale in self.protocol.scales]
 
-    def _score(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
+    def has_scores(self, name: str) -> bool:
+        """Return whether all scores of a picture that are to be kept are there."""
+        return all(s.scores is None or s.scores.has(name, scale) for s, scale, _ in self._views())
+
+    def _score(self, scorer: Scorer, image: np.ndarray, scale: int, name: str) -> ScoreMap:
+        height, width = image.shape[:2]
+        if scorer.scores is not None and scorer.scores.has(name, scale):
+            return scorer.scores.read(name, scale, (height, width))
+        found = self._compute(scorer, image, scale)
+        if scorer.scores is None:
+            return found
+        return scorer.scores.write(name, scale, found, (height, width))
+
+    def _compute(self, scorer: Scorer, image: np.ndarray, scale: int) -> ScoreMap:
         return score_map(
             self._around(scorer),
             image,
@@ -121,6 +152,7 @@ class Model(NamedTuple):
             normalization=scorer.normalization,
             steps=self.protocol.steps,
             square=not self.dataset.identical_sizes,
+            interpolation=self.protocol.interpolation,
         )
 
     def _around(self, scorer: Scorer) -> Forward:
@@ -137,20 +169,25 @@ def load_model(
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
     network: Optional[str] = None,
+    pooling: Optional[str] = None,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
     Dataset and protocol come from the name of the first file: a released file is tested as
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
     unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
-    say. By default all files have the same weight.
+    say; `pooling` the convention of its poolings, by default that which each file tells. By default
+    all files have the same weight.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    dataset, and for an unknown `dataset`.
+    dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
     """
-    mix = _check_mix(mix, len(paths))
+    mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    loaded = [_load_segmentation(path, contexts, network) for path in paths]
+    loaded = load_pooled(paths, contexts, pooling, network)
+    for path, (net, _) in zip(paths, loaded):
+        if not net.config.segmentation:
+            raise InputError(f"{path}: holds a classifier, expected a segmentation network")
     return model_of_files(paths, loaded, contexts, mix, given)
 
 
@@ -184,13 +221,13 @@ def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDatase
     return segmentation_dataset_or_numbered(meaning.dataset, meaning.config.classes)
 
 
-def _check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
+def check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
     """Return the weight of each file, by default all the same; raise InputError for others."""
     mix = mix or [1 / files] * files
     if len(mix) != files or not all(0 < weight < math.inf for weight in mix):
         raise InputError(
             f"mix {','.join(map(str, mix))}: expected a positive number for each of the "
-            f"{files} weights files"
+            f"{files} weights files or folders of scores"
         )
     return mix
 
@@ -208,15 +245,6 @@ def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[Releas
     if scorer.file is None or scorer.file.meaning.dataset != dataset.name:
         return None
     return released_row(scorer.file.path)
-
-
-def _load_segmentation(
-    path: PathLike, contexts: Sequence[mx.Context], network: Optional[str]
-) -> Loaded:
-    loaded = load_with_meaning(path, list(contexts), network=network)
-    if not loaded.net.config.segmentation:
-        raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return loaded
 
 
 def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bool) -> None:

@@ -123,7 +123,7 @@ def _has_palette(path: Path) -> bool:
 
 
 def _predict(model: Model, path: Path, image: np.ndarray, output: Path) -> Prediction:
-    labels = model.segment(image)
+    labels = model.segment(image, path.stem)
     height, width = labels.shape
     found = Prediction(str(path), height, width, measure_areas(labels, model.dataset))
     pictures = {

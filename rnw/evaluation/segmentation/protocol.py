@@ -11,7 +11,7 @@ class Protocol(NamedTuple):
 
     `steps`: shifts by fractions of the stride. `tile`, `overlap`: squares that the network is
     given rather than the whole, in pixels; None for the whole. `crf`: the row of `crf.CRFS` by
-    which the averaged scores are refined.
+    which the averaged scores are refined. `interpolation`: how pictures and scores are resized.
     """
 
     scales: Tuple[int, ...]
@@ -20,6 +20,7 @@ class Protocol(NamedTuple):
     tile: Optional[int] = None
     overlap: int = 0
     crf: Optional[str] = None
+    interpolation: str = "adaptive"
 
     def __str__(self) -> str:
         parts = [f"longer side {', '.join(map(str, self.scales))}"]
@@ -27,6 +28,7 @@ class Protocol(NamedTuple):
         parts += [f"{self.steps} steps"] * (self.steps > 1)
         parts += [f"tiles of {self.tile} overlapping by {self.overlap}"] * bool(self.tile)
         parts += [f"CRF {self.crf}"] * bool(self.crf)
+        parts += [f"{self.interpolation} interpolation"] * (self.interpolation != "adaptive")
         return ", ".join(parts)
 
 

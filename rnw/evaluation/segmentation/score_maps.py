@@ -22,11 +22,13 @@ class ScoreMap(NamedTuple):
     """Scores (classes, h, w) float32 of a picture that was scaled to `scaled`.
 
     A cell covers `stride` pixels a side there; cells beyond the scaled picture are of no account.
+    interpolation: how it was scaled (see `rnw.data.transforms.interpolation`).
     """
 
     scores: np.ndarray
     stride: int
     scaled: Size
+    interpolation: str = "adaptive"
 
 
 def flipped(forward: Forward) -> Forward:
@@ -98,6 +100,7 @@ def score_map(
     normalization: Normalization = IMAGENET,
     steps: int = 1,
     square: bool = True,
+    interpolation: str = "adaptive",
 ) -> ScoreMap:
     """Return the scores of a picture (H, W, 3) uint8 whose longer side is scaled to `size` pixels.
 
@@ -106,10 +109,11 @@ def score_map(
     square: the network is given a square, zeros (the mean color) beyond the picture, rather than
         what is needed to make its sides multiples of the stride.
 
-    Raises InputError when the stride is no multiple of `steps`.
+    Raises InputError when the stride is no multiple of `steps`, and for a network whose maps have
+    fewer cells than the stride makes.
     """
     check_steps(stride, steps)
-    scaled = normalize(scale_longer_side(image, size), *normalization)
+    scaled = normalize(scale_longer_side(image, size, interpolation), *normalization)
     height, width = scaled.shape[1:]
     sides = (size, size) if square else (height, width)
     shifts = _shifts(stride, steps)
@@ -119,9 +123,14 @@ def score_map(
         _place(whole, canvas, shifts[number // steps], shifts[number % steps])
     maps = forward(data)
     classes, rows, columns = maps.shape[1:]
+    if (rows * stride, columns * stride) != data.shape[2:]:
+        raise InputError(
+            f"the network gives {rows}x{columns} cells for {data.shape[2]}x{data.shape[3]} pixels, "
+            f"expected one for each {stride}: its poolings leave borders out; --pooling pad or full"
+        )
     grid = maps.reshape(steps, steps, classes, rows, columns).transpose(2, 3, 0, 4, 1)
     scores = grid.reshape(classes, rows * steps, columns * steps)
-    return ScoreMap(scores, stride // steps, (height, width))
+    return ScoreMap(scores, stride // steps, (height, width), interpolation)
 
 
 def check_steps(stride: int, steps: int) -> None:

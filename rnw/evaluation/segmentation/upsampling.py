@@ -30,7 +30,8 @@ def upsample(found: ScoreMap, size: Size) -> np.ndarray:
         plane = Image.fromarray(scores).resize((width, height), Image.Resampling.BICUBIC)
         plane = plane.crop((0, 0, *found.scaled[::-1]))
         if size != found.scaled:
-            plane = plane.resize(size[::-1], interpolation(found.scaled, size))
+            how = interpolation(found.scaled, size, found.interpolation)
+            plane = plane.resize(size[::-1], how)
         planes.append(np.asarray(plane))
     return np.stack(planes)
 
@@ -51,7 +52,9 @@ def label(
         found.scores if weight == 1 else found.scores * np.float32(weight)
         for found, weight in zip(maps, mix or [1] * len(maps))
     ]
-    resampling = [_resampling(f.scores.shape[1:], f.stride, f.scaled, size) for f in maps]
+    resampling = [
+        _resampling(f.scores.shape[1:], f.stride, f.scaled, size, f.interpolation) for f in maps
+    ]
     labels = np.empty(size, np.uint8)
     for row, top in enumerate(range(0, size[0], BLOCK)):
         for column, left in enumerate(range(0, size[1], BLOCK)):
@@ -109,10 +112,10 @@ def _scores(parts: List[_Part], number: int, out: Optional[np.ndarray] = None) -
 
 @lru_cache(maxsize=32)
 def _resampling(
-    cells: Size, stride: int, scaled: Size, size: Size
+    cells: Size, stride: int, scaled: Size, size: Size, choice: str
 ) -> Tuple[List[_Band], List[_Band]]:
     """Return what `upsample` does along columns and along rows."""
-    filter_number = None if size == scaled else interpolation(scaled, size)
+    filter_number = None if size == scaled else interpolation(scaled, size, choice)
     vertical, horizontal = (
         _bands(_resampling_matrix(*sides, stride, filter_number))
         for sides in zip(cells, scaled, size)

@@ -19,8 +19,10 @@ from rnw.data.labeled import read_label
 from rnw.data.prepare.segmentation import SegmentationPreparation
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.sets.pascal_context import CLASSES as CONTEXT_CLASSES
+from rnw.data.sets.reading import read_pictures
 from rnw.data.sets.voc import CLASSES as VOC_CLASSES
 from rnw.errors import InputError
+from rnw.training.recipes import find_recipe
 from tests.data.prepare import miniature_segmentation as miniature
 
 OUTPUT = Path("data")
@@ -143,6 +145,37 @@ def test_every_pixel_of_every_split(request, name, form):
             assert found.dtype == np.uint8
             assert found.shape == size[::-1]
             np.testing.assert_array_equal(found, _expected(name, split, labels, pair))
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if SEGMENTATION[name].composed])
+def test_lists_together(archives, name):
+    row = SEGMENTATION[name]
+    missing = {"train_coco"}  # of COCO's archives, which are not there
+    composed = {k: parts for k, parts in row.composed.items() if not missing & set(parts)}
+    split, parts = next(iter(composed.items()))
+    _prepare(name, archives(name), splits=[split])
+    assert {path.stem for path in OUTPUT.glob("*.lst")} == set(parts)
+    _prepare(name, archives(name))
+    for split, parts in composed.items():
+        found = read_pictures(row, split, OUTPUT)
+        assert found.pairs == [pair for part in parts for pair in row.read(OUTPUT, part).pairs]
+        assert found.has_labels
+    (OUTPUT / f"{split}.lst").write_text("a.jpg\n")  # one's own
+    assert [pair.image for pair in read_pictures(row, split, OUTPUT).pairs] == ["a.jpg"]
+
+
+def test_the_recipe_for_fine_and_coarse_labels_reads_both(archives):
+    _prepare("cityscapes", archives("cityscapes"), splits=["train+"])
+    found = find_recipe("cityscapes_coarse").read_examples(OUTPUT)
+    assert [pair.label.split("/")[0] for pair in found.pairs] == 2 * ["gtFine"] + 2 * ["gtCoarse"]
+
+
+def test_a_list_of_several_that_is_missing_is_named(archives):
+    _prepare("cityscapes", archives("cityscapes"), splits=["train", "val"])
+    with pytest.raises(InputError, match=r"^data/train_extra\.lst: no such list; tools/prepare"):
+        read_pictures(SEGMENTATION["cityscapes"], "trainval+", OUTPUT)
+    with pytest.raises(InputError, match=r"^split 'train-' of Cityscapes: expected train, val, "):
+        read_pictures(SEGMENTATION["cityscapes"], "train-", OUTPUT)
 
 
 def test_the_lists_of_voc(archives):

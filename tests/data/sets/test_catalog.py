@@ -95,6 +95,26 @@ def test_segmentation_data_sets_are_those_published(name, classes, counts, test_
     assert (row.classes, tuple(row.counts.values()), row.test_size) == (classes, counts, test_size)
 
 
+@pytest.mark.parametrize(
+    ("name", "split", "count"),
+    [  # those with '+' are the lines of the original's lists
+        ("voc", "train+", 10_582),
+        ("voc", "trainval", 2913),
+        ("voc", "trainval_aug", 12_031),
+        ("cityscapes", "train+", 22_973),
+        ("cityscapes", "trainval", 3475),
+        ("cityscapes", "trainval+", 23_473),
+        ("ade20k", "trainval", 22_210),
+        ("voc", "train++", None),
+    ],
+)
+def test_splits_that_others_compose(name, split, count):
+    row = find_segmentation_dataset(name)
+    assert row.published_count(split) == count
+    assert set(row.parts_of(split)) <= set(row.publication)
+    assert row.parts_of("val") == ("val",)
+
+
 def test_training_is_validated_on_split_val_where_there_is_one():
     splits = {name: (row.validation_split, row.test_split) for name, row in SEGMENTATION.items()}
     assert splits["voc"] == ("val", "val")

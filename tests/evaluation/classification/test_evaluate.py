@@ -74,6 +74,14 @@ def test_devices_and_batch_do_not_matter(contexts, batch, tiny):
     assert evaluate(load_tiny(contexts), batch=batch) == evaluate(load_tiny())
 
 
+def test_another_split(tiny):
+    train, test = evaluate(load_tiny(), split="train"), evaluate(load_tiny())
+    assert (train.split, train.images, test.split, test.images) == ("train", 1438, "test", 359)
+    assert train.top1 != test.top1
+    with pytest.raises(InputError, match="'val'"):
+        evaluate(load_tiny(), split="val")
+
+
 def test_missing_data_is_named(fill):
     save_params(fill(get_network("model_a", width=NARROW)), RELEASED_A)
     model = load_model(RELEASED_A, [mx.cpu()])

@@ -1,5 +1,6 @@
 """Labels kept as pictures: what is read back, and what is refused."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.kept import (
@@ -148,3 +150,19 @@ def test_a_data_set_that_does_not_fit_is_refused(origin, name, wording):
     Path("evaluation.json").write_text(origin)
     with pytest.raises(InputError, match=wording):
         kept_dataset(Path(), name)
+
+
+def test_predictions_of_voc_have_the_colors_of_the_original():
+    """Those of its cmap.pkl, whose 256 colors have this checksum."""
+    image = palette_image(np.zeros((2, 2), np.uint8), SEGMENTATION["voc"])
+    colors = bytes(image.getpalette("RGB"))
+    assert hashlib.md5(colors).hexdigest() == "496a7d93c8c64153ddc1d0fcbb40786a"
+    gray = palette_image(np.zeros((2, 2), np.uint8), SEGMENTATION["cityscapes"])
+    assert gray.getpalette("RGB")[:21] == 21 * [0]  # no class has a number below 7
+
+
+def test_labels_are_copied_to_where_the_original_has_them(tmp_path):
+    kept = KeptLabels(tmp_path, DATASET, {})
+    kept.write("a", LABELS)
+    kept.copy_to_original_places(["a"])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "labels" / "a.png").read_bytes()
