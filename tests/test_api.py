@@ -91,7 +91,7 @@ def test_a_segmentation_network_draws(segmenter, picture, tmp_path):
 def test_what_a_network_does_not_tell(fill, classifier):
     with pytest.raises(InputError, match=r"does not tell its dataset: give one of `rnw\.datasets`"):
         rnw.evaluate(classifier)
-    with pytest.raises(InputError, match="unknown dataset 'voc'"):
+    with pytest.raises(InputError, match="voc: is a dataset for segmentation, expected one for c"):
         rnw.evaluate(classifier, "voc")
     trained = fill(rnw.get_network("28-1-1-1-1-1-1-1", 10, width=1 / 64, head="softmax"))
     with pytest.raises(InputError, match="has the head 'softmax', expected 'logits'"):

@@ -6,7 +6,6 @@ from typing import Optional
 import click
 
 from rnw.cli.common import FILE, SEED, Choice, gather, print_line
-from rnw.data.sets.summary import read_normalization
 from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.weights.convert import FLOATS, INPUTS, GraphOptions, convert
@@ -134,7 +133,6 @@ def command(
     The formats of PyTorch are written as .safetensors, .npz, .pth, .pt or .pth.tar, according to
     the ending of TARGET.
     """
-    dataset = dataset_of_weights(source)
     done = convert(
         source,
         target,
@@ -144,8 +142,7 @@ def command(
         surgery=surgery,
         graph=graph,
         packing=packing,
-        normalization=read_normalization(dataset),
-        dataset=dataset,
+        dataset=dataset_of_weights(source),
     )
     for note in done.notes:
         print_line(note, err=True)

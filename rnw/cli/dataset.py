@@ -20,8 +20,8 @@ from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
 from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
-from rnw.data.sets.reading import read_split
-from rnw.data.sets.rows import Row
+from rnw.data.sets.reading import prepared_classes, read_split
+from rnw.data.sets.rows import Dataset, Row
 from rnw.errors import InputError
 from rnw.files import check_free, write_text
 
@@ -140,6 +140,12 @@ def _read(
     return dataset, {name: read_split(dataset, name) for name in splits}
 
 
+def _class_names(dataset: Row) -> Tuple[str, ...]:
+    """The names of the classes, those of a subset where data of a dataset were prepared so."""
+    subset = prepared_classes(dataset) if isinstance(dataset, Dataset) else ()
+    return subset or names_of(dataset)
+
+
 split_option = click.option("--split", help="Split to look at (default: all).")
 
 
@@ -158,7 +164,7 @@ def check(dataset: str, split: Optional[str], val_fraction: Optional[float], as_
 
     with show_warnings(), Display(err=as_json) as display:
         row, sources = _read(dataset, split, val_fraction)
-        found = survey(sources, names_of(row), display.on_step)
+        found = survey(sources, _class_names(row), display.on_step)
     if as_json:
         print_json({"dataset": row.name, **found.as_dict()})
     else:
@@ -225,6 +231,6 @@ def show(
 
     with show_warnings(), Display(err=True) as display:
         row, sources = _read(dataset, split, val_fraction)
-        found = survey(sources, names_of(row), display.on_step)
+        found = survey(sources, _class_names(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))
     click.echo(output)

@@ -24,11 +24,11 @@ from rnw.cli.common import (
     val_fraction_option,
 )
 from rnw.cli.display import Display
-from rnw.data.sets.rows import Row
+from rnw.data.sets.rows import Row, note_on_tests
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
-from rnw.training.recipes import find_recipe
+from rnw.training.recipes import find_recipe, is_for_any_data
 from rnw.training.signals import EndAtOnce, RunStoppedError
 
 if TYPE_CHECKING:
@@ -227,22 +227,22 @@ class Task(NamedTuple):
         """Return the recipe that options name; raise InputError for one of the other task.
 
         For a dataset without a recipe, as those of one's own are, it is chosen by whether there are
-        `weights` to start from, and fits the data.
+        `weights` to start from, and fits the data, as does any recipe that is for no dataset.
         """
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         if split is not None:
             overrides = (*overrides, f"split={split}")
         row = self._row(recipe, dataset)
-        if row is not None and not row.recipe:
+        if row is not None and (not row.recipe or is_for_any_data(recipe)):
             from rnw.training.own_recipes import choose_recipe, fit_recipe  # needs an extra
 
             if recipe is None:
                 recipe = self.own_recipe or choose_recipe(row, weights)
                 click.echo(f"trained by recipe {recipe}; --recipe chooses another", err=True)
             tell_held_out(row)
-            if row.description is not None and row.description.note_on_tests:
-                print_line(row.description.note_on_tests, err=True)
+            if note_on_tests(row):
+                print_line(note_on_tests(row), err=True)
             network = dict(text.partition("=")[::2] for text in overrides).get("network")
             fitted = fit_recipe(recipe, row, weights, data_root, network, split=split)
             overrides = (*fitted, *overrides)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from rnw.data.own.description import FILE, Description
+from rnw.data.sets.catalog import names_of
 from rnw.data.sets.described import describe_own, make_row
 from rnw.data.sets.numbered import numbering_note, read_own_list
 from rnw.data.sets.rows import Row
@@ -36,16 +37,29 @@ def dataset_of_predictions(folder: Path) -> Optional[Row]:
 def notes_on_test(dataset: Row, split: str, trained_on: Iterable[Optional[Row]]) -> str:
     """Return what is to be said of a test, a line each; empty where there is nothing.
 
-    Its classes may be numbered, and networks may have been trained on what they are tested on.
-    dataset, split: what is tested on. trained_on: the dataset described beside each weights file.
+    Its classes may be numbered or others than those of training, and networks may have been trained
+    on what they are tested on. dataset, split: what is tested on. trained_on: the dataset described
+    beside each weights file.
     """
-    notes = [numbering_note(dataset)]
+    rows = [row for row in trained_on if row is not None]
+    notes = [numbering_note(dataset), *(_note_on_classes(dataset, row) for row in rows)]
     now = dataset.description
     if now is not None and split == dataset.test_split:
         notes.append(now.note_on_tests)
-        same = (row for row in trained_on if row is not None and row.name == dataset.name)
-        notes += [_note_on_part(now, row.description) for row in same if row.description]
+        same = (row.description for row in rows if row.name == dataset.name)
+        notes += [_note_on_part(now, then) for then in same if then is not None]
     return "\n".join(dict.fromkeys(filter(None, notes)))
+
+
+def _note_on_classes(dataset: Row, trained_on: Row) -> str:
+    """What to say of the first class that has another name than in training, if it had one."""
+    for number, (name, trained) in enumerate(zip(names_of(dataset), names_of(trained_on))):
+        if trained not in (name, str(number), f"class {number}"):
+            return (
+                f"class {number} is {name!r} in {dataset.name}, and was {trained!r} in training, "
+                f"on {trained_on.name}: classes are compared by number"
+            )
+    return ""
 
 
 def _note_on_part(now: Description, then: Description) -> str:

@@ -232,6 +232,11 @@ RECIPES: Dict[str, Recipe] = {
 }
 
 
+def is_for_any_data(name: Optional[str]) -> bool:
+    """Return whether a recipe is for no dataset in particular, and fits the one it is given."""
+    return name in RECIPES and RECIPES[name].dataset == OWN
+
+
 def find_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """Return the recipe called `name`, or in the file `name`, changed by `key=value` strings.
 

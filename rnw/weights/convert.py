@@ -9,7 +9,7 @@ import numpy as np
 
 from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike, check_free
-from rnw.networks.inputs import IMAGENET, Normalization
+from rnw.networks.inputs import Normalization
 from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig, configure, fold, foldable
 from rnw.networks.zoo import ResNetSpec
@@ -32,7 +32,7 @@ from rnw.weights.meaning import (
     meaning_of,
     only_network,
 )
-from rnw.weights.metadata import Metadata, describe_file, named_network
+from rnw.weights.metadata import Metadata, describe_file, named_network, read_normalization
 from rnw.weights.onnx_file import require
 from rnw.weights.onnx_graph import write_onnx
 from rnw.weights.onnx_nodes import OPSET, GraphForm, Size
@@ -91,7 +91,6 @@ def convert(
     surgery: Surgery = UNCHANGED,
     graph: GraphOptions = AS_NAMED,
     packing: Packing = AS_USUAL,
-    normalization: Normalization = IMAGENET,
     dataset: Optional[Metadata] = None,
 ) -> Conversion:
     """Convert a weights file of any format to one of FORMATS.
@@ -102,47 +101,58 @@ def convert(
     surgery: changes to the parameters.
     graph: options of an ONNX graph.
     packing: where scripts of PyTorch look for the weights in a file.
-    normalization: that of the weights' dataset, for a graph that takes bytes.
-    dataset: what the new file says of its dataset, where its format has room for that, as
-        `rnw.evaluation.summaries.dataset_of_weights` tells it.
+    dataset: that of the weights, as `rnw.evaluation.summaries.dataset_of_weights` tells it, for
+        formats that have room for it, and graphs that take bytes; default: unknown, normalized as
+        ImageNet is.
 
     Raises InputError for a file that cannot be read, that lacks parameters or does not fit the
     format, for an unknown format, for options that it does not have, and for a target that exists
     when `overwrite` is not set.
     """
-    form = find_format(to).with_prefix(packing.key_prefix)
-    form.container(target, packing.wrap)  # refuses a name whose suffix selects no file format
+    container = find_format(to).with_prefix(packing.key_prefix).container(target, packing.wrap)
     _check_options(to, graph)
     check_free(target, overwrite=overwrite)
-    found = read_source(source)
-    parameters, notes = found.parameters, [*listed("left out", found.unknown), *found.notes]
-    notes += [found.untold] * bool(found.untold)
-    changed = (network, surgery, graph) != (None, UNCHANGED, AS_NAMED)
-    if found.foreign or form.naming or to == ONNX_GRAPH or changed:
-        structure = structure_of(source, parameters)
-        _check_class(source, to, structure)
-        meaning = _find_meaning(source, parameters, structure, network, graph)
-        structure, parameters, done = _operate(source, structure, parameters, surgery)
-        notes += done
-    else:
-        meaning = find_meaning(source, parameters)
+    weights = _read(source, to, network, surgery, graph)
+    parameters, said = weights.parameters, dataset or {}
     described = _network_of(source, parameters, network, surgery)
     if to == ONNX_GRAPH or graph.fold_bn:
-        described = config = _whole_network(source, meaning, structure, surgery, graph)
-    metadata = None
-    if form.container(target, packing.wrap).read_metadata is not None:
-        metadata = describe_file(source, described, dataset or {})
+        described = config = _whole_network(source, weights, surgery, graph)
+    metadata = describe_file(source, described, said) if container.read_metadata else {}
     if graph.fold_bn:
         parameters = _folded(source, config, parameters)
     parameters = halve(parameters) if surgery.half else parameters
     if to == ONNX_GRAPH:
-        around = graph.form(normalization)
-        notes += _write_graph(source, target, meaning, config, parameters, around, metadata or {})
+        form = graph.form(read_normalization(said))
+        _write_graph(source, target, config, parameters, form, metadata)
+        notes = _remarks(weights.meaning, config)
     else:
-        left = write_parameters(target, parameters, to, packing, metadata)
-        notes += listed("left out", left)
-        notes += _misfits(to, meaning, parameters) if form.naming else _untold(target, meaning)
-    return Conversion(Path(target), notes)
+        notes = listed("left out", write_parameters(target, parameters, to, packing, metadata))
+        notes += _misfits(to, weights) if FORMATS[to].naming else _untold(target, weights.meaning)
+    return Conversion(Path(target), [*weights.notes, *notes])
+
+
+class _Weights(NamedTuple):
+    """Weights after surgery, the network that they are for (None: unknown), and remarks."""
+
+    parameters: Mapping[str, np.ndarray]
+    meaning: Optional[Meaning]
+    notes: List[str]
+
+
+def _read(
+    source: PathLike, to: str, network: Optional[str], surgery: Surgery, graph: GraphOptions
+) -> _Weights:
+    """Return the weights to write; those that only change their form need not be a network's."""
+    found = read_source(source)
+    notes = [*listed("left out", found.unknown), *found.notes, *[found.untold] * bool(found.untold)]
+    changed = (network, surgery, graph) != (None, UNCHANGED, AS_NAMED)
+    if not (found.foreign or FORMATS[to].naming or to == ONNX_GRAPH or changed):
+        return _Weights(found.parameters, find_meaning(source, found.parameters), notes)
+    structure = structure_of(source, found.parameters)
+    _check_class(source, to, structure)
+    meaning = _find_meaning(source, found.parameters, structure, network, graph)
+    parameters, done = _operate(source, structure, found.parameters, surgery)
+    return _Weights(parameters, meaning, [*notes, *done])
 
 
 def _network_of(
@@ -184,12 +194,12 @@ def _operate(
     structure: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
     surgery: Surgery,
-) -> Tuple[NetworkConfig, Dict[str, np.ndarray], List[str]]:
-    """Return network and parameters, in the graph's order, after surgery, and what was done."""
+) -> Tuple[Dict[str, np.ndarray], List[str]]:
+    """Return the parameters, in the graph's order, after surgery, and what was done."""
     changed, done = surgery.replace_classifier(structure, parameters)
     if done:
         structure = structure_of(source, changed)
-    return structure, {p.name: changed[p.name] for p in structure.parameters()}, done
+    return {p.name: changed[p.name] for p in structure.parameters()}, done
 
 
 def _find_meaning(
@@ -230,12 +240,10 @@ def _check_class(source: PathLike, to: str, structure: NetworkConfig) -> None:
         )
 
 
-def _misfits(
-    to: str, meaning: Optional[Meaning], parameters: Mapping[str, np.ndarray]
-) -> List[str]:
+def _misfits(to: str, weights: _Weights) -> List[str]:
     """Return how the network of a PyTorch class differs from that of the weights."""
-    form = FORMATS[to]
-    negative = negative_gammas(parameters) if form.naming and form.naming.inplace_abn else 0
+    form, meaning = FORMATS[to], weights.meaning
+    negative = negative_gammas(weights.parameters) if form.naming and form.naming.inplace_abn else 0
     notes = [
         f"{negative} gammas are negative: build the class with ABN, since InPlaceABN uses |gamma|"
     ] * bool(negative)
@@ -267,16 +275,12 @@ def _joined(units: Tuple[int, ...]) -> str:
 
 
 def _whole_network(
-    source: PathLike,
-    meaning: Optional[Meaning],
-    structure: NetworkConfig,
-    surgery: Surgery,
-    graph: GraphOptions,
+    source: PathLike, weights: _Weights, surgery: Surgery, graph: GraphOptions
 ) -> NetworkConfig:
     """Return the network to write: that of the weights as recognized, after surgery."""
-    if meaning is None:
+    if weights.meaning is None:
         raise InputError(f"{source}: the file name does not indicate the network: pass --network")
-    told = meaning.config
+    told, structure = weights.meaning.config, structure_of(source, weights.parameters)
     with naming(source):
         return configure(
             told.spec,
@@ -304,18 +308,20 @@ def _folded(
 def _write_graph(
     source: PathLike,
     target: PathLike,
-    meaning: Optional[Meaning],
     config: NetworkConfig,
     parameters: Mapping[str, np.ndarray],
     form: GraphForm,
     metadata: Metadata,
-) -> List[str]:
-    """Write an ONNX graph; return remarks for its users."""
+) -> None:
     if form.normalization is not None:  # it is part of the graph
         metadata = {k: text for k, text in metadata.items() if k not in ("mean", "deviation")}
     require("onnx", "to write an ONNX graph")  # which no file is to blame for
     with naming(source):
         write_onnx(target, config, parameters, form, metadata)
+
+
+def _remarks(meaning: Optional[Meaning], config: NetworkConfig) -> List[str]:
+    """Return what users of a graph need to know."""
     least = config.least_size
     small = [f"takes pictures of at least {least}x{least} pixels"] * (least > 1)
     told = [] if meaning is None else [str(meaning._replace(config=config))]

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from rnw.errors import InputError
 from rnw.files import PathLike, md5
+from rnw.networks.inputs import Normalization
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.zoo import NetworkSpec, find_network, find_trunk
 
@@ -63,3 +64,15 @@ def describe_file(
     if config.head == "features" or len(names) not in (0, config.classes):  # a new classifier
         dataset = {key: dataset[key] for key in PICTURES if key in dataset}
     return {**network_metadata(config), **found, **dataset}
+
+
+def read_normalization(metadata: Metadata) -> Normalization:
+    """Return how pictures of a dataset are normalized; by ImageNet's numbers where none are told.
+
+    Raises InputError for numbers that are none.
+    """
+    told = {key: metadata[key] for key in Normalization._fields if key in metadata}
+    try:
+        return Normalization(**{key: tuple(json.loads(text)) for key, text in told.items()})
+    except (ValueError, TypeError):
+        raise InputError(f"the normalization is {told}, expected three numbers each") from None

@@ -157,10 +157,19 @@ def test_a_download_suffix_is_no_hindrance(rnw, gta):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataset", ["voc", "gta", "shapes-cls"])
-def test_other_data_sets_are_refused(refused, gta, dataset):
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        ("voc", "is for 19 classes"),
+        ("gta", "unknown dataset 'gta'"),
+        (
+            "shapes-cls",
+            "shapes-cls: is a dataset for classification, expected one for segmentation",
+        ),
+    ],
+)
+def test_other_data_sets_are_refused(refused, gta, dataset, expected):
     command = ("predict", "--weights", gta, "-o", "out", "--dataset", dataset, "a.jpg")
-    expected = "is for 19 classes" if dataset == "voc" else f"unknown dataset '{dataset}'"
     assert expected in refused(*command)
 
 

@@ -134,7 +134,7 @@ def test_both_phases_of_another_network(rnw, classifier, monkeypatch):
         ("--recipe resnet", "unknown recipe 'resnet': expected one of model_a, "),
         ("--recipe digits", "recipe digits is for `rnw train-cls`"),
         ("--dataset mnist", "unknown dataset 'mnist': expected one of "),
-        ("--dataset digits", "unknown dataset 'digits': expected one of "),
+        ("--dataset digits", "digits: is a dataset for classification, expected one for segm"),
         ("--dataset shapes --set speed=3", "cannot set 'speed=3': expected key=value, key one of"),
         ("--dataset shapes --set rates=1", "rates is (1.0,), expected two numbers"),
         ("--dataset shapes --set crop=0", "crop is 0, expected 1 to 16384"),
@@ -159,3 +159,11 @@ def test_refused_runs_write_nothing(refused, arguments, wording):
 
 def test_classification_refuses_recipes_of_segmentation(refused):
     assert "recipe voc is for `rnw train-seg`" in refused("train-cls", "--recipe", "voc")
+
+
+def test_a_dataset_of_the_catalog_without_a_recipe(rnw):
+    code, _, message = rnw("train-seg", "--dataset", "gta5")
+    assert code == 2
+    assert message.startswith(
+        "trained by recipe scratch-seg; --recipe chooses another\nError: data/"
+    )

@@ -32,3 +32,9 @@ def test_parts_that_differ_from_those_of_training(tested, trained, wording):
     assert notes_on_test(row, "another", [beside]) == ""
     other = None if beside is None else replace(beside, name="other")
     assert notes_on_test(make_row(replace(OWN, val_fraction=0.4)), "val", [other]) == ""
+
+
+def test_classes_of_other_names_are_told():
+    trained, tested = make_row(OWN), make_row(replace(OWN, name="pets", classes=("cat", "eel")))
+    found = notes_on_test(tested, "val", [None, trained])
+    assert found.startswith("class 1 is 'eel' in pets, and was 'dog' in training, on data: ")

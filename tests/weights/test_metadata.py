@@ -9,6 +9,7 @@ import pytest
 from rnw.errors import InputError
 from rnw.files import md5
 from rnw.networks.classifier import get_network
+from rnw.networks.inputs import IMAGENET
 from rnw.networks.layout import configure
 from rnw.networks.zoo import STRIDE
 from rnw.weights import load_network, save_params
@@ -16,7 +17,7 @@ from rnw.weights.containers import read_metadata
 from rnw.weights.convert import convert
 from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import find_clues, meaning_of
-from rnw.weights.metadata import named_network, network_metadata
+from rnw.weights.metadata import named_network, network_metadata, read_normalization
 from rnw.weights.safetensors_file import write_safetensors
 
 NARROW = 1 / 32
@@ -123,3 +124,11 @@ def test_the_order_of_keys_does_not_matter():
     write_safetensors("x.safetensors", {"a": np.zeros(2, np.float32)}, {"b": "c"})
     assert read_metadata("x.safetensors") == {"b": "c"}
     assert list(read_parameters("x.safetensors")) == ["a"]
+
+
+def test_the_normalization_is_read_back():
+    told = {"mean": "[0.41, 0.43, 0.45]", "deviation": "[0.29, 0.3, 0.31]"}
+    assert read_normalization(told) == ((0.41, 0.43, 0.45), (0.29, 0.3, 0.31))
+    assert read_normalization({}) == IMAGENET
+    with pytest.raises(InputError, match="expected three numbers"):
+        read_normalization({"mean": "3"})

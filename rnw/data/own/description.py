@@ -13,6 +13,8 @@ from rnw.files import PathLike, read_yaml
 from rnw.networks.heads import IGNORED_LABEL
 
 FILE = "dataset.yaml"  # the description in the folder of a dataset
+LARGEST_SIDE = 65_535  # pixels: what a JPEG file can have
+LONGEST_NAME = 100  # letters; file names have more parts, and 255 in all
 LARGEST = 16 << 20  # bytes; descriptions are written by hand
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 TASKS = (CLASSIFICATION, SEGMENTATION)
@@ -155,10 +157,17 @@ def _name(value: Any) -> str:
     name = _text(value)
     if label_name(name) != name:
         raise InputError(
-            f"expected letters, digits and any of '.+-', as it is a part of file names, found "
-            f"{name!r}; {label_name(name)!r} will do"
+            f"expected at most {LONGEST_NAME} letters, digits and any of '.+-', as it is a part of "
+            f"file names, found {name!r}; {label_name(name)!r} will do"
         )
     return name
+
+
+def _folder(value: Any) -> Path:
+    try:
+        return Path(_text(value)).expanduser()
+    except RuntimeError:
+        raise InputError(f"expected a folder, found {value!r}, below that of no user") from None
 
 
 def _names(value: Any) -> Tuple[str, ...]:
@@ -192,6 +201,9 @@ def _colors(value: Any) -> Tuple[Color, ...]:
 def _ignored(value: Any) -> Union[str, Tuple[Value, ...]]:
     if value == OTHERS:
         return OTHERS
+    if isinstance(value, str) and not _HEX.fullmatch(value):
+        nearest = did_you_mean(value, [OTHERS])
+        raise InputError(f"expected numbers, colors or {OTHERS}, found {value!r}{nearest}")
     values = value if isinstance(value, list) else [value]
     return tuple(found if type(found) is int else _color(found) for found in values)
 
@@ -205,9 +217,9 @@ def _coding(value: Any) -> Union[str, Dict[int, str]]:
     return {number: _text(name) for number, name in value.items()}
 
 
-def _positive(value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise InputError(f"expected a whole number from 1 on, found {value!r}")
+def _size(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= LARGEST_SIDE:
+        raise InputError(f"expected a whole number, 1 to {LARGEST_SIDE}, found {value!r}")
     return value
 
 
@@ -232,7 +244,7 @@ def _is_number(value: Any) -> bool:
 
 def _fraction(value: Any) -> float:
     if not _is_number(value) or not 0 <= value < 1:
-        raise InputError(f"expected a number from 0 to 1, found {value!r}")
+        raise InputError(f"expected a number from 0 on and below 1, found {value!r}")
     return float(value)
 
 
@@ -261,12 +273,12 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "task": _one_of(TASKS),
     "splits": _splits,
     "name": _name,
-    "root": lambda value: Path(_text(value)),
+    "root": _folder,
     "classes": _names,
     "colors": _colors,
     "labels": _coding,
     "ignored": _ignored,
-    "test_size": _positive,
+    "test_size": _size,
     "mean": _triple(0),
     "deviation": _triple(SMALLEST_DEVIATION),
     "orientation": _one_of((UPRIGHT, STORED)),
@@ -276,7 +288,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
 
 def label_name(text: str) -> str:
     """Return text as the name of a dataset, which is a part of the names of weights files."""
-    return re.sub(r"[^A-Za-z0-9.+]+", "-", text).strip("-.") or "own"
+    return re.sub(r"[^A-Za-z0-9.+]+", "-", text)[:LONGEST_NAME].strip("-.") or "own"
 
 
 def read_description(path: PathLike) -> Description:

@@ -407,7 +407,13 @@ def _class_folders(folder: Path) -> Splits:
 
 def _check_names_of_classes(folder: Path, names: Sequence[str]) -> None:
     """Raise InputError for folders of pictures that must be something else than classes."""
-    others = (*IMAGE_FOLDERS, *LABEL_FOLDERS, *itertools.chain(*SPLITS.values()))
+    others = (
+        "leftImg8bit",
+        "gtFine",
+        *IMAGE_FOLDERS,
+        *LABEL_FOLDERS,
+        *itertools.chain(*SPLITS.values()),
+    )
     known = {name.lower() for name in others}
     strange = [name for name in names if name.lower() in known]
     if strange:

@@ -19,6 +19,7 @@ LABEL_COLUMNS = (
     "predictionstring",  # of Kaggle's LOC_val_solution.csv: the class, then boxes
 )
 _BOXES = "predictionstring"
+DELIMITERS = "\t;,"  # of tables
 SAMPLES = 8  # pictures of a folder that are looked for where it may be
 
 
@@ -41,7 +42,7 @@ def read_rows(path: PathLike) -> List[Row]:
         raise InputError(f"{path}: names no picture")
     columns = _columns(lines[0][1])
     if columns is not None:
-        rows = list(_read_table(path, lines, *columns))
+        rows = list(_read_table(path, lines, columns))
     else:
         split = _split_tabs if "\t" in lines[0][1] else _split_blanks
         rows = [Row(number, *_fields(path, number, line, split)) for number, line in lines]
@@ -53,6 +54,8 @@ def read_rows(path: PathLike) -> List[Row]:
 
 def _text(path: PathLike) -> str:
     content = read_bytes(path)
+    if b"\0" in content:
+        raise InputError(f"{path}: has zero bytes, as text in UTF-16 has; save it as UTF-8")
     mark = b"\xef\xbb\xbf"
     return os.fsdecode(content[len(mark) :] if content.startswith(mark) else content)
 
@@ -67,24 +70,32 @@ def _check_alike(path: PathLike, rows: Sequence[Row]) -> None:
         )
 
 
-def _columns(line: str) -> Optional[Tuple[int, int, bool]]:
-    """Which columns of a table hold picture and label, and whether boxes follow; None: no header.
+class _Columns(NamedTuple):
+    """Which columns of a table hold picture and label, -1 for none, and whether boxes follow it."""
 
-    A label column of -1 is none.
-    """
-    names = [name.strip().lower() for name in next(csv.reader([line]))]
+    picture: int
+    label: int
+    boxes: bool
+    delimiter: str
+
+
+def _columns(line: str) -> Optional[_Columns]:
+    """What the header of a table says; None where a line is no header."""
+    delimiter = next((sign for sign in DELIMITERS if sign in line), ",")
+    names = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter))]
     picture = next((names.index(name) for name in PICTURE_COLUMNS if name in names), None)
     label = next((names.index(name) for name in LABEL_COLUMNS if name in names), -1)
     if picture is None or len(names) < 2:
         return None
-    return picture, label, label >= 0 and names[label] == _BOXES
+    return _Columns(picture, label, label >= 0 and names[label] == _BOXES, delimiter)
 
 
 def _read_table(
-    path: PathLike, lines: Sequence[Tuple[int, str]], picture: int, label: int, boxes: bool
+    path: PathLike, lines: Sequence[Tuple[int, str]], columns: _Columns
 ) -> Iterator[Row]:
+    picture, label, boxes, delimiter = columns
     for number, line in lines[1:]:
-        fields = next(csv.reader([line]))
+        fields = next(csv.reader([line], delimiter=delimiter))
         if len(fields) <= max(picture, label):
             raise InputError(
                 f"{path}: line {number} has {len(fields)} fields, the first line has more: found "
@@ -189,6 +200,7 @@ def _find_folder(root: Path, listing: Path, folder: str, files: Sequence[str]) -
     where = f"{folder}/{files[0]}" if folder else files[0]
     raise InputError(
         f"{listing}: names {where}, which is not in {root}, nor is the end of its path"
+        + "; write / between folders, not \\" * ("\\" in where)
     )
 
 

@@ -77,9 +77,10 @@ class SplitSurvey:
     """What is seen of a split.
 
     counts: pixels (or pictures) of each class; occurring: pictures that show it. mean, deviation:
-    of RGB in [0, 1]. sizes: pictures of each (height, width).
+    of RGB in [0, 1]. sizes: pictures of each (height, width). mapped: whether they have label maps.
     """
 
+    mapped: bool
     pictures: int = 0
     pixels: int = 0
     counts: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -100,7 +101,7 @@ class SplitSurvey:
     @property
     def ignored(self) -> int:
         """Pixels without a class."""
-        return int(self.counts[IGNORED_LABEL])
+        return int(self.counts[IGNORED_LABEL]) if self.mapped else 0
 
     def add(self, seen: Seen) -> None:
         self.pictures += 1
@@ -109,12 +110,16 @@ class SplitSurvey:
         self.squares += seen.squares
         self.sizes[seen.size] += 1
         labels = seen.labels
-        grown = max(len(labels), len(self.counts))
+        self.grow(len(labels))
+        self.counts[: len(labels)] += labels
+        self.occurring[: len(labels)] += labels > 0
+
+    def grow(self, classes: int) -> None:
+        """Make room for the counts of so many classes."""
+        grown = max(classes, len(self.counts))
         self.counts, self.occurring = (
             np.pad(found, (0, grown - len(found))) for found in (self.counts, self.occurring)
         )
-        self.counts[: len(labels)] += labels
-        self.occurring[: len(labels)] += labels > 0
 
 
 @dataclass
@@ -176,7 +181,8 @@ def survey(
     done = 0
     places: Dict[bytes, Tuple[str, str]] = {}
     for split, source in sources.items():
-        counted = found.splits.setdefault(split, SplitSurvey())
+        counted = found.splits.setdefault(split, SplitSurvey(not hasattr(source, "labels")))
+        counted.grow(len(classes))
         for index, seen in enumerate(ahead(partial(look_at, source), range(len(source)), AHEAD)):
             done += 1
             _take(found, counted, seen)

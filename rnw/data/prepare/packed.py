@@ -51,7 +51,10 @@ class PackedPreparation:
         return [*steps, PreparationStep(text, self._check)]
 
     def summary(self) -> List[str]:
-        """Return a line for each split, with its number of pictures."""
+        """Return a line for each split, with its number of pictures.
+
+        Raises InputError where that is not the published one, also for files that were there.
+        """
         return [f"{self.output}: {self._count(split)} pictures of {split}" for split in self._all]
 
     @property
@@ -59,14 +62,17 @@ class PackedPreparation:
         return self.splits or tuple(self.publication.images)
 
     def _count(self, split: str) -> int:
-        return count_pictures(self.dataset, split, self.output)
+        """Return the number of pictures of a split; raise InputError for another than published."""
+        found = count_pictures(self.dataset, split, self.output)
+        expected = self.publication.images[split]
+        if found != expected and not self.subset:
+            raise InputError(
+                f"{self.output}: expected {expected} pictures of {split}, found {found}: not the "
+                "official files (--subset accepts them)"
+            )
+        return found
 
     def _check(self, on_progress: OnProgress) -> None:
         for done, split in enumerate(self._all, 1):
-            found, expected = self._count(split), self.publication.images[split]
-            if found != expected and not self.subset:
-                raise InputError(
-                    f"{self.output}: expected {expected} pictures of {split}, found {found}: not "
-                    "the official files (--subset accepts them)"
-                )
+            self._count(split)
             on_progress(done, len(self._all))

@@ -55,13 +55,15 @@ _FILES = (
     ),
 )
 
+COMPOSED = {"trainval": ("train", "val")}
+
 DATASET = SegmentationDataset(
     "camvid",
     "CamVid",
     Path("data/camvid"),
     CLASSES,
     PALETTE,
-    prepared_labeled("camvid", MEANING),
+    prepared_labeled("camvid", MEANING, COMPOSED),
     {"train": 367, "val": 101, "test": 233},  # lines of the lists
     (360, 480),
     recipe="",
@@ -72,4 +74,5 @@ DATASET = SegmentationDataset(
     publication={
         split: LabeledSplit((_FILES,), partial(_pairs, split)) for split in ("train", "val", "test")
     },
+    composed=COMPOSED,
 )

@@ -98,8 +98,9 @@ def find_any_dataset(name: Union[str, Row], table: Mapping[str, Row]) -> Row:
     """
     if not isinstance(name, str):
         return name
+    known: Mapping[str, Row] = {**DATASETS, **SEGMENTATION}  # one of the other task is told so
     if not is_path(name):
-        return look_up(table, name, "dataset")
+        return known[name] if name in known else look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
 
     path, mark, fraction = name.partition(HELD_OUT)

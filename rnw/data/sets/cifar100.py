@@ -1,10 +1,9 @@
-"""CIFAR-100 as published in its binary form, with its 100 classes (the 20 superclasses aside)."""
+"""CIFAR-100 as published, in its binary form or in that for Python, with its 100 classes.
 
-from pathlib import Path
+The 20 superclasses are left aside.
+"""
 
-from rnw.data.sets.cifar import IMAGES, cifar_reader
-from rnw.data.sets.publication import Form, PackedPublication
-from rnw.data.sets.rows import Dataset
+from rnw.data.sets.cifar import binary_files, cifar_row, pickled_files
 
 # of fine_label_names.txt
 _NAMES = """
@@ -18,27 +17,21 @@ sunflower sweet_pepper table tank telephone television tiger tractor train trout
 wardrobe whale willow_tree wolf woman worm
 """
 NAMES = tuple(_NAMES.split())
-FOLDER = "cifar-100-binary"
-FORM = Form(
-    "cifar-100-binary.tar.gz",
-    "03b5dce01913d631647c71ecec9e9cb8",
-    FOLDER,
-    (FOLDER,),
-    inside=f"{FOLDER}/",
-    probe="test.bin",
+FORMS = (
+    binary_files(
+        "cifar-100-binary.tar.gz",
+        "03b5dce01913d631647c71ecec9e9cb8",
+        "cifar-100-binary",
+        {"train": ["train.bin"], "test": ["test.bin"]},
+        labels=2,
+    ),
+    pickled_files(
+        "cifar-100-python.tar.gz",
+        "eb9058c3a382ffc7106e4002c42a8d85",
+        "cifar-100-python",
+        {"train": ["train"], "test": ["test"]},
+        labels=b"fine_labels",
+    ),
 )
-FILES = {"train": ("train.bin",), "test": ("test.bin",)}
 
-DATASET = Dataset(
-    "cifar100",
-    "CIFAR-100",
-    Path("data/cifar100"),
-    len(NAMES),
-    lambda: NAMES,
-    cifar_reader("CIFAR-100", FORM, FILES, labels=2),
-    "train",
-    "test",
-    recipe="",
-    publication=PackedPublication((FORM,), IMAGES),
-    class_ids=NAMES,
-)
+DATASET = cifar_row("cifar100", "CIFAR-100", NAMES, FORMS)

@@ -82,7 +82,7 @@ DATASET = SegmentationDataset(
     {"train": None, "val": None, "test": None, "all": ALL},
     None,
     recipe="",
-    test_size=1914,
+    test_size=1914,  # that of most pictures
     label_ids=cityscapes.LABEL_IDS,
     meaning=MEANING,
     publication={

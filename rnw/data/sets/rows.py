@@ -202,3 +202,15 @@ def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:
 
 
 Row = Union[Dataset, SegmentationDataset]
+
+
+def note_on_tests(dataset: Row) -> str:
+    """Return what is to be said where tests are on the pictures of training, else ''."""
+    if dataset.description is not None:
+        return dataset.description.note_on_tests
+    if dataset.train_split != dataset.test_split:
+        return ""
+    return (
+        f"{dataset.title} has one split: networks are tested on the pictures that they are trained "
+        "on, unless another dataset is named"
+    )

@@ -18,7 +18,6 @@ from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.data.sets.voc import palette
 from rnw.errors import InputError
 from rnw.networks.heads import IGNORED_LABEL
-from rnw.networks.inputs import Normalization
 
 Summary = Mapping[str, str]
 
@@ -106,18 +105,6 @@ def read_summary(summary: Summary, path: Path) -> Description:
         "root": str(Path("data", fields.get("name", "")).absolute()),
     }
     return make_description({"task": task, **place, **fields}, path)
-
-
-def read_normalization(summary: Summary) -> Normalization:
-    """Return how pictures of a dataset are normalized; by ImageNet's numbers where none are told.
-
-    Raises InputError for numbers that are none.
-    """
-    told = {key: summary[key] for key in Normalization._fields if key in summary}
-    try:
-        return Normalization(**{key: tuple(json.loads(text)) for key, text in told.items()})
-    except (ValueError, TypeError):
-        raise InputError(f"the normalization is {told}, expected three numbers each") from None
 
 
 def _value(key: str, text: str, path: Path) -> Any:

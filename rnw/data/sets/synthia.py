@@ -59,7 +59,8 @@ def _maps(root: Path) -> Dict[str, Path]:
 def _draw(path: Path) -> np.ndarray:
     import cv2  # of an extra; Pillow gives the upper 8 bits of 16, which are 0
 
-    found = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = np.frombuffer(read_bytes(path), np.uint8)
+    found = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
     if found is None or found.ndim != 3 or found.dtype != np.uint16:
         raise InputError(f"{path}: expected a label map of SYNTHIA, a PNG file of 3 x 16 bits")
     numbers = found[:, :, _RED]

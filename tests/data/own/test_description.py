@@ -10,6 +10,7 @@ from rnw.data.own.description import (
     Description,
     Split,
     label_name,
+    make_description,
     read_description,
     write_description,
 )
@@ -103,7 +104,9 @@ WRONG = {
     "splits: {train: 3}": "splits: train: expected a folder, a pattern, a list, or images",
     "splits: {train: {images: a, labels: b}}": "splits: train: label maps are for task "
     "segmentation",
-    "name: my_data": "name: expected letters.* found 'my_data'; 'my-data' will do",
+    "name: my_data": "name: expected at most 100 letters.* found 'my_data'; 'my-data' will",
+    f"name: {101 * 'a'}": f"name: expected at most 100 letters.* found .*; '{100 * 'a'}' will do",
+    "ignored: other": "ignored: expected numbers, colors or others, found 'other'; did you mean",
     "classes: cat": "classes: expected a list of names",
     "classes: [cat, no]": r"classes: expected text, found false \(quote words such as 'no'",
     "classes: [cat, cat]": "classes: has 'cat' twice",
@@ -113,8 +116,9 @@ WRONG = {
     "labels: index": "labels: expected indices or .* found 'index'; did you mean 'indices'",
     "labels: {x: cat}": "labels: expected numbers with the class of each, found 'x'",
     "labels: {1: cat}\nclasses: [cats]": "labels: 'cat' is none of the classes; did you mean",
-    "test_size: 0": "test_size: expected a whole number from 1 on, found 0",
-    "val_fraction: 1": "val_fraction: expected a number from 0 to 1, found 1",
+    "test_size: 0": "test_size: expected a whole number, 1 to 65535, found 0",
+    "test_size: 65536": "test_size: expected a whole number, 1 to 65535, found 65536",
+    "val_fraction: 1": "val_fraction: expected a number from 0 on and below 1, found 1",
     "mean: [123, 116, 103]": "mean: expected three numbers from 0 to 1, of red, green and blue as",
     "mean: 0.5": "mean: expected three numbers .* as `rnw dataset check` prints them, found 0.5",
     "mean: [0.5, true, 0.5]": "mean: expected three numbers from 0 to 1",
@@ -164,3 +168,9 @@ def test_a_description_is_read_as_it_was_written():
 def test_a_name_is_part_of_file_names():
     assert label_name("Meine_Hunde & Katzen") == "Meine-Hunde-Katzen"
     assert label_name("___") == "own"
+
+
+def test_a_root_may_be_below_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of")
+    content = {"task": "classification", "splits": {"train": "a"}, "root": "~/data"}
+    assert make_description(content, Path("mine.yaml")).root == Path("/home/of/data")

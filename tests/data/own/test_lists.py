@@ -24,6 +24,8 @@ LISTS = {
         '\ufefffilename,label\nx/a.jpg,cat\n"x/b, b.jpg",dog\n',
         [(2, A, "cat"), (3, "x/b, b.jpg", "dog")],
     ),
+    "table with tabs": ("label\tfilename\ncat\tx/a.jpg\n", [(2, A, "cat")]),
+    "table with semicolons": ("filename;label\nx/a.jpg;big, cat\n", [(2, A, "big, cat")]),
     "columns": ("width,label,image\n5,cat,x/a.jpg\n", [(2, A, "cat")]),
     "kaggle": (
         "ImageId,PredictionString\nval_00048981,n03995372 85 1 499 272 n03995372 0 0 9 9 \n",

@@ -58,8 +58,12 @@ WRONG = {
     "no line below the header": (
         _list("filename,label\n"), "data/train.csv: names no picture below its first line"
     ),
-    "semicolons": (_list("filename;label\na.jpg;cat\n"),
-                   "data: is in no known layout .*; data/train.csv names no labels: expected a"),
+    "an unknown header": (_list("picture,species\na.jpg,cat\n"),
+                          "data: is in no known layout .*; data/train.csv names no labels: expec"),
+    "UTF-16": (_list("filename,label\na.jpg,cat\n".encode("utf-16")),
+               "data/train.csv: has zero bytes, as text in UTF-16 has; save it as UTF-8"),
+    "backslashes": (_list("filename,label\nx\\a.jpg,cat\n"),
+                    r"data/train.csv: names x\\a.jpg, .*; write / between folders, not \\$"),
     "two labels": (_list("filename,label\na.jpg,cat\nb.jpg,dog\na.jpg,dog\n"),
                    "data/train.csv: line 4 names a.jpg with the label dog, line 2 with cat"),
     "a label below 0": (_list("a.jpg 0\nb.jpg -1\n", "train.txt"),
@@ -76,6 +80,11 @@ WRONG = {
     "JPEG label maps": (
         {"images/train/a.jpg": picture(), "labels/train/a.jpg": picture()},
         "data: is in no known layout of a dataset: images, labels would be taken as classes. A lab",
+    ),
+    "label maps of Cityscapes by color alone": (
+        {"leftImg8bit/train/x/a_leftImg8bit.png": picture(), "gtFine/train/x/a_color.png": png(
+            np.zeros((12, 16), np.uint8))},
+        "data: is in no known layout of a dataset: gtFine, leftImg8bit would be taken as classes",
     ),
     "nothing but ignored": (
         pairs("images/{}.jpg", "labels/{}.png", content=png(np.full((12, 16), 255, np.uint8))),

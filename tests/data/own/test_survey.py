@@ -10,6 +10,7 @@ from rnw.data.own import survey as problems
 from rnw.data.own.layouts import find_layout
 from rnw.data.own.splits import read_classified, read_segmented
 from rnw.data.own.survey import survey
+from rnw.data.readers import ImageList
 from tests.data.own.miniatures import class_folders, label_map, pairs, picture, png, write
 from tests.data.pictures import ODD, colors
 
@@ -86,6 +87,15 @@ def test_a_picture_in_two_splits_is_named():
         problems.TWICE: ["data/val/cat/0.jpg (val) and data/train/cat/0.jpg (train)"]
     }
     assert found.refused == []
+
+
+def test_more_classes_than_label_maps_can_have():
+    root = write({f"{number}.jpg": picture(number) for number in range(3)}, "seen")
+    source = ImageList(root, [f"{number}.jpg" for number in range(3)], np.array([255, 3, 255]))
+    found = survey({"train": source}, [f"class {number}" for number in range(400)])
+    split = found.splits["train"]
+    assert (split.counts[255], split.counts[3], split.ignored) == (2, 1, 0)
+    assert "class 399 (train)" in found.problems[problems.ABSENT]
 
 
 def test_label_maps_of_which_all_is_ignored_are_refused():

@@ -638,6 +638,7 @@ def test_an_archive_that_must_be_unpacked_gives_way_to_its_folder(folders):
     [
         (miniature.png(np.zeros((4, 4))), "expected a label map of SYNTHIA, a PNG file of 3 x 16"),
         (b"none", "expected a label map of SYNTHIA"),
+        (b"", "expected a label map of SYNTHIA"),
         (miniature.deep_png(np.full((4, 4), 23)), "has label 23, expected 0 to 22"),
     ],
 )

@@ -119,6 +119,7 @@ def test_training_is_validated_on_split_val_where_there_is_one():
     splits = {name: (row.validation_split, row.test_split) for name, row in SEGMENTATION.items()}
     assert splits["voc"] == ("val", "val")
     assert splits["camvid"] == ("val", "test")
+    assert SEGMENTATION["camvid"].published_count("trainval") == 468
 
 
 def test_unknown_segmentation_data_sets_are_refused():

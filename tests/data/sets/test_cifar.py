@@ -1,6 +1,8 @@
-"""CIFAR's binary form, in miniature and damaged."""
+"""CIFAR's binary form and that for Python, in miniature and damaged."""
 
 import hashlib
+import pickle
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from rnw.errors import InputError
 from rnw.training.own_recipes import fit_recipe
 from tests.data.prepare.miniature import write_tar
 
-FILES = {"cifar10": cifar10.FILES, "cifar100": cifar100.FILES}
+FILES = {"cifar10": cifar10.FORMS[0].files, "cifar100": cifar100.FORMS[0].files}
 LABELS = {"cifar10": 1, "cifar100": 2}  # bytes before a picture
 
 
@@ -47,7 +49,7 @@ def archive():
 
     def make(name):
         row = find_dataset(name)
-        (form,) = row.publication.forms
+        form = row.publication.forms[0]
         path = Path("downloads", form.archive)
         files = {f"{form.inside}{file}": content for file, content in contents(name).items()}
         write_tar(path, [(f"{form.inside}readme.html", b"about"), *files.items()], "w:gz")
@@ -127,16 +129,76 @@ def test_other_archives_and_numbers_of_pictures_are_refused(archive):
         _take(_plan(official))
     with pytest.raises(InputError, match=r"expected 50000 pictures of train, found 15: not the of"):
         _take(_plan(official, md5=False))
+    with pytest.raises(InputError, match=r"expected 50000 pictures of train, found 15: not the of"):
+        _plan(official, md5=False).summary()  # though there is nothing more to do
     _take(_plan(official, subset=True, output=Path("other")))
     with pytest.raises(InputError, match="no split 'val': expected train or test"):
         _plan(row, splits=["val"]).plan()
+
+
+def _text(text):
+    return b"U%c%s" % (len(text), text)
+
+
+def pickled(images, labels, key):
+    """A dictionary of an array and a list as Python 2 pickled them, by protocol 2."""
+    content = images.tobytes()
+    return b"".join(
+        [
+            *(b"\x80\x02}(", _text(b"batch_label"), _text(b"a batch")),
+            *(_text(key), b"](", *(b"K%c" % label for label in labels), b"e"),
+            *(_text(b"data"), b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"),
+            *(b"K\x00\x85", _text(b"b"), b"\x87R(K\x01"),
+            struct.pack("<cicic", b"J", len(images), b"J", PIXELS, b"\x86"),
+            *(b"cnumpy\ndtype\n", _text(b"u1"), b"K\x00K\x01\x87R(K\x03", _text(b"|")),
+            *(b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89", b"T"),
+            *(struct.pack("<i", len(content)), content, b"tbu."),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_form_for_python_is_the_same(name):
+    binary, python = find_dataset(name).publication.forms
+    for file, content in contents(name).items():
+        records = np.frombuffer(content, np.uint8).reshape(3, -1)
+        images, labels = records[:, -PIXELS:], records[:, LABELS[name] - 1].tolist()
+        key = {"cifar10": b"labels", "cifar100": b"fine_labels"}[name]
+        path = Path("python", python.folder, file.partition(".")[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickled(images, labels, key))
+        path = Path("binary", binary.folder, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    row = find_dataset(name)
+    for split in ("train", "test"):
+        found, expected = (row.read(Path(root), split) for root in ("python", "binary"))
+        np.testing.assert_array_equal(found.images, expected.images)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize(
+    ("content", "wording"),
+    [
+        (b"cos\nsystem\n(U\x05falsetR.", r"names os\.system, which no pickled array does"),
+        (pickle.dumps({b"data": 1}), "cannot be read as pictures of CIFAR"),
+        (pickle.dumps([1, 2])[:-4], "cannot be read as pictures of CIFAR"),
+        (pickled(np.zeros((2, PIXELS), np.uint8), [1], b"labels"), r"\(2, 3072\) for 1 labels"),
+    ],
+)
+def test_other_pickles_are_named(tmp_path, content, wording):
+    (tmp_path / "test_batch").write_bytes(content)
+    with pytest.raises(InputError, match=rf"test_batch: .*{wording}"):
+        read_examples(cifar10.DATASET, "test", tmp_path)
 
 
 def test_missing_files(tmp_path):
     wording = r"test_batch.bin: no such file; `rnw prepare` extracts cifar-10-binary"
     with pytest.raises(InputError, match=wording):
         read_examples(cifar10.DATASET, "test", tmp_path)
-    with pytest.raises(InputError, match=r"missing in .*: cifar-10-binary\.tar\.gz or cif"):
+    with pytest.raises(
+        InputError, match=r"missing in .*: cifar-10-binary\.tar\.gz or cifar-10-python"
+    ):
         _plan(cifar10.DATASET, sources=[tmp_path]).plan()
 
 

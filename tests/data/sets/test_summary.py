@@ -8,9 +8,8 @@ import pytest
 
 from rnw.data.own.description import Description, Split
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
-from rnw.data.sets.summary import describe_row, read_normalization, read_summary, summarize
+from rnw.data.sets.summary import describe_row, read_summary, summarize
 from rnw.errors import InputError
-from rnw.networks.inputs import IMAGENET
 
 FILE = Path("x.safetensors")
 STREET = Description(
@@ -34,13 +33,6 @@ def test_all_but_the_data_is_read_back():
     assert found.normalization == STREET.normalization
     assert found.root == Path("data/street").absolute()
     assert (found.holds_out, found.note_on_tests) == (False, "")
-
-
-def test_the_normalization_is_read_back():
-    assert read_normalization(summarize(STREET)) == STREET.normalization
-    assert read_normalization({}) == IMAGENET
-    with pytest.raises(InputError, match="expected three numbers"):
-        read_normalization({"mean": "3"})
 
 
 def test_the_part_that_was_held_out_is_told():
