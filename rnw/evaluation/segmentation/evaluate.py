@@ -153,6 +153,7 @@ def evaluate(
         if confusion:
             confusion.check_judged(examples.label_name(0))
         official_found = _score_officially(dataset, kept, names, examples) if official else None
+    files = [scorer.file.path for scorer in model.scorers if scorer.file]
     return Evaluation(
         dataset.name,
         split,
@@ -163,7 +164,7 @@ def evaluate(
         _published(model, split),
         official_found,
         model.meanings,
-        notes_on_test(dataset, split, model.trained_on),
+        notes_on_test(dataset, split, model.trained_on, files),
     )
 
 
