@@ -13,7 +13,7 @@ from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from rnw.weights.containers import read_metadata
-from rnw.weights.convert import convert
+from rnw.weights.convert import GraphOptions, convert
 from rnw.weights.surgery import Surgery
 
 CATS = Description(
@@ -56,6 +56,12 @@ def test_converted_files_say_what_is_described_beside_their_source(cats):
     graph = _convert(cats, "x.onnx", "onnx")
     assert said.items() <= graph.items()
     assert {entry.key for entry in onnx.load("x.onnx").metadata_props} == set(graph)
+
+
+def test_graphs_that_take_bytes_say_how_they_normalize_them(cats):
+    graph = GraphOptions(input_type="uint8")
+    assert json.loads(_convert(cats, "x.onnx", "onnx", graph=graph)["mean"]) == [0.4, 0.5, 0.6]
+    assert dataset_beside_weights("x.onnx").normalization == CATS.normalization
 
 
 def test_converted_files_need_nothing_beside_them(cats):
