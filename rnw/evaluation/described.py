@@ -9,7 +9,7 @@ from rnw.data.own.description import FILE, Description
 from rnw.data.sets.catalog import names_of
 from rnw.data.sets.described import describe_own, make_row
 from rnw.data.sets.numbered import numbering_note, read_own_list
-from rnw.data.sets.rows import Row, SegmentationDataset
+from rnw.data.sets.rows import Row, SegmentationDataset, note_on_tests
 from rnw.data.sets.summary import read_summary
 from rnw.errors import InputError
 from rnw.evaluation.summaries import dataset_within, description_beside
@@ -52,11 +52,10 @@ def notes_on_test(
     rows = [row for row in trained_on if row is not None]
     notes = [numbering_note(dataset), *(_note_on_classes(dataset, row) for row in rows)]
     notes += [_note_on_split(dataset, split, path) for path in weights]
-    now = dataset.description
-    if now is not None and split == dataset.test_split:
-        notes.append(now.note_on_tests)
-        same = (row.description for row in rows if row.name == dataset.name)
-        notes += [_note_on_part(now, then) for then in same if then is not None]
+    if split == dataset.test_split:
+        now, same = dataset.description, [r.description for r in rows if r.name == dataset.name]
+        notes.append(note_on_tests(dataset))
+        notes += [_note_on_part(now, then) for then in same if now and then]
     return "\n".join(dict.fromkeys(filter(None, notes)))
 
 
