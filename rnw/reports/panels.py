@@ -121,10 +121,7 @@ def read_results(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> Results:
-    """Return what an evaluation has kept in `folder` so far.
-
-    split: what was predicted, by default what is recorded beside the predictions, or else the split
-        that the dataset is tested on.
+    """Return what an evaluation has kept in `folder` so far, by default of the split it was on.
 
     Raises InputError when that is nothing, and for a split without labels.
     """
