@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from rnw.data.own.description import FILE, Description
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, names_of
+from rnw.data.sets.catalog import names_of
 from rnw.data.sets.described import describe_own, make_row
 from rnw.data.sets.numbered import numbering_note, read_own_list
 from rnw.data.sets.rows import Row, SegmentationDataset, note_on_tests
-from rnw.data.sets.summary import CLASS_NAMES, NAME, read_summary
+from rnw.data.sets.summary import read_summary
 from rnw.errors import InputError
-from rnw.evaluation.summaries import description_beside
+from rnw.evaluation.summaries import dataset_within, description_beside
 from rnw.files import PathLike, read_json
 from rnw.weights.labels import label_text, parse_label
-from rnw.weights.meaning import find_clues
 
 
 def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
@@ -26,8 +25,8 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
     path = description_beside(weights)
     if path is not None:
         return describe_own(path)
-    said = find_clues(weights).metadata
-    if CLASS_NAMES not in said or said.get(NAME) in (*DATASETS, *SEGMENTATION):
+    said = dataset_within(weights)
+    if said is None:
         return None
     row: Any = make_row(read_summary(said, Path(weights)))  # of either task, as what it reads
     return replace(row, read=read_own_list(row.read))

@@ -145,7 +145,8 @@ def evaluate(
     with alone_in(predictions), alone_in(scores if scores != predictions else None):
         if scores is not None:
             model = keep_scores(model, scores, overwrite=overwrite)
-        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        origin = {"split": split, **_origin(model, names, predictions)}
+        kept = KeptLabels(predictions, dataset, origin, overwrite)
         confusion = _label_all(model, examples, names, kept, on_step)
         if original_layout:
             kept.copy_to_original_places(names)
