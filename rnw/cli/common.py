@@ -18,6 +18,7 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     Type,
 )
@@ -384,6 +385,17 @@ def show_warnings() -> Iterator[None]:
 
 
 class _Warnings(logging.Handler):
+    """Show each warning; those on what lies in a folder, which is read for each split, once."""
+
+    def __init__(self, level: int):
+        super().__init__(level)
+        self._found: Set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.name.startswith("rnw.data.own."):
+            if message in self._found:
+                return
+            self._found.add(message)
         over_bar = "\r\033[K" if sys.stderr.isatty() else ""
-        click.echo(f"{over_bar}{printable(record.getMessage())}", err=True)
+        click.echo(f"{over_bar}{printable(message)}", err=True)

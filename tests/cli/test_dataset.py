@@ -9,7 +9,7 @@ import pytest
 
 from rnw.data.own.description import read_description
 from tests.cli.test_report import BROWSER, PHONE, WINDOW, _browse
-from tests.data.own.miniatures import class_folders, pairs, png, write
+from tests.data.own.miniatures import class_folders, pairs, picture, png, write
 
 
 @pytest.fixture
@@ -48,6 +48,12 @@ def test_what_is_given_is_in_the_description(rnw, street):
     code, _, err = rnw("dataset", "init", street, *given)
     assert (code, "mine.yaml: exists already" in err) == (2, True)
     assert "expected numbers" in rnw("dataset", "init", street, "--ignored", "x", "-o", "y")[2]
+
+
+def test_what_belongs_to_several_splits_is_told_once(rnw):
+    write({**pairs("images/{}.jpg", "labels/{}.png", "abcdefgh"), "images/z.jpg": picture()})
+    code, _, err = rnw("dataset", "check", "data", "--val-fraction", "0.5")
+    assert (code, err.count("have no label map and are left out: images/z.jpg")) == (0, 1)
 
 
 def test_a_fraction_is_held_out(rnw):

@@ -90,7 +90,7 @@ def test_nothing_is_trained_on_a_dataset_for_tests(rnw):
     ("arguments", "wording"),
     [
         (("prepare", "cifar10", "--pack"), "--pack: the pictures of cifar10 are packed as publ"),
-        (("train-seg", "--dataset", "camvid"), "data/camvid/train.lst: no such list; tools/prep"),
+        (("train-seg", "--dataset", "camvid"), "data/camvid/train.lst: no such list; `rnw prepare"),
         (("train-cls", "--dataset", "cifar100"), "data/cifar100/train.bin: no such file; `rnw pr"),
         (("train-cls", "--dataset", "camvid"), "camvid: is a dataset for segmentation, exp"),
     ],

@@ -139,5 +139,5 @@ def test_test_digits_are_every_fifth(digits):
 
 
 def test_ilsvrc_says_what_is_missing(tmp_path):
-    with pytest.raises(InputError, match=r"/val\.lst: no such list; tools/prepare\.py ilsvrc-cls"):
+    with pytest.raises(InputError, match=r"/val\.lst: no such list; `rnw prepare ilsvrc-cls"):
         find_dataset("ilsvrc-cls").read(tmp_path, "val")

@@ -165,7 +165,7 @@ class SegmentationDataset:
 
 
 def prepared(name: str) -> Callable[[Path, str], Classified]:
-    """Return a function that reads the lists of `tools/prepare.py NAME` (see `read_listed`)."""
+    """Return a function that reads the lists of `rnw prepare NAME` (see `read_listed`)."""
 
     def read(root: Path, split: str) -> Classified:
         from rnw.data.readers import read_listed  # needs an extra
@@ -192,7 +192,7 @@ def prepared_labeled(
 
 
 def _tool(name: str) -> str:
-    return f"tools/prepare.py {name}"
+    return f"`rnw prepare {name}`"
 
 
 def check_split(dataset: str, split: str, splits: Sequence[str]) -> None:

@@ -172,7 +172,7 @@ def test_the_recipe_for_fine_and_coarse_labels_reads_both(archives):
 
 def test_a_list_of_several_that_is_missing_is_named(archives):
     _prepare("cityscapes", archives("cityscapes"), splits=["train", "val"])
-    with pytest.raises(InputError, match=r"^data/train_extra\.lst: no such list; tools/prepare"):
+    with pytest.raises(InputError, match=r"^data/train_extra\.lst: no such list; `rnw prepare"):
         read_pictures(SEGMENTATION["cityscapes"], "trainval+", OUTPUT)
     with pytest.raises(InputError, match=r"^split 'train-' of Cityscapes: expected train, val, "):
         read_pictures(SEGMENTATION["cityscapes"], "train-", OUTPUT)
