@@ -173,10 +173,10 @@ def _diagnose_cpu() -> Finding:
 
 
 def _describe_memory() -> Iterator[Finding]:
-    text = CPU_INFO.read_text() if CPU_INFO.exists() else ""
-    flags = set(re.findall(r"\w+", text))
-    names = [flag.upper() for flag in BFLOAT16_FLAGS if flag in flags]
-    yield Finding("bfloat16 on the CPU", " and ".join(names) or "no instructions for it")
+    if CPU_INFO.exists():  # other systems than Linux do not tell
+        flags = set(re.findall(r"\w+", CPU_INFO.read_text()))
+        names = [flag.upper() for flag in BFLOAT16_FLAGS if flag in flags]
+        yield Finding("bfloat16 on the CPU", " and ".join(names) or "no instructions for it")
     yield Finding("Memory", f"{allowed_memory() / GIBIBYTE:.1f} GiB")
     if SHARED_MEMORY.is_dir():
         usage = shutil.disk_usage(SHARED_MEMORY)

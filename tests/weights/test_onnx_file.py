@@ -9,7 +9,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.weights.containers import read_weights
-from rnw.weights.onnx_file import require
+from rnw.weights.onnx_file import require_onnx
 
 TYPES = ("f4", "f8", "f2", "u1", "i1", "u2", "i2", "i4", "u4", "i8", "u8", "?")
 ARRAYS = {f"of {dtype}": np.arange(6).reshape(2, 3).astype(dtype) for dtype in TYPES}
@@ -98,9 +98,10 @@ def test_a_name_that_is_not_utf8_is_refused():
 def test_graphs_need_the_onnx_package(monkeypatch):
     _save(onnx.numpy_helper.from_array(ARRAYS["of f4"], "a"))
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match=r"^onnx is needed to read x\.onnx: pip install onnx$"):
+    expected = r"^onnx is needed to read x\.onnx: pip install '\.\[onnx\]' in the rnw checkout$"
+    with pytest.raises(InputError, match=expected):
         read_weights("x.onnx")
 
 
 def test_modules_that_are_there_are_imported():
-    assert require("onnx", "here") is onnx
+    assert require_onnx("here") is onnx
