@@ -20,7 +20,6 @@ from rnw.weights.surgery import features_only
 from rnw.weights.torch_file import write_torch
 from tests.golden_cases import deterministic_weight
 
-# CI does without: the wheel that pip finds brings 3 GB of CUDA libraries.
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 nn = torch.nn
 load_file = pytest.importorskip("safetensors.torch").load_file  # imports torch
