@@ -319,8 +319,8 @@ _KEPT = (
     ),
     click.option(
         "--split",
-        help="Split of the dataset that was predicted (default: the one that the dataset is "
-        "tested on).",
+        help="Split of the dataset that was predicted (default: the one that the predictions were "
+        "made on).",
     ),
     data_root_option,
 )

@@ -1,18 +1,20 @@
 """Datasets of one's own that lie beside weights or predictions, as a training run leaves them."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
 from rnw.data.own.description import FILE, Description
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, names_of
+from rnw.data.sets.catalog import names_of
 from rnw.data.sets.described import describe_own, make_row
 from rnw.data.sets.numbered import numbering_note, read_own_list
-from rnw.data.sets.rows import Row
-from rnw.data.sets.summary import CLASS_NAMES, NAME, read_summary
-from rnw.evaluation.summaries import description_beside
-from rnw.files import PathLike
-from rnw.weights.meaning import find_clues
+from rnw.data.sets.rows import Row, SegmentationDataset, note_on_tests
+from rnw.data.sets.summary import read_summary
+from rnw.errors import InputError
+from rnw.evaluation.summaries import dataset_within, description_beside
+from rnw.files import PathLike, read_json
+from rnw.weights.labels import label_text, parse_label
 
 
 def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
@@ -23,8 +25,8 @@ def dataset_beside_weights(weights: PathLike) -> Optional[Row]:
     path = description_beside(weights)
     if path is not None:
         return describe_own(path)
-    said = find_clues(weights).metadata
-    if CLASS_NAMES not in said or said.get(NAME) in (*DATASETS, *SEGMENTATION):
+    said = dataset_within(weights)
+    if said is None:
         return None
     row: Any = make_row(read_summary(said, Path(weights)))  # of either task, as what it reads
     return replace(row, read=read_own_list(row.read))
@@ -35,20 +37,25 @@ def dataset_of_predictions(folder: Path) -> Optional[Row]:
     return describe_own(folder / FILE) if (folder / FILE).is_file() else None
 
 
-def notes_on_test(dataset: Row, split: str, trained_on: Iterable[Optional[Row]]) -> str:
+def notes_on_test(
+    dataset: Row,
+    split: str,
+    trained_on: Iterable[Optional[Row]] = (),
+    weights: Iterable[Path] = (),
+) -> str:
     """Return what is to be said of a test, a line each; empty where there is nothing.
 
     Its classes may be numbered or others than those of training, and networks may have been trained
     on what they are tested on. dataset, split: what is tested on. trained_on: the dataset described
-    beside each weights file.
+    beside each file of `weights`.
     """
     rows = [row for row in trained_on if row is not None]
     notes = [numbering_note(dataset), *(_note_on_classes(dataset, row) for row in rows)]
-    now = dataset.description
-    if now is not None and split == dataset.test_split:
-        notes.append(now.note_on_tests)
-        same = (row.description for row in rows if row.name == dataset.name)
-        notes += [_note_on_part(now, then) for then in same if then is not None]
+    notes += [_note_on_split(dataset, split, path) for path in weights]
+    if split == dataset.test_split:
+        now, same = dataset.description, [r.description for r in rows if r.name == dataset.name]
+        notes.append(note_on_tests(dataset))
+        notes += [_note_on_part(now, then) for then in same if now and then]
     return "\n".join(dict.fromkeys(filter(None, notes)))
 
 
@@ -61,6 +68,19 @@ def _note_on_classes(dataset: Row, trained_on: Row) -> str:
                 f"on {trained_on.name}: classes are compared by number"
             )
     return ""
+
+
+def _note_on_split(dataset: Row, split: str, weights: Path) -> str:
+    """What to say where the recipe beside a weights file names the split that is tested on."""
+    path = weights.with_name(f"{label_text(weights)}.json")
+    trained = ""
+    with contextlib.suppress(InputError):  # of another name, or no recipe is there
+        if parse_label(weights).dataset == dataset.name and path.is_file():
+            trained = str(read_json(path).get("split") or "")
+    parts = dataset.parts_of(trained) if isinstance(dataset, SegmentationDataset) else (trained,)
+    if split not in parts:
+        return ""
+    return f"the network was trained on split {split} of {dataset.name}, which this is a test on"
 
 
 def _note_on_part(now: Description, then: Description) -> str:

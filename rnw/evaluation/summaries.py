@@ -5,7 +5,7 @@ from typing import Dict, Optional
 
 from rnw.data.own.description import read_description
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION
-from rnw.data.sets.summary import KEYS, describe_row, summarize
+from rnw.data.sets.summary import CLASS_NAMES, KEYS, NAME, describe_row, summarize
 from rnw.files import PathLike
 from rnw.weights.containers import container_of
 from rnw.weights.labels import dataset_file, label_text
@@ -15,8 +15,8 @@ from rnw.weights.meaning import find_clues
 def dataset_of_weights(path: PathLike) -> Dict[str, str]:
     """Return a summary of the dataset of a weights file, as `rnw.data.sets.summary` makes it.
 
-    It is that which is described beside the file, else the one of the catalog that the file or its
-    name tells, else what the file says itself; empty where nothing does.
+    It is that which is described beside the file, else what the file says itself, else the one of
+    the catalog that its name tells; empty where nothing does.
 
     Raises InputError for a file or a description that cannot be read.
     """
@@ -25,10 +25,22 @@ def dataset_of_weights(path: PathLike) -> Dict[str, str]:
     beside = description_beside(path)
     if beside is not None:
         return summarize(read_description(beside))
-    row = DATASETS.get(clues.dataset) or SEGMENTATION.get(clues.dataset)
-    if row is not None:
-        return summarize(describe_row(row))
-    return {key: clues.metadata[key] for key in KEYS if key in clues.metadata}
+    said = {key: clues.metadata[key] for key in KEYS if key in clues.metadata}
+    return said or _of_catalog(clues.dataset)
+
+
+def dataset_within(path: PathLike) -> Optional[Dict[str, str]]:
+    """Return what a weights file says of a dataset that is none of the catalog, None for others."""
+    metadata = find_clues(path).metadata
+    said = {key: metadata[key] for key in KEYS if key in metadata}
+    if CLASS_NAMES not in said or said == _of_catalog(said.get(NAME, "")):
+        return None
+    return said
+
+
+def _of_catalog(name: str) -> Dict[str, str]:
+    row = DATASETS.get(name) or SEGMENTATION.get(name)
+    return {} if row is None else summarize(describe_row(row))
 
 
 def description_beside(path: PathLike) -> Optional[Path]:

@@ -23,6 +23,7 @@ img { display: block; max-width: 100%; height: auto; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .75rem; }
 dl div { padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .4rem; }
 dd { margin: 0; }
+.scores { grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); }
 .scores dd { font-size: 1.6rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
@@ -58,6 +59,8 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
   th, td { padding: .2rem .25rem; font-size: .8125rem; }
   thead th { font-size: .75rem; }
   dl { grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
+  .scores { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+  .scores dd { font-size: 1.25rem; }
 }
 @media print {
   body { max-width: none; padding: 0; -webkit-print-color-adjust: exact;

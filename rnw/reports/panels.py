@@ -19,7 +19,13 @@ from rnw.data.sets.reading import read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.segmentation.confusion import Confusion
-from rnw.evaluation.segmentation.kept import correctness, labels_file, picture_names, read_kept
+from rnw.evaluation.segmentation.kept import (
+    correctness,
+    kept_split,
+    labels_file,
+    picture_names,
+    read_kept,
+)
 from rnw.networks.heads import IGNORED_LABEL
 from rnw.plots import check_plot_file, save_plot
 
@@ -115,11 +121,11 @@ def read_results(
     data_root: Optional[Path] = None,
     split: Optional[str] = None,
 ) -> Results:
-    """Return what an evaluation has kept in `folder` so far, by default of the test split.
+    """Return what an evaluation has kept in `folder` so far, by default of the split it was on.
 
     Raises InputError when that is nothing, and for a split without labels.
     """
-    split = split or dataset.test_split
+    split = split or kept_split(folder) or dataset.test_split
     examples = read_pictures(dataset, split, data_root)
     if not examples.has_labels:
         raise InputError(f"{dataset.title}, split {split}: has no labels to compare with")

@@ -98,7 +98,7 @@ def _describe(results: Results) -> str:
     parts = [f"{total} pictures" if found == total else f"{found} of {total} pictures so far"]
     parts += origin.get("weights", [])
     parts += [origin["protocol"]] if "protocol" in origin else []
-    parts += notes_on_test(results.dataset, results.split, ()).splitlines()
+    parts += notes_on_test(results.dataset, results.split).splitlines()
     return "; ".join(parts)
 
 

@@ -48,7 +48,7 @@ def write_report(
             folder, predictions.record, dataset=dataset, split=split, data_root=data_root
         )
         beside, tested = dataset_of_predictions(folder), predictions.record.split
-        note = "" if beside is None else notes_on_test(beside, tested, ())
+        note = "" if beside is None else notes_on_test(beside, tested)
         content = classification_page(predictions, read, pictures, note)
     elif (folder / LABELS).is_dir():
         found = kept_dataset(folder, dataset)

@@ -10,15 +10,16 @@ from rnw.torch.network import Network, build
 from rnw.weights import Transfer, plan_transfer
 from rnw.weights.formats import MODULE, read_parameters, write_parameters
 from rnw.weights.meaning import meaning_of
+from rnw.weights.metadata import network_metadata
 from rnw.weights.module_names import original_name
 
 
 def load(path: PathLike, network: Optional[str] = None, **options: Any) -> Network:
     """Build the network that a weights file is for and fill it; it is in training mode.
 
-    path: a file of any format that `rnw convert` reads. Its name, a graph beside it and the table
-        of released files tell the network, as everywhere in rnw.
-    network: the name of the network, where a file's name does not tell it.
+    path: a file of any format that `rnw convert` reads. What it says of itself, its name, a graph
+        beside it and the table of released files tell the network, as everywhere in rnw.
+    network: the name of the network, where these do not tell it.
     options: those of `get_network`, such as `pooling`, `stride`, `head` and `levels`.
 
     The network is on the CPU; its numbers have PyTorch's default type.
@@ -54,14 +55,15 @@ def warm_start(net: Network, path: PathLike) -> Transfer:
 def save(net: Network, path: PathLike, to: str = MODULE) -> None:
     """Write a network in the published format (`to='module'`) or another one of `rnw convert`.
 
-    to: a key of `rnw.weights.formats.FORMATS`, except ONNX. Numbers are float32. The file is
-    written completely or not at all.
+    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
+        network it is for. Numbers are float32. The file is written completely or not at all.
 
     Raises InputError for an unknown format, and for features that the format cannot store.
     """
     tensors = _named_tensors(net)
     values = {name: tensor.to("cpu", torch.float32).numpy() for name, tensor in tensors.items()}
-    write_parameters(path, {p.name: values[p.name] for p in net.config.parameters()}, to)
+    ordered = {parameter.name: values[parameter.name] for parameter in net.config.parameters()}
+    write_parameters(path, ordered, to, metadata=network_metadata(net.config))
 
 
 def _named_tensors(net: Network) -> Dict[str, Tensor]:

@@ -92,7 +92,7 @@ class ResidualUnit(nn.ModuleDict):
 class Bottleneck(nn.ModuleDict):
     """A unit of a ResNet: a ReLU behind the sum of the shortcut and of the stages, (N, C, H, W).
 
-    The first `projection` modules, if any, give the shortcut from the input.
+    Its first `projected` modules, if any, give the shortcut from the input.
     """
 
     def __init__(self, unit: layers.Bottleneck, frozen: bool):
@@ -100,7 +100,7 @@ class Bottleneck(nn.ModuleDict):
         if unit.projection is not None:
             self.update(_convolution(unit.projection))
             self.update(_batch_norm(unit.shortcut_normalization, frozen))
-        self.projection = len(self)
+        self.projected = len(self)
         for stage in unit.stages:
             last = stage is unit.stages[-1]
             self.update(_dropped_convolution(stage))
@@ -109,7 +109,7 @@ class Bottleneck(nn.ModuleDict):
     def forward(self, x: Tensor) -> Tensor:
         shortcut, top = x, x
         for position, module in enumerate(self.values()):
-            if position < self.projection:
+            if position < self.projected:
                 shortcut = module(shortcut)
             else:
                 top = module(top)

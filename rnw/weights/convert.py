@@ -313,8 +313,6 @@ def _write_graph(
     form: GraphForm,
     metadata: Metadata,
 ) -> None:
-    if form.normalization is not None:  # it is part of the graph
-        metadata = {k: text for k, text in metadata.items() if k not in ("mean", "deviation")}
     require("onnx", "to write an ONNX graph")  # which no file is to blame for
     with naming(source):
         write_onnx(target, config, parameters, form, metadata)

@@ -200,8 +200,9 @@ def _network_of_arrays(path: PathLike, parameters: Mapping[str, np.ndarray]) -> 
     fitting = ", ".join(spec.name for spec in _networks_alike(found.spec)) or "a network"
     units = "-".join(map(str, found.spec.units))
     with _saying(
-        f"; or give it by --network (in training --set network=NAME): the arrays are those of "
-        f"{fitting} with {units} units on levels 1 to 7, width {found.width:g}"
+        "; or name it by --network, where the command has that, or in training by "
+        f"--set network=NAME: the arrays are those of {fitting} with {units} units on levels 1 to "
+        f"7, width {found.width:g}"
     ):
         label_of(path)  # raises
     return found.spec

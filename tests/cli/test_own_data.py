@@ -74,6 +74,9 @@ def test_label_maps_from_training_to_figures(rnw):
     assert out.startswith("street val, 2 images\n")
     assert re.search(r"^ .* cat$", out, re.MULTILINE)
     assert rnw("figure", "kept", "-o", "figure.png")[0] == 0
+    split = ("--split", "train", "--save-predictions", "trained")
+    assert rnw("eval-seg", "--weights", weights, *split)[0] == 0
+    assert rnw("figure", "trained", "-o", "trained.png")[:2] == (0, "trained.png\n")
     code, out, err = rnw("report", "kept")
     assert code == 0, err
     assert "dog" in Path("kept/report.html").read_text()

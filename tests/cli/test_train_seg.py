@@ -159,11 +159,3 @@ def test_refused_runs_write_nothing(refused, arguments, wording):
 
 def test_classification_refuses_recipes_of_segmentation(refused):
     assert "recipe voc is for `rnw train-seg`" in refused("train-cls", "--recipe", "voc")
-
-
-def test_a_dataset_of_the_catalog_without_a_recipe(rnw):
-    code, _, message = rnw("train-seg", "--dataset", "gta5")
-    assert code == 2
-    assert message.startswith(
-        "trained by recipe scratch-seg; --recipe chooses another\nError: data/"
-    )

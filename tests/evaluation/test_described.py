@@ -1,11 +1,14 @@
 """What is said of tests on pictures that networks were trained on."""
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rnw.data.own.description import Description, Split
+from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.described import make_row
 from rnw.evaluation.described import notes_on_test
 
@@ -38,3 +41,22 @@ def test_classes_of_other_names_are_told():
     trained, tested = make_row(OWN), make_row(replace(OWN, name="pets", classes=("cat", "eel")))
     found = notes_on_test(tested, "val", [None, trained])
     assert found.startswith("class 1 is 'eel' in pets, and was 'dog' in training, on data: ")
+
+
+@pytest.mark.parametrize(("trained", "told"), [("val", True), ("train", False), (None, False)])
+def test_a_test_on_the_split_of_training_is_told(trained, told):
+    row = make_row(replace(OWN, val_fraction=0.1))
+    weights = Path("data_rna-28-1-1-1-1-1-1-1_cls2_ep-0001.params")
+    Path("data_rna-28-1-1-1-1-1-1-1_cls2.json").write_text(json.dumps({"split": trained}))
+    said = "the network was trained on split val of data, which this is a test on"
+    assert notes_on_test(row, "val", (), [weights]) == said * told
+    assert notes_on_test(replace(row, name="other"), "val", (), [weights]) == ""
+    assert notes_on_test(row, "val", (), [Path("mine.params")]) == ""
+
+
+@pytest.mark.parametrize(("split", "told"), [("val", True), ("test", False)])
+def test_a_split_of_several_is_told(split, told):
+    weights = Path("voc_rna-a1_cls21_s8_ep-0001.params")
+    Path("voc_rna-a1_cls21_s8.json").write_text(json.dumps({"split": "trainval"}))
+    found = notes_on_test(find_segmentation_dataset("voc"), split, (), [weights])
+    assert (found != "") == told

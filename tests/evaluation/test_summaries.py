@@ -1,6 +1,7 @@
 """What is told of the dataset of weights, and what converted files say of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -12,7 +13,7 @@ from rnw.evaluation.summaries import dataset_of_weights
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from rnw.weights.containers import read_metadata
-from rnw.weights.convert import convert
+from rnw.weights.convert import GraphOptions, convert
 from rnw.weights.surgery import Surgery
 
 CATS = Description(
@@ -57,6 +58,12 @@ def test_converted_files_say_what_is_described_beside_their_source(cats):
     assert {entry.key for entry in onnx.load("x.onnx").metadata_props} == set(graph)
 
 
+def test_graphs_that_take_bytes_say_how_they_normalize_them(cats):
+    graph = GraphOptions(input_type="uint8")
+    assert json.loads(_convert(cats, "x.onnx", "onnx", graph=graph)["mean"]) == [0.4, 0.5, 0.6]
+    assert dataset_beside_weights("x.onnx").normalization == CATS.normalization
+
+
 def test_converted_files_need_nothing_beside_them(cats):
     ours = _convert(cats, "x.safetensors")
     Path("cats_rna-a1_cls3_s8.dataset.yaml").unlink()
@@ -75,6 +82,17 @@ def test_a_dataset_of_the_catalog_is_told_by_its_name(fill):
     assert json.loads(said["colors"])[0] == [128, 64, 128]
     assert (said["ignored"], said["test_size"]) == ("others", "2048")
     assert dataset_beside_weights("x.safetensors") is None  # it is in the catalog
+
+
+def test_data_of_ones_own_may_be_called_as_a_dataset_of_the_catalog(fill):
+    Path("voc_rna-a1_cls3_s8.dataset.yaml").write_text(
+        write_description(replace(CATS, name="voc"), {})
+    )
+    _save(fill, "voc_rna-a1_cls3_s8_ep-0001.params", 3)
+    _convert("voc_rna-a1_cls3_s8_ep-0001.params", "x.safetensors")
+    assert dataset_beside_weights("x.safetensors").class_names == CATS.classes
+    assert _convert("x.safetensors", "y.safetensors")["dataset"] == "voc"
+    assert dataset_beside_weights("y.safetensors").class_names == CATS.classes
 
 
 @pytest.mark.parametrize("surgery", [Surgery(classes=5), Surgery(features=True)])

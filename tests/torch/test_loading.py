@@ -117,7 +117,9 @@ def test_what_the_name_tells_and_what_is_asked_for():
     with torch.no_grad():
         assert [m.shape[1] for m in maps(torch.zeros(1, 3, 32, 32))] == [8, 128]
     Path(source).rename("weights.params")
-    assert rnw.torch.load("weights.params", "model_a1").config.name == "fcn_a1"
+    assert rnw.torch.load("weights.params", "fcn_a1").config.stride == 8
+    rnw.torch.save(net, "named.safetensors", "rnw_torch")
+    assert rnw.torch.load("named.safetensors").config == net.config
     with pytest.raises(InputError, match=r"^weights\.params: the file name does not indicate"):
         rnw.torch.load("weights.params")
     with pytest.raises(InputError, match=r"^weights\.params: does not fit fcn_b"):

@@ -333,6 +333,7 @@ def _python(script):
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_mxnet_is_not_needed():
     done = _python(
         "import sys; sys.modules['mxnet'] = None; import rnw.torch; print('torch' in sys.modules)\n"

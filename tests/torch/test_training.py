@@ -104,6 +104,7 @@ def narrow_a1():
     write_parameters(A1, deterministic_weights(config), "module")
 
 
+@pytest.mark.slow
 def test_fine_tuning_as_written(narrow_a1, capfd, rnw):
     class_folders(classes=("daisy", "rose", "tulip"), count=4, root="flowers")
     code = _example("Fine-tuning")

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnw.data.sets.catalog import find_task_dataset
+from rnw.errors import InputError
+from rnw.networks.layout import configure
 from rnw.training.own_recipes import LENGTHS, choose_recipe, fit_recipe
 from rnw.training.recipes import MODELS, RECIPES, find_recipe
+from rnw.weights.convert import write_parameters
 from tests.data.own.miniatures import class_folders, pairs, write
 
 
@@ -39,6 +43,18 @@ def test_recipes_fit_the_data(cats, street):
     assert fit_recipe("model_a", cats, None) == ("classes=2",)
     recipe = find_recipe("scratch-cls", ["dataset=cats", *fit_recipe("scratch-cls", cats, None)])
     assert str(recipe.label) == "cats_rna-56-1-1-1-1-1-1-1_cls2"
+
+
+def test_weights_of_any_name_are_of_the_network_that_is_set(cats):
+    values = {
+        parameter.name: np.zeros(parameter.shape, np.float32)
+        for parameter in configure("model_a1", 5, width=1 / 32).parameters()
+    }
+    write_parameters("best.params", values, "module")
+    with pytest.raises(InputError, match="--set network=NAME"):
+        fit_recipe("finetune-cls", cats, Path("best.params"))
+    changes = fit_recipe("finetune-cls", cats, Path("best.params"), network="a1")
+    assert changes[-2:] == ("network=model_a1", "width=0.03125")
 
 
 @pytest.mark.parametrize("name", LENGTHS)

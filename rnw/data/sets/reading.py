@@ -1,8 +1,9 @@
 """Pictures and labels of a dataset's splits, and whether they fit its classes and a network's."""
 
+import contextlib
 import logging
 from pathlib import Path
-from typing import Optional, Tuple, Union
+from typing import Iterator, Optional, Tuple, Union
 
 import numpy as np
 
@@ -45,7 +46,23 @@ def read_examples(dataset: Dataset, split: str, root: Optional[Path] = None) -> 
     """
     if not split:
         raise InputError(f"{dataset.title} is for tests alone: it has no split to train on")
-    return dataset.read(root or dataset.root or Path(), split)
+    with _own_folder_named(dataset, root):
+        return dataset.read(root or dataset.root or Path(), split)
+
+
+@contextlib.contextmanager
+def _own_folder_named(dataset: Row, root: Optional[Path]) -> Iterator[None]:
+    """Where a dataset is not there, but a folder of its name is, tell how that folder is called."""
+    try:
+        yield
+    except InputError as error:
+        place = root or dataset.root
+        if place is None or place.exists() or not Path(dataset.name).is_dir():
+            raise
+        name = dataset.name
+        raise InputError(
+            f"{error}; {name} is a name of the catalog, the folder is called ./{name}"
+        ) from None
 
 
 def read_pictures(
@@ -55,13 +72,14 @@ def read_pictures(
 
     Raises InputError also for a split that is not published and has no list.
     """
-    root = root or dataset.root
-    listing = root / f"{split}.lst" if root else None
+    place = root or dataset.root
+    listing = place / f"{split}.lst" if place else None
     known = [*dataset.counts, *dataset.composed]
     if split not in known and not (listing and listing.exists()):
         lists = f", or a list, {listing} (see rnw/data/README.md)" if listing else ""
         raise InputError(f"split {split!r} of {dataset.title}: expected {', '.join(known)}{lists}")
-    return dataset.read(root or Path(), split)
+    with _own_folder_named(dataset, root):
+        return dataset.read(place or Path(), split)
 
 
 def check_labels(

@@ -205,7 +205,7 @@ def _score(
         len(data.subset) or None,
         bool(data.subset and not data.own),
         model.meaning,
-        notes_on_test(model.dataset, model.dataset.test_split, [model.trained_on]),
+        notes_on_test(model.dataset, data.split, [model.trained_on], filter(None, [model.weights])),
         model.engine,
     )
 

@@ -150,13 +150,15 @@ def evaluate(
     with alone_in(predictions), alone_in(scores if scores != predictions else None):
         if scores is not None:
             model = keep_scores(model, scores, overwrite=overwrite)
-        kept = KeptLabels(predictions, dataset, _origin(model, names, predictions), overwrite)
+        origin = {"split": split, **_origin(model, names, predictions)}
+        kept = KeptLabels(predictions, dataset, origin, overwrite)
         confusion = _label_all(model, examples, names, kept, on_step)
         if original_layout:
             kept.copy_to_original_places(names)
         if confusion:
             confusion.check_judged(examples.label_name(0))
         official_found = _score_officially(dataset, kept, names, examples) if official else None
+    files = [scorer.file.path for scorer in model.scorers if scorer.file]
     return Evaluation(
         dataset.name,
         split,
@@ -167,7 +169,7 @@ def evaluate(
         _published(model, split),
         official_found,
         model.meanings,
-        notes_on_test(dataset, split, model.trained_on),
+        notes_on_test(dataset, split, model.trained_on, files),
         model.engine,
     )
 

@@ -1,5 +1,6 @@
 """Predicted labels stored as pictures, so that an interrupted evaluation can be resumed."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -26,6 +27,7 @@ from rnw.networks.heads import IGNORED_LABEL
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
+_SAID = ("dataset", "split")  # of an origin, for who reads the folder
 REMEDY = "predictions have the colors of the dataset, or are gray"
 RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # gray levels of the maps of correct pixels
 
@@ -55,7 +57,8 @@ class KeptLabels:
             if overwrite:
                 _remove_kept(folder)
             if any((folder / LABELS).glob("*.png")):
-                found = {"dataset": dataset.name, **read_origin(folder)}  # older ones do not say
+                said = {key: origin[key] for key in _SAID if key in origin}
+                found = {**said, **read_origin(folder)}  # older ones do not say
                 check_origin(folder, found, origin, "choose another folder")
             write_json(folder / ORIGIN, origin)
             save_description(dataset, folder / FILE)
@@ -171,6 +174,13 @@ def read_origin(folder: Path) -> Dict[str, Any]:
         return read_json(folder / ORIGIN)
     except InputError as error:
         raise InputError(f"{error}; --overwrite replaces the predictions beside it") from None
+
+
+def kept_split(folder: Path) -> Optional[str]:
+    """Return the split whose predictions are kept; None where an older record does not say."""
+    with contextlib.suppress(InputError):
+        return read_origin(folder).get("split")
+    return None
 
 
 def kept_dataset(folder: Path, name: Optional[str] = None) -> SegmentationDataset:

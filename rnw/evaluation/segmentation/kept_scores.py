@@ -103,6 +103,9 @@ def open_to_keep(
 
 def open_kept(folder: Path) -> KeptScores:
     """Return the scores in a folder; raise InputError where there are none."""
+    none = InputError(f"{folder}: has no scores; `rnw eval-seg --save-scores` makes them")
+    if not (folder / RECORD).is_file():
+        raise none
     record = read_json(folder / RECORD)
     for key, kind in FIELDS.items():
         if key not in record or not isinstance(record[key], kind):
@@ -112,7 +115,7 @@ def open_kept(folder: Path) -> KeptScores:
             )
     kept = KeptScores(folder, record)
     if not kept.scales():
-        raise InputError(f"{folder}: has no scores; `rnw eval-seg --save-scores` makes them")
+        raise none
     return kept
 
 

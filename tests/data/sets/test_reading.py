@@ -74,3 +74,19 @@ def test_splits_that_there_are_not_are_refused():
     Path("x").mkdir()
     Path("x/mine.lst").write_text("a.jpg\ta.png\n")
     assert len(read_pictures(SEGMENTATION["voc"], "mine", Path("x"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "read"),
+    [(find_dataset("cifar10"), read_examples), (SEGMENTATION["camvid"], read_pictures)],
+)
+def test_a_folder_that_has_the_name_of_a_missing_dataset_is_pointed_out(dataset, read):
+    with pytest.raises(InputError, match=r"no such (file|list); .*(folder|files)$"):
+        read(dataset, "train")
+    Path(dataset.name).mkdir()
+    wording = rf"; {dataset.name} is a name of the catalog, the folder is called \./{dataset.name}$"
+    with pytest.raises(InputError, match=wording):
+        read(dataset, "train")
+    with pytest.raises(InputError, match=r"no such (file|list)") as refused:
+        read(dataset, "train", Path(dataset.name))
+    assert "catalog" not in str(refused.value)

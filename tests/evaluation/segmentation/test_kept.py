@@ -11,7 +11,13 @@ from PIL import Image
 from rnw.data.sets.catalog import SEGMENTATION
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.evaluate import evaluate
-from rnw.evaluation.segmentation.kept import KeptLabels, kept_dataset, palette_image, read_kept
+from rnw.evaluation.segmentation.kept import (
+    KeptLabels,
+    kept_dataset,
+    kept_split,
+    palette_image,
+    read_kept,
+)
 from tests.data.test_transforms import picture
 from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
 
@@ -104,6 +110,15 @@ def test_labels_of_another_data_set_are_of_another_evaluation(kept):
         KeptLabels(Path("kept"), other, {"weights": "some"})
     Path("kept/evaluation.json").write_text('{"weights": "some"}')  # as older ones are
     KeptLabels(Path("kept"), DATASET, {"weights": "some"})
+
+
+def test_the_split_is_known_but_of_older_predictions(kept):
+    assert kept_split(Path("kept")) is None
+    KeptLabels(Path("kept"), DATASET, {"weights": "some", "split": "train"})
+    assert kept_split(Path("kept")) == "train"
+    with pytest.raises(InputError, match=r"^kept: .* another .*: split train, now val;"):
+        KeptLabels(Path("kept"), DATASET, {"weights": "some", "split": "val"})
+    assert kept_split(Path("nowhere")) is None
 
 
 @pytest.mark.parametrize(

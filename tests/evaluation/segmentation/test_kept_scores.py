@@ -194,7 +194,7 @@ def test_refuses_a_record_of_something_else(key, value):
 def test_several_networks_are_not_kept_in_one_folder():
     with pytest.raises(InputError, match="--save-scores keeps those of one network"):
         evaluate(_model(1, 2), scores=Path("scores"))
-    with pytest.raises(InputError, match=r"^empty.scores\.json: "):
+    with pytest.raises(InputError, match=r"^empty: has no scores; `rnw eval-seg --save-"):
         model_of_scores([Path("empty")])
 
 
