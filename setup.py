@@ -56,6 +56,7 @@ setup(
         "tensorboard": TENSORBOARD,
         "coco": COCO,
         "onnx": ONNX,
+        "openvino": [*ONNX, "openvino"],
         "torch": TORCH,
         "cityscapes": CITYSCAPES,
         "dev": [

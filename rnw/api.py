@@ -52,8 +52,8 @@ def evaluate(
     dataset: one of `rnw.datasets`; default: that which the file's name tells.
     contexts: MXNet devices; default: one CPU, or those of the network that is given.
     network: the name of the network that a weights file is for; default: what the file tells.
-    engine: 'mxnet' or 'onnxruntime', which computes the network of a weights file on the CPU
-        without MXNet; default: MXNet where it is installed or `contexts` are given.
+    engine: 'mxnet', or 'onnxruntime' or 'openvino', which compute the network of a weights file on
+        the CPU without MXNet; default: MXNet where it is installed or `contexts` are given.
     data_root: the folder of the prepared dataset; default: `root` of its row in `rnw.datasets`.
     predictions: a folder where predictions of a weights file are kept while they are computed, so
         that an interrupted evaluation can be resumed.

@@ -150,8 +150,8 @@ def engine_options(command: Callable) -> Callable:
     return click.option(
         "--engine",
         type=Choice(tuple(ENGINES)),
-        help="What computes the network: MXNet, or ONNX Runtime, which needs no MXNet (default: "
-        "the first of them that is installed).",
+        help="What computes the network: MXNet, or ONNX Runtime or OpenVINO, which need no MXNet "
+        "(default: the first of them that is installed).",
     )(device_options(command))
 
 

@@ -39,9 +39,9 @@ def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
     provider = next((name for name in GPU_PROVIDERS if name in available), None)
     if provider is None:
         raise InputError(
-            f"--gpus {gpus}: the installed onnxruntime computes on {', '.join(available)} alone; "
-            "pip install onnxruntime-gpu in its place (NVIDIA) or onnxruntime-directml (Windows), "
-            "or leave out --gpus"
+            f"--gpus {gpus}: the installed onnxruntime has no provider for GPUs; pip install "
+            "onnxruntime-gpu in its place (NVIDIA) or onnxruntime-directml (Windows), or leave out "
+            "--gpus"
         )
     return [Device(provider, {"device_id": number}) for number in numbers]
 

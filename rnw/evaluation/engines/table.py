@@ -14,7 +14,7 @@ import numpy as np
 
 from rnw.errors import InputError, look_up
 from rnw.networks.layout import NetworkConfig
-from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, make_contexts
+from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
 
 Forward = Callable[[np.ndarray], np.ndarray]
 MXNET = "mxnet"
@@ -77,6 +77,7 @@ ENGINES: Dict[str, Engine] = {
     for row in (
         Engine(MXNET, ("mxnet",), f"{INSTALL_CPU}, or for GPUs {INSTALL_GPU}"),
         Engine("onnxruntime", ("onnxruntime", "onnx"), INSTALL_ONNX),
+        Engine("openvino", ("openvino", "onnx"), INSTALL_OPENVINO),
     )
 }
 

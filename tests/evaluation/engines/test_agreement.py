@@ -59,7 +59,7 @@ def test_every_network_gives_what_mxnet_gives(case, engine, fill):
     _agree(found, forward(data))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [MXNET, *OTHERS])
 @each_checkpoint()
 def test_original_checkpoints(path, engine):
     expected = golden_arrays(f"{path.stem.partition('_ep-')[0]}_expected")

@@ -17,9 +17,10 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 import rnw
+from rnw.evaluation.engines.table import ENGINES
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
-from tests.evaluation.engines.test_agreement import NARROW, OTHERS
+from tests.evaluation.engines.test_agreement import NARROW
 
 NAMED = "RNW_PYTHON_WITHOUT_MXNET"
 BROUGHT = ("numpy", "click", "pyyaml", "pillow", "matplotlib", "scipy", "scikit-learn")
@@ -85,9 +86,7 @@ def weights():
         save_params(net, path)
 
 
-@pytest.mark.skipif(
-    OTHERS[0].marks[0].args[0] and NAMED not in os.environ, reason="onnxruntime is not installed"
-)
+@pytest.mark.skipif(not ENGINES["onnxruntime"].installed, reason="onnxruntime is not installed")
 def test_the_scores_are_those_of_mxnet(other, weights, rnw):
     options = ("eval-cls", "--flip", "--json", "--weights", CLASSIFIER)
     found = json.loads(other(*options, "--predictions", "kept"))
