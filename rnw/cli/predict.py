@@ -130,7 +130,7 @@ def command(
     if done and not as_json:
         if output is not None:
             print_line(f"pictures in {output}")
-        _print_origin(origin, tested=protocol.any())
+        _print_origin(origin)
     _print_bad(bad, done)
 
 
@@ -149,10 +149,10 @@ def _origin(
     }
 
 
-def _print_origin(origin: Dict[str, Any], *, tested: bool) -> None:
-    """Print how the network was recognized, and by which protocol where it was chosen."""
+def _print_origin(origin: Dict[str, Any]) -> None:
+    """Print how the network was recognized, by which protocol pictures were seen, and the note."""
     for key, line in origin.items():
-        if line is not None and key != "engine" and (tested or key != "protocol"):
+        if line is not None and key != "engine":
             print_line(str(line), err=True)
     tell_engine(origin["engine"], err=True)
 
