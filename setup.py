@@ -8,13 +8,18 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "rnw" / "__init__.py").read_text())[1]
 
-WITH_MXNET = [
-    "gluoncv>=0.10.5",
+MXNET_PYTHON = "python_version < '3.13'"
+EVALUATION = [  # the onnx extra has no upper bounds
     "matplotlib>=3.7",  # the first with "outside" legends; Python 3.8 gets 3.7
-    "opencv-python<4.12",  # later ones need numpy 2, which MXNet 1.9.1 cannot use
     "pillow>=10.1",  # the first with a scalable default font
-    "scikit-learn",
+    "scikit-learn",  # for the handwritten digits
     "scipy",
+]
+WITH_MXNET = [
+    *EVALUATION,
+    f"numpy<2; {MXNET_PYTHON}",  # MXNet 1.9.1 cannot use numpy 2
+    "gluoncv>=0.10.5",
+    "opencv-python<4.12",  # later ones need numpy 2
     "setuptools; python_version >= '3.12'",  # MXNet imports distutils
 ]
 CUDA_11 = [
@@ -28,7 +33,7 @@ CUDA_11 = [
     "nvidia-nccl-cu11",
     "nvidia-nvtx-cu11",
 ]
-ONNX = ["onnx", "onnxruntime"]
+ONNX = [*EVALUATION, "onnx", "onnxruntime"]
 COCO = ["pycocotools>=2.0.7"]  # built for every Python here; works with numpy 1
 CITYSCAPES = ["cityscapesscripts>=2.2"]
 TORCH = ["torch>=2.0"]  # the first where a device is a context
@@ -43,14 +48,15 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["rnw", "rnw.*"]),
     package_data={"": ["README.md", "py.typed"]},
-    python_requires=">=3.8,<3.13",
-    install_requires=["numpy>=1.17,<2", "click>=8", "pyyaml>=5.4"],
+    python_requires=">=3.8",
+    install_requires=["numpy>=1.17", "click>=8", "pyyaml>=5.4"],
     extras_require={
-        "cpu": ["mxnet==1.9.1", *WITH_MXNET],
-        "cu112": ["mxnet-cu112==1.9.1", *WITH_MXNET, *CUDA_11],
+        "cpu": [f"mxnet==1.9.1; {MXNET_PYTHON}", *WITH_MXNET],
+        "cu112": [f"mxnet-cu112==1.9.1; {MXNET_PYTHON}", *WITH_MXNET, *CUDA_11],
         "tensorboard": TENSORBOARD,
         "coco": COCO,
         "onnx": ONNX,
+        "openvino": [*ONNX, "openvino"],
         "torch": TORCH,
         "cityscapes": CITYSCAPES,
         "dev": [

@@ -1,5 +1,6 @@
 """What `import rnw` offers for both tasks: whether a network labels pictures or pixels is found."""
 
+import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequence, Union
@@ -7,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequen
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
+from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.files import PathLike
 from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names
-from rnw.runtime import make_contexts
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import evaluate as classification
@@ -40,6 +41,7 @@ def evaluate(
     contexts: Optional[Sequence[Any]] = None,
     *,
     network: Optional[str] = None,
+    engine: Optional[str] = None,
     data_root: Optional[Path] = None,
     predictions: Optional[Path] = None,
     overwrite: bool = False,
@@ -50,6 +52,8 @@ def evaluate(
     dataset: one of `rnw.datasets`; default: that which the file's name tells.
     contexts: MXNet devices; default: one CPU, or those of the network that is given.
     network: the name of the network that a weights file is for; default: what the file tells.
+    engine: 'mxnet', or 'onnxruntime' or 'openvino', which compute the network of a weights file on
+        the CPU without MXNet; default: MXNet where it is installed or `contexts` are given.
     data_root: the folder of the prepared dataset; default: `root` of its row in `rnw.datasets`.
     predictions: a folder where predictions of a weights file are kept while they are computed, so
         that an interrupted evaluation can be resumed.
@@ -63,7 +67,7 @@ def evaluate(
     from rnw.evaluation.segmentation.evaluate import evaluate as evaluate_segmentation
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
 
-    model = _load_model(weights, dataset, contexts, network)
+    model = _load_model(weights, dataset, contexts, network, engine)
     options: Any = {"data_root": data_root, "predictions": predictions, "overwrite": overwrite}
     if isinstance(model, SegmentationModel):
         return evaluate_segmentation(model, **options)
@@ -77,13 +81,14 @@ def predict(
     contexts: Optional[Sequence[Any]] = None,
     *,
     network: Optional[str] = None,
+    engine: Optional[str] = None,
     top: int = 5,
     output: Optional[Path] = None,
     overwrite: bool = False,
 ) -> "Iterator[Union[Prediction, segmentation_predict.Prediction]]":
     """Yield what a network sees in image files, and in those of folders, one picture at a time.
 
-    weights, dataset, contexts, network: as for `evaluate`.
+    weights, dataset, contexts, network, engine: as for `evaluate`.
     top: how many of the most probable classes a classifier names for each picture.
     output: the folder for the label maps and overlays of a segmentation network, which needs one.
     overwrite: replace what was written to `output` before.
@@ -95,7 +100,7 @@ def predict(
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
     from rnw.evaluation.segmentation.predict import predict as predict_pixels
 
-    model = _load_model(weights, dataset, contexts, network)
+    model = _load_model(weights, dataset, contexts, network, engine)
     if not isinstance(model, SegmentationModel):
         return predict_classes(model, images, top=top)
     if output is None:
@@ -105,13 +110,15 @@ def predict(
 
 def load_model(
     path: PathLike,
-    contexts: Sequence[Any],
+    devices: Sequence[Any],
     dataset: Optional[str] = None,
     network: Optional[str] = None,
     pooling: Optional[str] = None,
+    engine: str = MXNET,
 ) -> "Union[Model, segmentation_model.Model]":
     """Return the network in a weights file, of either task, with the protocol that it is tested by.
 
+    devices: those that the engine has opened; contexts of MXNet. engine: what computes the network.
     dataset: replaces that of the file's name. network: what the weights belong to, whatever the
     file says. pooling: the convention of its poolings, by default that which the file tells. Raise
     InputError for a file that cannot be read or does not tell its network, for an unknown dataset,
@@ -119,19 +126,19 @@ def load_model(
     """
     from rnw.evaluation.classification import model as classifiers
     from rnw.evaluation.classification.baselines import baseline_of
-    from rnw.evaluation.loading import load_pooled
+    from rnw.evaluation.loading import read_pooled
     from rnw.evaluation.segmentation.model import model_of_files
 
     if baseline_of(path) is not None:
         return classifiers.load_model(
-            path, contexts, dataset=dataset, network=network, pooling=pooling
+            path, devices, dataset=dataset, network=network, pooling=pooling, engine=engine
         )
-    loaded = load_pooled([path], contexts, pooling, network)[0]
-    if loaded.net.config.segmentation:
+    (found,) = read_pooled([path], pooling, network)
+    if found.meaning.config.segmentation:
         labeled = None if dataset is None else find_segmentation_dataset(dataset)
-        return model_of_files([path], [loaded], contexts, dataset=labeled)
+        return model_of_files([path], [found], devices, dataset=labeled, engine=engine)
     row = None if dataset is None else find_dataset(dataset)
-    return classifiers.model_of_file(path, loaded, contexts, dataset=row)
+    return classifiers.model_of_file(path, found, devices, dataset=row, engine=engine)
 
 
 def _load_model(
@@ -139,12 +146,17 @@ def _load_model(
     dataset: Optional[str],
     contexts: Optional[Sequence[Any]],
     network: Optional[str],
+    engine: Optional[str],
 ) -> "Union[Model, segmentation_model.Model]":
-    from rnw.networks.classifier import Network
-
-    if isinstance(weights, Network):
+    chosen = find_engine(MXNET if contexts and engine is None else engine)
+    if not isinstance(weights, (str, os.PathLike)):
+        if engine not in (None, MXNET):
+            raise InputError(f"engine {engine}: takes weights files, MXNet alone a network")
         return _model_of(weights, dataset, contexts)
-    return load_model(weights, contexts or make_contexts(), dataset, network)
+    if contexts and chosen.name != MXNET:
+        raise InputError(f"engine {engine}: computes on no contexts of MXNet; leave them out")
+    devices = contexts or chosen.open_devices()
+    return load_model(weights, devices, dataset, network, engine=chosen.name)
 
 
 def _model_of(

@@ -28,6 +28,7 @@ NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
 INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
 INSTALL_ONNX = "pip install '.[onnx]' in the rnw checkout"
+INSTALL_OPENVINO = "pip install '.[openvino]' in the rnw checkout"
 
 # Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.
 CUDA_LIBRARIES = {
@@ -129,6 +130,15 @@ def cpu_cores() -> int:
     return max(1, cores // int(os.environ.get(LOCAL_WORKERS, 1)))
 
 
+def computing_threads() -> int:
+    """Return the number of threads to compute with: OMP_NUM_THREADS where that is set, else cores.
+
+    It is for libraries that do not look at the environment themselves.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else cpu_cores()
+
+
 def set_threads(contexts: int = 1) -> None:
     """Give each of `contexts` CPU devices its share of the cores, and let none wait for another.
 
@@ -206,7 +216,8 @@ def import_mxnet() -> ModuleType:
         if error.name != "mxnet":
             raise
         raise InputError(
-            f"MXNet is not installed: {INSTALL_CPU}, or on a machine with NVIDIA GPUs {INSTALL_GPU}"
+            f"MXNet is not installed: {INSTALL_CPU}, or on a machine with NVIDIA GPUs "
+            f"{INSTALL_GPU}; evaluation needs no MXNet with {INSTALL_ONNX}"
         ) from None
     except OSError as error:
         raise InputError(f"MXNet cannot start: {error}; `rnw doctor` says what to do") from error

@@ -88,6 +88,15 @@ def golden_arrays(name):
         return dict(arrays)
 
 
+def input_shape_of(expected, stride):
+    """The shape of a checkpoint's input, as its reference or its maps tell; else 64 pixels wide."""
+    count, _, *cells = expected["probabilities"].shape
+    sides = [stride * side for side in cells] or [64, 64]
+    if "input_size" in expected:
+        sides = [int(expected["input_size"])] * 2
+    return expected.get("input_shape", (count, 3, *sides))
+
+
 def deterministic_weight(name, shape):
     return _weights_module().weight(name, tuple(shape))
 

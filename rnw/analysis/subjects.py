@@ -17,11 +17,17 @@ from rnw.data.sets.subsets import match_labels
 from rnw.data.transforms import normalize
 from rnw.errors import InputError
 from rnw.evaluation.classification.baselines import Baseline, download_weights, load_baseline
-from rnw.evaluation.classification.model import BASELINE_DATASET, load_model, picture_reader
+from rnw.evaluation.classification.model import (
+    BASELINE_DATASET,
+    describe_model,
+    picture_reader,
+)
 from rnw.evaluation.classification.protocol import Protocol, own_protocol
+from rnw.evaluation.engines.mxnet import classify
 from rnw.files import PathLike
 from rnw.networks.classifier import get_network
 from rnw.training.initializers import initialize
+from rnw.weights import load_with_meaning
 from rnw.weights.meaning import Meaning
 
 _GLUONCV = re.compile(r"(cifar_)?resnet\d+_v(1|1b|2)")
@@ -50,22 +56,27 @@ def load_subject(path: PathLike, context: mx.Context, dataset: Optional[str] = N
     """Load the network in a weights file, of this package or of a ResNet from gluoncv.
 
     A file named `cifar_resnet110_v1-<anything>.params` or alike holds that ResNet from gluoncv;
-    others are read by `rnw.evaluation.classification.model.load_model`, which `dataset` is for.
+    others are classifiers of this package, which `dataset` replaces the dataset of.
 
     Raises InputError for a file that cannot be read or that holds another kind of network.
     """
     name = Path(path).stem.partition("-")[0]
     if _GLUONCV.fullmatch(name):
         return _load_gluoncv(_gluoncv_row(name), Path(path), context)
-    model = load_model(path, [context], dataset=dataset, optimized=False)
-    config = model.net.config
+    given = None if dataset is None else find_dataset(dataset)
+    net, meaning = load_with_meaning(path, [context])
+    config = net.config
+    if config.segmentation:
+        raise InputError(f"{path}: holds a segmentation network, expected a classifier")
+    config.check_rgb()
+    model = describe_model(path, meaning, classify(net, [context]), dataset=given)
     config.check_size(model.protocol.scales[0], model.protocol.scales[0])
     name = config.spec.name + (f" (width {config.width:g})" if config.width != 1 else "")
     weights, classes = Path(path).name, model.classes
     return Subject(
         name,
         weights,
-        chain_of(model.net),
+        chain_of(net),
         model.dataset,
         classes,
         model.protocol,

@@ -29,6 +29,7 @@ from rnw.data.picture_types import INTERPOLATIONS
 from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
+from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
@@ -131,6 +132,34 @@ def device_options(command: Callable) -> Callable:
         metavar="0,1,...",
         help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
     )(command)
+
+
+@dataclass(frozen=True)
+class EngineDevices(Devices):
+    """The devices of `engine_options`, and the name of the engine that computes on them."""
+
+    engine: Optional[str]
+
+    def open(self) -> Tuple[str, List[Any]]:
+        """Return the engine's name and its devices; raise InputError where it cannot be used."""
+        engine = find_engine(self.engine)
+        return engine.name, engine.open_devices(self.gpus, self.cpus)
+
+
+def engine_options(command: Callable) -> Callable:
+    """Add `--engine NAME` and `device_options`, the fields of `EngineDevices`."""
+    return click.option(
+        "--engine",
+        type=Choice(tuple(ENGINES)),
+        help="What computes the network: MXNet, or ONNX Runtime or OpenVINO, which need no MXNet "
+        "(default: the first of them that is installed).",
+    )(device_options(command))
+
+
+def tell_engine(engine: str, err: bool = False) -> None:
+    """Tell what computed the network where it is not MXNet, the reference."""
+    if engine != MXNET:
+        print_line(f"computed by {engine}", err=err)
 
 
 def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:

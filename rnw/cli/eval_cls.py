@@ -8,9 +8,9 @@ import click
 
 from rnw.cli.common import (
     FILE,
-    Devices,
+    EngineDevices,
     data_root_option,
-    device_options,
+    engine_options,
     exit_when_interrupted,
     gather,
     interpolation_option,
@@ -19,6 +19,7 @@ from rnw.cli.common import (
     parse_numbers,
     pooling_option,
     print_json,
+    tell_engine,
     tell_held_out,
     tested_dataset_options,
     tested_split_option,
@@ -142,13 +143,13 @@ class _Tested:
 )
 @click.option("--per-class", is_flag=True, help="Also show the accuracy of each class.")
 @data_root_option
-@device_options
+@engine_options
 @json_option
 @gather("views", _Views)
 @gather("files", _Files)
 @gather("tested", _Tested)
 @gather("chosen", _Chosen)
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def command(
     chosen: _Chosen,
     dataset: Optional[str],
@@ -157,7 +158,7 @@ def command(
     files: _Files,
     per_class: bool,
     tested: _Tested,
-    devices: Devices,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
     """Measure the top-1 and top-5 accuracy of a classification network.
@@ -170,18 +171,19 @@ def command(
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
-    contexts = devices.contexts()
-    from rnw.evaluation.classification.evaluate import evaluate  # starts MXNet
+    engine, opened = devices.open()
+    from rnw.evaluation.classification.evaluate import evaluate
     from rnw.evaluation.classification.model import load_model
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
         model = load_model(
             weights,
-            contexts,
+            opened,
             baseline,
             dataset=dataset,
             network=chosen.network,
             pooling=chosen.pooling,
+            engine=engine,
         )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
@@ -215,6 +217,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "subset": result.subset,
         "by_name": result.by_name,
         "model": result.meaning and result.meaning.as_dict(),
+        "engine": result.engine,
         "note": result.note or None,
     }
     if per_class:
@@ -230,6 +233,7 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     if result.meaning:
         click.echo(str(result.meaning))
+    tell_engine(result.engine)
     if result.note:
         click.echo(result.note)
     if len(result.scales) > 1:

@@ -3,16 +3,16 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import click
 
 from rnw.cli.common import (
     FILE,
-    Devices,
+    EngineDevices,
     ProtocolChanges,
     data_root_option,
-    device_options,
+    engine_options,
     exit_when_interrupted,
     gather,
     json_option,
@@ -22,6 +22,7 @@ from rnw.cli.common import (
     print_json,
     protocol_options,
     show_warnings,
+    tell_engine,
     tell_held_out,
     tested_dataset_options,
     tested_split_option,
@@ -45,7 +46,7 @@ class _Networks:
     pooling: Optional[str]
 
     def load(
-        self, contexts: Sequence[Any], dataset: Optional[str], protocol: ProtocolChanges
+        self, devices: EngineDevices, dataset: Optional[str], protocol: ProtocolChanges
     ) -> "Model":
         """Return the model; raise UsageError unless weights or scores are given."""
         if bool(self.weights) == bool(self.scores):
@@ -56,9 +57,11 @@ class _Networks:
             from rnw.evaluation.segmentation.from_scores import model_of_scores
 
             return model_of_scores(self.scores, self.mix, dataset, **vars(protocol))
+        engine, opened = devices.open()
         from rnw.evaluation.segmentation.model import load_model
 
-        model = load_model(self.weights, contexts, self.mix, dataset, self.network, self.pooling)
+        given = (self.mix, dataset, self.network, self.pooling)
+        model = load_model(self.weights, opened, *given, engine=engine)
         return model.tested_by(**vars(protocol))
 
 
@@ -128,11 +131,11 @@ class _Files:
     help="Also score the saved predictions with the official tool (Cityscapes only).",
 )
 @data_root_option
-@device_options
+@engine_options
 @json_option
 @gather("files", _Files)
 @gather("networks", _Networks)
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def command(
     networks: _Networks,
     protocol: ProtocolChanges,
@@ -140,7 +143,7 @@ def command(
     split: Optional[str],
     files: _Files,
     data_root: Optional[Path],
-    devices: Devices,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
     """Measure the pixel accuracy and IoU of segmentation networks.
@@ -154,13 +157,12 @@ def command(
         raise click.UsageError("--official scores files: give '--save-predictions'")
     if files.original_layout and saved is None:
         raise click.UsageError("--original-layout copies files: give '--save-predictions'")
-    contexts = devices.contexts()
-    from rnw.evaluation.segmentation.evaluate import evaluate  # start MXNet
+    from rnw.evaluation.segmentation.evaluate import evaluate
 
     kept = saved or files.save_scores
     ending = exit_when_interrupted(overwrite=files.overwrite) if kept else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = networks.load(contexts, dataset, protocol)
+        model = networks.load(devices, dataset, protocol)
         tell_held_out(model.dataset)
         result = evaluate(
             model,
@@ -188,6 +190,7 @@ def _show(result: "Evaluation", saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     for meaning in result.meanings:
         click.echo(str(meaning))
+    tell_engine(result.engine)
     if result.note:
         click.echo(result.note)
     if result.confusion:

@@ -22,9 +22,9 @@ import click
 
 from rnw.cli.common import (
     FILE,
-    Devices,
+    EngineDevices,
     ProtocolChanges,
-    device_options,
+    engine_options,
     gather,
     json_option,
     network_option,
@@ -32,6 +32,7 @@ from rnw.cli.common import (
     print_json,
     print_line,
     protocol_options,
+    tell_engine,
     trained_dataset_option,
 )
 from rnw.errors import InputError
@@ -78,10 +79,10 @@ class _Chosen:
 @click.argument("images", nargs=-1, required=True, type=FILE)
 @pooling_option
 @protocol_options
-@device_options
+@engine_options
 @json_option
 @gather("chosen", _Chosen)
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def command(
     chosen: _Chosen,
     top: int,
@@ -89,7 +90,7 @@ def command(
     overwrite: bool,
     images: Tuple[Path, ...],
     protocol: ProtocolChanges,
-    devices: Devices,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
     """Classify or segment pictures of your own.
@@ -100,14 +101,16 @@ def command(
     are those of `rnw eval-seg`. Pictures are turned upright as their EXIF data say. Those that
     cannot be read are listed at the end, and the exit status is then 1.
     """
-    contexts = devices.contexts()
-    from rnw.api import load_model  # starts MXNet
+    engine, opened = devices.open()
+    from rnw.api import load_model
     from rnw.evaluation.classification.predict import predict as predict_classes
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
     from rnw.evaluation.segmentation.predict import predict as predict_labels
 
     bad: List[InputError] = []
-    model = load_model(chosen.weights, contexts, chosen.dataset, chosen.network, chosen.pooling)
+    model = load_model(
+        chosen.weights, opened, chosen.dataset, chosen.network, chosen.pooling, engine
+    )
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
@@ -138,14 +141,20 @@ def _origin(
     from rnw.data.sets.numbered import numbering_note
 
     note = numbering_note(model.dataset) or None
-    return {"model": meaning, "protocol": str(model.protocol), "note": note}
+    return {
+        "model": meaning,
+        "protocol": str(model.protocol),
+        "note": note,
+        "engine": model.engine,
+    }
 
 
 def _print_origin(origin: Dict[str, Any]) -> None:
     """Print how the network was recognized, by which protocol pictures were seen, and the note."""
-    for line in origin.values():
-        if line is not None:
+    for key, line in origin.items():
+        if line is not None and key != "engine":
             print_line(str(line), err=True)
+    tell_engine(origin["engine"], err=True)
 
 
 class _Prediction(Protocol):

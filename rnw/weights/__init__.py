@@ -1,7 +1,7 @@
 """Weights of trained networks: reading, writing and converting files, and filling networks."""
 
 import logging
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -22,12 +22,15 @@ logger = logging.getLogger(__name__)
 
 __all__ = [
     "Loaded",
+    "Recognized",
     "Transfer",
     "load_network",
     "load_params",
     "load_with_meaning",
+    "make_network",
     "parameter_values",
     "plan_transfer",
+    "read_with_meaning",
     "save_params",
     "warm_start",
 ]
@@ -227,6 +230,40 @@ def load_network(
     return load_with_meaning(path, ctx, prefix=prefix, **options).net
 
 
+class Recognized(NamedTuple):
+    """The parameters in a weights file, by name, and how their network was recognized."""
+
+    meaning: Meaning
+    parameters: Dict[str, np.ndarray]
+
+
+def read_with_meaning(path: PathLike, **options: Any) -> Recognized:
+    """Return what a weights file holds without building the network, which needs MXNet.
+
+    options: those of `rnw.get_network`, such as `pooling` and `head`.
+
+    Raises InputError as `load_network` does.
+    """
+    found = read_parameters(path)
+    return Recognized(meaning_of(path, found, **options), found)
+
+
+def make_network(
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    ctx: Optional[Any] = None,
+    prefix: str = "",
+) -> "Network":
+    """Return a network with these parameters, which fit it; default context: the current one."""
+    from rnw.networks.classifier import Network  # starts MXNet
+
+    net = Network(config, prefix)
+    for name, parameter in net.named_parameters.items():
+        parameter.initialize(init="zeros", ctx=ctx, default_init="zeros")
+        _set(parameter, parameters[name])
+    return net
+
+
 class Loaded(NamedTuple):
     """A network filled from a file, and how it was recognized."""
 
@@ -238,10 +275,5 @@ def load_with_meaning(
     path: PathLike, ctx: Optional[Any] = None, *, prefix: str = "", **options: Any
 ) -> Loaded:
     """Return the network as `load_network` does, and how it was recognized."""
-    from rnw.networks.classifier import Network  # starts MXNet
-
-    found = read_parameters(path)
-    meaning = meaning_of(path, found, **options)
-    net = Network(meaning.config, prefix)
-    _fill(net, found, path, ctx, ignore_extra=net.config.head == "features")
-    return Loaded(net, meaning)
+    meaning, found = read_with_meaning(path, **options)
+    return Loaded(make_network(meaning.config, found, ctx, prefix), meaning)

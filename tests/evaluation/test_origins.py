@@ -3,7 +3,7 @@
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.origins import check_origin
+from rnw.evaluation.origins import check_origin, engine_origin
 
 
 def test_each_difference_is_named():
@@ -15,3 +15,15 @@ def test_each_difference_is_named():
         "kept: has predictions of another evaluation: split test, now val; scales None, now 500; "
         "choose another folder, or --overwrite replaces them"
     )
+
+
+def test_what_does_not_name_its_engine_is_of_mxnet():
+    older, other = {"split": "val"}, {"split": "val", **engine_origin("onnxruntime")}
+    assert engine_origin("mxnet") == {}
+    check_origin("kept", older, {**older, **engine_origin("mxnet")}, "")
+    for found, now, told in (
+        (older, other, "engine mxnet, now onnxruntime"),
+        (other, older, "engine onnxruntime, now mxnet"),
+    ):
+        with pytest.raises(InputError, match=f"another evaluation: {told}"):
+            check_origin("kept", found, now, "choose another folder")

@@ -15,7 +15,7 @@ from rnw.weights import load_network, load_params, save_params, warm_start
 from rnw.weights.formats import MODULE, write_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
-from tests.golden_cases import each_checkpoint, golden_arrays, golden_files
+from tests.golden_cases import each_checkpoint, golden_arrays, golden_files, input_shape_of
 
 NARROW = 1 / 32
 TINY = "28-1-1-1-1-1-1-1"
@@ -163,18 +163,9 @@ def test_original_checkpoints(path):
     expected = golden_arrays(f"{path.stem.partition('_ep-')[0]}_expected")
     net = load_network(path)
     stream = np.random.RandomState(int(expected["input_seed"]))
-    data = stream.standard_normal(_input_shape(expected, net.config.stride)).astype(np.float32)
+    data = stream.standard_normal(input_shape_of(expected, net.config.stride)).astype(np.float32)
     found = mx.nd.softmax(net(mx.nd.array(data)), axis=1).asnumpy()
     np.testing.assert_allclose(found, expected["probabilities"], rtol=0, atol=1e-5)
-
-
-def _input_shape(expected, stride):
-    """What the reference says of its input, or as its maps tell; else 64 pixels in square."""
-    count, _, *cells = expected["probabilities"].shape
-    sides = [stride * side for side in cells] or [64, 64]
-    if "input_size" in expected:
-        sides = [int(expected["input_size"])] * 2
-    return expected.get("input_shape", (count, 3, *sides))
 
 
 def test_every_reference_is_of_a_checkpoint():

@@ -6,11 +6,12 @@ Kaggle has the same pictures in one archive, with the classes of validation pict
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from rnw.data.archives import read_member
 from rnw.data.matlab import read_variables
 from rnw.data.sets.ilsvrc12_ids import WORDNET_IDS
+from rnw.data.sets.ilsvrc12_names import NAMES
 from rnw.data.sets.publication import (
     AnnotationFiles,
     Annotations,
@@ -164,18 +165,12 @@ ILSVRC12 = Publication(
 CLASS_NUMBERS = ClassNumbers("ILSVRC2012_ID", find_devkit, read_class_numbers)
 
 
-def _class_names() -> Sequence[str]:
-    from gluoncv.data.imagenet.classification import ImageNet1kAttr  # starts MXNet
-
-    return ImageNet1kAttr().classes
-
-
 DATASET = Dataset(
     "ilsvrc-cls",
     "ILSVRC 2012 classification",
     Path("data/ilsvrc12"),
     ILSVRC12.classes,
-    _class_names,
+    lambda: NAMES,
     prepared("ilsvrc-cls"),
     "train",
     "val",

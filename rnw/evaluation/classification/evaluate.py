@@ -34,6 +34,8 @@ from rnw.evaluation.classification.submission import (
     write_predictions,
 )
 from rnw.evaluation.described import notes_on_test
+from rnw.evaluation.engines.table import MXNET
+from rnw.evaluation.origins import engine_origin
 from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
@@ -53,6 +55,7 @@ class Evaluation(NamedTuple):
     by_name: whether the labels of that subset were matched by name to those of all classes.
     meaning: how the network in the weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
+    engine: the name of what computed the network.
     """
 
     dataset: str
@@ -68,6 +71,7 @@ class Evaluation(NamedTuple):
     by_name: bool = False
     meaning: Optional[Meaning] = None
     note: str = ""
+    engine: str = MXNET
 
     @property
     def top1(self) -> float:
@@ -202,6 +206,7 @@ def _score(
         bool(data.subset and not data.own),
         model.meaning,
         notes_on_test(model.dataset, data.split, [model.trained_on], filter(None, [model.weights])),
+        model.engine,
     )
 
 
@@ -227,7 +232,7 @@ def _origin(model: Model, examples: Classified) -> Dict[str, str]:
     origin["interpolation"] = model.protocol.interpolation
     if model.meaning is not None:
         origin["network"] = model.meaning.network
-    return origin
+    return {**origin, **engine_origin(model.engine)}
 
 
 def _fill(

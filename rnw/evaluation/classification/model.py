@@ -2,11 +2,18 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
 
-import mxnet as mx
 import numpy as np
-from mxnet.gluon.utils import split_and_load
 
 from rnw.data.ahead import ahead
 from rnw.data.picture_types import IMAGENET, Classified, Examples, Normalization
@@ -25,12 +32,15 @@ from rnw.evaluation.classification.baselines import (
 )
 from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
 from rnw.evaluation.described import dataset_beside_weights
-from rnw.evaluation.loading import load_pooled
+from rnw.evaluation.engines.table import MXNET, Forward, find_engine
+from rnw.evaluation.loading import read_pooled
 from rnw.files import PathLike
-from rnw.weights import Loaded
+from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
-from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
+
+if TYPE_CHECKING:
+    from rnw.networks.classifier import Network
 
 BASELINE_DATASET = "ilsvrc-cls"
 
@@ -38,26 +48,26 @@ BASELINE_DATASET = "ilsvrc-cls"
 class Model(NamedTuple):
     """A trained network with the protocol it is tested by.
 
-    in_training: the network has the softmax head, which takes labels and gives probabilities.
+    forward: the network as a function, from pictures to probabilities.
     weights: the file it was loaded from.
     fixed_size: it takes crops of the protocol's size only.
     outputs: the number of classes that it distinguishes (None: those of the dataset).
     meaning: how the network in the file was recognized.
     normalization: how it is given pictures.
     trained_on: the dataset that is described beside the file; None where none is.
+    engine: the name of what computes the network (see `rnw.evaluation.engines.table`).
     """
 
-    net: Any
+    forward: Forward
     dataset: Dataset
-    contexts: List[mx.Context]
     protocol: Protocol
-    in_training: bool = False
     weights: Optional[Path] = None
     fixed_size: bool = False
     outputs: Optional[int] = None
     meaning: Optional[Meaning] = None
     normalization: Normalization = IMAGENET
     trained_on: Optional[Row] = None
+    engine: str = MXNET
 
     @property
     def classes(self) -> int:
@@ -89,22 +99,23 @@ class Model(NamedTuple):
 
 def load_model(
     path: Optional[PathLike],
-    contexts: Sequence[mx.Context],
+    devices: Sequence[Any],
     baseline: Optional[str] = None,
     *,
     dataset: Optional[str] = None,
     network: Optional[str] = None,
-    optimized: bool = True,
     pooling: Optional[str] = None,
+    engine: str = MXNET,
 ) -> Model:
     """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
+    devices: those that the engine has opened; contexts of MXNet.
     dataset: replaces that of the name; the classes of an unknown dataset are numbered.
     network: that which the weights belong to, whatever the file says.
     baseline: the name of a network of gluoncv's. Such a file is otherwise recognized by its name,
         as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
-    optimized: pass a network of this package through `rnw.weights.optimize`.
     pooling: the convention of its poolings, by default that which the file tells.
+    engine: the name of what computes the network.
 
     A released file is tested as published. Raises InputError for a file that cannot be read or is
     not a classifier, for an unknown `dataset`, and for a `pooling` of a network that has none.
@@ -117,31 +128,48 @@ def load_model(
             raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
         if network is not None:
             raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
-        return _load_baseline(row, path or download_weights(row), contexts)
+        if engine != MXNET:
+            raise InputError(
+                f"{row.name}: is a network of gluoncv, which MXNet alone computes; leave out "
+                f"--engine {engine}"
+            )
+        return _load_baseline(row, path or download_weights(row), devices)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
-    loaded = load_pooled([path], contexts, pooling, network)[0]
-    return model_of_file(path, loaded, contexts, dataset=given, optimized=optimized)
+    (found,) = read_pooled([path], pooling, network)
+    return model_of_file(path, found, devices, dataset=given, engine=engine)
 
 
 def model_of_file(
     path: PathLike,
-    loaded: Loaded,
-    contexts: Sequence[mx.Context],
+    found: Recognized,
+    devices: Sequence[Any],
     *,
     dataset: Optional[Dataset] = None,
-    optimized: bool = True,
+    engine: str = MXNET,
 ) -> Model:
-    """Return the classifier that was loaded from a weights file, as `load_model` does."""
-    net, meaning = loaded
-    if net.config.segmentation:
+    """Return the classifier that was found in a weights file, as `load_model` does."""
+    meaning, parameters = found
+    if meaning.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
+    forward = find_engine(engine).make_forward(meaning.config, parameters, devices)
+    return describe_model(path, meaning, forward, dataset=dataset)._replace(engine=engine)
+
+
+def describe_model(
+    path: PathLike, meaning: Meaning, forward: Forward, *, dataset: Optional[Dataset] = None
+) -> Model:
+    """Return a classifier with all that its weights file, and what lies beside it, say of it."""
     beside = dataset_beside_weights(path)
     chosen = dataset or _told_dataset(beside, meaning)
-    model = own_model(optimize(net) if optimized else net, chosen, contexts)
-    model = model._replace(
+    config = meaning.config
+    model = Model(
+        forward,
+        chosen,
+        own_protocol(chosen, config.spec.size),
         weights=Path(path),
+        outputs=config.classes,
         meaning=meaning,
         normalization=(beside or chosen).normalization,
         trained_on=beside,
@@ -164,32 +192,34 @@ def released_of(model: Model) -> Optional[ReleasedFile]:
     return released_row(model.weights) if model.dataset.name == model.meaning.dataset else None
 
 
-def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[mx.Context]) -> Model:
+def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[Any]) -> Model:
+    from rnw.evaluation.engines.mxnet import classify  # starts MXNet
+
     net = load_baseline(baseline, path, list(contexts))
     net.hybridize(static_alloc=True, static_shape=True)
     return Model(
-        net,
+        classify(net, contexts),
         find_dataset(BASELINE_DATASET),
-        list(contexts),
         baseline.protocol,
         weights=Path(path),
         fixed_size=baseline.fixed_size,
     )
 
 
-def own_model(net: Any, dataset: Dataset, contexts: Sequence[mx.Context]) -> Model:
-    """Return a network, as it is now, tested by the protocol of its size and dataset.
+def own_model(net: "Network", dataset: Dataset, contexts: Sequence[Any]) -> Model:
+    """Return a network, as it is now, tested by MXNet and the protocol of its size and dataset.
 
     Raises InputError for a network that does not take RGB pictures.
     """
-    net.config.check_rgb()
-    protocol = own_protocol(dataset, net.config.spec.size)
+    from rnw.evaluation.engines.mxnet import classify  # starts MXNet
+
+    config = net.config
+    config.check_rgb()
     return Model(
-        net,
+        classify(net, contexts, in_training=config.takes_label),
         dataset,
-        list(contexts),
-        protocol,
-        outputs=net.config.classes,
+        own_protocol(dataset, config.spec.size),
+        outputs=config.classes,
         normalization=dataset.normalization,
     )
 
@@ -249,20 +279,8 @@ def average_scales(
 def _mean_over_views(model: Model, crops: np.ndarray) -> np.ndarray:
     """Crops (n, C, 3, S, S) to the mean (n, classes) of what the network gives for each."""
     data = crops.reshape(-1, *crops.shape[2:])
-    probabilities = _forward(model, data)
+    probabilities = model.forward(data)
     if model.protocol.flipped:
-        flipped = _forward(model, np.ascontiguousarray(data[..., ::-1]))
+        flipped = model.forward(np.ascontiguousarray(data[..., ::-1]))
         probabilities = (probabilities + flipped) / 2
     return probabilities.reshape(*crops.shape[:2], -1).mean(axis=1)
-
-
-def _forward(model: Model, data: np.ndarray) -> np.ndarray:
-    parts = split_and_load(data, model.contexts[: len(data)], even_split=False)
-    outputs = [_forward_part(model, part) for part in parts]
-    return np.concatenate([output.asnumpy() for output in outputs])
-
-
-def _forward_part(model: Model, part: mx.nd.NDArray) -> mx.nd.NDArray:
-    if model.in_training:
-        return model.net(part, mx.nd.zeros(len(part), ctx=part.context))
-    return mx.nd.softmax(model.net(part))

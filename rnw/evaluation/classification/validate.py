@@ -34,7 +34,6 @@ def make_validator(
 
     def validate(net: Network) -> Dict[str, float]:
         model = own_model(net, row, contexts)
-        model = model._replace(in_training=net.config.takes_label)
         split, classes = row.test_split, model.classes
         labels = match_labels(row, split, data_root, examples.labels, classes, "the network")
         probabilities = average_scales(model, read, len(examples.labels), batch)

@@ -14,6 +14,8 @@ from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.described import notes_on_test
+from rnw.evaluation.engines.table import MXNET
+from rnw.evaluation.origins import engine_origin
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.from_scores import keep_scores
 from rnw.evaluation.segmentation.kept import (
@@ -47,6 +49,7 @@ class Evaluation(NamedTuple):
     official: the scores of the dataset's own tool.
     meanings: how the network in each weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
+    engine: the name of what computed the networks.
     """
 
     dataset: str
@@ -59,6 +62,7 @@ class Evaluation(NamedTuple):
     official: Optional[OfficialScores] = None
     meanings: Sequence[Meaning] = ()
     note: str = ""
+    engine: str = MXNET
 
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types, with all scores in percent."""
@@ -69,6 +73,7 @@ class Evaluation(NamedTuple):
             **self.protocol._asdict(),
             "published": self.published,
             "models": [meaning.as_dict() for meaning in self.meanings],
+            "engine": self.engine,
             "note": self.note or None,
         }
         if self.confusion:
@@ -165,6 +170,7 @@ def evaluate(
         official_found,
         model.meanings,
         notes_on_test(dataset, split, model.trained_on, files),
+        model.engine,
     )
 
 
@@ -240,6 +246,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
+        **engine_origin(model.engine),
     }
 
 

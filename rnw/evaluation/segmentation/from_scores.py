@@ -12,6 +12,7 @@ from rnw.data.sets.described import describe_own
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
+from rnw.evaluation.origins import engine_of, engine_origin
 from rnw.evaluation.segmentation.kept_scores import (
     RECORD,
     KeptScores,
@@ -55,6 +56,7 @@ def _record(model: Model, scorer: Scorer) -> Dict[str, Any]:
         "stride": scorer.stride,
         "normalization": [list(numbers) for numbers in scorer.normalization],
         **fixed,
+        **engine_origin(model.engine),
     }
 
 
@@ -82,7 +84,8 @@ def model_of_scores(
     if not scales:
         raise InputError(f"{', '.join(map(str, folders))}: have scores at no scale in common")
     fixed = {key: kept[0].record[key] for key in Protocol._fields if key not in FREE}
-    model = Model(scorers, chosen, Protocol(scales, **fixed)).tested_by(**changes)
+    engine = " and ".join(sorted({engine_of(scores.record) for scores in kept}))
+    model = Model(scorers, chosen, Protocol(scales, **fixed), engine=engine).tested_by(**changes)
     for scores in kept:
         _check(scores, model)
     return model

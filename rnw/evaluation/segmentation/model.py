@@ -2,9 +2,8 @@
 
 import math
 from pathlib import Path
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
 
-import mxnet as mx
 import numpy as np
 
 from rnw.data.picture_types import IMAGENET, Normalization
@@ -13,12 +12,12 @@ from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.evaluation.described import dataset_beside_weights
-from rnw.evaluation.loading import load_pooled
+from rnw.evaluation.engines.table import MXNET, Forward, find_engine
+from rnw.evaluation.loading import read_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.kept_scores import KeptScores
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
-    Forward,
     ScoreMap,
     check_steps,
     flipped,
@@ -27,11 +26,13 @@ from rnw.evaluation.segmentation.score_maps import (
 )
 from rnw.evaluation.segmentation.upsampling import label, upsample
 from rnw.files import PathLike, md5
-from rnw.networks.classifier import Network
-from rnw.weights import Loaded
+from rnw.networks.layout import NetworkConfig
+from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
-from rnw.weights.optimize import optimize
 from rnw.weights.released import ReleasedFile, released_row
+
+if TYPE_CHECKING:
+    from rnw.networks.classifier import Network
 
 
 class WeightsFile(NamedTuple):
@@ -70,13 +71,15 @@ class Scorer(NamedTuple):
 class Model(NamedTuple):
     """Networks for the classes of a dataset, with the protocol they are tested by.
 
-    trained_on: the dataset that is described beside each file; None where none is.
+    trained_on: the dataset that is described beside each file; None where none is. engine: the name
+    of what computes the networks (see `rnw.evaluation.engines.table`).
     """
 
     scorers: List[Scorer]
     dataset: SegmentationDataset
     protocol: Protocol
     trained_on: Sequence[Optional[Row]] = ()
+    engine: str = MXNET
 
     @property
     def meanings(self) -> List[Meaning]:
@@ -165,11 +168,13 @@ class Model(NamedTuple):
 
 def load_model(
     paths: Sequence[PathLike],
-    contexts: Sequence[mx.Context],
+    devices: Sequence[Any],
     mix: Sequence[float] = (),
     dataset: Optional[str] = None,
     network: Optional[str] = None,
     pooling: Optional[str] = None,
+    *,
+    engine: str = MXNET,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
@@ -177,41 +182,49 @@ def load_model(
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
     unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
     say; `pooling` the convention of its poolings, by default that which each file tells. By default
-    all files have the same weight.
+    all files have the same weight. The engine computes on the `devices` that it has opened; those
+    of MXNet are contexts.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
     """
     mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
-    loaded = load_pooled(paths, contexts, pooling, network)
-    for path, (net, _) in zip(paths, loaded):
-        if not net.config.segmentation:
+    found = read_pooled(paths, pooling, network)
+    for path, (meaning, _) in zip(paths, found):
+        if not meaning.config.segmentation:
             raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return model_of_files(paths, loaded, contexts, mix, given)
+    return model_of_files(paths, found, devices, mix, given, engine=engine)
 
 
 def model_of_files(
     paths: Sequence[PathLike],
-    loaded: Sequence[Loaded],
-    contexts: Sequence[mx.Context],
+    found: Sequence[Recognized],
+    devices: Sequence[Any],
     mix: Sequence[float] = (1.0,),
     dataset: Optional[SegmentationDataset] = None,
+    *,
+    engine: str = MXNET,
 ) -> Model:
-    """Return the segmentation networks that were loaded from files, as `load_model` does."""
-    files = [WeightsFile(Path(path), meaning) for path, (_, meaning) in zip(paths, loaded)]
+    """Return the segmentation networks that were found in files, as `load_model` does."""
+    files = [WeightsFile(Path(path), meaning) for path, (meaning, _) in zip(paths, found)]
     first = files[0].meaning
     beside = [dataset_beside_weights(path) for path in paths]
     chosen = dataset or _told_dataset(beside[0], first)
     for file in files:
         _check_dataset(file, chosen, asked=dataset is not None)
+    make_forward = find_engine(engine).make_forward
     scorers = [
-        _scorer(net, row or chosen, contexts)._replace(weight=weight, file=file)
-        for (net, _), weight, file, row in zip(loaded, mix, files, beside)
+        _scorer(meaning.config, make_forward(meaning.config, parameters, devices), row or chosen)
+        for (meaning, parameters), row in zip(found, beside)
+    ]
+    scorers = [
+        scorer._replace(weight=weight, file=file)
+        for scorer, weight, file in zip(scorers, mix, files)
     ]
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol, beside)
+    return Model(scorers, chosen, protocol, beside, engine)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
@@ -232,12 +245,17 @@ def check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
     return mix
 
 
-def own_model(net: Network, dataset: SegmentationDataset, contexts: Sequence[mx.Context]) -> Model:
-    """Return a network for a dataset, as it is now, tested at the dataset's own scale.
+def own_model(net: "Network", dataset: SegmentationDataset, contexts: Sequence[Any]) -> Model:
+    """Return a network for a dataset, as it is now, tested by MXNet at the dataset's own scale.
 
     Raises InputError for a network that does not take RGB pictures.
     """
-    return Model([_scorer(net, dataset, contexts)], dataset, own_protocol(dataset))
+    from rnw.evaluation.engines.mxnet import segment  # starts MXNet
+    from rnw.weights.optimize import optimize
+
+    net.config.check_rgb()
+    scorer = _scorer(net.config, segment(optimize(net), contexts), dataset)
+    return Model([scorer], dataset, own_protocol(dataset))
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
@@ -259,23 +277,9 @@ def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bo
         )
 
 
-def _scorer(net: Network, trained_on: Row, contexts: Sequence[mx.Context]) -> Scorer:
-    net.config.check_rgb()
-    forward = _forward(optimize(net), list(contexts))
-    return Scorer(forward, net.config.stride, normalization=trained_on.normalization)
+def _scorer(config: NetworkConfig, forward: Forward, trained_on: Row) -> Scorer:
+    def checked(data: np.ndarray) -> np.ndarray:
+        config.check_size(*data.shape[2:])
+        return forward(data)
 
-
-def _forward(net: Any, contexts: List[mx.Context]) -> Forward:
-    """Probabilities of the classes; each device is given one input at a time."""
-
-    def forward(data: np.ndarray) -> np.ndarray:
-        net.config.check_size(*data.shape[2:])
-        scores = []
-        for start in range(0, len(data), len(contexts)):
-            inputs = zip(data[start : start + len(contexts)], contexts)
-            parts = [mx.nd.array(one[None], ctx=context) for one, context in inputs]
-            outputs = [mx.nd.softmax(net(part), axis=1) for part in parts]
-            scores += [output.asnumpy() for output in outputs]
-        return np.concatenate(scores)
-
-    return forward
+    return Scorer(checked, config.stride, normalization=trained_on.normalization)

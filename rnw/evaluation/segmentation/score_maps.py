@@ -6,15 +6,15 @@ several scales and networks are averaged in `rnw.evaluation.segmentation.upsampl
 """
 
 import math
-from typing import Callable, List, NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
 from rnw.data.picture_types import IMAGENET, Normalization
 from rnw.data.transforms import normalize, scale_longer_side
 from rnw.errors import InputError
+from rnw.evaluation.engines.table import Forward
 
-Forward = Callable[[np.ndarray], np.ndarray]
 Size = Tuple[int, int]  # height, width in pixels
 
 

@@ -14,6 +14,7 @@ from rnw.evaluation.classification.model import Model, load_model
 from rnw.evaluation.classification.predict import predict
 from rnw.evaluation.classification.protocol import Protocol
 from rnw.evaluation.classification.scores import cross_entropy, top_accuracy
+from rnw.evaluation.engines.mxnet import classify
 from rnw.networks.classifier import get_network
 from rnw.weights import save_params
 from tests.data.test_transforms import picture
@@ -127,7 +128,7 @@ def test_the_originals_evaluation(case):
     net = _stand_in(classes, case["network_seed"])
     protocol = Protocol((), "three" if case["three_crops"] else "center", case["flip"])
     protocol = protocol._replace(interpolation=case["interpolation"]).with_scales(case["scales"])
-    model = Model(net, dataset, [mx.cpu()], protocol)
+    model = Model(classify(net, [mx.cpu()]), dataset, protocol)
     expected = golden_arrays(f"classification_eval_{case['case']}")
     result = evaluate(model, batch=case["batch"])
     rows = list(result.scales.values()) + [result.accuracy] * (len(case["scales"]) > 1)

@@ -30,7 +30,7 @@ def test_protocols(file, name, crop, pooling, interpolation, fill):
     save_params(fill(get_network(name, width=NARROW)), file)
     model = load_model(file, [mx.cpu()])
     assert model.protocol == Protocol((crop,), interpolation=interpolation)
-    assert (model.net.config.pooling, model.dataset.name) == (pooling, "ilsvrc-cls")
+    assert (model.meaning.config.pooling, model.dataset.name) == (pooling, "ilsvrc-cls")
 
 
 def test_segmentation_networks_are_refused(fill):

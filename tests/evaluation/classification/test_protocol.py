@@ -10,6 +10,7 @@ from rnw.data.transforms import five_crops, normalize, three_crops
 from rnw.errors import InputError
 from rnw.evaluation.classification.model import Model, predict_batches
 from rnw.evaluation.classification.protocol import Protocol
+from rnw.evaluation.engines.mxnet import classify
 from tests.data.test_transforms import picture
 
 
@@ -60,7 +61,8 @@ def _first_pixel(data):
 def test_probabilities_are_averaged_over_the_views(flip, crops, batch):
     images = [picture(40 + 3 * k, 70 - 4 * k, k) for k in range(9)]
     protocol = Protocol((32,), crops, flip)
-    model = Model(_first_pixel, DATASETS["digits"], [mx.cpu(0), mx.cpu(1)], protocol)
+    forward = classify(_first_pixel, [mx.cpu(0), mx.cpu(1)])
+    model = Model(forward, DATASETS["digits"], protocol)
     found = predict_batches(model, images.__getitem__, range(2, 9), 32, batch)
     for row, image in zip(np.concatenate(list(found)), images[2:]):
         views = list(normalize(protocol.cut(image, 32)))
@@ -81,7 +83,7 @@ def test_impossible_scales_are_refused(scales):
 
 
 def test_networks_of_a_fixed_size_are():
-    model = Model(None, None, [], Protocol((224,), "ten"), fixed_size=True)
+    model = Model(None, None, Protocol((224,), "ten"), fixed_size=True)
     assert model.tested_by([224], "center").protocol == Protocol((224,), "center")
     with pytest.raises(InputError, match="takes crops of 224 only"):
         model.tested_by([224, 320])

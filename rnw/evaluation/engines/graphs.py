@@ -1,0 +1,51 @@
+"""What engines that run ONNX graphs have in common: the graph of a network, sharing of batches."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import List, Mapping, Sequence
+
+import numpy as np
+
+from rnw.errors import InputError
+from rnw.evaluation.engines.table import Forward
+from rnw.networks.layout import NetworkConfig
+from rnw.runtime import computing_threads
+from rnw.weights.onnx_graph import onnx_graph
+from rnw.weights.surgery import fold_batch_norms
+
+
+def graph_bytes(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> bytes:
+    """Return the ONNX graph from pictures to probabilities, batch normalizations folded."""
+    full = {name: array.astype(np.float32, copy=False) for name, array in parameters.items()}
+    folded = fold_batch_norms(config, full)
+    return onnx_graph(replace(config, head="softmax"), folded).SerializeToString()
+
+
+def threads_of_each(cpus: int) -> List[int]:
+    """Return the number of threads of each of `cpus` CPU devices, which share the cores.
+
+    Raises InputError for less than one device.
+    """
+    if cpus < 1:
+        raise InputError(f"--cpus {cpus}: expected at least 1")
+    return [max(1, computing_threads() // cpus)] * cpus
+
+
+def share(runs: Sequence[Forward], *, one_by_one: bool) -> Forward:
+    """Return a function that shares the inputs of a batch among devices, one run for each.
+
+    one_by_one: give each device one input at a time, whose maps take much memory, rather than its
+        part of the batch at once.
+    """
+    pool = ThreadPoolExecutor(len(runs))
+
+    def forward(data: np.ndarray) -> np.ndarray:
+        step = len(runs) if one_by_one else len(data)
+        found: List[np.ndarray] = []
+        for start in range(0, len(data), step):
+            inputs = data[start : start + step]
+            parts = np.array_split(inputs, min(len(inputs), len(runs)))
+            found += pool.map(lambda run, part: run(part), runs, parts)
+        return np.concatenate(found)
+
+    return forward

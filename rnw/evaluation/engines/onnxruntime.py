@@ -1,0 +1,80 @@
+"""The engine ONNX Runtime: CPUs, and GPUs by whatever provider the installed package has."""
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+import onnxruntime
+
+from rnw.errors import InputError
+from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
+from rnw.evaluation.engines.table import Forward
+from rnw.networks.layout import NetworkConfig
+from rnw.runtime import parse_gpus
+from rnw.weights.onnx_nodes import INPUT
+
+CPU = "CPUExecutionProvider"
+# Providers of GPUs that take the number of a device; the first that the package has is used.
+GPU_PROVIDERS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider")
+
+
+class Device(NamedTuple):
+    """A provider of ONNX Runtime with its options, and the threads of a CPU device."""
+
+    provider: str
+    options: Dict[str, Any]
+    threads: int = 1
+
+
+def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
+    """Return GPUs by the first provider that there is for them, or CPU devices sharing the cores.
+
+    Raises InputError where the installed package has no provider for GPUs.
+    """
+    if gpus is None:
+        threads = threads_of_each(1 if cpus is None else cpus)
+        return [Device(CPU, {}, number) for number in threads]
+    if cpus is not None:
+        raise InputError("--gpus and --cpus cannot be used together: choose one")
+    numbers, available = parse_gpus(gpus), onnxruntime.get_available_providers()
+    provider = next((name for name in GPU_PROVIDERS if name in available), None)
+    if provider is None:
+        raise InputError(
+            f"--gpus {gpus}: the installed onnxruntime has no provider for GPUs; pip install "
+            "onnxruntime-gpu in its place (NVIDIA) or onnxruntime-directml (Windows), or leave out "
+            "--gpus"
+        )
+    return [Device(provider, {"device_id": number}) for number in numbers]
+
+
+def make_forward(
+    config: NetworkConfig, parameters: Mapping[str, np.ndarray], devices: Sequence[Device]
+) -> Forward:
+    """Return a network with these parameters as a function.
+
+    Raises InputError for a GPU that ONNX Runtime cannot start.
+    """
+    graph = graph_bytes(config, parameters)
+    runs = [_run(_session(graph, device)) for device in devices]
+    return share(runs, one_by_one=config.segmentation)
+
+
+def _session(graph: bytes, device: Device) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = device.threads
+    options.log_severity_level = 3  # errors; what else it says is of no use to who evaluates
+    providers = [(device.provider, device.options)]
+    session = onnxruntime.InferenceSession(graph, options, providers=providers)
+    if device.provider not in session.get_providers():  # it falls back to the CPU in silence
+        raise InputError(
+            f"ONNX Runtime cannot start {device.provider} on GPU {device.options['device_id']}: "
+            "its CUDA libraries or the driver do not fit; leave out --gpus"
+        )
+    return session
+
+
+def _run(session: onnxruntime.InferenceSession) -> Forward:
+    def forward(data: np.ndarray) -> np.ndarray:
+        (scores,) = session.run(None, {INPUT: np.ascontiguousarray(data, np.float32)})
+        return scores
+
+    return forward

@@ -1,0 +1,46 @@
+"""The engine OpenVINO, on CPUs."""
+
+from typing import List, Mapping, Optional, Sequence
+
+import numpy as np
+import openvino
+
+from rnw.errors import InputError
+from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
+from rnw.evaluation.engines.table import Forward
+from rnw.networks.layout import NetworkConfig
+
+
+def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[int]:
+    """Return the number of threads of each CPU device; they share the cores.
+
+    Raises InputError for GPUs, since those of NVIDIA, which `--gpus` numbers, are not supported.
+    """
+    if gpus is not None and cpus is not None:
+        raise InputError("--gpus and --cpus cannot be used together: choose one")
+    if gpus is not None:
+        raise InputError(
+            f"--gpus {gpus}: OpenVINO computes on the CPU here; leave out --gpus, or choose "
+            "another --engine"
+        )
+    return threads_of_each(1 if cpus is None else cpus)
+
+
+def make_forward(
+    config: NetworkConfig, parameters: Mapping[str, np.ndarray], devices: Sequence[int]
+) -> Forward:
+    """Return a network with these parameters as a function, computed in float32."""
+    core = openvino.Core()
+    model = core.read_model(graph_bytes(config, parameters), b"")
+    runs = [_run(core, model, threads) for threads in devices]
+    return share(runs, one_by_one=config.segmentation)
+
+
+def _run(core: openvino.Core, model: openvino.Model, threads: int) -> Forward:
+    precise = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    compiled = core.compile_model(model, "CPU", precise)
+
+    def forward(data: np.ndarray) -> np.ndarray:
+        return np.array(compiled(np.ascontiguousarray(data, np.float32))[0])
+
+    return forward

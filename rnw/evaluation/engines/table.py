@@ -1,0 +1,93 @@
+"""TABLE of the engines that compute networks for evaluation.
+
+An engine makes a `Forward` of a network: a function from pictures (N, 3, H, W) float32 to the
+probabilities of its classes, (N, classes) float32 or of a segmentation network
+(N, classes, H/stride, W/stride) float32. All that is around it is the same for every engine.
+"""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from rnw.errors import InputError, look_up
+from rnw.networks.layout import NetworkConfig
+from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
+
+Forward = Callable[[np.ndarray], np.ndarray]
+MXNET = "mxnet"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine, the packages that it needs, and the command that installs them.
+
+    The module called as the engine in this folder has its functions.
+    """
+
+    name: str
+    packages: Tuple[str, ...]
+    remedy: str
+
+    @property
+    def installed(self) -> bool:
+        """Whether the packages are there; none is imported."""
+        return all(map(_is_there, self.packages))
+
+    def open_devices(self, gpus: Optional[str] = None, cpus: Optional[int] = None) -> List[Any]:
+        """Return the devices `gpus` ('0,1,2,3') or `cpus` CPU devices, in the engine's terms.
+
+        By default that is one CPU device. Raises InputError for devices that are missing or that
+        the engine cannot use, and where it is not installed.
+        """
+        if self.name == MXNET:  # which takes its threads before it is imported
+            return make_contexts(gpus, cpus)
+        return self._module().open_devices(gpus, cpus)
+
+    def make_forward(
+        self, config: NetworkConfig, parameters: Mapping[str, np.ndarray], devices: Sequence[Any]
+    ) -> Forward:
+        """Return a network with these parameters as a function, on devices of `open_devices`.
+
+        Several devices share the pictures of a batch. Raises InputError for a network that does not
+        take RGB pictures.
+        """
+        config.check_rgb()
+        return self._module().make_forward(config, parameters, devices)
+
+    def _module(self) -> Any:
+        missing = [package for package in self.packages if not _is_there(package)]
+        if missing:
+            raise InputError(
+                f"the engine {self.name} needs {missing[0]}, which is not installed: {self.remedy}"
+            )
+        return importlib.import_module(f"rnw.evaluation.engines.{self.name}")
+
+
+def _is_there(package: str) -> bool:
+    """Whether a package is installed; a folder of that name, which Python takes for one, is not."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+ENGINES: Dict[str, Engine] = {
+    row.name: row
+    for row in (
+        Engine(MXNET, ("mxnet",), f"{INSTALL_CPU}, or for GPUs {INSTALL_GPU}"),
+        Engine("onnxruntime", ("onnxruntime", "onnx"), INSTALL_ONNX),
+        Engine("openvino", ("openvino", "onnx"), INSTALL_OPENVINO),
+    )
+}
+
+
+def find_engine(name: Optional[str] = None) -> Engine:
+    """Return an engine by name, by default the first of the table that is installed.
+
+    Where none is installed, that is MXNet, whose devices then say what to install. Raises
+    InputError for an unknown name.
+    """
+    if name is not None:
+        return look_up(ENGINES, name, "engine")
+    return next((engine for engine in ENGINES.values() if engine.installed), ENGINES[MXNET])

@@ -1,0 +1,111 @@
+"""Engines against MXNet and against the original's scores, for networks of both tasks."""
+
+import mxnet as mx
+import numpy as np
+import pytest
+
+from rnw.errors import InputError
+from rnw.evaluation.engines.mxnet import classify, segment
+from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
+from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
+from rnw.networks.zoo import network_names
+from rnw.weights import read_with_meaning
+from tests.golden_cases import each_checkpoint, golden_arrays, input_shape_of
+
+NARROW = 1 / 32
+TOLERANCE = 1e-5  # of the largest score
+OTHERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            not engine.installed, reason=f"needs {', '.join(engine.packages)}"
+        ),
+    )
+    for name, engine in ENGINES.items()
+    if name != MXNET
+]
+NETWORKS = {
+    **{name: (name, {}) for name in (*network_names(), "resnet50")},
+    **{f"fcn_{name}": (f"fcn_{name}", {}) for name in ("a", "a1", "a2", "f", "resnet50")},
+    "A without padding": ("model_a", {"pooling": "caffe"}),
+    "A rounded up": ("model_a", {"pooling": "full"}),
+    "1 conv at stride 16": ("fcn_a1", {"classifier": "1 conv", "stride": 16}),
+}
+
+
+def _agree(found, expected):
+    """Scores are the same to the tolerance, and labels but where two scores are as near."""
+    assert (found.shape, found.dtype) == (expected.shape, np.float32)
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    assert error < TOLERANCE
+    chosen = np.take_along_axis(expected, found.argmax(axis=1)[:, None], axis=1)
+    assert (expected.max(axis=1) - chosen[:, 0]).max() <= 2 * TOLERANCE * expected.max()
+
+
+def _parameters(net):
+    return {name: p.data().asnumpy() for name, p in net.named_parameters.items()}
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+@pytest.mark.parametrize("case", NETWORKS)
+def test_every_network_gives_what_mxnet_gives(case, engine, fill):
+    name, options = NETWORKS[case]
+    net = fill(get_network(name, 7, width=NARROW, **options))
+    forward = (segment if net.config.segmentation else classify)(net, [mx.cpu()])
+    data = np.random.RandomState(0).standard_normal((3, 3, 64, 72)).astype(np.float32)
+    other = find_engine(engine)
+    found = other.make_forward(net.config, _parameters(net), other.open_devices(cpus=2))(data)
+    _agree(found, forward(data))
+
+
+@pytest.mark.parametrize("engine", [MXNET, *OTHERS])
+@each_checkpoint()
+def test_original_checkpoints(path, engine):
+    expected = golden_arrays(f"{path.stem.partition('_ep-')[0]}_expected")
+    meaning, parameters = read_with_meaning(path)
+    chosen = find_engine(engine)
+    forward = chosen.make_forward(meaning.config, parameters, chosen.open_devices())
+    stream = np.random.RandomState(int(expected["input_seed"]))
+    data = stream.standard_normal(input_shape_of(expected, meaning.config.stride))
+    found = forward(data.astype(np.float32))
+    np.testing.assert_allclose(found, expected["probabilities"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_pictures_in_half_precision_are_computed_in_full(engine):
+    """Weights files may hold float16; scores are those of the same numbers in float32."""
+    net = get_network("model_f", 7, width=NARROW)
+    net.initialize(mx.init.Xavier())
+    halves = {name: array.astype(np.float16) for name, array in _parameters(net).items()}
+    full = {name: array.astype(np.float32) for name, array in halves.items()}
+    data = np.ones((1, 3, 40, 40), np.float32)
+    other = find_engine(engine)
+    found = [
+        other.make_forward(net.config, values, other.open_devices())(data)
+        for values in (halves, full)
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_devices_that_are_not_there_are_refused(engine):
+    with pytest.raises(InputError, match="--cpus 0: expected at least 1"):
+        find_engine(engine).open_devices(cpus=0)
+    with pytest.raises(InputError, match="--gpus 0: "):
+        find_engine(engine).open_devices(gpus="0")
+    with pytest.raises(InputError, match="cannot be used together"):
+        find_engine(engine).open_devices(gpus="0", cpus=1)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_networks_that_take_no_pictures_are_refused(engine):
+    config = configure("model_f", 7, width=NARROW, channels=4)
+    with pytest.raises(InputError, match="takes inputs of 4 channels"):
+        find_engine(engine).make_forward(config, {}, [])
+
+
+def test_the_first_engine_that_is_installed_is_the_default():
+    assert find_engine().name == MXNET
+    with pytest.raises(InputError, match="unknown engine 'onnx': expected one of mxnet"):
+        find_engine("onnx")
