@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Iterator, List, NamedTuple, Optional
 
 from rnw.errors import InputError
+from rnw.instructions import allow_tiles
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 SCRATCH_VARIABLE = "MXNET_CPU_TEMP_COPY"
@@ -51,6 +52,7 @@ class _PrepareMXNet(MetaPathFinder):
         sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
         _restore_numpy_names()
         set_threads()
+        allow_tiles()
         load_cuda_libraries()
         spec = importlib.util.find_spec(fullname)
         if spec and spec.loader:

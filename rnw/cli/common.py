@@ -31,6 +31,7 @@ from rnw.errors import InputError, did_you_mean, printable
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 SUMMARY = 150  # letters of a command in the list of commands, enough for a sentence
 INTERRUPTED = 130  # the status of what Ctrl-C ended
@@ -129,6 +130,23 @@ def device_options(command: Callable) -> Callable:
         "--gpus",
         metavar="0,1,...",
         help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
+    )(command)
+
+
+def precision_options(command: Callable) -> Callable:
+    """Add `--precision NAME` and `--force-precision`."""
+    command = click.option(
+        "--force-precision",
+        is_flag=True,
+        help="Compute in bfloat16 also on a CPU that only emulates it, slower than float32.",
+    )(command)
+    return click.option(
+        "--precision",
+        type=Choice(tuple(PRECISIONS)),
+        default=FLOAT32,
+        show_default=True,
+        help="Numbers to compute convolutions in: bfloat16 on CPUs with instructions for it, or "
+        "float16 on GPUs.",
     )(command)
 
 
