@@ -208,6 +208,8 @@ def run_study(
     family = [member.with_row(recipe.row) for member in make_family(recipe, budget, units)]
     rows = [StudyRow(describe(network, contexts), []) for network in family]
     score = make_validator(recipe.row, contexts, data_root=data_root)
+    validation = Validation(score, recipe.epochs)
+    options = Options(checkpointing=Checkpointing(keep=1), validation=validation, unchecked=True)
     settings = _settings(recipe, budget, contexts)
     _claim(folder, settings)
     order = itertools.product(range(seeds), zip(family, rows))
@@ -223,11 +225,7 @@ def run_study(
                 seed=seed,
                 data_root=data_root,
                 resume=True,
-                options=Options(
-                    checkpointing=Checkpointing(keep=1),
-                    validation=Validation(score, recipe.epochs),
-                    unchecked=True,  # or checked before the first run
-                ),
+                options=options,
                 observer=_Watching(on_step, partial(StudyProgress, number, runs, row.member, seed)),
             )
             run = _read_finished_run(path, seed, recipe.batch)
