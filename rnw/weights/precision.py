@@ -30,6 +30,6 @@ def check_precision(precision: str, devices: Sequence[str], *, force: bool = Fal
     if not force:
         raise InputError(
             f"precision {BFLOAT16}: would be slower than {FLOAT32}: this CPU does not multiply "
-            f"in it (amx_bf16 or avx512_bf16) or {LIMIT} forbids that; {remedy}, or "
-            "force it with --force-precision (force=True)"
+            f"in it (amx_bf16 or avx512_bf16), {LIMIT} forbids that, or mxnet was imported before "
+            f"rnw; {remedy}, or force it with --force-precision (force=True)"
         )
