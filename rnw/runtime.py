@@ -14,9 +14,10 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Iterator, List, NamedTuple, Optional
+from typing import Any, List, Optional
 
 from rnw.errors import InputError
+from rnw.gpus import MACHINE_CODE, ask_driver, why_not_mxnet
 from rnw.instructions import allow_tiles
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
@@ -27,6 +28,7 @@ LOCAL_WORKERS = "RNW_LOCAL_WORKERS"  # how many workers of a job share this mach
 NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "object", "str")}
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
 INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
+INSTALL_ONNX = "pip install '.[onnx]' in the rnw checkout"
 
 # Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.
 CUDA_LIBRARIES = {
@@ -40,7 +42,6 @@ CUDA_LIBRARIES = {
     "nccl": ("libnccl.so.2",),
     "nvtx": ("libnvToolsExt.so.1",),
 }
-DRIVER_LIBRARY = "libcuda.so.1"  # comes with the NVIDIA driver, not from pip
 
 
 class _PrepareMXNet(MetaPathFinder):
@@ -50,12 +51,15 @@ class _PrepareMXNet(MetaPathFinder):
         if fullname != "mxnet":
             return None
         sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
-        _restore_numpy_names()
-        set_threads()
-        allow_tiles()
-        load_cuda_libraries()
         spec = importlib.util.find_spec(fullname)
         if spec and spec.loader:
+            if problem := _numpy_problem():
+                prepare_on_import()  # for the next attempt
+                raise InputError(problem)
+            _restore_numpy_names()
+            set_threads()
+            allow_tiles()
+            load_cuda_libraries()
             spec.loader = _QuickLoader(spec.loader)
         return spec
 
@@ -100,8 +104,20 @@ def prepare_on_import() -> None:
         sys.meta_path.insert(0, _PrepareMXNet())
 
 
-def _restore_numpy_names() -> None:
+def _numpy_problem() -> str:
+    """Return that MXNet cannot use the installed NumPy, and the cure; empty when it can."""
     import numpy as np  # not needed by programs that never start MXNet
+
+    if int(np.__version__.split(".")[0]) < 2:
+        return ""
+    return (
+        f"MXNet 1.9.1 works with NumPy 1, but NumPy {np.__version__} is installed: "
+        f"{install_mxnet()} brings NumPy 1"
+    )
+
+
+def _restore_numpy_names() -> None:
+    import numpy as np  # as above
 
     for name, value in NUMPY_NAMES.items():
         if name not in vars(np):
@@ -145,6 +161,11 @@ def mxnet_builds() -> List[str]:
 
     names = {dist.metadata["Name"] or "" for dist in metadata.distributions()}
     return sorted(name for name in names if re.fullmatch(r"mxnet(-cu\d+)?", name.lower()))
+
+
+def install_mxnet() -> str:
+    """Return the command that mends the installed build of MXNet and what it needs."""
+    return INSTALL_GPU if any("-cu" in build for build in mxnet_builds()) else INSTALL_CPU
 
 
 def load_cuda_libraries() -> List[str]:
@@ -226,7 +247,10 @@ def make_contexts(gpus: Optional[str] = None, cpus: Optional[int] = None) -> lis
 def _gpu_contexts(gpus: List[int]) -> list:
     mx = import_mxnet()
     asked = "--gpus " + ",".join(map(str, gpus))
-    if not mx.runtime.Features().is_enabled("CUDA"):
+    cuda = mx.runtime.Features().is_enabled("CUDA")
+    if not cuda or set(MACHINE_CODE) & set(mxnet_builds()):  # not built by the user
+        _refuse_foreign_gpus(asked, gpus)
+    if not cuda:
         raise InputError(
             f"{asked}: this MXNet is a CPU build; in a fresh environment {INSTALL_GPU}, or use "
             "--cpus N"
@@ -238,61 +262,10 @@ def _gpu_contexts(gpus: List[int]) -> list:
     return [mx.gpu(number) for number in gpus]
 
 
-class Finding(NamedTuple):
-    """A line of a diagnosis; `advice` is empty when nothing is wrong."""
-
-    what: str
-    found: str
-    advice: str = ""
-
-
-def diagnose() -> List[Finding]:
-    """Check what is installed and found on this machine; say what to do about each problem."""
-    return [
-        _diagnose_python(),
-        *_diagnose_packages(),
-        Finding("CPU", f"{cpu_cores()} cores, {_threads()} MXNet threads for one device"),
-        *_diagnose_mxnet(),
-    ]
-
-
-def _threads() -> str:
-    set_threads()
-    return next(os.environ[name] for name in THREAD_VARIABLES if name in os.environ) or "default"
-
-
-def _diagnose_python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    supported = (3, 8) <= sys.version_info[:2] <= (3, 12)
-    return Finding("Python", version, "" if supported else "MXNet 1.9.1 needs Python 3.8 to 3.12")
-
-
-def _diagnose_packages() -> Iterator[Finding]:
-    from importlib import metadata  # as above
-
-    for package in ("numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn"):
-        try:
-            yield Finding(package, metadata.version(package))
-        except metadata.PackageNotFoundError:
-            yield Finding(package, "not installed", f"{INSTALL_CPU} (or {INSTALL_GPU})")
-
-
-def _diagnose_mxnet() -> Iterator[Finding]:
-    builds = mxnet_builds()
-    if len(builds) > 1:
-        advice = f"they overwrite each other: make a fresh environment, then {INSTALL_GPU}"
-        yield Finding("MXNet builds", " and ".join(builds), advice)
-    for library in load_cuda_libraries():
-        yield Finding(library, "not found", f"{INSTALL_GPU} brings it")
-    if any("-cu" in build for build in builds) and not _loads(DRIVER_LIBRARY):
-        yield Finding(DRIVER_LIBRARY, "not found", "install the NVIDIA driver")
-    try:
-        mx = import_mxnet()
-    except Exception as error:  # whatever keeps it from starting is what is asked for here
-        yield Finding("MXNet", "cannot be used", str(error.__cause__ or error))
-        return
-    cuda = mx.runtime.Features().is_enabled("CUDA")
-    yield Finding("MXNet", f"{mx.__version__}, {'CUDA' if cuda else 'CPU'} build")
-    gpus = mx.context.num_gpus() if cuda else 0
-    none = "check `nvidia-smi`: the driver sees no GPU" if cuda and not gpus else ""
-    yield Finding("GPUs", str(gpus), none)
+def _refuse_foreign_gpus(asked: str, gpus: List[int]) -> None:
+    """Raise InputError for the first of these GPUs that the wheels of MXNet have no code for."""
+    driver = ask_driver()
+    found = driver.gpus if driver else []
+    for number in gpus:
+        if number < len(found) and (reason := why_not_mxnet(found[number])):
+            raise InputError(f"{asked}: {reason}")

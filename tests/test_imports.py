@@ -13,7 +13,7 @@ ROOT = Path(rnw.__file__).parent
 ORDER = (
     ("__main__",),
     ("cli",),
-    ("api",),
+    ("api", "doctor"),
     ("reports",),
     ("bench", "analysis", "torch"),
     ("evaluation",),
@@ -21,7 +21,7 @@ ORDER = (
     ("data", "weights"),
     ("networks",),
     ("runtime", "locks", "plots"),
-    ("files", "arrays", "children", "instructions"),
+    ("files", "arrays", "children", "gpus", "allowance", "instructions"),
     ("errors", "lazy"),
 )
 LEVEL = {place: level for level, places in enumerate(ORDER) for place in places}

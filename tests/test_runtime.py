@@ -1,8 +1,5 @@
-"""What is prepared before MXNet starts, the devices of a run, and the diagnosis."""
+"""What is prepared before MXNet starts, and the devices of a run."""
 
-import ctypes.util
-import importlib.metadata
-import json
 import math
 import os
 import shutil
@@ -209,7 +206,8 @@ def test_refuses_gpus_and_cpus_together(gpus, cpus):
 
 
 @cpu_build_only
-def test_gpus_on_a_cpu_build_name_the_extra():
+def test_gpus_on_a_cpu_build_name_the_extra(monkeypatch):
+    monkeypatch.setattr("rnw.gpus.DRIVER_LIBRARY", "libcuda-absent.so.1")
     with pytest.raises(InputError, match=r"--gpus 0,1: this MXNet is a CPU build; .*\[cu112\]"):
         runtime.make_contexts(gpus="0,1")
 
@@ -258,6 +256,33 @@ def test_mxnet_that_is_missing_or_cannot_start(command, problem, wording):
     assert err.count("\n") == 1
     assert ("'.[cpu]'" in err and "'.[cu112]'" in err) == ("pip" in wording)
     assert list(Path().iterdir()) == [Path("mxnet.py")]
+
+
+NUMPY_2 = "import numpy\nnumpy.__version__ = '2.4.6'\n"
+NUMPY_2_REFUSED = (
+    "MXNet 1.9.1 works with NumPy 1, but NumPy 2.4.6 is installed: "
+    "pip install '.[cpu]' in the rnw checkout brings NumPy 1"
+)
+
+
+@cpu_build_only
+@pytest.mark.parametrize("command", ["train-cls --dataset digits", "doctor"])
+def test_numpy_2_is_named_with_its_cure(command):
+    code, out, err = _python(
+        "-c", f"{NUMPY_2}from rnw.cli import main\nmain({command.split()}); print('done')"
+    )
+    if command == "doctor":
+        assert (code, err) == (1, "")
+        assert f"-> {NUMPY_2_REFUSED}\n" in out
+    else:
+        assert (code, out, err) == (2, "", f"Error: {NUMPY_2_REFUSED}\n")
+
+
+@cpu_build_only
+def test_numpy_2_is_named_at_each_attempt():
+    attempt = "try: import mxnet\nexcept ValueError as error: print(error)\n"
+    code, out, err = _python("-c", f"{NUMPY_2}import rnw\n{attempt}{attempt}")
+    assert (code, out, err) == (0, f"{NUMPY_2_REFUSED}\n" * 2, "")
 
 
 @pytest.mark.parametrize(
@@ -343,91 +368,3 @@ def test_mxnet_uses_what_a_program_has_imported_before():
         "print(sklearn.base.BaseEstimator in mxnet.model.FeedForward.__mro__)"
     )
     assert _prints(script) == ["True"]
-
-
-# Diagnosis
-
-
-def _findings():
-    return {finding.what: finding for finding in runtime.diagnose()}
-
-
-@cpu_build_only
-def test_diagnosis_of_a_sound_machine(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    findings = runtime.diagnose()
-    packages = ("numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn")
-    assert {finding.what: finding.found for finding in findings} == {
-        "Python": ".".join(map(str, sys.version_info[:3])),
-        **{name: importlib.metadata.version(name) for name in packages},
-        "CPU": f"{CORES} cores, 3 MXNet threads for one device",
-        "MXNet": f"{mx.__version__}, CPU build",
-        "GPUs": "0",
-    }
-    assert {finding.advice for finding in findings} == {""}
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "wording"),
-    [
-        ("MXNET_OMP_MAX_THREADS", "1", "1 MXNet threads"),
-        ("MXNET_OMP_MAX_THREADS", "", "default MXNet threads"),
-        (None, None, f"{CORES} MXNet threads"),
-    ],
-)
-def test_diagnosis_of_threads(variable, value, wording, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setenv("MXNET_OMP_MAX_THREADS", "")  # so that it is restored
-    monkeypatch.delenv("MXNET_OMP_MAX_THREADS")
-    if variable:
-        monkeypatch.setenv(variable, value)
-    assert _findings()["CPU"].found == f"{CORES} cores, {wording} for one device"
-
-
-@cpu_build_only
-def test_diagnosis_of_a_gpu_build_on_top_of_a_cpu_build(tmp_path, monkeypatch):
-    _distribution("mxnet-cu112", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    found = _findings()
-    assert found["MXNet builds"].found == "mxnet and mxnet-cu112"
-    assert "fresh environment" in found["MXNet builds"].advice
-    assert {name: found[name].found for name in LIBRARIES} == dict.fromkeys(LIBRARIES, "not found")
-    assert all("[cu112]" in found[name].advice for name in LIBRARIES)
-    has_driver = ctypes.util.find_library("cuda") is not None
-    assert ("libcuda.so.1" in found) != has_driver
-    assert found["MXNet"].advice == ""
-
-
-def _last_findings(mxnet):
-    """The last two findings where `mxnet` is the source of MXNet."""
-    Path("mxnet.py").write_text(mxnet)
-    script = "import json; from rnw.runtime import diagnose; print(json.dumps(diagnose()[-2:]))"
-    code, out, err = _python("-c", script)
-    assert code == 0, err
-    return json.loads(out)
-
-
-@pytest.mark.parametrize(("gpus", "wording"), [(0, "check `nvidia-smi`"), (2, "")])
-def test_diagnosis_of_gpus(gpus, wording):
-    mxnet, (what, found, advice) = _last_findings(GPU_MXNET.format(found=gpus))
-    assert mxnet == ["MXNet", "1.9.1, CUDA build", ""]
-    assert (what, found) == ("GPUs", str(gpus))
-    assert wording in advice
-    assert bool(advice) == bool(wording)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("problem", "wording"),
-    [
-        ("ModuleNotFoundError('no mxnet', name='mxnet')", "MXNet is not installed: pip install"),
-        ("OSError('libcudart.so.11.0: cannot open')", "libcudart.so.11.0: cannot open"),
-        ("ModuleNotFoundError('no distutils', name='distutils')", "distutils"),
-        ("AttributeError('`np.PZERO` was removed in NumPy 2.0')", "np.PZERO"),
-    ],
-    ids=["missing", "library", "dependency", "numpy"],
-)
-def test_diagnosis_when_mxnet_cannot_be_imported(problem, wording):
-    what, found, advice = _last_findings(f"raise {problem}")[-1]
-    assert (what, found) == ("MXNet", "cannot be used")
-    assert wording in advice

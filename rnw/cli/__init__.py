@@ -71,7 +71,7 @@ class _Commands(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (InputError, ModuleNotFoundError, OSError) as error:
+        except (InputError, ImportError, OSError) as error:
             message = _explain(error)
             if ctx.params["debug"] or message is None:
                 raise
@@ -90,6 +90,8 @@ def _explain(error: Exception) -> Optional[str]:
         return f"this command's output cannot be written: {error.strerror}" if full else None
     if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL_MODULES:
         return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}"
+    if isinstance(error, ImportError) and "cannot open shared object file" in str(error):
+        return f"a library of the system is missing: {error}; `rnw doctor` says what to do"
     return None
 
 

@@ -3,7 +3,7 @@
 import click
 
 from rnw.cli.common import json_option, print_json
-from rnw.runtime import diagnose
+from rnw.doctor import diagnose
 
 
 @click.command()

@@ -127,7 +127,7 @@ def command(
     if done and not as_json:
         if output is not None:
             print_line(f"pictures in {output}")
-        _print_origin(origin, tested=protocol.any())
+        _print_origin(origin)
     _print_bad(bad, done)
 
 
@@ -141,10 +141,10 @@ def _origin(
     return {"model": meaning, "protocol": str(model.protocol), "note": note}
 
 
-def _print_origin(origin: Dict[str, Any], *, tested: bool) -> None:
-    """Print how the network was recognized, and by which protocol where it was chosen."""
-    for key, line in origin.items():
-        if line is not None and (tested or key != "protocol"):
+def _print_origin(origin: Dict[str, Any]) -> None:
+    """Print how the network was recognized, by which protocol pictures were seen, and the note."""
+    for line in origin.values():
+        if line is not None:
             print_line(str(line), err=True)
 
 

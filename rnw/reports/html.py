@@ -55,7 +55,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
   .panels { grid-template-columns: repeat(2, 1fr); }
   .classes th:nth-child(2) { width: 20%; }
   .classes .number { width: 3.2rem; }
-  .classes th:nth-child(4) { width: 4.4rem; }
+  .classes th:nth-child(4), .classes th:nth-child(5) { width: 4.4rem; }
   th, td { padding: .2rem .25rem; font-size: .8125rem; }
   thead th { font-size: .75rem; }
   dl { grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }

@@ -133,8 +133,8 @@ def read_results(
     kept = [k for k, name in enumerate(names) if labels_file(folder, name).is_file()]
     if not kept:
         raise InputError(
-            f"{folder}: no predictions for {dataset.title}; `rnw eval-seg --save-predictions "
-            f"{folder}` makes them"
+            f"{folder}: no predictions for {dataset.title}, split {split}; `rnw eval-seg --split "
+            f"{split} --save-predictions {folder}` makes them"
         )
     return Results(folder, dataset, split, examples, [names[k] for k in kept], kept)
 

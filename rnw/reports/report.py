@@ -32,9 +32,9 @@ def write_report(
     """Write a page about a folder, by default into it; return the path of the page.
 
     folder: of predictions kept by an evaluation of either task, or of training runs.
-    dataset, split, data_root: what the predictions are compared with, by default the test split of
-        the dataset of the weights. A classifier's are kept with their true classes; there it is
-        where the pictures are.
+    dataset, split, data_root: what the predictions are compared with, by default the dataset and
+        split that are recorded beside them. A classifier's are kept with their true
+        classes; there it is where the pictures are.
     pictures: so many of the best and of the worst are shown.
 
     Raises InputError for a folder of no such kind, for data that is missing or does not fit, and

@@ -33,7 +33,7 @@ from rnw.weights.meaning import (
     only_network,
 )
 from rnw.weights.metadata import Metadata, describe_file, named_network, read_normalization
-from rnw.weights.onnx_file import require
+from rnw.weights.onnx_file import require_onnx
 from rnw.weights.onnx_graph import write_onnx
 from rnw.weights.onnx_nodes import OPSET, GraphForm, Size
 from rnw.weights.released import released_row
@@ -313,7 +313,7 @@ def _write_graph(
     form: GraphForm,
     metadata: Metadata,
 ) -> None:
-    require("onnx", "to write an ONNX graph")  # which no file is to blame for
+    require_onnx("to write an ONNX graph")  # which no file is to blame for
     with naming(source):
         write_onnx(target, config, parameters, form, metadata)
 

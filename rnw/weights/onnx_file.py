@@ -8,6 +8,7 @@ import numpy as np
 
 from rnw.errors import InputError, naming
 from rnw.files import PathLike
+from rnw.runtime import INSTALL_ONNX
 from rnw.weights.ndarray_file import BFLOAT16, as_float32
 
 _FLOATS = ("FLOAT", "DOUBLE", "FLOAT16")
@@ -22,7 +23,7 @@ def read_onnx(path: PathLike) -> Dict[str, np.ndarray]:
     Raises InputError without the onnx package and for initializers that are not arrays of numbers
     in the file itself, and what onnx and protobuf raise for a damaged file.
     """
-    onnx = require("onnx", f"to read {path}")
+    onnx = require_onnx(f"to read {path}")
     arrays: Dict[str, np.ndarray] = {}
     with naming(path):
         for tensor in onnx.load(str(path), load_external_data=False).graph.initializer:
@@ -34,7 +35,7 @@ def read_onnx(path: PathLike) -> Dict[str, np.ndarray]:
 
 def read_onnx_metadata(path: PathLike) -> Dict[str, str]:
     """Return the metadata of an ONNX graph, texts by name; raises as `read_onnx` does."""
-    onnx = require("onnx", f"to read {path}")
+    onnx = require_onnx(f"to read {path}")
     model = onnx.load(str(path), load_external_data=False)
     return {entry.key: entry.value for entry in model.metadata_props}
 
@@ -54,12 +55,9 @@ def _array(onnx: Any, tensor: Any) -> np.ndarray:
     return onnx.numpy_helper.to_array(tensor)
 
 
-def require(module: str, purpose: str) -> ModuleType:
-    """Return an optional module.
-
-    Raises InputError that says what to install when it is missing.
-    """
+def require_onnx(purpose: str) -> ModuleType:
+    """Return the module onnx; raise InputError that says what to install when it is missing."""
     try:
-        return importlib.import_module(module)
+        return importlib.import_module("onnx")
     except ImportError:
-        raise InputError(f"{module} is needed {purpose}: pip install {module}") from None
+        raise InputError(f"onnx is needed {purpose}: {INSTALL_ONNX}") from None

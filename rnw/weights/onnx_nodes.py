@@ -13,7 +13,7 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.networks.inputs import Normalization
 from rnw.networks.layout import NetworkConfig
-from rnw.weights.onnx_file import require
+from rnw.weights.onnx_file import require_onnx
 
 OPSET = 15  # ONNX 1.10 of 2021
 OLDEST_OPSET = 13  # before, Softmax joined all axes behind its own
@@ -82,7 +82,7 @@ class Nodes:
     """Collects the nodes of a graph; methods that add one return the name of its output."""
 
     def __init__(self, config: NetworkConfig, form: GraphForm):
-        self.onnx = require("onnx", "to write an ONNX graph")
+        self.onnx = require_onnx("to write an ONNX graph")
         form.check(config, self.onnx.defs.onnx_opset_version())
         self.config = config
         self.form = form

@@ -130,6 +130,22 @@ def test_module_of_an_extra_that_is_missing(module, command):
     )
 
 
+def test_library_of_the_system_that_is_missing():
+    missing = "libGL.so.1: cannot open shared object file: No such file or directory"
+    Path("cv2.py").write_text(f"raise ImportError('{missing}')")
+    script = "import sys; sys.path.insert(0, ''); from rnw.cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "train-cls", "--dataset", "digits"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: a library of the system is missing: {missing}; `rnw doctor` says what to do\n"
+    )
+
+
 def test_part_of_the_package_that_is_missing_is_no_mistake_of_the_user():
     code, out, err = _process("networks", without="rnw.networks.layout")
     assert (code, out) == (1, "")

@@ -272,5 +272,5 @@ def test_numpy_and_click_are_enough(target, released, to, missing):
     else:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"Error: {missing} is needed ")
-        assert done.stderr.endswith(f": pip install {missing}\n")
+        assert done.stderr.endswith(f": pip install '.[{missing}]' in the rnw checkout\n")
     assert Path(target).exists() == (missing is None)

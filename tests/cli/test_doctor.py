@@ -7,11 +7,16 @@ import mxnet as mx
 import pytest
 
 WHAT = ["Python", "numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn"]
-WHAT += ["CPU", "MXNet", "GPUs"]
+WHAT += ["CPU", "bfloat16 on the CPU", "Memory", "/dev/shm", "MXNet", "ONNX Runtime", "GPUs"]
 
 pytestmark = pytest.mark.skipif(
     mx.runtime.Features().is_enabled("CUDA"), reason="what is expected is that of a CPU build"
 )
+
+
+@pytest.fixture(autouse=True)
+def no_driver(monkeypatch):
+    monkeypatch.setattr("rnw.gpus.DRIVER_LIBRARY", "libcuda-absent.so.1")
 
 
 @pytest.fixture

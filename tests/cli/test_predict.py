@@ -64,6 +64,7 @@ def test_text_says_the_same(rnw, checkpoint, pictures):
     assert err == (
         f"{LABEL[11:-6]} (10 classes, width 0.03125), stride 8, pooling 'pad', according to "
         f"{LABEL}_ep-symbol.json\n"
+        "center crop of 28, adaptive interpolation\n"
     )
     expected = []
     for prediction in predictions:
@@ -113,7 +114,7 @@ def test_an_unreadable_image_is_named_at_the_end(
         Path("bad.png").write_bytes(content)
     code, out, err = rnw("predict", "--weights", checkpoint, "bad.png", *pictures[:2])
     assert code == 1
-    origin, error = err.splitlines()
+    origin, _, error = err.splitlines()
     assert origin.endswith("according to digits_rna-28-1-1-1-1-1-1-1_cls10_ep-symbol.json")
     assert error.startswith(f"Error: {wording}")
     assert out == rnw("predict", "--weights", checkpoint, *pictures[:2])[1]

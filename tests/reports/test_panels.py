@@ -148,11 +148,20 @@ def test_other_files_are_refused(results, output, wording):
 
 
 def test_there_must_be_predictions_and_labels(results):
-    with pytest.raises(InputError, match=r"^empty: no predictions for Pictures; `rnw eval-seg"):
+    with pytest.raises(InputError, match=r"^empty: no predictions for Pictures, split val; `rnw"):
         read_results(Path("empty"), results.dataset)
     unlabeled = make_dataset(Pictures([picture(40, 60, 1)]), 3)
     with pytest.raises(InputError, match=r"^Pictures, split test: has no labels"):
         read_results(Path("kept"), unlabeled, split="test")
+
+
+def test_the_split_is_that_which_is_recorded(results):
+    assert results.split == results.dataset.test_split == "val"
+    Path("kept/evaluation.json").write_text('{"split": "test"}')
+    assert read_results(Path("kept"), results.dataset).split == "test"
+    assert read_results(Path("kept"), results.dataset, split="val").split == "val"
+    Path("kept/evaluation.json").write_text("[]")
+    assert read_results(Path("kept"), results.dataset).split == "val"
 
 
 def test_predictions_of_another_size_are_refused(results):

@@ -137,7 +137,8 @@ class Coding:
     def _table(self) -> Dict[int, int]:
         """The class of each number, or color as one number."""
         ignored = () if isinstance(self.ignored, str) else self.ignored
-        table = {_packed(value): IGNORED_LABEL for value in ignored}
+        kind = tuple if self.labels == COLORS else int  # the number 255 is not the color blue
+        table = {_packed(value): IGNORED_LABEL for value in ignored if isinstance(value, kind)}
         if isinstance(self.labels, Mapping):
             return {**table, **{k: self.classes.index(name) for k, name in self.labels.items()}}
         if self.labels == COLORS:

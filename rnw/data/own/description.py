@@ -346,6 +346,7 @@ def _check(description: Description) -> None:
                 description.refuse("labels", f"{name!r} is none of the classes{nearest}")
     if description.labels == MASK and len(classes) not in (0, 2):
         description.refuse("classes", f"has {len(classes)} names, a mask has two: what is 0 first")
+    check_ignored(description)
     if not description.segmentation:
         for name, split in description.splits.items():
             if split.labels or split.annotations:
@@ -354,6 +355,23 @@ def _check(description: Description) -> None:
     for name, split in description.splits.items():
         if split.images and not (split.labels or split.annotations) and name != "test":
             description.refuse(f"splits: {name}", "expected `labels`, where the label maps are")
+
+
+def check_ignored(description: Description) -> None:
+    """Raise InputError for ignored numbers where label maps have colors, and the other way round.
+
+    The default, a number, stands for nothing where label maps have colors.
+    """
+    default = (IGNORED_LABEL,)
+    if isinstance(description.ignored, str) or description.ignored == default:
+        return
+    for value in description.ignored:
+        if isinstance(value, int) and description.labels == COLORS:
+            found = f"{value} is a number, label maps have colors, such as [0, 0, 0]"
+            description.refuse("ignored", found)
+        if not isinstance(value, int) and description.labels != COLORS:
+            found = f"{list(value)} is a color, label maps have numbers, such as {IGNORED_LABEL}"
+            description.refuse("ignored", f"{found}, unless `labels: colors` says otherwise")
 
 
 def write_description(description: Description, comments: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ from rnw.data.own.description import (
     SEGMENTATION,
     Description,
     Split,
+    check_ignored,
     label_name,
     read_description,
 )
@@ -133,7 +134,9 @@ def find_layout(
                 found = replace(found, val_fraction=val_fraction)
             found = replace(found, classes=classes or _named_classes(folder))
             found = _with_coding(found) if found.segmentation else found
-            return with_classes(replace(found, ignored=ignored) if ignored else found)
+            found = replace(found, ignored=ignored) if ignored else found
+            check_ignored(found)
+            return with_classes(found)
     titles = "; ".join(layout.title for layout in LAYOUTS)
     raise InputError(
         f"{folder}: is in no known layout of a dataset, expected one of {titles}"

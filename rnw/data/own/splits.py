@@ -286,7 +286,7 @@ def find_pairs(
 
 def _nothing_found(where: Split, split: str, root: Path, pairing: Pairing) -> str:
     place = root / (where.images or where.list)
-    if not (pairing.without_label and pairing.without_picture):
+    if pairing.pairs or not (pairing.without_label and pairing.without_picture):
         return f"{place}: has no pictures with label maps of {split}"
     picture, label = pairing.without_label[0], pairing.without_picture[0]
     return (

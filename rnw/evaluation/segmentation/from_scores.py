@@ -75,7 +75,7 @@ def model_of_scores(
     kept = [open_kept(folder) for folder in folders]
     chosen = _dataset_of(kept[0], dataset)
     scorers = [
-        Scorer(_no_network(scores.folder), scores.record["stride"], weight, scores=scores)
+        Scorer(_no_network, scores.record["stride"], weight, scores=scores)
         for scores, weight in zip(kept, check_mix(mix, len(kept)))
     ]
     scales = tuple(s for s in kept[0].scales() if all(s in other.scales() for other in kept))
@@ -117,14 +117,8 @@ def _check(kept: KeptScores, model: Model) -> None:
         )
 
 
-def _no_network(folder: Path) -> Any:
-    def forward(data: np.ndarray) -> np.ndarray:
-        raise InputError(
-            f"{folder}: has no scores of this picture; run `rnw eval-seg --save-scores` again to "
-            "add them"
-        )
-
-    return forward
+def _no_network(data: np.ndarray) -> np.ndarray:
+    raise RuntimeError("scores in files have no network")
 
 
 def open_scores(
@@ -213,4 +207,4 @@ def model_of_arrays(
     if row.classes != classes:
         raise InputError(f"{first}: has {classes} classes, {row.title} has {row.classes}")
     given = GivenScores(folder, {"classes": classes, "background_power": background_power})
-    return Model([Scorer(_no_network(folder), 1, scores=given)], row, Protocol((row.test_size,)))
+    return Model([Scorer(_no_network, 1, scores=given)], row, Protocol((row.test_size,)))

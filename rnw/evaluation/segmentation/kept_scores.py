@@ -40,19 +40,21 @@ ADVICE = "choose another folder with --save-scores"
 class KeptScores:
     """Score maps of one network in `folder`, by scale and name of the picture.
 
-    record: all that they depend on, as `scores.json` has it.
+    record: all that they depend on, as `scores.json` has it. growing: whether a network computes
+    those that are missing.
     """
 
     folder: Path
     record: Mapping[str, Any]
+    growing: bool = False
 
     def path(self, name: str, scale: int) -> Path:
         """Return where the scores of a picture are, or will be."""
         return self.folder / str(scale) / f"{name}{SUFFIX}"
 
     def has(self, name: str, scale: int) -> bool:
-        """Return whether the scores of a picture need not be computed."""
-        return self.path(name, scale).is_file()
+        """Return whether the scores of a picture are to be read, not computed."""
+        return not self.growing or self.path(name, scale).is_file()
 
     def write(self, name: str, scale: int, found: ScoreMap, size: Size) -> ScoreMap:
         """Keep the scores of a picture of `size`; return them as they will be read."""
@@ -66,6 +68,10 @@ class KeptScores:
     def read(self, name: str, scale: int, size: Size) -> ScoreMap:
         """Return the scores of a picture of `size`; raise InputError for a file that is none."""
         path = self.path(name, scale)
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such scores; `rnw eval-seg --save-scores` adds those of a --split"
+            )
         found, kept_for = read_scores(path, self.record["interpolation"])
         if kept_for != size or len(found.scores) != self.record["classes"]:
             raise InputError(
@@ -88,7 +94,7 @@ def open_to_keep(
 
     Raises InputError where it has those of another record, unless `overwrite` removes them.
     """
-    kept = KeptScores(folder, record)
+    kept = KeptScores(folder, record, growing=True)
     if overwrite and folder.is_dir():
         for scale in kept.scales():
             for path in (folder / str(scale)).glob(f"*{SUFFIX}"):

@@ -136,6 +136,12 @@ def test_unknown_colors_are_counted_and_named():
         coding.read(path)
 
 
+def test_blue_is_an_unknown_color_though_the_number_255_is_ignored():
+    path = _write("a.png", colored(LABELS))
+    coding = _coding(labels="colors", colors=(*COLORS[:2], (9, 9, 9)))
+    assert coding.examine(path).unknown == {(0, 0, 255): int((LABELS == 2).sum())}
+
+
 HEADER = b"{'descr': '|O', 'fortran_order': False, 'shape': (9,), }"
 BAD = {
     "colors.png": (colored(LABELS), r"has colors, where dataset\.yaml tells numbers of classes"),

@@ -9,7 +9,16 @@ from rnw.data.own.survey import survey
 from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
 from rnw.data.sets.reading import read_split
 from rnw.errors import InputError
-from tests.data.own.miniatures import class_folders, coco, labelme, pairs, picture, png, write
+from tests.data.own.miniatures import (
+    class_folders,
+    coco,
+    label_map,
+    labelme,
+    pairs,
+    picture,
+    png,
+    write,
+)
 
 TWO = {"a.jpg": picture(), "b.jpg": picture(1)}
 MASKS = pairs("i/{}.jpg", "l/{}.png")
@@ -90,6 +99,10 @@ WRONG = {
         pairs("images/{}.jpg", "labels/{}.png", content=png(np.full((12, 16), 255, np.uint8))),
         "data: labels: expected classes in label maps, all pixels are ignored",
     ),
+    "pictures that are turned without their label maps": (
+        pairs("images/{}.jpg", "labels/{}.png", content=png(label_map().T)),
+        "2 label maps have another size .* one of them is turned: `orientation: stored` in a",
+    ),
     # annotations
     "no list of images": (_coco(lambda found: found.pop("images")),
                           "instances_train.json: .*: expected lists `images`, `annotations` and"),
@@ -102,6 +115,15 @@ WRONG = {
     # descriptions
     "a field twice": (_described(f"task: segmentation\n{SPLITS}name: a\nname: b\n"),
                       "data/dataset.yaml: line 4 has 'name' for the second time"),
+    "ignored numbers of colors": (
+        _described(f"task: segmentation\n{SPLITS}classes: [a]\ncolors: ['#ff0000']\n"
+                   "labels: colors\nignored: 0\n"),
+        "data/dataset.yaml: ignored: 0 is a number, label maps have colors, such as",
+    ),
+    "ignored colors of numbers": (
+        _described(f"task: segmentation\n{SPLITS}classes: [a, b]\nignored: ['#000002']\n"),
+        r"data/dataset.yaml: ignored: \[0, 0, 2\] is a color, label maps have numbers, such as 255",
+    ),
     "a number twice": (
         _described(f"task: segmentation\n{SPLITS}classes: [a, b]\nlabels: {{1: a, 0: a, 1: b}}\n"),
         "data/dataset.yaml: line 4 has '1' for the second time",
@@ -115,6 +137,13 @@ def test_what_is_wrong_is_named(name):
     root = write(files)
     with pytest.raises(InputError, match=message):
         _check(root, held_out=not (root / "val").exists())
+
+
+def test_a_part_without_a_picture_is_not_taken_as_names_that_differ():
+    write({**pairs("images/{}.jpg", "masks/{}.png"), "images/c.jpg": picture(), "masks/d.png": b""})
+    row = find_task_dataset(hold_out("data", 1e-9))
+    with pytest.raises(InputError, match=r"^data/images: has no pictures with label maps of split"):
+        read_split(row, "val")
 
 
 def test_splits_may_begin_with_capitals():
