@@ -121,18 +121,6 @@ class Devices:
         return make_contexts(self.gpus, self.cpus)
 
 
-def device_options(command: Callable) -> Callable:
-    """Add `--gpus 0,1,2,3` and `--cpus N`, the fields of `Devices`."""
-    command = click.option(
-        "--cpus", type=int, metavar="N", help="Number of CPU devices to compute on (default: 1)."
-    )(command)
-    return click.option(
-        "--gpus",
-        metavar="0,1,...",
-        help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
-    )(command)
-
-
 def precision_options(command: Callable) -> Callable:
     """Add `--precision NAME` and `--force-precision`."""
     command = click.option(
@@ -147,6 +135,18 @@ def precision_options(command: Callable) -> Callable:
         show_default=True,
         help="Numbers to compute convolutions in: bfloat16 on CPUs with instructions for it, or "
         "float16 on GPUs.",
+    )(command)
+
+
+def device_options(command: Callable) -> Callable:
+    """Add `--gpus 0,1,2,3` and `--cpus N`, the fields of `Devices`."""
+    command = click.option(
+        "--cpus", type=int, metavar="N", help="Number of CPU devices to compute on (default: 1)."
+    )(command)
+    return click.option(
+        "--gpus",
+        metavar="0,1,...",
+        help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
     )(command)
 
 
