@@ -18,6 +18,7 @@ from typing import Any, List, Optional
 
 from rnw.errors import InputError
 from rnw.gpus import MACHINE_CODE, ask_driver, why_not_mxnet
+from rnw.instructions import allow_tiles
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 SCRATCH_VARIABLE = "MXNET_CPU_TEMP_COPY"
@@ -58,6 +59,7 @@ class _PrepareMXNet(MetaPathFinder):
                 raise InputError(problem)
             _restore_numpy_names()
             set_threads()
+            allow_tiles()
             load_cuda_libraries()
             spec.loader = _QuickLoader(spec.loader)
         return spec

@@ -21,7 +21,7 @@ ORDER = (
     ("data", "weights"),
     ("networks",),
     ("runtime", "locks", "plots"),
-    ("files", "arrays", "children", "gpus", "allowance"),
+    ("files", "arrays", "children", "gpus", "allowance", "instructions"),
     ("errors", "lazy"),
 )
 LEVEL = {place: level for level, places in enumerate(ORDER) for place in places}

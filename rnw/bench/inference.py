@@ -3,6 +3,7 @@
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -15,6 +16,7 @@ from rnw.networks.cost import count_multiply_adds
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import leave_threads_to_mxnet
 from rnw.weights.optimize import optimize
+from rnw.weights.precision import FLOAT32, check_precision
 
 REFERENCE_SIZE = 4096  # of the square float32 matrices
 WARM_UP = 2
@@ -25,8 +27,9 @@ class InferenceSpeed(NamedTuple):
 
     ratio: the network's rate of multiply-adds over that of the matrix product, the median over the
     repetitions. optimized_gain: the speed of the copy that `rnw.optimize` makes over that of the
-    network, likewise. thread_gain: the speed over that in a process where MXNet chooses the number
-    of threads; None on a GPU. peak_memory_mb: in 10^6 bytes.
+    network, likewise. precision_gain: the speed of such a copy in `precision` over that of the one
+    in float32, likewise; None for float32 itself. thread_gain: the speed over that in a process
+    where MXNet chooses the number of threads; None on a GPU. peak_memory_mb: in 10^6 bytes.
     """
 
     network: str
@@ -39,30 +42,46 @@ class InferenceSpeed(NamedTuple):
     peak_memory_mb: float
     optimized_gain: float
     thread_gain: Optional[float] = None
+    precision: str = FLOAT32
+    precision_gain: Optional[float] = None
 
 
 def bench_inference(
-    name: str, batch: int, size: int, context: Any, *, repetitions: int = 5, **options: Any
+    name: str,
+    batch: int,
+    size: int,
+    context: Any,
+    *,
+    repetitions: int = 5,
+    precision: str = FLOAT32,
+    force: bool = False,
+    **options: Any,
 ) -> InferenceSpeed:
     """Time network `name` on (batch, 3, size, size) float32, in turn with the reference product.
 
-    Its copy optimized for inference, from `rnw.optimize`, is timed as well. Peak memory is that of
-    the process before copy and product are made. options: those of the network, as
-    `rnw.get_network` takes them.
+    Its copy optimized for inference, from `rnw.optimize`, is timed as well, and in another
+    `precision` (see there, also for `force`) a second copy. Peak memory is that of the process
+    before copies and product are made. options: those of the network, as `rnw.get_network` takes
+    them.
 
-    Raises InputError for numbers below 1 and for an unknown network.
+    Raises InputError for numbers below 1, for an unknown network, and for a precision that the
+    device does not compute in.
     """
     if min(batch, size, repetitions) < 1:
         raise InputError("batch, size and repetitions must be at least 1")
+    check_precision(precision, [context.device_type], force=force)
     net = _hybridized(get_network(name, **options), context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))
     peak = used_memory_mb([context])
-    fast = optimize(net)
-    runs = [lambda: net(data), lambda: fast(data), _matrix_product(context)]
-    for run in runs[1:]:
+    copies = [optimize(net)]
+    if precision != FLOAT32:
+        copies.append(optimize(net, precision, force=force))
+    passes = [partial(block, data) for block in (net, *copies)]
+    runs: List[Callable[[], Any]] = [_matrix_product(context), *passes]
+    for run in runs:
         _warm_up(run)
-    plain, optimized, multiply = in_turn(runs, repetitions)
+    multiply, plain, optimized, *other = in_turn(runs, repetitions)
     work = batch * count_multiply_adds(net.config, size)
     rates = [work / seconds for seconds in plain]
     references = [REFERENCE_SIZE**3 / seconds for seconds in multiply]
@@ -79,6 +98,8 @@ def bench_inference(
         peak_memory_mb=peak,
         optimized_gain=median_ratio(plain, optimized),
         thread_gain=speed / _speed_with_own_threads(net.config, batch, size) if on_cpu else None,
+        precision=precision,
+        precision_gain=median_ratio(optimized, other[0]) if other else None,
     )
 
 

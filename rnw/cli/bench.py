@@ -14,6 +14,7 @@ from rnw.cli.common import (
     device_options,
     gather,
     json_option,
+    precision_options,
     print_json,
     width_option,
 )
@@ -52,6 +53,7 @@ def _one_device(devices: Devices) -> Any:
     help="Number of measurements, of which the median counts.",
 )
 @width_option
+@precision_options
 @device_options
 @json_option
 @gather("devices", Devices)
@@ -61,18 +63,30 @@ def inference(
     size: int,
     repetitions: int,
     width: float,
+    precision: str,
+    force_precision: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare the speed of NETWORK with that of a large matrix product, on one device.
 
-    The network as optimized for inference is measured, too. On a CPU the measurement is repeated
+    The network as optimized for inference is measured, too, and with --precision once more in that
+    precision. On a CPU the measurement is repeated
     in a second process that leaves the number of threads to MXNet.
     """
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    result = bench_inference(network, batch, size, context, repetitions=repetitions, width=width)
+    result = bench_inference(
+        network,
+        batch,
+        size,
+        context,
+        repetitions=repetitions,
+        precision=precision,
+        force=force_precision,
+        width=width,
+    )
     if as_json:
         print_json(result._asdict())
         return
@@ -81,6 +95,9 @@ def inference(
     click.echo(f"matrix product {result.reference_gflops:.1f} GFLOP/s, ratio {result.ratio:.3f}")
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
     click.echo(f"optimized for inference: {result.optimized_gain:.3f} times the speed")
+    if result.precision_gain is not None:
+        gain = f"{result.precision_gain:.3f} times the speed in float32"
+        click.echo(f"optimized, in {result.precision}: {gain}")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
 

@@ -33,6 +33,7 @@ from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 SUMMARY = 150  # letters of a command in the list of commands, enough for a sentence
 INTERRUPTED = 130  # the status of what Ctrl-C ended
@@ -120,6 +121,23 @@ class Devices:
     def contexts(self) -> List[Any]:
         """Return their MXNet contexts, one CPU by default; raise InputError for missing ones."""
         return make_contexts(self.gpus, self.cpus)
+
+
+def precision_options(command: Callable) -> Callable:
+    """Add `--precision NAME` and `--force-precision`."""
+    command = click.option(
+        "--force-precision",
+        is_flag=True,
+        help="Compute in bfloat16 also on a CPU that only emulates it, slower than float32.",
+    )(command)
+    return click.option(
+        "--precision",
+        type=Choice(tuple(PRECISIONS)),
+        default=FLOAT32,
+        show_default=True,
+        help="Numbers to compute convolutions in: bfloat16 on CPUs with instructions for it, or "
+        "float16 on GPUs.",
+    )(command)
 
 
 def device_options(command: Callable) -> Callable:

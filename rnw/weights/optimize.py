@@ -1,36 +1,49 @@
 """Optimization of trained networks for inference: the same scores with fewer memory accesses."""
 
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import mxnet as mx
+from mxnet.contrib import amp
 from mxnet.gluon import HybridBlock, SymbolBlock
+from mxnet.ndarray.ndarray import _DTYPE_MX_TO_NP
 
 from rnw.networks.classifier import Network
 from rnw.networks.layout import fold
 from rnw.networks.symbols import to_symbol
 from rnw.weights import parameter_values
+from rnw.weights.precision import FLOAT32, check_precision
 from rnw.weights.surgery import fold_batch_norms
 
 FUSION_BACKEND = "MKLDNN"  # MXNet's name of oneDNN
 
 
-def optimize(net: Network) -> HybridBlock:
+def optimize(net: Network, precision: str = FLOAT32, *, force: bool = False) -> HybridBlock:
     """Return a copy of an initialized network for inference only, on the same contexts.
 
     Batch normalizations that follow a convolution are folded into it. On CPUs where MXNet has
     oneDNN, convolutions are also fused with the ReLU or sum that follows, and other normalizations
     with their ReLU. The copy has the `config` of `net` and is called in the same way, in float32
     and for any batch and size; later changes to `net` do not affect it.
+
+    precision: 'float32', 'bfloat16' on CPUs or 'float16' on GPUs. Feature maps and the weights of
+        convolutions and classifiers are then of that type, those of normalizations float32; inputs
+        and outputs stay float32. float16 has never been run on a GPU.
+    force: use bfloat16 also on a CPU that only emulates it, slower than float32.
+
+    Raises InputError for a precision that is unknown or that the contexts do not compute in.
     """
     contexts = next(iter(net.collect_params().values())).list_ctx()
+    check_precision(precision, [context.device_type for context in contexts], force=force)
     folded = Network(fold(net.config))
     values = fold_batch_norms(net.config, parameter_values(net))
     for name, parameter in folded.named_parameters.items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values.pop(name))
-    fast = _fuse(folded) if _can_fuse(contexts) else folded
+    fused = _can_fuse(contexts)
+    plain = precision == FLOAT32 and not fused
+    fast = folded if plain else _rewrite(folded, precision, fused=fused)
     fast.config = net.config
     fast.hybridize(static_alloc=True, static_shape=True)
     return fast
@@ -41,15 +54,31 @@ def _can_fuse(contexts: List[mx.Context]) -> bool:
     return on_cpus and mx.runtime.Features().is_enabled(FUSION_BACKEND)
 
 
-def _fuse(net: Network) -> SymbolBlock:
-    """Return the graph of `net` with oneDNN's fused operators, on its parameters."""
+def _rewrite(net: Network, precision: str, *, fused: bool) -> SymbolBlock:
+    """Return the graph of `net` in a precision, with oneDNN's fused operators if it is `fused`.
+
+    It has the parameters of `net`, which are cast.
+    """
     graph = json.loads(to_symbol(net).tojson())
-    _merge_normalizations(graph["nodes"])
-    symbol = mx.sym.load_json(json.dumps(graph)).get_backend_symbol(FUSION_BACKEND)
+    if fused:
+        _merge_normalizations(graph["nodes"])
+    symbol = mx.sym.load_json(json.dumps(graph))
     parameters = net.collect_params()
     inputs = [name for name in symbol.list_inputs() if name not in parameters]
+    if precision != FLOAT32:
+        symbol = amp.convert_symbol(symbol, precision, data_names=inputs, cast_optional_params=True)
+        _cast_parameters(parameters, symbol)
+    if fused:
+        symbol = symbol.get_backend_symbol(FUSION_BACKEND)
     variables = [mx.sym.var(name, dtype="float32") for name in inputs]
     return SymbolBlock(symbol, variables, params=parameters)
+
+
+def _cast_parameters(parameters: Mapping[str, mx.gluon.Parameter], symbol: mx.sym.Symbol) -> None:
+    """Cast parameters to the types that a graph notes on them, by MXNet's numbers of types."""
+    for name, attributes in symbol.attr_dict().items():
+        if name in parameters and "__dtype__" in attributes:
+            parameters[name].cast(_DTYPE_MX_TO_NP[int(attributes["__dtype__"])])
 
 
 def _merge_normalizations(nodes: List[Dict[str, Any]]) -> None:

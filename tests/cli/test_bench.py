@@ -51,7 +51,7 @@ def measured():
 
 @pytest.mark.slow
 def test_json_keys(measured):
-    assert set(measured) == {"network", "batch", "size", *MEASURED}
+    assert set(measured) == {"network", "batch", "size", "precision", "precision_gain", *MEASURED}
     assert (measured["network"], measured["batch"], measured["size"]) == (NETWORK, 1, 28)
     assert all(measured[name] > 0 for name in MEASURED)
 
@@ -98,6 +98,8 @@ def test_text(rnw):
         ((NETWORK, "--batch", "-8"), "must be at least 1"),
         ((NETWORK, "--size", "0"), "must be at least 1"),
         ((NETWORK, "--repetitions", "0"), "must be at least 1"),
+        ((NETWORK, "--precision", "float16"), "is for GPUs; expected float32 or bfloat16 here"),
+        ((NETWORK, "--precision", "bfloat16"), "this CPU cannot compute in it"),
         ((NETWORK, "--cpus", "0"), "--cpus 0: expected at least 1"),
         ((NETWORK, "--gpus", "0,0"), "named twice"),
         pytest.param(

@@ -95,6 +95,25 @@ def test_without_fusion(monkeypatch):
     assert_same(fast, net, (2, 3, 64, 64))
 
 
+def test_float16_keeps_normalizations_in_float32(monkeypatch):
+    """As on a GPU, but not run: MXNet has no convolutions in float16 on CPUs."""
+    monkeypatch.setattr(inference, "_can_fuse", lambda contexts: False)
+    monkeypatch.setattr(inference, "check_precision", lambda *devices, force: None)
+    net = trained(rnw.get_network("model_a1", width=NARROW))
+    fast = rnw.optimize(net, "float16")
+    halves = {
+        name.rsplit("_", 1)[1]
+        for name, parameter in fast.collect_params().items()
+        if parameter.data().dtype == np.float16
+    }
+    assert halves == {"weight", "bias"}
+    graph = fast(mx.sym.var("data"))
+    assert graph.infer_type(data="float32")[1] == [np.float32]
+    inner = graph.get_internals()
+    types = dict(zip(inner.list_outputs(), inner.infer_type(data="float32")[1]))
+    assert {types[f"{name}_output"] for name in ("conv1a", "relu7")} == {np.float16}
+
+
 def test_warns_of_nothing():
     net = trained(rnw.get_network("model_c", width=NARROW))
     with warnings.catch_warnings():
