@@ -204,7 +204,7 @@ def run_study(
     settings or something else, and whatever `rnw.training.run.train` raises.
     """
     if not unchecked:
-        check_own_data(recipe, data_root, on_step, tested=True)
+        check_own_data(recipe, data_root, on_step)
     family = [member.with_row(recipe.row) for member in make_family(recipe, budget, units)]
     rows = [StudyRow(describe(network, contexts), []) for network in family]
     score = make_validator(recipe.row, contexts, data_root=data_root)

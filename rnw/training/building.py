@@ -136,9 +136,7 @@ class Job:
     def check_data(self, origin: Origin) -> None:
         """Raise InputError for data of one's own that no new run starts on (see `Options`)."""
         if self.writes and origin.state is None and not self.options.unchecked:
-            tested = self.validation is not None
-            on_step = self.observer.on_check
-            check_own_data(self.recipe, self.data_root, on_step, tested=tested)
+            check_own_data(self.recipe, self.data_root, self.observer.on_check)
 
     def open_metrics(self) -> Metrics:
         """Return what the figures of the run are reported to."""

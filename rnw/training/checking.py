@@ -13,23 +13,19 @@ if TYPE_CHECKING:
 
 
 def check_own_data(
-    recipe: Recipe,
-    data_root: Optional[Path],
-    on_step: "Callable[[Looked], None]",
-    *,
-    tested: bool,
+    recipe: Recipe, data_root: Optional[Path], on_step: "Callable[[Looked], None]"
 ) -> None:
     """Raise InputError for data of one's own in which `rnw dataset check` finds errors.
 
-    Read are the pictures and labels that the recipe trains on, and those of the split for tests
-    where the run is `tested`. Nothing of a dataset of the catalog is read.
+    All splits are read, also those that the run does not need: what is found in them would spoil
+    its tests later. Nothing of a dataset of the catalog is read.
     """
     dataset = recipe.row
     if dataset.description is None:
         return
     from rnw.data.own.survey import survey  # needs an extra
 
-    splits = dict.fromkeys([recipe.trained_split, *([dataset.test_split] if tested else [])])
+    splits = dict.fromkeys([recipe.trained_split, *dataset.description.split_names])
     sources = {split: read_split(dataset, split, data_root) for split in splits}
     found = survey(sources, names_of(dataset), on_step)
     if found.refused:

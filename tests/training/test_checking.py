@@ -44,13 +44,19 @@ def test_no_run_starts_on_data_with_errors(tmp_path):
         train(_cats(), [mx.cpu()], Path("output"), options=options)
 
 
+def test_no_run_starts_where_another_split_has_errors():
+    (class_folders("train", "val") / "val/cat/0.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"^data: 1 pictures cannot be read: .*val/cat/0\.jpg"):
+        train(_cats(), [mx.cpu()], Path("output"))
+    assert not Path("output").exists()
+
+
 @pytest.mark.slow
 def test_who_follows_a_run_hears_of_the_check(tmp_path):
     class_folders("train", "val", count=4)
-    (Path("data") / "val/cat/0.jpg").write_text("no picture")  # which this run does not read
     heard = _Hearing()
     train(_cats("balance=true"), [mx.cpu()], Path("output"), observer=heard)
-    assert heard.looked == [(step, 8) for step in range(1, 9)]
+    assert heard.looked == [(step, 16) for step in range(1, 17)]
     heard = _Hearing()
     train(_cats("balance=true"), [mx.cpu()], Path("output"), observer=heard, resume=True)
     assert heard.looked == []
