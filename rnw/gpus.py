@@ -16,7 +16,7 @@ MANAGEMENT_LIBRARY = "libnvidia-ml.so.1"
 MACHINE_CODE = {"mxnet-cu112": ((5, 0), (6, 0), (7, 0), (8, 0), (8, 6))}
 OLDEST_CUDA = (11, 0)  # of the driver, for the CUDA 11.2 of that wheel
 CAPABLE = "of compute capability 5.0 to 8.9 (Maxwell to Ada)"
-INSTEAD = "convert the weights to ONNX or PyTorch"  # on newer ones
+INSTEAD = "evaluate with --engine onnxruntime"  # on newer ones
 
 # From cuda.h
 _NO_DEVICE = 100

@@ -338,7 +338,7 @@ def test_command_for_a_gpu_that_mxnet_has_no_code_for(five_gpus):
     done = _run("-m", "rnw", "train-cls", "--dataset", "digits", "--gpus", "4", **five_gpus)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "Error: --gpus 4: NVIDIA GeForce RTX 5090 (12.0): MXNet 1.9.1 has no code for it; convert "
-        "the weights to ONNX or PyTorch, or use a GPU of compute capability 5.0 to 8.9 (Maxwell to "
-        "Ada)\n"
+        "Error: --gpus 4: NVIDIA GeForce RTX 5090 (12.0): MXNet 1.9.1 has no code for it; "
+        "evaluate with --engine onnxruntime, or use a GPU of compute capability 5.0 to 8.9 "
+        "(Maxwell to Ada)\n"
     )

@@ -68,9 +68,9 @@ def test_mxnet_has_code_for(capability):
     ("capability", "remedy"),
     [
         ((3, 5), "use --cpus N"),
-        ((9, 0), "convert the weights to ONNX or PyTorch"),
-        ((10, 0), "convert the weights to ONNX or PyTorch"),
-        ((12, 0), "convert the weights to ONNX or PyTorch"),
+        ((9, 0), "evaluate with --engine onnxruntime"),
+        ((10, 0), "evaluate with --engine onnxruntime"),
+        ((12, 0), "evaluate with --engine onnxruntime"),
     ],
 )
 def test_mxnet_has_no_code_for(capability, remedy):
