@@ -20,6 +20,7 @@ from rnw.gpus import (
     ask_driver,
     why_not_mxnet,
 )
+from rnw.instructions import BFLOAT16_FLAG, TILES_FLAG, cpu_flags
 from rnw.runtime import (
     INSTALL_CPU,
     INSTALL_GPU,
@@ -46,8 +47,6 @@ SYSTEM_PACKAGES = {
     "libGL.so.1": "libgl1",
     "libgthread-2.0.so.0": "libglib2.0-0",
 }
-BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
-CPU_INFO = Path("/proc/cpuinfo")
 SHARED_MEMORY = Path("/dev/shm")
 GIBIBYTE = 2**30
 
@@ -173,9 +172,9 @@ def _diagnose_cpu() -> Finding:
 
 
 def _describe_memory() -> Iterator[Finding]:
-    if CPU_INFO.exists():  # other systems than Linux do not tell
-        flags = set(re.findall(r"\w+", CPU_INFO.read_text()))
-        names = [flag.upper() for flag in BFLOAT16_FLAGS if flag in flags]
+    flags = cpu_flags()
+    if flags:
+        names = [flag.upper() for flag in (BFLOAT16_FLAG, TILES_FLAG) if flag in flags]
         yield Finding("bfloat16 on the CPU", " and ".join(names) or "no instructions for it")
     yield Finding("Memory", f"{allowed_memory() / GIBIBYTE:.1f} GiB")
     if SHARED_MEMORY.is_dir():

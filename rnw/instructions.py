@@ -25,7 +25,7 @@ def allow_tiles() -> None:
     the registers, without which the process is killed. Results in float32 do not depend on it. A
     limit that the user has set is left alone.
     """
-    if _limit(TILES) == TILES and TILES_FLAG in _flags():
+    if _limit(TILES) == TILES and TILES_FLAG in cpu_flags():
         os.environ[LIMIT] = TILES if _get_tile_registers() else EVERYTHING
 
 
@@ -34,7 +34,7 @@ def multiplies_bfloat16() -> bool:
 
     On a CPU with AMX, AVX-512 alone is slower than float32.
     """
-    flags = _flags()
+    flags = cpu_flags()
     if TILES_FLAG in flags:
         return _limit() == TILES
     return BFLOAT16_FLAG in flags and _limit() in FOR_BFLOAT16
@@ -42,14 +42,15 @@ def multiplies_bfloat16() -> bool:
 
 def emulates_bfloat16() -> bool:
     """Return whether oneDNN can compute in bfloat16 at all, at whatever speed."""
-    return EMULATION_FLAG in _flags() and _limit() in FOR_EMULATION
+    return EMULATION_FLAG in cpu_flags() and _limit() in FOR_EMULATION
 
 
 def _limit(default: str = EVERYTHING) -> str:
     return os.environ.get(LIMIT, default).upper()
 
 
-def _flags() -> Set[str]:
+def cpu_flags() -> Set[str]:
+    """Return what this CPU can do, by Linux's names; nothing on other systems."""
     return set(CPU_INFO.read_text().split()) if CPU_INFO.exists() else set()
 
 

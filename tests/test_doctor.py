@@ -12,7 +12,7 @@ import mxnet as mx
 import pytest
 
 import rnw
-from rnw import doctor, gpus, runtime
+from rnw import doctor, gpus, instructions, runtime
 from rnw.allowance import allowed_cores
 from tests.driver import NAMES, make_driver, rows
 
@@ -151,7 +151,7 @@ def test_cores_that_the_container_allows(allowed, threads, advice, monkeypatch, 
 )
 def test_instructions_for_bfloat16(flags, found, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: none\n")
-    monkeypatch.setattr(doctor, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "cpuinfo")
     assert _findings()["bfloat16 on the CPU"].found == found
 
 

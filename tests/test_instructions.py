@@ -76,7 +76,7 @@ def test_tiles_are_used_only_where_linux_gives_the_registers(cpu, monkeypatch, l
 
 
 @pytest.mark.skipif(
-    instructions.TILES_FLAG not in instructions._flags(), reason="this CPU has no AMX"
+    instructions.TILES_FLAG not in instructions.cpu_flags(), reason="this CPU has no AMX"
 )
 def test_importing_mxnet_allows_tiles():
     environment = {**os.environ, "PYTHONPATH": str(Path(rnw.__file__).parents[1])}

@@ -158,18 +158,29 @@ def evaluate(
         if confusion:
             confusion.check_judged(examples.label_name(0))
         official_found = _score_officially(dataset, kept, names, examples) if official else None
+    return _describe(model, split, len(examples), confusion, official_found)
+
+
+def _describe(
+    model: Model,
+    split: str,
+    images: int,
+    confusion: Optional[Confusion],
+    official: Optional[OfficialScores],
+) -> Evaluation:
+    """Return the scores with what is known of the networks and their test."""
     files = [scorer.file.path for scorer in model.scorers if scorer.file]
     return Evaluation(
-        dataset.name,
+        model.dataset.name,
         split,
-        len(examples),
+        images,
         model.protocol,
-        dataset.class_names,
+        model.dataset.class_names,
         confusion,
         _published(model, split),
-        official_found,
+        official,
         model.meanings,
-        notes_on_test(dataset, split, model.trained_on, files),
+        notes_on_test(model.dataset, split, model.trained_on, files),
         model.engine,
     )
 
