@@ -59,7 +59,7 @@ def run(*arguments):
 
 
 @pytest.mark.skipif(
-    instructions.EMULATION_FLAG not in instructions._flags(),
+    instructions.EMULATION_FLAG not in instructions.cpu_flags(),
     reason="this CPU cannot compute in bfloat16",
 )
 def test_scores_in_bfloat16():
@@ -70,7 +70,7 @@ def test_scores_in_bfloat16():
 
 
 @pytest.mark.skipif(
-    instructions.TILES_FLAG not in instructions._flags(), reason="this CPU has no AMX"
+    instructions.TILES_FLAG not in instructions.cpu_flags(), reason="this CPU has no AMX"
 )
 def test_bench_in_bfloat16():
     measured = json.loads(run("-c", BENCH))
