@@ -33,7 +33,7 @@ CUDA_11 = [
     "nvidia-nccl-cu11",
     "nvidia-nvtx-cu11",
 ]
-ONNX = [*EVALUATION, "onnx", "onnxruntime"]
+ONNX = [*EVALUATION, "onnx"]
 COCO = ["pycocotools>=2.0.7"]  # built for every Python here; works with numpy 1
 CITYSCAPES = ["cityscapesscripts>=2.2"]
 TORCH = ["torch>=2.0"]  # the first where a device is a context
@@ -55,13 +55,14 @@ setup(
         "cu112": [f"mxnet-cu112==1.9.1; {MXNET_PYTHON}", *WITH_MXNET, *CUDA_11],
         "tensorboard": TENSORBOARD,
         "coco": COCO,
-        "onnx": ONNX,
+        "onnx": [*ONNX, "onnxruntime"],
+        "onnx-gpu": [*ONNX, "onnxruntime-gpu"],  # in place of onnxruntime
         "openvino": [*ONNX, "openvino"],
         "torch": TORCH,
         "cityscapes": CITYSCAPES,
         "dev": [
             *("mypy", "pytest", "pytest-xdist", "ruff", "safetensors"),
-            *(*TENSORBOARD, *COCO, *ONNX, *CITYSCAPES),
+            *(*TENSORBOARD, *COCO, *ONNX, "onnxruntime", "openvino", *CITYSCAPES),
         ],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},

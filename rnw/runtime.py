@@ -29,6 +29,7 @@ NUMPY_NAMES = {name: vars(builtins)[name] for name in ("bool", "int", "float", "
 INSTALL_CPU = "pip install '.[cpu]' in the rnw checkout"
 INSTALL_GPU = "pip install '.[cu112]' in the rnw checkout"
 INSTALL_ONNX = "pip install '.[onnx]' in the rnw checkout"
+INSTALL_ONNX_GPU = "pip install '.[onnx-gpu]' in the rnw checkout"
 INSTALL_OPENVINO = "pip install '.[openvino]' in the rnw checkout"
 
 # Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.

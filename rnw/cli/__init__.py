@@ -11,7 +11,7 @@ import click
 from rnw import __version__
 from rnw.cli.common import INTERRUPTED, Group
 from rnw.errors import InputError, printable
-from rnw.runtime import INSTALL_CPU, INSTALL_GPU
+from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX
 
 DATA, TRAINING, EVALUATION = "Data", "Training", "Evaluation"
 WEIGHTS, STUDY, MACHINE = "Weights", "Study of networks", "Machine"
@@ -48,7 +48,8 @@ Completion of commands and options in a shell:
   fish: _RNW_COMPLETE=fish_source rnw | source
 Add the line for your shell to its startup file to keep it."""
 # brought by the extras
-OPTIONAL_MODULES = ("mxnet", "gluoncv", "PIL", "sklearn", "scipy", "cv2", "matplotlib")
+WITHOUT_MXNET = ("PIL", "sklearn", "scipy", "matplotlib")  # of the extra for evaluation alone
+OPTIONAL_MODULES = ("mxnet", "gluoncv", "cv2", *WITHOUT_MXNET)
 
 
 class _Commands(Group):
@@ -89,7 +90,8 @@ def _explain(error: Exception) -> Optional[str]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return f"this command's output cannot be written: {error.strerror}" if full else None
     if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL_MODULES:
-        return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}"
+        without = f"; to evaluate without MXNet, {INSTALL_ONNX}" * (error.name in WITHOUT_MXNET)
+        return f"{error.name} is not installed: {INSTALL_CPU}, or for GPUs {INSTALL_GPU}{without}"
     if isinstance(error, ImportError) and "cannot open shared object file" in str(error):
         return f"a library of the system is missing: {error}; `rnw doctor` says what to do"
     return None

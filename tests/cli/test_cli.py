@@ -126,7 +126,8 @@ def test_module_of_an_extra_that_is_missing(module, command):
     assert (code, out) == (2, "")
     assert err == (
         f"Error: {module} is not installed: pip install '.[cpu]' in the rnw checkout, or for GPUs "
-        "pip install '.[cu112]' in the rnw checkout\n"
+        "pip install '.[cu112]' in the rnw checkout; to evaluate without MXNet, "
+        "pip install '.[onnx]' in the rnw checkout\n"
     )
 
 

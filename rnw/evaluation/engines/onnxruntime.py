@@ -9,7 +9,7 @@ from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
-from rnw.runtime import parse_gpus
+from rnw.runtime import INSTALL_ONNX_GPU, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
 
 CPU = "CPUExecutionProvider"
@@ -39,9 +39,8 @@ def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
     provider = next((name for name in GPU_PROVIDERS if name in available), None)
     if provider is None:
         raise InputError(
-            f"--gpus {gpus}: the installed onnxruntime has no provider for GPUs; pip install "
-            "onnxruntime-gpu in its place (NVIDIA) or onnxruntime-directml (Windows), or leave out "
-            "--gpus"
+            f"--gpus {gpus}: the installed ONNX Runtime has no provider for GPUs: leave out "
+            f"--gpus, or for NVIDIA's pip uninstall onnxruntime, then {INSTALL_ONNX_GPU}"
         )
     return [Device(provider, {"device_id": number}) for number in numbers]
 
