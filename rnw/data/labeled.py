@@ -124,8 +124,8 @@ def check_size(labels: np.ndarray, size: Sequence[int], label: PathLike, image: 
     height, width = size
     if labels.shape != (height, width):
         turned = (
-            "one of them is turned: `orientation: stored` in a description leaves pictures as they "
-            "are stored, `upright` turns them as their EXIF data say"
+            "one is turned: `orientation: stored` in a description leaves pictures as they are "
+            "stored, `upright` turns them as their EXIF data say"
         )
         remedy = turned if labels.shape == (width, height) else "they do not belong together"
         raise InputError(

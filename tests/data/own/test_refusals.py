@@ -101,7 +101,7 @@ WRONG = {
     ),
     "pictures that are turned without their label maps": (
         pairs("images/{}.jpg", "labels/{}.png", content=png(label_map().T)),
-        "2 label maps have another size .* one of them is turned: `orientation: stored` in a",
+        "2 label maps have another size .* one is turned: `orientation: stored` in a",
     ),
     # annotations
     "no list of images": (_coco(lambda found: found.pop("images")),

@@ -85,7 +85,11 @@ def test_scores(pictures, fill, name, devices):
 @pytest.mark.parametrize(
     ("shape", "label", "wording"),
     [
-        ((50, 20), 1, r": a label map of 20 x 50, its picture \S*/2\.png is 50 x 20; one of them is turned: "),
+        (
+            (50, 20),
+            1,
+            r": a label map of 20 x 50, its picture \S*/2\.png is 50 x 20; one is turned",
+        ),
         ((40, 100), 1, r": a label map of 100 x 40, its picture \S*/2\.png is 50 x 20; they do"),
         ((20, 50), 5, r": label 5: expected a class, 0 to 4$"),
         ((20, 50), 254, r": label 254: expected a class, 0 to 4$"),
