@@ -107,6 +107,7 @@ def test_sound_machine(monkeypatch, no_driver):
 # The processor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "wording"),
     [
@@ -125,6 +126,7 @@ def test_threads(variable, value, wording, monkeypatch, limit_cores):
     assert _findings()["CPU"].found == f"{CORES} cores, {wording} for one device"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("allowed", "threads", "advice"),
     [
@@ -141,6 +143,7 @@ def test_cores_that_the_container_allows(allowed, threads, advice, monkeypatch, 
     assert finding.advice == advice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "found"),
     [
@@ -228,6 +231,7 @@ def test_opencv_and_runtimes_that_cannot_be_imported():
 # GPUs
 
 
+@pytest.mark.slow
 @cpu_build_only
 @pytest.mark.parametrize(
     ("build", "says", "finding"),

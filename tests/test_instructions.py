@@ -75,6 +75,7 @@ def test_tiles_are_used_only_where_linux_gives_the_registers(cpu, monkeypatch, l
     assert not instructions.multiplies_bfloat16()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     instructions.TILES_FLAG not in instructions.cpu_flags(), reason="this CPU has no AMX"
 )

@@ -265,6 +265,7 @@ NUMPY_2_REFUSED = (
 )
 
 
+@pytest.mark.slow
 @cpu_build_only
 @pytest.mark.parametrize("command", ["train-cls --dataset digits", "doctor"])
 def test_numpy_2_is_named_with_its_cure(command):
@@ -350,6 +351,7 @@ def test_every_finder_is_asked_for_mxnet():
     assert _prints(script) == ["asked"]
 
 
+@pytest.mark.slow
 def test_mxnet_is_imported_without_what_few_programs_use():
     script = (
         "import sys, rnw, mxnet\n"
@@ -362,6 +364,7 @@ def test_mxnet_is_imported_without_what_few_programs_use():
     assert _prints(script) == ["set()", "SourceFileLoader", str(math.log(2)), "True", "False"]
 
 
+@pytest.mark.slow
 def test_mxnet_uses_what_a_program_has_imported_before():
     script = (
         "import rnw, sklearn.base, mxnet\n"

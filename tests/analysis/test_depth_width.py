@@ -106,6 +106,7 @@ def test_finished_runs_are_not_trained_again(whole):
     assert _times(folder) == before
 
 
+@pytest.mark.slow
 def test_fewer_seeds_are_the_first_ones(whole):
     folder, study = whole
     rows = [(row.member, row.runs[:1]) for row in study.rows]

@@ -76,6 +76,7 @@ def test_scores_are_those_of_the_network(case):
     check_close(trace.scores, net(images))
 
 
+@pytest.mark.slow
 def test_all_lengths_add_up_to_the_full_gradient(case):
     net, images, labels, trace = case
     sums = trace.sums()

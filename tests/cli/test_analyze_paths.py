@@ -107,6 +107,7 @@ def test_report_of_a_network_of_one_unit(tmp_path):
     assert lines[1:] == ["tiny,0,1,1" + ",2.0" * 6, "tiny,1,1,1" + ",1.0" * 6]
 
 
+@pytest.mark.slow
 def test_two_reports_are_not_written_into_one_folder(refused, checkpoint):
     with alone_in(Path("paths")):
         err = refused("analyze", "paths", "--weights", checkpoint)

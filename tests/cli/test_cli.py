@@ -131,6 +131,7 @@ def test_module_of_an_extra_that_is_missing(module, command):
     )
 
 
+@pytest.mark.slow
 def test_library_of_the_system_that_is_missing():
     missing = "libGL.so.1: cannot open shared object file: No such file or directory"
     Path("cv2.py").write_text(f"raise ImportError('{missing}')")

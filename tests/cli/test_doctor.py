@@ -2,12 +2,16 @@
 
 import json
 import sys
+from importlib.util import find_spec
 
 import mxnet as mx
 import pytest
 
+from rnw.doctor import RUNTIMES
+
 WHAT = ["Python", "numpy", "click", "pillow", "opencv-python", "gluoncv", "scikit-learn"]
-WHAT += ["CPU", "bfloat16 on the CPU", "Memory", "/dev/shm", "MXNet", "ONNX Runtime", "GPUs"]
+WHAT += ["CPU", "bfloat16 on the CPU", "Memory", "/dev/shm", "MXNet"]
+WHAT += [title for package, title in RUNTIMES.items() if find_spec(package)] + ["GPUs"]
 
 pytestmark = pytest.mark.skipif(
     mx.runtime.Features().is_enabled("CUDA"), reason="what is expected is that of a CPU build"

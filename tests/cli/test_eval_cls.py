@@ -141,6 +141,7 @@ def test_refuses_protocols(rnw, options, wording):
     assert wording in err
 
 
+@pytest.mark.slow
 def test_predictions_are_kept_beside_the_weights(rnw, checkpoint):
     mine = Path("w") / checkpoint.name
     mine.parent.mkdir()

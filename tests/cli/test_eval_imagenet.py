@@ -86,6 +86,7 @@ def test_two_scales_flips_and_three_crops(prepared, archives, rnw):
     assert of_pack == {**result, "numbering": None}
 
 
+@pytest.mark.slow
 def test_a_released_file_is_shown_with_its_published_scores(prepared, rnw, monkeypatch):
     assert "published" not in rnw("eval-cls", "--weights", f"weights/{A1}")[1]  # not its content
     row = replace(RELEASED[A1], md5=md5(f"weights/{A1}"))

@@ -269,6 +269,7 @@ def test_classes_without_a_true_pixel_are_marked(rnw, fill):
     assert f"pixels judged: {(SQUARES < 9).sum()}\n" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 def test_predictions_are_not_kept_among_the_data(refused, ade20k, overwrite):
     Path("mine").mkdir()

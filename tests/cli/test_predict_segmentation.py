@@ -77,6 +77,7 @@ def test_two_at_once_do_not_write_into_one_folder(refused, pictures):
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_replaced_unasked(rnw, refused, pictures):
     Path("out").mkdir()
     Path("out/b.json").write_text("precious")

@@ -38,6 +38,7 @@ def _classes(rnw, *options):
     return found, found["predictions"][0]["classes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["pad", "caffe", "full"])
 def test_poolings_are_those_of_the_network_that_is_built_so(rnw, weights, fill, pooling):
     found, classes = _classes(rnw, "--pooling", pooling)

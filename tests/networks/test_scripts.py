@@ -57,6 +57,7 @@ def test_training_with_module(classifier):
     assert args["linear1000_weight"].asnumpy().std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     "title",

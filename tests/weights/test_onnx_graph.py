@@ -91,6 +91,7 @@ def test_maps_of_levels(name, levels, half, fill):
         _check(found, expected.asnumpy(), tolerance=5e-3 if half else 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [False, True])
 def test_half_precision(fold, fill):
     net = fill(get_network("model_a1", 7, width=NARROW))
@@ -123,6 +124,7 @@ def test_nodes_and_initializers_have_the_originals_names():
     assert nodes["linear7"].output == ["logits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pooling", "least"), [("caffe", 63), ("full", 48), ("pad", 1)])
 @pytest.mark.parametrize("half", [False, True])
 def test_inputs_that_poolings_leave_nothing_of_are_refused(pooling, least, half):

@@ -58,6 +58,7 @@ def run(*arguments):
     return subprocess.run(command, env=environment, check=True, capture_output=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     instructions.EMULATION_FLAG not in instructions.cpu_flags(),
     reason="this CPU cannot compute in bfloat16",
@@ -69,6 +70,7 @@ def test_scores_in_bfloat16():
     assert (types, outputs) == (1, ["float32"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     instructions.TILES_FLAG not in instructions.cpu_flags(), reason="this CPU has no AMX"
 )

@@ -203,6 +203,7 @@ def test_options_and_contexts_of_a_loaded_network(tiny):
         _assert_equal(_values(net, context), _values(tiny))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", ["full", "features"])
 def test_features_from_a_file(top, fill):
     features = fill(get_network("model_a1", head="features", width=NARROW))

@@ -75,6 +75,7 @@ def test_devices_and_batch_do_not_matter(contexts, batch, tiny):
     assert evaluate(load_tiny(contexts), batch=batch) == evaluate(load_tiny())
 
 
+@pytest.mark.slow
 def test_another_split(tiny):
     train, test = evaluate(load_tiny(), split="train"), evaluate(load_tiny())
     assert (train.split, train.images, test.split, test.images) == ("train", 1438, "test", 359)

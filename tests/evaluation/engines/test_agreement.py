@@ -47,6 +47,7 @@ def _parameters(net):
     return {name: p.data().asnumpy() for name, p in net.named_parameters.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHERS)
 @pytest.mark.parametrize("case", NETWORKS)
 def test_every_network_gives_what_mxnet_gives(case, engine, fill):

@@ -86,6 +86,7 @@ def weights():
         save_params(net, path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ENGINES["onnxruntime"].installed, reason="onnxruntime is not installed")
 def test_the_scores_are_those_of_mxnet(other, weights, rnw):
     options = ("eval-cls", "--flip", "--json", "--weights", CLASSIFIER)

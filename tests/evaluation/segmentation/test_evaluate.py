@@ -76,6 +76,7 @@ def test_networks_and_scales_are_averaged():
     assert (model.segment(IMAGES[0]) == scores.argmax(axis=0)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (1, 1), (2, 900)])
 @pytest.mark.parametrize("identical_sizes", [True, False])
 def test_pictures_a_pixel_thin_are_segmented(size, identical_sizes):

@@ -82,6 +82,7 @@ def test_scores(pictures, fill, name, devices):
     assert scores["mean-iou"] == pytest.approx(100 * mean_iou, abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "label", "wording"),
     [
