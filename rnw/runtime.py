@@ -239,18 +239,30 @@ def parse_gpus(text: str) -> List[int]:
     return gpus
 
 
-def make_contexts(gpus: Optional[str] = None, cpus: Optional[int] = None) -> list:
-    """Return MXNet contexts for `gpus` ('0,1,2,3') or for `cpus` CPU devices; by default one CPU.
+def count_cpus(gpus: Optional[str], cpus: Optional[int]) -> int:
+    """Return how many CPU devices `--gpus` and `--cpus` ask for: by default one, 0 beside GPUs.
 
-    Raises InputError for a GPU that is missing or that this build of MXNet cannot use.
+    Raises InputError where both are given, and for less than one CPU device.
     """
     if gpus is not None and cpus is not None:
         raise InputError("--gpus and --cpus cannot be used together: choose one")
     if gpus is not None:
-        return _gpu_contexts(parse_gpus(gpus))
+        return 0
     devices = 1 if cpus is None else cpus
     if devices < 1:
         raise InputError(f"--cpus {devices}: expected at least 1")
+    return devices
+
+
+def make_contexts(gpus: Optional[str] = None, cpus: Optional[int] = None) -> list:
+    """Return MXNet contexts for `gpus` ('0,1,2,3') or for `cpus` CPU devices; by default one CPU.
+
+    Raises InputError as `count_cpus`, and for a GPU that is missing or that this build of MXNet
+    cannot use.
+    """
+    devices = count_cpus(gpus, cpus)
+    if gpus is not None:
+        return _gpu_contexts(parse_gpus(gpus))
     set_threads(devices)
     mx = import_mxnet()
     return [mx.cpu(number) for number in range(devices)]

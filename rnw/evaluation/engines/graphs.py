@@ -6,7 +6,6 @@ from typing import List, Mapping, Sequence
 
 import numpy as np
 
-from rnw.errors import InputError
 from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import computing_threads
@@ -22,12 +21,7 @@ def graph_bytes(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> 
 
 
 def threads_of_each(cpus: int) -> List[int]:
-    """Return the number of threads of each of `cpus` CPU devices, which share the cores.
-
-    Raises InputError for less than one device.
-    """
-    if cpus < 1:
-        raise InputError(f"--cpus {cpus}: expected at least 1")
+    """Return the number of threads of each of `cpus` CPU devices, which share the cores."""
     return [max(1, computing_threads() // cpus)] * cpus
 
 

@@ -9,7 +9,7 @@ from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
-from rnw.runtime import INSTALL_ONNX_GPU, parse_gpus
+from rnw.runtime import INSTALL_ONNX_GPU, count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
 
 CPU = "CPUExecutionProvider"
@@ -28,13 +28,11 @@ class Device(NamedTuple):
 def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
     """Return GPUs by the first provider that there is for them, or CPU devices sharing the cores.
 
-    Raises InputError where the installed package has no provider for GPUs.
+    Raises InputError as `count_cpus`, and where the installed package has no provider for GPUs.
     """
+    devices = count_cpus(gpus, cpus)
     if gpus is None:
-        threads = threads_of_each(1 if cpus is None else cpus)
-        return [Device(CPU, {}, number) for number in threads]
-    if cpus is not None:
-        raise InputError("--gpus and --cpus cannot be used together: choose one")
+        return [Device(CPU, {}, number) for number in threads_of_each(devices)]
     numbers, available = parse_gpus(gpus), onnxruntime.get_available_providers()
     provider = next((name for name in GPU_PROVIDERS if name in available), None)
     if provider is None:

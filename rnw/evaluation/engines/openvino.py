@@ -9,21 +9,22 @@ from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
+from rnw.runtime import count_cpus
 
 
 def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[int]:
     """Return the number of threads of each CPU device; they share the cores.
 
-    Raises InputError for GPUs, since those of NVIDIA, which `--gpus` numbers, are not supported.
+    Raises InputError as `count_cpus`, and for GPUs, since those of NVIDIA, which `--gpus` numbers,
+    are not supported.
     """
-    if gpus is not None and cpus is not None:
-        raise InputError("--gpus and --cpus cannot be used together: choose one")
+    devices = count_cpus(gpus, cpus)
     if gpus is not None:
         raise InputError(
             f"--gpus {gpus}: OpenVINO computes on the CPU here; leave out --gpus, or choose "
             "another --engine"
         )
-    return threads_of_each(1 if cpus is None else cpus)
+    return threads_of_each(devices)
 
 
 def make_forward(
