@@ -20,7 +20,13 @@ from rnw.data.prepare.listing import (
     find_pictures,
     label_order,
 )
-from rnw.data.prepare.official import Found, OfficialFiles, PreparationStep, names_of
+from rnw.data.prepare.official import (
+    Found,
+    OfficialFiles,
+    PreparationStep,
+    check_splits,
+    names_of,
+)
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
@@ -68,9 +74,7 @@ class Preparation:
 
     def _wanted(self, files: OfficialFiles) -> List[str]:
         known = self.publication.images
-        unknown = [split for split in self.splits if split not in known]
-        if unknown:
-            raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(known)}")
+        check_splits(self.splits, known)
         optional = self.publication.optional
         return list(dict.fromkeys(self.splits)) or [
             split

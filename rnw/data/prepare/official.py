@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import (
     Callable,
+    Collection,
     ContextManager,
     Iterator,
     List,
@@ -140,6 +141,13 @@ class OfficialFiles:
             yield PreparationStep(f"extract {source} to {folder}", action)
         elif source != folder:
             yield PreparationStep(f"link {folder} to {source}", lambda _: _link(folder, source))
+
+
+def check_splits(splits: Sequence[str], known: Collection[str]) -> None:
+    """Raise InputError for a split that is not one of `known`."""
+    unknown = [split for split in splits if split not in known]
+    if unknown:
+        raise InputError(f"no split {unknown[0]!r}: expected {' or '.join(known)}")
 
 
 def names_of(forms: Sequence[Form]) -> str:

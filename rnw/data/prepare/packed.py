@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List, Sequence
 
 from rnw.data.archives import OnProgress
-from rnw.data.prepare.official import OfficialFiles, PreparationStep, names_of
+from rnw.data.prepare.official import OfficialFiles, PreparationStep, check_splits, names_of
 from rnw.data.sets.publication import PackedPublication
 from rnw.data.sets.reading import count_pictures
 from rnw.data.sets.rows import Dataset
@@ -33,10 +33,7 @@ class PackedPreparation:
 
     def plan(self) -> List[PreparationStep]:
         """Return the steps still to do; raise InputError that names everything missing."""
-        unknown = [split for split in self.splits if split not in self.publication.images]
-        if unknown:
-            known = " or ".join(self.publication.images)
-            raise InputError(f"no split {unknown[0]!r}: expected {known}")
+        check_splits(self.splits, self.publication.images)
         files = OfficialFiles(self.sources, self.output, self.md5 and not self.subset)
         forms = self.publication.forms
         found = files.find(forms)
