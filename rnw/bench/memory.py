@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
+from rnw.allowance import unused_memory
 from rnw.runtime import import_mxnet
 
 _STATUS = Path("/proc/self/status")
@@ -40,13 +41,19 @@ def peak_memory_mb(usage: "resource.struct_rusage") -> float:
 
 
 def free_memory(contexts: Sequence[Any]) -> int:
-    """Return the bytes that are free on the fullest GPU, or in the main memory.
+    """Return the bytes that are free on the fullest GPU, or in the main memory for this container.
 
     contexts: MXNet contexts, all GPUs or all CPUs.
     """
     if contexts[0].device_type == "gpu":
         memory_info = import_mxnet().context.gpu_memory_info
         return min(memory_info(context.device_id)[0] for context in contexts)
+    unused = unused_memory()
+    free = _free_on_machine()
+    return free if unused is None else min(free, unused)
+
+
+def _free_on_machine() -> int:
     text = _MEMORY_INFO.read_text() if _MEMORY_INFO.exists() else ""
     found = re.search(r"MemAvailable:\s+(\d+) kB", text)
     if found is not None:
