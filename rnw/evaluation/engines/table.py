@@ -18,7 +18,7 @@ from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 Forward = Callable[[np.ndarray], np.ndarray]
-MXNET = "mxnet"
+MXNET, ONNXRUNTIME = "mxnet", "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,24 @@ class Engine:
         """Whether the packages are there; none is imported."""
         return all(map(_is_there, self.packages))
 
-    def open_devices(self, gpus: Optional[str] = None, cpus: Optional[int] = None) -> List[Any]:
+    def open_devices(
+        self,
+        gpus: Optional[str] = None,
+        cpus: Optional[int] = None,
+        provider: Optional[str] = None,
+    ) -> List[Any]:
         """Return the devices `gpus` ('0,1,2,3') or `cpus` CPU devices, in the engine's terms.
 
-        By default that is one CPU device. Raises InputError for devices that are missing or that
+        By default that is one CPU device. provider: that of ONNX Runtime, by its name in
+        `rnw.evaluation.engines.providers`. Raises InputError for devices that are missing or that
         the engine cannot use, and where it is not installed.
         """
+        if self.name == ONNXRUNTIME:
+            return self._module().open_devices(gpus, cpus, provider)
+        if provider is not None:
+            raise InputError(
+                f"--provider {provider}: is of the engine {ONNXRUNTIME}, found --engine {self.name}"
+            )
         if self.name == MXNET:  # which takes its threads before it is imported
             return make_contexts(gpus, cpus)
         return self._module().open_devices(gpus, cpus)
@@ -89,7 +101,7 @@ ENGINES: Dict[str, Engine] = {
     row.name: row
     for row in (
         Engine(MXNET, ("mxnet",), f"{INSTALL_CPU}, or for GPUs {INSTALL_GPU}"),
-        Engine("onnxruntime", ("onnxruntime", "onnx"), INSTALL_ONNX),
+        Engine(ONNXRUNTIME, (ONNXRUNTIME, "onnx"), INSTALL_ONNX),
         Engine("openvino", ("openvino", "onnx"), INSTALL_OPENVINO),
     )
 }
