@@ -1,5 +1,6 @@
 """Builds a run whole, before anything of it is written: data, network, trainer, and its place."""
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -45,12 +46,14 @@ logger = logging.getLogger(__name__)
 class Origin(NamedTuple):
     """What a run begins from: the state of a stopped run, else weights, else nothing.
 
-    epoch: how many epochs were done before, by weights alone.
+    epoch: how many epochs were done before, by weights alone. lost: what is wrong with the newest
+    state, where `state` is the one before it.
     """
 
     state: Optional[State] = None
     weights: Optional[Path] = None
     epoch: int = 0
+    lost: str = ""
 
 
 def find_origin(
@@ -68,13 +71,26 @@ def find_origin(
 
     Raises InputError for a state or weights that are missing or cannot be read.
     """
-    if resume and folder.state.exists():
-        return Origin(state=State(folder.state))
+    if resume and (folder.state.exists() or folder.previous_state.exists()):
+        return _newest_state(folder)
     if epoch:
         return Origin(weights=weights or _checkpoint_of(folder, epoch), epoch=epoch)
     if resume and not overwrite:
         folder.check_nothing_to_resume()
     return Origin(weights=starting_weights(recipe, weights, folder.path))
+
+
+def _newest_state(folder: RunFolder) -> Origin:
+    """Return the newest state that is whole; raise InputError about the newest if none is."""
+    if not folder.state.exists():
+        return Origin(state=State(folder.previous_state), lost="is not there")
+    try:
+        return Origin(state=State(folder.state))
+    except InputError as error:
+        damaged = error
+    with contextlib.suppress(InputError):
+        return Origin(state=State(folder.previous_state), lost=f"is damaged ({damaged.__cause__})")
+    raise damaged
 
 
 def _checkpoint_of(folder: RunFolder, epoch: int) -> Path:
@@ -314,6 +330,8 @@ class Job:
         if origin.state is None:
             self.folder.claim(overwrite=overwrite, after=origin.epoch)
             self._save_dataset()
+        elif origin.lost:
+            self.folder.take_previous_state()
         write_text(self.folder.recipe, self.recipe.to_json())
         self.folder.remove_parts()
 
@@ -326,6 +344,9 @@ class Job:
 
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""
+        if origin.lost:
+            goes_on = "the run goes on from the state saved before it"
+            logger.warning("%s: %s; %s", self.folder.state, origin.lost, goes_on)
         if origin.epoch:
             states = self.options.states
             logger.warning(

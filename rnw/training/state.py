@@ -1,7 +1,8 @@
 """All that the next step of a run depends on, in one file: `<label>.state`.
 
 The file is replaced as a whole, so that a run which is killed at any moment, also while it saves,
-is resumed from the last complete one. A checksum tells a damaged one, and nothing of that is used.
+is resumed from the last complete one. A checksum tells a damaged one, and nothing of that is used:
+the run goes on from the one before, which is kept for that.
 """
 
 import contextlib
@@ -53,11 +54,19 @@ class Bounds(NamedTuple):
     best_by: Optional[str] = None
 
 
-def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
+def save_state(
+    path: Path,
+    position: Position,
+    net: Network,
+    trainer: Trainer,
+    previous: Optional[Path] = None,
+) -> None:
     """Write weights, the moving averages of each device, what the optimizer has, and position.
 
-    All workers call it, and the first one writes. Raises InputError, leaving the file as it was,
-    when it cannot be written.
+    previous: the name that the state which was there before takes, in place of being replaced.
+
+    All workers call it, and the first one writes. Raises InputError, leaving the files as they
+    were, when it cannot be written.
     """
     statistics = trainer.statistics()
     if trainer.kvstore.rank:
@@ -73,7 +82,7 @@ def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -
             arrays[f"{kind}{parameter.name}"] = array.asnumpy()
     if isinstance(trainer.loss, ScaledLoss):
         arrays[_SCALE] = np.array(trainer.loss.progress, np.float64)
-    write_sealed(path, arrays)
+    write_sealed(path, arrays, previous)
 
 
 class State:
