@@ -30,7 +30,7 @@ from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
 from rnw.evaluation.engines.providers import OF_GPUS, PROVIDERS
-from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME, find_engine
+from rnw.evaluation.engines.table import ENGINES, open_engine
 from rnw.evaluation.origins import computing_note
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
@@ -172,9 +172,8 @@ class EngineDevices(Devices):
 
         Raises InputError where the engine cannot be used.
         """
-        engine = find_engine(self.engine or (ONNXRUNTIME if self.provider else None))
+        engine, devices = open_engine(self.engine, self.gpus, self.cpus, self.provider)
         computing = {"precision": self.precision, "force": self.force_precision}
-        devices = engine.open_devices(self.gpus, self.cpus, self.provider)
         return devices, {"engine": engine.name, **computing}
 
 
@@ -190,7 +189,7 @@ def engine_options(command: Callable) -> Callable:
         "--engine",
         type=Choice(tuple(ENGINES)),
         help="What computes the network: MXNet, or ONNX Runtime or OpenVINO, which need no MXNet "
-        "(default: the first of them that is installed).",
+        "(default: the first of them that is installed and computes on the devices).",
     )(command)
 
 

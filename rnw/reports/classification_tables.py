@@ -32,7 +32,6 @@ from rnw.weights.released import RELEASED
 logger = logging.getLogger(__name__)
 
 DATASET = "ilsvrc-cls"
-MXNET_ALONE: Mapping[str, Any] = MappingProxyType({})
 SPEED_BATCH = 10  # the paper's
 REMEMBERED_MARK = "†"
 HEADER = (
@@ -91,7 +90,7 @@ def fill_table(
     weights_folder: Path,
     devices: Sequence[Any],
     *,
-    computing: Mapping[str, Any] = MXNET_ALONE,
+    computing: Mapping[str, Any] = MappingProxyType({}),
     data_root: Optional[Path] = None,
     networks: Sequence[str] = (),
     speed: bool = False,

@@ -5,6 +5,7 @@ probabilities of its classes, (N, classes) float32 or of a segmentation network
 (N, classes, H/stride, W/stride) float32. All that is around it is the same for every engine.
 """
 
+import contextlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -116,3 +117,29 @@ def find_engine(name: Optional[str] = None) -> Engine:
     if name is not None:
         return look_up(ENGINES, name, "engine")
     return next((engine for engine in ENGINES.values() if engine.installed), ENGINES[MXNET])
+
+
+def open_engine(
+    name: Optional[str] = None,
+    gpus: Optional[str] = None,
+    cpus: Optional[int] = None,
+    provider: Optional[str] = None,
+) -> Tuple[Engine, List[Any]]:
+    """Return an engine by name, and the devices that it has opened (see `Engine.open_devices`).
+
+    By default that is the first of the table that is installed and computes on these devices; with
+    a `provider` it is ONNX Runtime. Raises InputError for an unknown name, and as the first engine
+    where none can be used.
+    """
+    if name is not None or provider is not None or gpus is None:
+        engine = find_engine(name or (ONNXRUNTIME if provider else None))
+        return engine, engine.open_devices(gpus, cpus, provider)
+    first = find_engine()
+    try:
+        return first, first.open_devices(gpus, cpus)
+    except InputError:
+        for engine in ENGINES.values():
+            if engine is not first and engine.installed:
+                with contextlib.suppress(InputError):
+                    return engine, engine.open_devices(gpus, cpus)
+        raise

@@ -6,7 +6,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.evaluation.engines.mxnet import classify, segment
-from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
+from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine, open_engine
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
@@ -149,7 +149,22 @@ def test_a_provider_that_cannot_start_is_refused(monkeypatch, fill):
 
 def test_a_provider_is_of_onnx_runtime():
     with pytest.raises(InputError, match="is of the engine onnxruntime, found --engine mxnet"):
-        find_engine(MXNET).open_devices(provider="cuda")
+        open_engine(MXNET, provider="cuda")
+
+
+@pytest.mark.skipif(mx.runtime.Features().is_enabled("CUDA"), reason="this MXNet is for GPUs")
+def test_the_default_engine_is_one_that_computes_on_the_devices(monkeypatch):
+    with pytest.raises(InputError, match="--gpus 0: this MXNet is a CPU build"):
+        open_engine(gpus="0")
+    assert open_engine(cpus=2)[0].name == open_engine()[0].name == MXNET
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    engine, devices = open_engine(gpus="0,1")
+    assert engine.name == "onnxruntime"
+    assert [device.number for device in devices] == [0, 1]
+    assert open_engine(provider="cuda")[0] is engine
+    with pytest.raises(InputError, match="--gpus 0: this MXNet is a CPU build"):
+        open_engine(MXNET, gpus="0")
 
 
 @pytest.mark.parametrize(
