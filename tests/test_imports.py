@@ -20,7 +20,7 @@ ORDER = (
     ("training",),
     ("data", "weights"),
     ("networks",),
-    ("runtime", "locks", "plots"),
+    ("runtime", "locks", "plots", "memory"),
     ("files", "arrays", "children", "gpus", "allowance", "instructions"),
     ("errors", "lazy"),
 )

@@ -8,6 +8,7 @@ import onnxruntime
 from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.table import Forward
+from rnw.memory import free_main_memory
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_ONNX_GPU, count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
@@ -41,6 +42,16 @@ def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
             f"--gpus, or for NVIDIA's pip uninstall onnxruntime, then {INSTALL_ONNX_GPU}"
         )
     return [Device(provider, {"device_id": number}) for number in numbers]
+
+
+def free_memory(devices: Sequence[Device]) -> int:
+    """Return the bytes that are free for each of the devices; raise InputError for GPUs."""
+    if devices[0].provider != CPU:
+        raise InputError(
+            "--tile auto: ONNX Runtime does not tell how much memory of a GPU is free; choose the "
+            "size of the tiles, for example --tile 512"
+        )
+    return free_main_memory() // len(devices)
 
 
 def make_forward(
