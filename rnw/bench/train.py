@@ -4,13 +4,11 @@ Each variant runs in a process of its own, since the number of threads and the p
 to a process; the steps are taken in turn, so that the load of the machine is the same for all.
 """
 
-import multiprocessing
 import os
 import statistics
-import time
-from multiprocessing.connection import Connection
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from rnw.bench.worker import Worker, seconds_of
 from rnw.errors import InputError
 from rnw.memory import process_peak_mb, used_memory_mb
 from rnw.networks.cost import count_parameters
@@ -22,8 +20,6 @@ from rnw.training.recompute_plan import Recompute
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
 TORCH, TORCH_CHECKPOINTED = "pytorch", "pytorch, checkpointed"
 WARM_UP = 1
-Memory = Tuple[int, float, Dict[str, float]]  # number of devices, peak in 10^6 bytes, its parts
-Started = Tuple[Callable[[], None], Callable[[], Memory]]  # takes a step; tells the memory so far
 
 
 class Variant(NamedTuple):
@@ -150,70 +146,27 @@ def _result(
     )
 
 
-class StepProcess:
+class StepProcess(Worker):
     """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
         self.variant = variant
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, other = spawn.Pipe()
-        self._process = spawn.Process(
-            target=_serve, args=(other, config, batch, size, variant), daemon=True
-        )
-        self._process.start()
-        other.close()
-        self._answer()
+        make = _make_torch_steps if variant.name in (TORCH, TORCH_CHECKPOINTED) else _make_steps
+        super().__init__(variant.name, make, config, batch, size, variant)
 
     def step(self) -> float:
         """Take a step; return its seconds."""
-        self._connection.send("step")
-        return self._answer()
+        return self.ask("step")
 
-    def memory(self) -> Memory:
+    def memory(self) -> Tuple[int, float, Dict[str, float]]:
         """Return the number of devices, the peak memory and its parts."""
-        self._connection.send("memory")
-        return self._answer()
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def _answer(self) -> Any:
-        try:
-            answer = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            raise InputError(
-                f"the process of {self.variant.name!r} ended with status {self._process.exitcode} "
-                "(negative: a signal); is there memory enough? try a smaller batch or size"
-            ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return self.ask("memory")
 
 
-def _serve(
-    connection: Connection, config: NetworkConfig, batch: int, size: int, variant: Variant
-) -> None:
-    try:
-        start = _start_torch if variant.name in (TORCH, TORCH_CHECKPOINTED) else _start
-        step, memory = start(config, batch, size, variant)
-        for _ in range(WARM_UP):
-            step()
-    except Exception as error:  # whatever it is, the other side is to raise it
-        connection.send(error)
-        return
-    connection.send("ready")
-    while True:
-        if connection.recv() == "step":
-            began = time.perf_counter()
-            step()
-            connection.send(time.perf_counter() - began)
-        else:
-            connection.send(memory())
-
-
-def _start(config: NetworkConfig, batch: int, size: int, variant: Variant) -> Started:
+def _make_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Take the first steps; return what answers "step" and "memory" in the process."""
     if variant.name == MODULE and config.spec.units[0]:
         os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
     contexts = make_contexts(variant.gpus, variant.cpus)
@@ -225,29 +178,40 @@ def _start(config: NetworkConfig, batch: int, size: int, variant: Variant) -> St
     else:
         again = variant.recompute
         step = training_steps.trainer_step(config, batch, size, contexts, recompute=again)
+    for _ in range(WARM_UP):
+        step()
 
-    def memory() -> Memory:
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
         devices, peak = len(contexts), used_memory_mb(contexts)
         if variant.name == MODULE:
             return devices, peak, {}
         return devices, peak, _parts(config, devices, peak, before, kvstore_copies(devices))
 
-    return step, memory
+    return answer
 
 
-def _start_torch(config: NetworkConfig, batch: int, size: int, variant: Variant) -> Started:
+def _make_torch_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Do as `_make_steps`, by PyTorch on the CPU."""
     from rnw.bench.examples import training_example
     from rnw.bench.torch_steps import torch_step  # needs an extra
 
     before = process_peak_mb()
     images, labels = training_example(config, batch, size)
     step = torch_step(config, images, labels, checkpointed=variant.name == TORCH_CHECKPOINTED)
+    for _ in range(WARM_UP):
+        step()
 
-    def memory() -> Memory:
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
         peak = process_peak_mb()
         return 1, peak, _parts(config, 1, peak, before, kvstore=0)
 
-    return step, memory
+    return answer
 
 
 def _parts(

@@ -122,7 +122,8 @@ def test_kept_scores_are_tested_without_the_network(rnw, weights):
     code, out, err = rnw("eval-seg", "--scores", "kept", "--crf", "deeplab")
     assert (code, err, out.splitlines()[-1]) == (0, "", "scores of kept")
     assert "longer side 64, CRF deeplab\n" in out
-    assert "leave out --network" in rnw("eval-seg", "--scores", "kept", "--pooling", "pad")[2]
+    for option in (("--pooling", "pad"), ("--engine", "mxnet"), ("--precision", "bfloat16")):
+        assert "leave out --network" in rnw("eval-seg", "--scores", "kept", *option)[2]
 
 
 def test_predictions_are_kept_and_believed(rnw, weights):

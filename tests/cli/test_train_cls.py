@@ -52,6 +52,7 @@ def test_run(rnw):
         f"{LABEL}.json",
         f"{LABEL}.log",
         f"{LABEL}.state",
+        f"{LABEL}.state.previous",
         "metrics.jsonl",
     }
     recipe = json.loads(Path("out", f"{LABEL}.json").read_text())

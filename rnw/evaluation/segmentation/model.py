@@ -1,6 +1,7 @@
 """Segmentation networks with the protocol they are tested by: from a picture to its labels."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -35,6 +36,7 @@ from rnw.memory import AUTO
 from rnw.networks.layout import NetworkConfig
 from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import ReleasedFile, released_row
 
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ class Model(NamedTuple):
     """Networks for the classes of a dataset, with the protocol they are tested by.
 
     trained_on: the dataset that is described beside each file; None where none is. engine: the name
-    of what computes the networks (see `rnw.evaluation.engines.table`). devices: those it computes
-    on, by which `tested_by` knows the memory there is.
+    of what computes the networks (see `rnw.evaluation.engines.table`). precision: what it computes
+    in (see `rnw.weights.precision`). devices: those it computes on, by which `tested_by` knows the
+    memory there is.
     """
 
     scorers: List[Scorer]
@@ -88,6 +91,7 @@ class Model(NamedTuple):
     protocol: Protocol
     trained_on: Sequence[Optional[Row]] = ()
     engine: str = MXNET
+    precision: str = FLOAT32
     devices: Sequence[Any] = ()
 
     @property
@@ -211,6 +215,8 @@ def load_model(
     pooling: Optional[str] = None,
     *,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
@@ -219,10 +225,12 @@ def load_model(
     unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
     say; `pooling` the convention of its poolings, by default that which each file tells. By default
     all files have the same weight. The engine computes on the `devices` that it has opened; those
-    of MXNet are contexts.
+    of MXNet are contexts. `precision` is what it computes in, 'float32', 'bfloat16' on CPUs or
+    'float16' on GPUs; `force` is for one that is slower here than float32.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
+    dataset, for an unknown `dataset`, for a `pooling` where no network has any, and for a
+    `precision` that the engine does not compute in.
     """
     mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
@@ -230,7 +238,8 @@ def load_model(
     for path, (meaning, _) in zip(paths, found):
         if not meaning.config.segmentation:
             raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return model_of_files(paths, found, devices, mix, given, engine=engine)
+    computing: Any = {"engine": engine, "precision": precision, "force": force}
+    return model_of_files(paths, found, devices, mix, given, **computing)
 
 
 def model_of_files(
@@ -241,6 +250,8 @@ def model_of_files(
     dataset: Optional[SegmentationDataset] = None,
     *,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the segmentation networks that were found in files, as `load_model` does."""
     files = [WeightsFile(Path(path), meaning) for path, (meaning, _) in zip(paths, found)]
@@ -249,9 +260,9 @@ def model_of_files(
     chosen = dataset or _told_dataset(beside[0], first)
     for file in files:
         _check_dataset(file, chosen, asked=dataset is not None)
-    make_forward = find_engine(engine).make_forward
+    make = partial(find_engine(engine).make_forward, precision=precision, force=force)
     scorers = [
-        _scorer(meaning.config, make_forward(meaning.config, parameters, devices), row or chosen)
+        _scorer(meaning.config, make(meaning.config, parameters, devices), row or chosen)
         for (meaning, parameters), row in zip(found, beside)
     ]
     scorers = [
@@ -260,7 +271,7 @@ def model_of_files(
     ]
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol, beside, engine, devices)
+    return Model(scorers, chosen, protocol, beside, engine, precision, devices)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
@@ -281,17 +292,24 @@ def check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
     return mix
 
 
-def own_model(net: "Network", dataset: SegmentationDataset, contexts: Sequence[Any]) -> Model:
+def own_model(
+    net: "Network",
+    dataset: SegmentationDataset,
+    contexts: Sequence[Any],
+    precision: str = FLOAT32,
+) -> Model:
     """Return a network for a dataset, as it is now, tested by MXNet at the dataset's own scale.
 
-    Raises InputError for a network that does not take RGB pictures.
+    Raises InputError for a network that does not take RGB pictures, and for a `precision` that the
+    contexts do not compute in.
     """
     from rnw.evaluation.engines.mxnet import segment  # starts MXNet
     from rnw.weights.optimize import optimize
 
     net.config.check_rgb()
-    scorer = _scorer(net.config, segment(optimize(net), contexts), dataset)
-    return Model([scorer], dataset, own_protocol(dataset), devices=contexts)
+    scorer = _scorer(net.config, segment(optimize(net, precision), contexts), dataset)
+    protocol = own_protocol(dataset)
+    return Model([scorer], dataset, protocol, precision=precision, devices=contexts)
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
