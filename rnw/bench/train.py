@@ -4,14 +4,12 @@ Each variant runs in a process of its own, since the number of threads and the p
 to a process; the steps are taken in turn, so that the load of the machine is the same for all.
 """
 
-import multiprocessing
 import os
 import statistics
-import time
-from multiprocessing.connection import Connection
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.memory import used_memory_mb
+from rnw.bench.worker import Worker, seconds_of
 from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import NetworkConfig, configure
@@ -137,79 +135,49 @@ def _result(
     )
 
 
-class _StepProcess:
+class _StepProcess(Worker):
     """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
         self.variant = variant
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, other = spawn.Pipe()
-        self._process = spawn.Process(
-            target=_serve, args=(other, config, batch, size, variant), daemon=True
-        )
-        self._process.start()
-        other.close()
-        self._answer()
+        super().__init__(variant.name, _make_steps, config, batch, size, variant)
 
     def step(self) -> float:
         """Take a step; return its seconds."""
-        self._connection.send("step")
-        return self._answer()
+        return self.ask("step")
 
     def memory(self) -> Tuple[int, float, Dict[str, float]]:
         """Return the number of devices, the peak memory and its parts."""
-        self._connection.send("memory")
-        return self._answer()
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def _answer(self) -> Any:
-        try:
-            answer = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            raise InputError(
-                f"the process of {self.variant.name!r} ended with status {self._process.exitcode} "
-                "(negative: a signal); is there memory enough? try a smaller batch or size"
-            ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return self.ask("memory")
 
 
-def _serve(
-    connection: Connection, config: NetworkConfig, batch: int, size: int, variant: Variant
-) -> None:
-    try:
-        if variant.name == MODULE and config.spec.units[0]:
-            os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
-        contexts = make_contexts(variant.gpus, variant.cpus)
-        from rnw.bench import training_steps
+def _make_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Take the first steps; return what answers "step" and "memory" in the process."""
+    if variant.name == MODULE and config.spec.units[0]:
+        os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
+    contexts = make_contexts(variant.gpus, variant.cpus)
+    from rnw.bench import training_steps
 
-        before = used_memory_mb(contexts)
-        if variant.name == MODULE:
-            step = training_steps.module_step(config, batch, size, contexts)
-        else:
-            recompute = variant.name == RECOMPUTING
-            step = training_steps.trainer_step(config, batch, size, contexts, recompute=recompute)
-        for _ in range(WARM_UP):
-            step()
-    except Exception as error:  # whatever it is, the other side is to raise it
-        connection.send(error)
-        return
-    connection.send("ready")
-    while True:
-        if connection.recv() == "step":
-            start = time.perf_counter()
-            step()
-            connection.send(time.perf_counter() - start)
-        else:
-            peak = used_memory_mb(contexts)
-            own = variant.name != MODULE
-            parts = _parts(config, len(contexts), peak, before) if own else {}
-            connection.send((len(contexts), peak, parts))
+    before = used_memory_mb(contexts)
+    if variant.name == MODULE:
+        step = training_steps.module_step(config, batch, size, contexts)
+    else:
+        recompute = variant.name == RECOMPUTING
+        step = training_steps.trainer_step(config, batch, size, contexts, recompute=recompute)
+    for _ in range(WARM_UP):
+        step()
+
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
+        peak = used_memory_mb(contexts)
+        own = variant.name != MODULE
+        parts = _parts(config, len(contexts), peak, before) if own else {}
+        return len(contexts), peak, parts
+
+    return answer
 
 
 def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> Dict[str, float]:

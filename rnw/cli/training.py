@@ -30,6 +30,7 @@ from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
 from rnw.training.recipes import find_recipe, is_for_any_data
 from rnw.training.signals import EndAtOnce, RunStoppedError
+from rnw.weights.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.training.options import Options
@@ -52,6 +53,17 @@ _OPTIONS = (
         "--kvstore",
         help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
         "recipe; dist_* need `rnw launch`).",
+    ),
+    click.option(
+        "--precision",
+        type=Choice(tuple(PRECISIONS)),
+        help="Numbers to compute the network in, with weights in float32: bfloat16 on CPUs with "
+        "instructions for it, or float16 on GPUs (default: that of the recipe, else float32).",
+    ),
+    click.option(
+        "--force-precision",
+        is_flag=True,
+        help="Compute in bfloat16 also on a CPU that only emulates it, slower than float32.",
     ),
     click.option(
         "--seed",
@@ -269,6 +281,8 @@ class Arguments:
     overrides: Tuple[str, ...]
     split: Optional[str]
     kvstore: Optional[str]
+    precision: Optional[str]
+    force_precision: bool
     seed: int
     output: Path
     overwrite: bool
@@ -305,6 +319,8 @@ class Arguments:
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
+        if self.precision is not None:
+            overrides = (*overrides, f"precision={self.precision}")
         dataset = name_dataset(self.dataset, self.val_fraction)
         return task.resolve(
             self.recipe, dataset, overrides, self.weights, self.data_root, self.split
@@ -331,6 +347,7 @@ class Arguments:
             from_epoch=self.from_epoch,
             states=self.states,
             stop_epoch=self.stop_epoch,
+            force_precision=self.force_precision,
             unchecked=self.unchecked,
         )
 

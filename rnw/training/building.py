@@ -19,6 +19,7 @@ from rnw.training.checking import check_own_data
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local
 from rnw.training.loop import Run
+from rnw.training.loss_scale import SCALED, ScaledLoss
 from rnw.training.losses import WeightedLoss, make_loss
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
@@ -28,6 +29,7 @@ from rnw.training.options import Options, Validation
 from rnw.training.progress import Pace, Place
 from rnw.training.recipe import Recipe
 from rnw.training.recipes import starting_weights
+from rnw.training.recompute import HeadLoss, Loss
 from rnw.training.run_folder import RunFolder
 from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
@@ -36,6 +38,7 @@ from rnw.training.state import Bounds, State
 from rnw.training.styles import set_styles
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from rnw.weights import Transfer, load_params, warm_start
+from rnw.weights.precision import FLOAT32, check_precision
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +137,10 @@ class Job:
         return self.kvstore.workers * len(self.contexts)
 
     def check(self) -> None:
-        """Raise InputError for a number of devices or of workers that does not fit the options."""
+        """Raise InputError for devices or a number of workers that do not fit the options."""
         check_devices(self.recipe.batch, self.devices)
+        kinds = [context.device_type for context in self.contexts]
+        check_precision(self.recipe.precision, kinds, force=self.options.force_precision)
         self.options.check(self.recipe.epochs)
         if self.options.states is not None and self.recipe.kvstore == "dist_async":
             raise InputError(
@@ -168,8 +173,9 @@ class Job:
         """
         examples = self.recipe.read_examples(self.data_root)
         loader = self._open_loader(examples)
-        loss = make_loss(self.recipe, examples)
-        settings = self._agree(origin.state, loader, loss)
+        weighted = make_loss(self.recipe, examples)
+        settings = self._agree(origin.state, loader, weighted)
+        loss = self._scale(weighted)
         net = self._make_network(loss)
         transfer = self._take_weights(net, origin)
         scoring = SCORING[self.recipe.task]
@@ -180,6 +186,8 @@ class Job:
         trainer = self._make_trainer(net, place, loss)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
+            if isinstance(loss, ScaledLoss):
+                origin.state.restore_scale(loss)
         elif self.options.states is not None:
             take_momentum(self.options.states, net, trainer)
         saver = Saver(
@@ -256,10 +264,17 @@ class Job:
             state.check_settings(settings)
         return settings
 
-    def _make_network(self, loss: Optional[WeightedLoss]) -> Network:
+    def _scale(self, loss: Optional[Loss]) -> Optional[Loss]:
+        """Return the loss, in precisions that need it scaled; None: that of the network's head."""
+        if self.recipe.precision not in SCALED:
+            return loss
+        return ScaledLoss(loss or HeadLoss(self.recipe.configure()))
+
+    def _make_network(self, loss: Optional[Loss]) -> Network:
         """Return the network with its initial values; with a loss of its own it gives scores."""
         config = self.recipe.configure()
         net = Network(config if loss is None else replace(config, head="logits"))
+        net.compute_in(self.recipe.precision)
         set_styles(net, self.recipe.styles)
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
@@ -273,7 +288,7 @@ class Job:
         position = state.position
         place.epoch, place.history, place.best = position.epoch, position.history, position.best
 
-    def _make_trainer(self, net: Network, place: Place, loss: Optional[WeightedLoss]) -> Trainer:
+    def _make_trainer(self, net: Network, place: Place, loss: Optional[Loss]) -> Trainer:
         recipe, parts = self.recipe, self.kvstore.updates_per_step
         schedule = make_schedule(
             recipe.schedule,
@@ -351,5 +366,7 @@ class Job:
         logger.info("%s", describe_multipliers(run.trainer.updater.optimizer, parameters))
         if loss is not None:
             logger.info("%s", loss)
+        if self.recipe.precision != FLOAT32:
+            logger.info("computed in %s, weights in %s", self.recipe.precision, FLOAT32)
         if run.place.updates:
             logger.info("resumed after epoch %d, step %d", run.place.epoch, run.place.step)

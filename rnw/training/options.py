@@ -49,6 +49,7 @@ class Options:
         the order of pictures go on there, momentum starts from zero.
     states: a `.states` file of Module or gluon.Trainer that a new run takes its momentum from.
     stop_epoch: end after so many epochs, with the schedule of the whole run; None: after the last.
+    force_precision: train in bfloat16 also on a CPU that only emulates it, slower than float32.
     unchecked: train on data of one's own without reading all of it first, as `rnw dataset check`
         does, and even where that finds errors.
     """
@@ -62,6 +63,7 @@ class Options:
     from_epoch: int = 0
     states: Optional[Path] = None
     stop_epoch: Optional[int] = None
+    force_precision: bool = False
     unchecked: bool = False
 
     def check(self, epochs: int) -> None:

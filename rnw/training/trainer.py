@@ -15,6 +15,7 @@ from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
 from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
+from rnw.training.loss_scale import ScaledLoss, are_finite
 from rnw.training.recompute import Loss, recompute_gradients, return_freed_memory
 from rnw.weights import wait_for_statistics
 
@@ -39,9 +40,10 @@ class Trainer:
         in the backward pass: the same gradients in less memory and more time.
     seed: of the dropout.
     loss: gives what is differentiated and the probabilities, from scores and labels of one device;
-        the network then has the head 'logits'. None: the head of the network is its loss.
+        the network then has the head 'logits'. None: the head of the network is its loss. After
+        a step in which gradients of a `ScaledLoss` overflow the weights are what they were.
 
-    The network is hybridized.
+    The network is hybridized, and computes in the precision that its `compute_in` has set.
     """
 
     def __init__(
@@ -84,9 +86,23 @@ class Trainer:
         ]
         outputs = self._gradients(self.net, inputs, targets, masks, self.loss)
         self._updates += 1
-        for key, parameter in enumerate(self._parameters):
-            self.kvstore.update(key, parameter)
+        if self._has_gradients():
+            for key, parameter in enumerate(self._parameters):
+                self.kvstore.update(key, parameter)
+        else:  # the step counts, for the schedule of a run that is resumed is that of its steps
+            self.updater.optimizer._update_count(list(range(len(self._parameters))))
         return [DeviceOutput(p, y) for p, y in zip(outputs, targets)]
+
+    def _has_gradients(self) -> bool:
+        """Undo the scale of the loss, if any; tell whether no gradient overflowed by it."""
+        if not isinstance(self.loss, ScaledLoss):
+            return True
+        gradients = [copy for parameter in self._parameters for copy in parameter.list_grad()]
+        finite = self.kvstore.all_agree(are_finite(gradients))
+        if finite:
+            self.loss.unscale(gradients)
+        self.loss.follow(finite)
+        return finite
 
     def statistics(self) -> Dict[str, np.ndarray]:
         """Return each moving average on the devices of all workers: (devices, channels) float32."""

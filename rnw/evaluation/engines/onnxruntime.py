@@ -11,6 +11,7 @@ from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_ONNX_GPU, count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
+from rnw.weights.precision import BFLOAT16, FLOAT16, FLOAT32
 
 CPU = "CPUExecutionProvider"
 # Providers of GPUs that take the number of a device; the first that the package has is used.
@@ -44,15 +45,34 @@ def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
 
 
 def make_forward(
-    config: NetworkConfig, parameters: Mapping[str, np.ndarray], devices: Sequence[Device]
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    devices: Sequence[Device],
+    precision: str,
+    *,
+    force: bool,
 ) -> Forward:
     """Return a network with these parameters as a function.
 
-    Raises InputError for a GPU that ONNX Runtime cannot start.
+    force: has no effect, since no precision is slower here than float32.
+
+    Raises InputError for a GPU that ONNX Runtime cannot start, for other precisions than float32
+    on CPUs and float16 on GPUs, and for weights beyond the range of float16.
     """
-    graph = graph_bytes(config, parameters)
+    _check_precision(precision, devices)
+    graph = graph_bytes(config, parameters, half=precision == FLOAT16)
     runs = [_run(_session(graph, device)) for device in devices]
     return share(runs, one_by_one=config.segmentation)
+
+
+def _check_precision(precision: str, devices: Sequence[Device]) -> None:
+    on_cpu = any(device.provider == CPU for device in devices)
+    if precision == BFLOAT16 or (precision == FLOAT16 and on_cpu):
+        others = FLOAT32 if on_cpu else f"{FLOAT32} or {FLOAT16}"
+        raise InputError(
+            f"precision {precision}: the engine onnxruntime computes in {others} here; leave it "
+            f"out, or choose --engine mxnet or openvino for {BFLOAT16} on CPUs"
+        )
 
 
 def _session(graph: bytes, device: Device) -> onnxruntime.InferenceSession:

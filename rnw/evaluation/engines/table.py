@@ -15,6 +15,7 @@ import numpy as np
 from rnw.errors import InputError, look_up
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 Forward = Callable[[np.ndarray], np.ndarray]
 MXNET = "mxnet"
@@ -47,15 +48,27 @@ class Engine:
         return self._module().open_devices(gpus, cpus)
 
     def make_forward(
-        self, config: NetworkConfig, parameters: Mapping[str, np.ndarray], devices: Sequence[Any]
+        self,
+        config: NetworkConfig,
+        parameters: Mapping[str, np.ndarray],
+        devices: Sequence[Any],
+        precision: str = FLOAT32,
+        *,
+        force: bool = False,
     ) -> Forward:
         """Return a network with these parameters as a function, on devices of `open_devices`.
 
-        Several devices share the pictures of a batch. Raises InputError for a network that does not
-        take RGB pictures.
+        Several devices share the pictures of a batch. precision: what convolutions are computed in,
+        one of `rnw.weights.precision.PRECISIONS`; pictures and probabilities stay float32. force:
+        also where that is slower than float32.
+
+        Raises InputError for a network that does not take RGB pictures, and for a precision that is
+        unknown or that the engine does not compute in on these devices.
         """
         config.check_rgb()
-        return self._module().make_forward(config, parameters, devices)
+        look_up(PRECISIONS, precision, "precision")
+        make = self._module().make_forward
+        return make(config, parameters, devices, precision, force=force)
 
     def _module(self) -> Any:
         missing = [package for package in self.packages if not _is_there(package)]

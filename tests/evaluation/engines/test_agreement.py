@@ -99,6 +99,50 @@ def test_devices_that_are_not_there_are_refused(engine):
         find_engine(engine).open_devices(gpus="0", cpus=1)
 
 
+@pytest.mark.parametrize(
+    ("engine", "precision", "wording"),
+    [
+        (
+            MXNET,
+            "bfloat16",
+            "bfloat16: this CPU cannot compute in it",
+        ),  # AVX2 in tests: see conftest.py
+        (MXNET, "float16", "is for GPUs; expected float32 or bfloat16 here"),
+        (MXNET, "float8", "unknown precision 'float8'"),
+        ("onnxruntime", "bfloat16", "onnxruntime computes in float32 here; leave it out, or choo"),
+        ("onnxruntime", "float16", "onnxruntime computes in float32 here"),
+        ("openvino", "bfloat16", "bfloat16: this CPU cannot compute in it"),
+        ("openvino", "float16", "is for GPUs; expected float32 or bfloat16 here"),
+    ],
+)
+def test_precisions_that_are_not_computed_in_are_refused(engine, precision, wording, fill):
+    chosen = find_engine(engine)
+    if not chosen.installed:
+        pytest.skip(f"needs {', '.join(chosen.packages)}")
+    net = fill(get_network("model_f", 7, width=NARROW))
+    devices = chosen.open_devices()
+    with pytest.raises(InputError, match=wording):
+        chosen.make_forward(net.config, _parameters(net), devices, precision, force=True)
+
+
+def test_float16_of_gpus_gives_the_scores_of_float32_to_its_precision(fill):
+    """By a CPU, where ONNX Runtime converts to float32 and back around each operator."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from rnw.evaluation.engines.graphs import graph_bytes
+
+    net = fill(get_network("model_a1", 7, width=NARROW))
+    data = np.random.RandomState(0).standard_normal((2, 3, 64, 64)).astype(np.float32)
+    full, half = (
+        onnxruntime.InferenceSession(
+            graph_bytes(net.config, _parameters(net), half=half),
+            providers=["CPUExecutionProvider"],
+        ).run(None, {"data": data})[0]
+        for half in (False, True)
+    )
+    assert half.dtype == np.float32
+    assert 1e-6 < np.abs(half - full).max() / full.max() < 0.02
+
+
 @pytest.mark.parametrize("engine", OTHERS)
 def test_networks_that_take_no_pictures_are_refused(engine):
     config = configure("model_f", 7, width=NARROW, channels=4)
