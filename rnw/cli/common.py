@@ -21,6 +21,7 @@ from typing import (
     Set,
     Tuple,
     Type,
+    Union,
 )
 
 import click
@@ -32,6 +33,7 @@ from rnw.errors import InputError, did_you_mean, printable
 from rnw.evaluation.engines.providers import OF_GPUS, PROVIDERS
 from rnw.evaluation.engines.table import ENGINES, open_engine
 from rnw.evaluation.origins import computing_note
+from rnw.memory import AUTO
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
@@ -86,6 +88,15 @@ class Choice(click.Choice):
         except click.BadParameter as error:
             message = error.message.rstrip(".") + did_you_mean(str(value), self.choices)
             raise click.BadParameter(message, error.ctx, error.param) from None
+
+
+class _Tile(click.ParamType):
+    """A number of pixels, or the word auto."""
+
+    name = "tile"
+
+    def convert(self, value: Any, *where: Any) -> Union[int, str]:
+        return value if value == AUTO else click.IntRange(1).convert(value, *where)
 
 
 FILE = _File(path_type=Path)
@@ -307,10 +318,11 @@ _PROTOCOL = (
     ),
     click.option(
         "--tile",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Side in pixels of the square tiles that a large picture is cut into for testing "
-        "(default: the published protocol's; without one, pictures are tested whole).",
+        type=_Tile(),
+        metavar="N|auto",
+        help="Side in pixels of the square tiles that a large picture is cut into for testing; "
+        "auto: the largest that fit into free memory, or none where whole pictures do (default: "
+        "the published protocol's; without one, pictures are tested whole).",
     ),
     click.option(
         "--overlap",
@@ -335,7 +347,7 @@ class ProtocolChanges:
     scales: Tuple[int, ...]
     flip: Optional[bool]
     steps: Optional[int]
-    tile: Optional[int]
+    tile: Union[int, str, None]
     overlap: Optional[int]
     crf: Optional[str]
     interpolation: Optional[str]

@@ -46,9 +46,16 @@ class _Networks:
     pooling: Optional[str]
 
     def load(
-        self, devices: EngineDevices, dataset: Optional[str], protocol: ProtocolChanges
+        self,
+        devices: EngineDevices,
+        dataset: Optional[str],
+        protocol: ProtocolChanges,
+        kept: Optional[Path],
     ) -> "Model":
-        """Return the model; raise UsageError unless weights or scores are given."""
+        """Return the model; raise UsageError unless weights or scores are given.
+
+        kept: the folder of results that are to be continued.
+        """
         if bool(self.weights) == bool(self.scores):
             raise click.UsageError("give '--weights', or '--scores' in their place")
         if self.scores and (self.network or self.pooling or devices.chooses()):
@@ -65,7 +72,7 @@ class _Networks:
 
         given = (self.mix, dataset, self.network, self.pooling)
         model = load_model(self.weights, opened, *given, **computing)
-        return model.tested_by(**vars(protocol))
+        return model.tested_by(kept=kept, **vars(protocol))
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,8 @@ def command(
     kept = saved or files.save_scores
     ending = exit_when_interrupted(overwrite=files.overwrite) if kept else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = networks.load(devices, dataset, protocol)
+        continued = None if files.overwrite else kept
+        model = networks.load(devices, dataset, protocol, continued)
         tell_held_out(model.dataset)
         result = evaluate(
             model,

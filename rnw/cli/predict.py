@@ -114,7 +114,7 @@ def command(
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
-        model = model.tested_by(**vars(protocol))
+        model = model.tested_by(any_shape=True, **vars(protocol))
         origin = _origin(model.meanings[0], model)
         areas = predict_labels(model, images, output, overwrite=overwrite, on_bad=bad.append)
         done = _show(areas, _area_lines, origin, as_json)

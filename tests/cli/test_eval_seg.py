@@ -86,6 +86,12 @@ def test_text_says_the_same(rnw, weights):
     assert lines[10] == f"pixels judged: {scores['pixels_judged']:,}"
 
 
+def test_tiles_that_fit_are_none_where_all_fits(rnw, weights):
+    options = ("--scales", "32", "--tile", "auto", "--overlap", "8")
+    scores = _scores(rnw, "--weights", weights, *options)
+    assert (scores["tile"], scores["overlap"]) == (None, 0)
+
+
 def test_options_are_the_protocol(rnw, weights):
     options = ("--scales", "32,64", "--flip", "--test-steps", "2", "--tile", "48")
     scores = _scores(rnw, "--weights", weights, *options, "--crf", "deeplab")

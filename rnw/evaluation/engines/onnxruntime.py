@@ -9,6 +9,7 @@ from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.providers import CPU, Provider, choose_provider
 from rnw.evaluation.engines.table import Forward
+from rnw.memory import free_main_memory
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
@@ -42,6 +43,16 @@ def open_devices(
     if chosen.kind == "gpu":
         return [Device(chosen, number) for number in parse_gpus(gpus or "0")]
     return [Device(chosen, threads=number) for number in threads_of_each(cpus or 1)]
+
+
+def free_memory(devices: Sequence[Device]) -> int:
+    """Return the bytes that are free for each of the devices; raise InputError unless CPUs."""
+    if devices[0].provider.kind != "cpu":
+        raise InputError(
+            f"--tile auto: ONNX Runtime does not tell how much memory {devices[0]} has; choose the "
+            "size of the tiles, for example --tile 512"
+        )
+    return free_main_memory() // len(devices)
 
 
 def make_forward(

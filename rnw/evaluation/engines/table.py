@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from rnw.errors import InputError, look_up
+from rnw.memory import free_memory, on_gpus
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
 from rnw.weights.precision import FLOAT32, PRECISIONS
@@ -82,6 +83,16 @@ class Engine:
         look_up(PRECISIONS, precision, "precision")
         make = self._module().make_forward
         return make(config, parameters, devices, precision, force=force)
+
+    def free_memory(self, devices: Sequence[Any]) -> int:
+        """Return the bytes that are free for the maps of each of `devices`, of `open_devices`.
+
+        Raises InputError for devices whose memory is not known.
+        """
+        if self.name != MXNET:
+            return self._module().free_memory(devices)
+        sharing = 1 if on_gpus(devices) else len(devices)
+        return free_memory(devices) // sharing
 
     def _module(self) -> Any:
         missing = [package for package in self.packages if not _is_there(package)]

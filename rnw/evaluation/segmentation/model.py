@@ -16,6 +16,11 @@ from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.engines.table import MXNET, Forward, find_engine
 from rnw.evaluation.loading import read_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.fitting_tiles import (
+    bytes_per_pixel,
+    fitting_tile,
+    kept_tile,
+)
 from rnw.evaluation.segmentation.kept_scores import KeptScores
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
@@ -27,6 +32,7 @@ from rnw.evaluation.segmentation.score_maps import (
 )
 from rnw.evaluation.segmentation.upsampling import label, upsample
 from rnw.files import PathLike, md5
+from rnw.memory import AUTO
 from rnw.networks.layout import NetworkConfig
 from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
@@ -48,7 +54,7 @@ class Scorer(NamedTuple):
     """A network as a function, its stride in pixels, its weight in the mean, and its file.
 
     normalization: how it is given pictures. scores: where its score maps are kept; what is there is
-    not computed again.
+    not computed again. memory: the bytes of maps that it takes for each pixel of its input.
     """
 
     forward: Forward
@@ -57,6 +63,7 @@ class Scorer(NamedTuple):
     file: Optional[WeightsFile] = None
     normalization: Normalization = IMAGENET
     scores: Optional[KeptScores] = None
+    memory: float = 0.0
 
     @property
     def origin(self) -> Optional[Tuple[str, str]]:
@@ -75,7 +82,8 @@ class Model(NamedTuple):
 
     trained_on: the dataset that is described beside each file; None where none is. engine: the name
     of what computes the networks (see `rnw.evaluation.engines.table`). precision: what it computes
-    in (see `rnw.weights.precision`).
+    in (see `rnw.weights.precision`). devices: those it computes on, by which `tested_by` knows the
+    memory there is.
     """
 
     scorers: List[Scorer]
@@ -84,20 +92,33 @@ class Model(NamedTuple):
     trained_on: Sequence[Optional[Row]] = ()
     engine: str = MXNET
     precision: str = FLOAT32
+    devices: Sequence[Any] = ()
 
     @property
     def meanings(self) -> List[Meaning]:
         """How each network that comes from a file was recognized."""
         return [scorer.file.meaning for scorer in self.scorers if scorer.file]
 
-    def tested_by(self, **changes: Any) -> "Model":
+    def tested_by(
+        self, *, kept: Optional[Path] = None, any_shape: bool = False, **changes: Any
+    ) -> "Model":
         """Return the same networks with another protocol where a change is given (is not None).
 
-        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
-        a CRF that the networks cannot be tested by.
+        Tiles overlap by a quarter unless it is said. A tile 'auto' is as large as fits into memory,
+        or that by which the results in the folder `kept` were made where that fits, too; where
+        whole pictures fit, they are tested whole. any_shape: pictures may be of other shapes than
+        the dataset's.
+
+        Raises InputError for scales, steps, tiles and a CRF that the networks cannot be tested by,
+        and as `fitting_tile`.
         """
         given = {name: value for name, value in changes.items() if value not in (None, ())}
-        if "tile" in given:
+        if given.get("tile") == AUTO:
+            scales = given.get("scales", self.protocol.scales)
+            given["tile"] = self._fitting_tile(max(scales), kept, any_shape=any_shape)
+            if given["tile"] is None:
+                given.pop("overlap", None)
+        if given.get("tile"):
             stride = max(scorer.stride for scorer in self.scorers)
             given.setdefault("overlap", given["tile"] // (4 * stride) * stride)
         protocol = self.protocol._replace(**given)
@@ -112,6 +133,21 @@ class Model(NamedTuple):
             check_steps(scorer.stride, protocol.steps)
             changed._around(scorer)
         return changed
+
+    def _fitting_tile(self, scale: int, kept: Optional[Path], *, any_shape: bool) -> Optional[int]:
+        """Return the side of tiles that fit into memory, None for pictures as a whole."""
+        scorer = max(self.scorers, key=lambda scorer: scorer.memory)
+        if not scorer.memory:  # scores that were kept
+            return self.protocol.tile
+        short = scale
+        if self.dataset.identical_sizes and self.dataset.largest and not any_shape:
+            sides = self.dataset.largest
+            short = math.ceil(scale * min(sides) / max(sides))
+        stride = max(scorer.stride for scorer in self.scorers)
+        free = find_engine(self.engine).free_memory(self.devices)
+        fitting = fitting_tile((short, scale), stride, scorer.memory, free)
+        before = None if kept is None else kept_tile(kept)
+        return before if before and before <= (fitting or before) else fitting
 
     def score_maps(self, image: np.ndarray, name: str = "") -> List[ScoreMap]:
         """Return what each network gives at each scale for a picture (H, W, 3) uint8.
@@ -235,7 +271,7 @@ def model_of_files(
     ]
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol, beside, engine, precision)
+    return Model(scorers, chosen, protocol, beside, engine, precision, devices)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
@@ -272,7 +308,8 @@ def own_model(
 
     net.config.check_rgb()
     scorer = _scorer(net.config, segment(optimize(net, precision), contexts), dataset)
-    return Model([scorer], dataset, own_protocol(dataset), precision=precision)
+    protocol = own_protocol(dataset)
+    return Model([scorer], dataset, protocol, precision=precision, devices=contexts)
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
@@ -299,4 +336,5 @@ def _scorer(config: NetworkConfig, forward: Forward, trained_on: Row) -> Scorer:
         config.check_size(*data.shape[2:])
         return forward(data)
 
-    return Scorer(checked, config.stride, normalization=trained_on.normalization)
+    memory = bytes_per_pixel(config)
+    return Scorer(checked, config.stride, normalization=trained_on.normalization, memory=memory)
