@@ -29,14 +29,15 @@ def allow_tiles() -> None:
         os.environ[LIMIT] = TILES if _get_tile_registers() else EVERYTHING
 
 
-def multiplies_bfloat16() -> bool:
+def multiplies_bfloat16(*, newer: bool = False) -> bool:
     """Return whether oneDNN multiplies faster in bfloat16 than in float32.
 
-    On a CPU with AMX, AVX-512 alone is slower than float32.
+    On a CPU with AMX, AVX-512 alone is slower than float32. newer: of a oneDNN later than 2.4, such
+    as OpenVINO's, to which everything includes tiles.
     """
     flags = cpu_flags()
     if TILES_FLAG in flags:
-        return _limit() == TILES
+        return _limit() == TILES or (newer and _limit() == EVERYTHING)
     return BFLOAT16_FLAG in flags and _limit() in FOR_BFLOAT16
 
 

@@ -1,7 +1,8 @@
 """Reading the reference data: `tests/golden/`, or the folder that RNW_GOLDEN names.
 
-Tests name kinds of cases, never a case, and take all cases that there are; a few that take long take
-the first of each kind (`first_of_each`). `each_case` lets a test that finds none fail.
+Tests name kinds of cases, never a case, and take all cases that there are; a few, for which one
+takes long, take the first of each kind (`first_of_each`). `each_case` lets a test that finds none
+fail.
 """
 
 import csv

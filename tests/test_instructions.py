@@ -50,6 +50,21 @@ def test_bfloat16(cpu, flags, limit, multiplies, emulates):
     assert found == (multiplies, emulates)
 
 
+@pytest.mark.parametrize(
+    ("flags", "limit", "multiplies"),
+    [
+        (SAPPHIRE_RAPIDS, None, True),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_AMX", True),
+        (SAPPHIRE_RAPIDS, "AVX512_CORE_BF16", False),
+        (ZEN_4, None, True),
+        (SKYLAKE, None, False),
+    ],
+)
+def test_a_newer_onednn_uses_tiles_by_itself(cpu, flags, limit, multiplies):
+    cpu(flags, limit)
+    assert instructions.multiplies_bfloat16(newer=True) == multiplies
+
+
 def test_a_machine_that_says_nothing_has_no_bfloat16(cpu, tmp_path, monkeypatch):
     cpu(SAPPHIRE_RAPIDS)
     monkeypatch.setattr(instructions, "CPU_INFO", tmp_path / "missing")

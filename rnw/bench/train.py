@@ -4,30 +4,36 @@ Each variant runs in a process of its own, since the number of threads and the p
 to a process; the steps are taken in turn, so that the load of the machine is the same for all.
 """
 
-import multiprocessing
 import os
 import statistics
-import time
-from multiprocessing.connection import Connection
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from rnw.bench.memory import used_memory_mb
+from rnw.bench.worker import Worker, seconds_of
 from rnw.errors import InputError
+from rnw.memory import process_peak_mb, used_memory_mb
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
 from rnw.training.memory import kvstore_copies
+from rnw.training.recompute_plan import Recompute
+from rnw.weights.precision import FLOAT32, check_precision
 
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
+TORCH, TORCH_CHECKPOINTED = "pytorch", "pytorch, checkpointed"
 WARM_UP = 1
 
 
 class Variant(NamedTuple):
-    """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices."""
+    """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices.
+
+    recompute: what our own step computes again. precision: what it computes in.
+    """
 
     name: str
     gpus: Optional[str]
     cpus: Optional[int]
+    recompute: Recompute = False
+    precision: str = FLOAT32
 
 
 class TrainingSpeed(NamedTuple):
@@ -56,24 +62,28 @@ def bench_training(
     gpus: Optional[str] = None,
     cpus: Optional[int] = None,
     recompute: bool = False,
+    precision: str = FLOAT32,
+    force: bool = False,
     repetitions: int = 5,
     **options: Any,
 ) -> List[TrainingSpeed]:
     """Time training steps of `network` on (batch, 3, size, size) float32, shared by all devices.
 
-    The variants are the trainer's step, the same with recomputation if `recompute` is set, the step
-    of `mx.mod.Module` and, given several devices, the trainer's step on one of them.
+    The variants are the trainer's step, the same with recomputation if `recompute` is set, and in
+    another `precision` if that is given, the step of `mx.mod.Module` and, given several devices,
+    the trainer's step on one of them.
     options: those of the network, as `rnw.get_network` takes them.
 
-    Raises InputError for numbers below 1, an unknown network and missing devices.
+    Raises InputError for numbers below 1, an unknown network and missing devices, and as
+    `check_precision` does.
     """
-    if min(batch, size, repetitions) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
+    check_counts(batch, size, repetitions)
+    check_precision(precision, ["cpu" if gpus is None else "gpu"], force=force)
     config = configure(network, head="softmax", **options)
-    processes: List[_StepProcess] = []
+    processes: List[StepProcess] = []
     try:
-        for variant in _variants(gpus, cpus, recompute):
-            processes.append(_StepProcess(config, batch, size, variant))
+        for variant in _variants(gpus, cpus, recompute, precision):
+            processes.append(StepProcess(config, batch, size, variant))
         turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return [
             _result(process, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
@@ -84,13 +94,20 @@ def bench_training(
             process.stop()
 
 
+def check_counts(*counts: int) -> None:
+    """Raise InputError for a batch, a size or a number of repetitions below 1."""
+    if min(counts) < 1:
+        raise InputError("batch, size and repetitions must be at least 1")
+
+
 def measure_step(
     config: NetworkConfig,
     batch: int,
     size: int,
     contexts: Sequence[Any],
     *,
-    recompute: bool = False,
+    recompute: Recompute = False,
+    precision: str = FLOAT32,
     repetitions: int = 3,
 ) -> TrainingSpeed:
     """Measure the trainer's step on (batch, 3, size, size) float32 in a new process.
@@ -100,9 +117,9 @@ def measure_step(
     """
     numbers = ",".join(str(context.device_id) for context in contexts)
     on_gpus = contexts[0].device_type == "gpu"
-    devices = (numbers, None) if on_gpus else (None, len(contexts))
-    variant = Variant(RECOMPUTING if recompute else OURS, *devices)
-    process = _StepProcess(config, batch, size, variant)
+    gpus, cpus = (numbers, None) if on_gpus else (None, len(contexts))
+    variant = Variant(RECOMPUTING if recompute else OURS, gpus, cpus, recompute, precision)
+    process = StepProcess(config, batch, size, variant)
     try:
         seconds = [process.step() for _ in range(repetitions)]
         return _result(process, batch, seconds, seconds)
@@ -110,10 +127,14 @@ def measure_step(
         process.stop()
 
 
-def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
+def _variants(
+    gpus: Optional[str], cpus: Optional[int], recompute: bool, precision: str
+) -> List[Variant]:
     variants = [Variant(OURS, gpus, cpus)]
     if recompute:
-        variants.append(Variant(RECOMPUTING, gpus, cpus))
+        variants.append(Variant(RECOMPUTING, gpus, cpus, True))
+    if precision != FLOAT32:
+        variants.append(Variant(precision, gpus, cpus, False, precision))
     variants.append(Variant(MODULE, gpus, cpus))
     first_gpu, _, others = (gpus or "").partition(",")
     if others or (cpus or 1) > 1:
@@ -122,7 +143,7 @@ def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List
 
 
 def _result(
-    process: "_StepProcess", batch: int, seconds: List[float], ours: List[float]
+    process: "StepProcess", batch: int, seconds: List[float], ours: List[float]
 ) -> TrainingSpeed:
     typical = statistics.median(seconds)
     devices, peak, parts = process.memory()
@@ -137,88 +158,83 @@ def _result(
     )
 
 
-class _StepProcess:
+class StepProcess(Worker):
     """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
         self.variant = variant
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, other = spawn.Pipe()
-        self._process = spawn.Process(
-            target=_serve, args=(other, config, batch, size, variant), daemon=True
-        )
-        self._process.start()
-        other.close()
-        self._answer()
+        make = _make_torch_steps if variant.name in (TORCH, TORCH_CHECKPOINTED) else _make_steps
+        super().__init__(variant.name, make, config, batch, size, variant)
 
     def step(self) -> float:
         """Take a step; return its seconds."""
-        self._connection.send("step")
-        return self._answer()
+        return self.ask("step")
 
     def memory(self) -> Tuple[int, float, Dict[str, float]]:
         """Return the number of devices, the peak memory and its parts."""
-        self._connection.send("memory")
-        return self._answer()
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.join()
-
-    def _answer(self) -> Any:
-        try:
-            answer = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            raise InputError(
-                f"the process of {self.variant.name!r} ended with status {self._process.exitcode} "
-                "(negative: a signal); is there memory enough? try a smaller batch or size"
-            ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        return self.ask("memory")
 
 
-def _serve(
-    connection: Connection, config: NetworkConfig, batch: int, size: int, variant: Variant
-) -> None:
-    try:
-        if variant.name == MODULE and config.spec.units[0]:
-            os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
-        contexts = make_contexts(variant.gpus, variant.cpus)
-        from rnw.bench import training_steps
+def _make_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Take the first steps; return what answers "step" and "memory" in the process."""
+    if variant.name == MODULE and config.spec.units[0]:
+        os.environ["MXNET_SUBGRAPH_BACKEND"] = "NONE"  # MXNet's fusion breaks level 1
+    contexts = make_contexts(variant.gpus, variant.cpus)
+    from rnw.bench import training_steps
 
-        before = used_memory_mb(contexts)
+    before = used_memory_mb(contexts)
+    if variant.name == MODULE:
+        step = training_steps.module_step(config, batch, size, contexts)
+    else:
+        how: Dict[str, Any] = {"recompute": variant.recompute, "precision": variant.precision}
+        step = training_steps.trainer_step(config, batch, size, contexts, **how)
+    for _ in range(WARM_UP):
+        step()
+
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
+        devices, peak = len(contexts), used_memory_mb(contexts)
         if variant.name == MODULE:
-            step = training_steps.module_step(config, batch, size, contexts)
-        else:
-            recompute = variant.name == RECOMPUTING
-            step = training_steps.trainer_step(config, batch, size, contexts, recompute=recompute)
-        for _ in range(WARM_UP):
-            step()
-    except Exception as error:  # whatever it is, the other side is to raise it
-        connection.send(error)
-        return
-    connection.send("ready")
-    while True:
-        if connection.recv() == "step":
-            start = time.perf_counter()
-            step()
-            connection.send(time.perf_counter() - start)
-        else:
-            peak = used_memory_mb(contexts)
-            own = variant.name != MODULE
-            parts = _parts(config, len(contexts), peak, before) if own else {}
-            connection.send((len(contexts), peak, parts))
+            return devices, peak, {}
+        return devices, peak, _parts(config, devices, peak, before, kvstore_copies(devices))
+
+    return answer
 
 
-def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> Dict[str, float]:
+def _make_torch_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Do as `_make_steps`, by PyTorch on the CPU."""
+    from rnw.bench.examples import training_example
+    from rnw.bench.torch_steps import torch_step  # needs an extra
+
+    before = process_peak_mb()
+    images, labels = training_example(config, batch, size)
+    step = torch_step(config, images, labels, checkpointed=variant.name == TORCH_CHECKPOINTED)
+    for _ in range(WARM_UP):
+        step()
+
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
+        peak = process_peak_mb()
+        return 1, peak, _parts(config, 1, peak, before, kvstore=0)
+
+    return answer
+
+
+def _parts(
+    config: NetworkConfig, devices: int, peak: float, before: float, kvstore: int
+) -> Dict[str, float]:
     weights = count_parameters(config) * 4 / 1e6
     parts = {
         "process": before,
         "parameters": weights * devices,
         "gradients": weights * devices,
         "momentum": weights,
-        "kvstore": weights * kvstore_copies(devices),
+        "kvstore": weights * kvstore,
     }
     return {**parts, "activations": peak - sum(parts.values())}

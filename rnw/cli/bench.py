@@ -19,6 +19,7 @@ from rnw.cli.common import (
     width_option,
 )
 from rnw.weights.formats import FORMATS
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.bench.train import TrainingSpeed
@@ -162,6 +163,13 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
 )
 @click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
 @click.option(
+    "--frontier",
+    is_flag=True,
+    help="Measure plans of recomputation from little to the most instead, each beside a step "
+    "without any, and PyTorch's checkpoints where PyTorch is installed.",
+)
+@precision_options
+@click.option(
     "--gpus",
     metavar="0,1,...",
     help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
@@ -181,10 +189,21 @@ def train(
     size: int,
     repetitions: int,
     recompute: bool,
+    frontier: bool,
+    precision: str,
+    force_precision: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
-    """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    """Compare a training step of NETWORK with that of MXNet's Module, and with one device.
+
+    With --precision the step is measured once more in that precision.
+    """
+    if frontier:
+        if precision != FLOAT32:
+            raise click.UsageError("--frontier measures float32: leave out --precision")
+        _show_frontier(network, batch, size, repetitions, devices, as_json)
+        return
     from rnw.bench.train import bench_training
 
     rows = bench_training(
@@ -194,6 +213,8 @@ def train(
         gpus=devices.gpus,
         cpus=devices.cpus,
         recompute=recompute,
+        precision=precision,
+        force=force_precision,
         repetitions=repetitions,
     )
     if as_json:
@@ -210,6 +231,33 @@ def train(
     click.echo(_compare({row.variant: row for row in rows}))
 
 
+def _show_frontier(
+    network: str, batch: int, size: int, repetitions: int, devices: Devices, as_json: bool
+) -> None:
+    from rnw.bench.frontier import bench_frontier
+
+    rows = bench_frontier(
+        network, batch, size, gpus=devices.gpus, cpus=devices.cpus, repetitions=repetitions
+    )
+    if as_json:
+        print_json({"network": network, "rows": [row._asdict() for row in rows]})
+        return
+    click.echo(f"{network}, batch {batch}, {size}x{size}; beside a step that keeps all:")
+    for row in rows:
+        name = row.variant
+        if row.planned_memory is not None:
+            name = f"the first {row.layers_again} layers again{' (--recompute)' * row.chosen}"
+        planned = (
+            ""
+            if row.planned_memory is None
+            else f" (planned {row.planned_memory:.3f} and {row.planned_time:.2f})"
+        )
+        click.echo(
+            f"{name}: {row.memory:.3f} of the activations, {row.activations_mb:.0f} MB, "
+            f"{row.time:.2f} times the time{planned}"
+        )
+
+
 def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
     """Return the ratios of a training benchmark in words."""
     first = rows["rnw"]
@@ -220,6 +268,8 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
         again = rows["recomputing"]
         share = again.parts["activations"] / first.parts["activations"]
         parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
+    low = [name for name in rows if name in PRECISIONS]
+    parts += [f"{name} {rows[name].ratio:.3f} times the step" for name in low]
     return "; ".join(parts)
 
 

@@ -48,6 +48,7 @@ from rnw.training.recipe_fields import (
 from rnw.training.schedules import SCHEDULES
 from rnw.training.styles import STYLES
 from rnw.weights.labels import ModelLabel, parse_label
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.data.crops import Cropping
@@ -181,6 +182,13 @@ class Recipe:
         "split of the dataset to train on (default: its training split)",
         optional=True,
         default="",
+    )
+    precision: str = declare(
+        one_of(PRECISIONS),
+        "numbers to compute the network in, with weights and their updates in float32: bfloat16 on "
+        "CPUs with instructions for it, float16 on GPUs",
+        optional=True,
+        default=FLOAT32,
     )
 
     def to_json(self) -> str:
@@ -336,6 +344,13 @@ class SegmentationRecipe(Recipe):
     dropout: Tuple[float, float] = declare(
         _PAIR, "rates of dropout on levels 6 and 7", default=SEGMENTATION_DROPOUT
     )
+    frozen_statistics: bool = declare(
+        TRUTH,
+        "whether batch normalizations keep, also in training, the moving averages that training "
+        "starts from",
+        optional=True,
+        default=True,
+    )
     loss: str = declare(
         one_of(LOSSES),
         "cross-entropy over all pixels, or with online bootstrapping over hard ones",
@@ -402,6 +417,7 @@ class SegmentationRecipe(Recipe):
             stride=self.stride,
             classifier=self.classifier,
             dropout=self.dropout,
+            frozen_statistics=self.frozen_statistics,
         )
 
     @cached_property

@@ -10,13 +10,20 @@ from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import computing_threads
 from rnw.weights.onnx_graph import onnx_graph
-from rnw.weights.surgery import fold_batch_norms
+from rnw.weights.surgery import fold_batch_norms, halve
 
 
-def graph_bytes(config: NetworkConfig, parameters: Mapping[str, np.ndarray]) -> bytes:
-    """Return the ONNX graph from pictures to probabilities, batch normalizations folded."""
+def graph_bytes(
+    config: NetworkConfig, parameters: Mapping[str, np.ndarray], *, half: bool = False
+) -> bytes:
+    """Return the ONNX graph from pictures to probabilities, batch normalizations folded.
+
+    half: all between them is float16. Raises InputError for values beyond its range.
+    """
     full = {name: array.astype(np.float32, copy=False) for name, array in parameters.items()}
     folded = fold_batch_norms(config, full)
+    if half:
+        folded = halve(folded)
     return onnx_graph(replace(config, head="softmax"), folded).SerializeToString()
 
 

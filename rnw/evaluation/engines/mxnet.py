@@ -13,10 +13,18 @@ from rnw.weights.optimize import optimize
 
 
 def make_forward(
-    config: NetworkConfig, parameters: Mapping[str, np.ndarray], contexts: Sequence[mx.Context]
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    contexts: Sequence[mx.Context],
+    precision: str,
+    *,
+    force: bool,
 ) -> Forward:
-    """Return a network with these parameters, optimized for inference, as a function."""
-    net = optimize(make_network(config, parameters, list(contexts)))
+    """Return a network with these parameters, optimized for inference, as a function.
+
+    Raises InputError as `optimize`, for a precision that the contexts do not compute in.
+    """
+    net = optimize(make_network(config, parameters, list(contexts)), precision, force=force)
     return segment(net, contexts) if config.segmentation else classify(net, contexts)
 
 

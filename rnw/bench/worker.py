@@ -1,0 +1,77 @@
+"""Child processes that make something to be measured and answer requests for measurements.
+
+The number of threads and the peak memory belong to a process, so what is compared is measured in
+processes of its own, which are asked in turn.
+"""
+
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+from typing import Any, Callable, Sequence
+
+from rnw.errors import InputError
+
+
+class Worker:
+    """A process that calls `make(*arguments)` and then answers requests by the function it gives.
+
+    make: a function at the top of a module. name: of what the process measures, for messages. The
+    process ends with this one at the latest.
+
+    What `make` or its function raises is raised here; InputError where the process dies.
+    """
+
+    def __init__(self, name: str, make: Callable[..., Callable[[str], Any]], *arguments: Any):
+        self._name = name
+        spawn = multiprocessing.get_context("spawn")
+        self._connection, other = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(other, make, arguments), daemon=True)
+        self._process.start()
+        other.close()
+        try:
+            self._answer()
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask(self, request: str) -> Any:
+        """Return the answer of the process to a request."""
+        self._connection.send(request)
+        return self._answer()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise InputError(
+                f"the process of {self._name!r} ended with status {self._process.exitcode} "
+                "(negative: a signal); is there memory enough? try a smaller batch or size"
+            ) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _serve(
+    connection: Connection, make: Callable[..., Callable[[str], Any]], arguments: Sequence[Any]
+) -> None:
+    try:
+        answer = make(*arguments)
+        connection.send("ready")
+        while True:
+            connection.send(answer(connection.recv()))
+    except Exception as error:  # whatever it is, the other side is to raise it
+        connection.send(error)
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    """Return how many seconds a call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
