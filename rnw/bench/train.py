@@ -78,7 +78,9 @@ def bench_training(
     `check_precision` does.
     """
     check_counts(batch, size, repetitions)
-    check_precision(precision, ["cpu" if gpus is None else "gpu"], force=force)
+    if precision != FLOAT32:  # what a CPU may be used for is known when MXNet has started
+        kinds = [context.device_type for context in make_contexts(gpus, cpus)]
+        check_precision(precision, kinds, force=force)
     config = configure(network, head="softmax", **options)
     processes: List[StepProcess] = []
     try:

@@ -71,17 +71,20 @@ def training_memory(
     maps = plan_step(config, size, recompute).peak
     weights = FLOAT_BYTES * count_parameters(config)
     largest = FLOAT_BYTES * max(prod(parameter.shape) for parameter in config.parameters())
-    activations, update = FLOAT_BYTES * batch * maps, int(UPDATE * largest)
-    if precision != FLOAT32:
-        activations = (activations + weights) // 2
+    low = precision != FLOAT32
+    activations = (FLOAT_BYTES // 2 if low else FLOAT_BYTES) * batch * maps
+    update = int(UPDATE * largest)
     at_once = min(batch, max(1, cpu_cores() // devices))
     kept = FLOAT_BYTES * at_once * _columns(config, size)
     if devices > 1:
         kept += int(SEVERAL * weights)
     if recompute:  # its maps are gone when the update comes
         update = max(0, update - devices * activations)
+    device = {"parameters": weights, "gradients": weights, "activations": activations}
+    if low:
+        device[f"weights in {precision}"] = weights // 2
     return TrainingMemory(
-        {"parameters": weights, "gradients": weights, "activations": activations},
+        device,
         {
             "momentum": weights,
             "kvstore": kvstore_copies(devices) * weights,

@@ -108,6 +108,7 @@ def test_free_memory_is_that_of_this_machine():
     ("override", "wording"),
     [
         ("batch=7", "a batch of 7 cannot be cut into 2"),
+        ("precision=float16", "float16: is for GPUs"),
         ("kvstore=dist_sync", "expected kvstore local or device, found 'dist_sync'"),
         ("network=model_z", "unknown network"),
         ("dataset=mnist", "unknown dataset"),

@@ -59,6 +59,7 @@ def test_memory_adds_up(rows):
         (NETWORK, {"cpus": 2, "batch": 3}, "a batch of 3 cannot be cut into 2"),
         (NETWORK, {"gpus": "0"}, "CPU build|no GPU|found 0"),
         (NETWORK, {"cpus": 0}, "--cpus 0: expected at least 1"),
+        (NETWORK, {"precision": "float16"}, "float16: is for GPUs"),
     ],
 )
 def test_refused(network, options, message):

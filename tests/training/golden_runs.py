@@ -44,7 +44,8 @@ class Run:
         kvstore = kvstore or case["kvstore"]
         trainer = Trainer(self.net, contexts, optimizer, kvstore, recompute=recompute)
         self.losses, self.counts, self.stem = [], [], []
-        self.rank, workers = trainer.kvstore.rank, trainer.kvstore.workers
+        self.kvstore = trainer.kvstore
+        self.rank, workers = self.kvstore.rank, self.kvstore.workers
         size = case["batch"] // workers
         images, labels = training_data(case)
         for _ in range(case["epochs"]):

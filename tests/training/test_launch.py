@@ -84,6 +84,7 @@ def test_workers_that_share_the_devices_give_the_originals_numbers(case, referen
     assert status == 0, output
     workers = [dict(np.load(f"{rank}.npz")) for rank in range(count)]
     pixels = [worker.pop("counts") for worker in workers]
+    assert [worker.pop("agreed").tolist() for worker in workers] == count * [[True, False, True]]
     losses = np.average([w.pop("losses") for w in workers], axis=0, weights=pixels)
     for worker in workers:
         for name, value in worker.items():

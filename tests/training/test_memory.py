@@ -35,6 +35,13 @@ def test_parts(recompute):
     assert four.on_cpus(4) == 4 * one.per_device + sum(four.main.values())
 
 
+def test_half_precision_halves_maps_and_holds_weights_once_more():
+    recipes = [find_recipe("model_a1", [f"precision={name}"]) for name in ("float32", "bfloat16")]
+    full, half = (step_memory(recipe, 4).device for recipe in recipes)
+    maps = full["activations"] // 2
+    assert half == {**full, "activations": maps, "weights in bfloat16": WEIGHTS // 2}
+
+
 @pytest.mark.parametrize("recompute", [False, True])
 def test_maps_grow_with_batch_and_size(recompute):
     def maps(batch, size):

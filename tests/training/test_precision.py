@@ -24,6 +24,7 @@ import json, sys, rnw
 from pathlib import Path
 import mxnet as mx, numpy as np
 from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
@@ -49,6 +50,7 @@ def change(precision, recompute=False):
 exact, low, again = change("float32"), change("bfloat16"), change("bfloat16", True)
 cosine = float(exact @ low / np.linalg.norm(exact) / np.linalg.norm(low))
 
+from rnw.bench.training_steps import trainer_step
 from rnw.data.loader import Loading
 from rnw.evaluation.classification.validate import make_validator
 from rnw.training.options import Options, Validation
@@ -57,6 +59,8 @@ from rnw.training.run import train
 from rnw.training.signals import RunStoppedError
 from tests.training.observers import stop_after
 
+narrow = configure("resnet50", 3, width=1 / 16, head="softmax")
+trainer_step(narrow, 2, 32, [mx.cpu()], precision="bfloat16")()
 recipe = find_recipe("digits", ["epochs=2", "width=0.03125", "batch=480", "precision=bfloat16"])
 validation = Validation(make_validator("digits", [mx.cpu()]), every=2)
 options = Options(loading=Loading(workers=0), validation=validation, force_precision=True)
