@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from rnw.data.waiting import never
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
+Shape = Tuple[int, int]
 SHAPE = (375, 500)  # usual in ILSVRC
 QUALITY = 90
 BATCH = 32
@@ -161,23 +162,26 @@ def _one_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def make_pictures(folder: Path, count: int) -> List[str]:
+def make_pictures(folder: Path, count: int, shapes: Sequence[Shape] = (SHAPE,)) -> List[str]:
     """Write `count` JPEGs of about 100 kB into a folder and return their names.
+
+    shapes: height and width in pixels, which the pictures have one after the other.
 
     Their spectrum falls with frequency as that of photographs does, and they contain some edges.
     """
     names = [f"{index}.jpg" for index in range(count)]
     for index, name in enumerate(names):
-        _natural_picture(np.random.RandomState(index)).save(folder / name, quality=QUALITY)
+        picture = _natural_picture(np.random.RandomState(index), shapes[index % len(shapes)])
+        picture.save(folder / name, quality=QUALITY)
     return names
 
 
-def _natural_picture(random: np.random.RandomState) -> Image.Image:
-    height, width = SHAPE
+def _natural_picture(random: np.random.RandomState, shape: Shape) -> Image.Image:
+    height, width = shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
     frequency[0, 0] = 1
     waves = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
-    noise = np.fft.irfft2(waves, s=SHAPE)
+    noise = np.fft.irfft2(waves, s=shape)
     noise /= noise.std(axis=(1, 2), keepdims=True)
     colors = 118 + 40 * noise[:1] + 14 * noise
     image = Image.fromarray(np.clip(np.moveaxis(colors, 0, -1), 0, 255).astype(np.uint8))

@@ -23,11 +23,14 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
         memory_info = import_mxnet().context.gpu_memory_info
         infos = [memory_info(context.device_id) for context in contexts]
         return sum(total - free for free, total in infos) / 1e6
-    return _peak_of_process_mb()
+    return process_peak_mb()
 
 
-def _peak_of_process_mb() -> float:
-    """Return the peak of this process alone; Linux's `getrusage` includes that of its parent."""
+def process_peak_mb() -> float:
+    """Return the peak resident memory of this process alone in 10^6 bytes.
+
+    Linux's `getrusage` includes that of its parent.
+    """
     if _STATUS.exists():
         lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024 / 1e6

@@ -9,7 +9,7 @@ import statistics
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.memory import used_memory_mb
-from rnw.bench.worker import Worker, seconds_of
+from rnw.bench.turns import Worker, seconds_of
 from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import NetworkConfig, configure

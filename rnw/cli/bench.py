@@ -10,17 +10,23 @@ from rnw.cli.common import (
     FILE,
     Choice,
     Devices,
+    EngineDevices,
     Group,
     device_options,
+    engine_options,
     gather,
     json_option,
     precision_options,
     print_json,
     width_option,
 )
+from rnw.evaluation.engines.table import MXNET, find_engine
+from rnw.networks.layout import configure
 from rnw.weights.formats import FORMATS
 
 if TYPE_CHECKING:
+    from rnw.bench.inference import InferenceSpeed
+    from rnw.bench.peers import Comparison
     from rnw.bench.train import TrainingSpeed
     from rnw.reports.cost_tables import SpeedRow
 
@@ -54,9 +60,14 @@ def _one_device(devices: Devices) -> Any:
 )
 @width_option
 @precision_options
-@device_options
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Compare the engine with all others that are installed, and with PyTorch.",
+)
+@engine_options
 @json_option
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def inference(
     network: str,
     batch: int,
@@ -65,32 +76,38 @@ def inference(
     width: float,
     precision: str,
     force_precision: bool,
-    devices: Devices,
+    peers: bool,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
-    """Compare the speed of NETWORK with that of a large matrix product, on one device.
+    """Compare the speed of NETWORK with that of a large matrix product, or of other engines.
 
-    The network as optimized for inference is measured, too, and with --precision once more in that
-    precision. On a CPU the measurement is repeated
-    in a second process that leaves the number of threads to MXNet.
+    MXNet is compared with the product, on one device. The network as optimized for inference is
+    measured, too, and with --precision once more in that precision. On a CPU the measurement is
+    repeated in a second process that leaves the number of threads to MXNet.
+
+    With --engine or --peers, and where MXNet is not installed, engines are compared instead, each
+    in a process of its own, in float32 and in the precision that --precision names.
     """
+    if peers or devices.engine or find_engine().name != MXNET:
+        from rnw.bench.peers import Workload, compare_peers
+
+        where = (devices.gpus, devices.cpus)
+        work = Workload(configure(network, width=width), batch, size, *where, force_precision)
+        asked: Dict[str, Any] = {"engine": devices.engine, "precision": precision}
+        found = compare_peers(work, peers=peers, repetitions=repetitions, **asked)
+        print_json(found.as_dict()) if as_json else _show_peers(found)
+        return
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    result = bench_inference(
-        network,
-        batch,
-        size,
-        context,
-        repetitions=repetitions,
-        precision=precision,
-        force=force_precision,
-        width=width,
-    )
-    if as_json:
-        print_json(result._asdict())
-        return
-    click.echo(f"{network}, batch {batch}, {size}x{size}, {context}")
+    how: Dict[str, Any] = {"precision": precision, "force": force_precision, "width": width}
+    result = bench_inference(network, batch, size, context, repetitions=repetitions, **how)
+    print_json(result._asdict()) if as_json else _show_inference(result, context)
+
+
+def _show_inference(result: "InferenceSpeed", context: Any) -> None:
+    click.echo(f"{result.network}, batch {result.batch}, {result.size}x{result.size}, {context}")
     click.echo(f"{result.images_per_second:.2f} images/s, {result.gflops:.1f} GFLOP/s")
     click.echo(f"matrix product {result.reference_gflops:.1f} GFLOP/s, ratio {result.ratio:.3f}")
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
@@ -100,6 +117,20 @@ def inference(
         click.echo(f"optimized, in {result.precision}: {gain}")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
+
+
+def _show_peers(found: "Comparison") -> None:
+    click.echo(f"{found.network}, batch {found.batch}, {found.size}x{found.size}")
+    for speed in found.speeds:
+        parts = [f"{speed.images_per_second:.2f} images/s"]
+        if speed.ratio is not None:
+            parts.append(f"{speed.ratio:.3f} times the best other")
+        if speed.gain is not None:
+            parts.append(f"{speed.gain:.2f} times float32")
+        parts.append(f"peak memory {speed.peak_memory_mb:.0f} MB")
+        click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
+    for what, why in found.missing.items():
+        click.echo(f"{what}: {why}")
 
 
 @command.command()
