@@ -145,12 +145,17 @@ def reading(
 
 @contextlib.contextmanager
 def atomic_write(
-    path: PathLike, *, parts: Optional[Path] = None, sync: bool = True
+    path: PathLike,
+    *,
+    parts: Optional[Path] = None,
+    sync: bool = True,
+    previous: Optional[PathLike] = None,
 ) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends without an exception.
 
     parts: the folder where it is written before, on the same disk; default: its own. sync: have it
-    on the disk by then, for what cannot be made again.
+    on the disk by then, for what cannot be made again. previous: a name that what was at `path`
+    before takes then, in place of going; between the two, nothing is at `path`.
 
     Raises InputError, leaving nothing behind, when it cannot be written.
     """
@@ -167,6 +172,8 @@ def atomic_write(
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
+            if previous is not None and path.exists():
+                path.replace(previous)
             part.replace(path)
         except BaseException:
             _remove(part)

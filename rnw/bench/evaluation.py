@@ -11,12 +11,12 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
-from rnw.bench.data import make_pictures
-from rnw.bench.memory import process_peak_mb
 from rnw.bench.peers import Workload, make_forward
-from rnw.bench.turns import Worker, median_ratio, seconds_of
+from rnw.bench.pictures import make_pictures
+from rnw.bench.worker import Worker, median_ratio, seconds_of
 from rnw.data.own.description import CLASSIFICATION, SEGMENTATION, Description, Split
-from rnw.data.sets.described import make_row
+from rnw.data.sets.catalog import find_dataset
+from rnw.data.sets.described import TEST_SIZE, make_row
 from rnw.errors import InputError
 from rnw.evaluation.classification import evaluate as classification
 from rnw.evaluation.classification import model as classifiers
@@ -24,6 +24,8 @@ from rnw.evaluation.classification.protocol import Protocol
 from rnw.evaluation.engines.table import Forward, find_engine
 from rnw.evaluation.segmentation import evaluate as segmentation
 from rnw.evaluation.segmentation import model as segmenters
+from rnw.memory import process_peak_mb
+from rnw.networks.layout import NetworkConfig
 from rnw.weights.precision import FLOAT32
 
 # height and width in pixels: usual in ILSVRC, and as mixed as in PASCAL VOC
@@ -50,6 +52,13 @@ class EvaluationSpeed(NamedTuple):
     bare: float
     kept: float
     peak_memory_mb: float
+
+
+def usual_size(config: NetworkConfig) -> int:
+    """Return the size that a network is tested at: as in the paper, or of the pictures of VOC."""
+    if config.segmentation:
+        return TEST_SIZE
+    return int(config.spec.size * find_dataset("ilsvrc-cls").test_scale)
 
 
 def bench_evaluation(

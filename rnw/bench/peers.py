@@ -11,11 +11,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.bench.memory import process_peak_mb
-from rnw.bench.turns import Worker, median_ratio, seconds_of
 from rnw.bench.weights import random_parameters
+from rnw.bench.worker import Worker, median_ratio, seconds_of
 from rnw.errors import InputError
-from rnw.evaluation.engines.table import ENGINES, Forward, find_engine
+from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME, Forward, find_engine
+from rnw.memory import process_peak_mb
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_TORCH, computing_threads
 from rnw.weights.precision import FLOAT32
@@ -28,8 +28,8 @@ PAUSE = 0.2  # seconds before a pass, until the threads of the process before wa
 class Workload(NamedTuple):
     """What is computed: a network on (batch, 3, size, size) float32, by which devices.
 
-    gpus, cpus: as `rnw.runtime.make_contexts` takes them. force: compute in a precision also where
-    that is slower than float32.
+    gpus, cpus, provider: as `rnw.evaluation.engines.table.Engine.open_devices` takes them.
+    force: compute in a precision also where that is slower than float32.
     """
 
     config: NetworkConfig
@@ -37,6 +37,7 @@ class Workload(NamedTuple):
     size: int
     gpus: Optional[str] = None
     cpus: Optional[int] = None
+    provider: Optional[str] = None
     force: bool = False
 
 
@@ -126,7 +127,7 @@ def _speed(
     variant: Variant, seconds: Dict[Variant, List[float]], batch: int, memory: float
 ) -> PeerSpeed:
     peer, precision = variant
-    own = seconds[variant]
+    own, plain = seconds[variant], seconds.get((peer, FLOAT32))
     others = [
         times for other, times in seconds.items() if other != variant and other[1] == precision
     ]
@@ -136,7 +137,7 @@ def _speed(
         precision,
         batch / statistics.median(own),
         median_ratio(best, own) if best else None,
-        median_ratio(seconds[peer, FLOAT32], own) if precision != FLOAT32 else None,
+        median_ratio(plain, own) if plain and precision != FLOAT32 else None,
         memory,
     )
 
@@ -164,7 +165,8 @@ def make_forward(peer: str, precision: str, work: Workload) -> Forward:
     if peer == TORCH:
         return _torch_forward(precision, work, parameters)
     engine = find_engine(peer)
-    opened = engine.open_devices(work.gpus, work.cpus)
+    provider = work.provider if peer == ONNXRUNTIME else None
+    opened = engine.open_devices(work.gpus, work.cpus, provider)
     return engine.make_forward(work.config, parameters, opened, precision, force=work.force)
 
 

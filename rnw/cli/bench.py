@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 import click
 
 from rnw.bench.convert import bench_conversion
+from rnw.bench.goals import MEASUREMENTS, measure_goals
 from rnw.cli.common import (
     FILE,
     Choice,
@@ -16,8 +17,9 @@ from rnw.cli.common import (
     engine_options,
     gather,
     json_option,
-    precision_options,
+    one_of,
     print_json,
+    print_line,
     width_option,
 )
 from rnw.evaluation.engines.table import MXNET, find_engine
@@ -26,8 +28,9 @@ from rnw.weights.formats import FORMATS
 
 if TYPE_CHECKING:
     from rnw.bench.inference import InferenceSpeed
-    from rnw.bench.peers import Comparison
+    from rnw.bench.peers import Comparison, Workload
     from rnw.bench.train import TrainingSpeed
+    from rnw.networks.layout import NetworkConfig
     from rnw.reports.cost_tables import SpeedRow
 
 
@@ -59,7 +62,6 @@ def _one_device(devices: Devices) -> Any:
     help="Number of measurements, of which the median counts.",
 )
 @width_option
-@precision_options
 @click.option(
     "--peers",
     is_flag=True,
@@ -74,8 +76,6 @@ def inference(
     size: int,
     repetitions: int,
     width: float,
-    precision: str,
-    force_precision: bool,
     peers: bool,
     devices: EngineDevices,
     as_json: bool,
@@ -89,21 +89,28 @@ def inference(
     With --engine or --peers, and where MXNet is not installed, engines are compared instead, each
     in a process of its own, in float32 and in the precision that --precision names.
     """
-    if peers or devices.engine or find_engine().name != MXNET:
-        from rnw.bench.peers import Workload, compare_peers
+    if peers or devices.engine or devices.provider or find_engine().name != MXNET:
+        from rnw.bench.peers import compare_peers
 
-        where = (devices.gpus, devices.cpus)
-        work = Workload(configure(network, width=width), batch, size, *where, force_precision)
-        asked: Dict[str, Any] = {"engine": devices.engine, "precision": precision}
+        work = _workload(configure(network, width=width), batch, size, devices)
+        asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
         found = compare_peers(work, peers=peers, repetitions=repetitions, **asked)
         print_json(found.as_dict()) if as_json else _show_peers(found)
         return
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    how: Dict[str, Any] = {"precision": precision, "force": force_precision, "width": width}
-    result = bench_inference(network, batch, size, context, repetitions=repetitions, **how)
+    how: Dict[str, Any] = {"precision": devices.precision, "force": devices.force_precision}
+    how.update(repetitions=repetitions, width=width)
+    result = bench_inference(network, batch, size, context, **how)
     print_json(result._asdict()) if as_json else _show_inference(result, context)
+
+
+def _workload(config: "NetworkConfig", batch: int, size: int, devices: EngineDevices) -> "Workload":
+    from rnw.bench.peers import Workload
+
+    where = (devices.gpus, devices.cpus, devices.provider)
+    return Workload(config, batch, size, *where, devices.force_precision)
 
 
 def _show_inference(result: "InferenceSpeed", context: Any) -> None:
@@ -131,6 +138,66 @@ def _show_peers(found: "Comparison") -> None:
         click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
     for what, why in found.missing.items():
         click.echo(f"{what}: {why}")
+
+
+@command.command()
+@click.argument("network")
+@click.option(
+    "--images", type=int, default=96, show_default=True, help="Number of pictures to evaluate."
+)
+@click.option(
+    "--size",
+    type=int,
+    help="Side in pixels of the crops of a classifier, or of the longer side of the pictures of a "
+    "segmentation network (default: as in the paper's tests, 320 for networks of 224, and 500).",
+)
+@click.option(
+    "--batch",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Number of crops in a batch of a classifier.",
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@width_option
+@engine_options
+@json_option
+@gather("devices", EngineDevices)
+def evaluation(
+    network: str,
+    images: int,
+    size: Optional[int],
+    batch: int,
+    repetitions: int,
+    width: float,
+    devices: EngineDevices,
+    as_json: bool,
+) -> None:
+    """Compare evaluating pictures from files with NETWORK alone, in turn.
+
+    A whole evaluation reads, scales and normalizes photographs, which are made for the measurement,
+    computes the network, finds and counts labels, and keeps predictions.
+    """
+    from rnw.bench.evaluation import bench_evaluation, usual_size  # needs an extra
+
+    config = configure(network, width=width)
+    work = _workload(config, batch, usual_size(config) if size is None else size, devices)
+    asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
+    result = bench_evaluation(work, images=images, repetitions=repetitions, **asked)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(
+        f"{network} in {result.precision} by {result.engine}, {images} pictures at {work.size}"
+    )
+    click.echo(f"evaluation {result.images_per_second:.2f} images/s, network {result.bare:.2f}")
+    click.echo(f"ratio {result.kept:.3f}, peak memory {result.peak_memory_mb:.0f} MB")
 
 
 @command.command()
@@ -193,6 +260,12 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
 )
 @click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
 @click.option(
+    "--frontier",
+    is_flag=True,
+    help="Measure plans of recomputation from little to the most instead, each beside a step "
+    "without any, and PyTorch's checkpoints where PyTorch is installed.",
+)
+@click.option(
     "--gpus",
     metavar="0,1,...",
     help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
@@ -212,10 +285,14 @@ def train(
     size: int,
     repetitions: int,
     recompute: bool,
+    frontier: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    if frontier:
+        _show_frontier(network, batch, size, repetitions, devices, as_json)
+        return
     from rnw.bench.train import bench_training
 
     rows = bench_training(
@@ -239,6 +316,33 @@ def train(
         if row.parts:
             click.echo("    " + ", ".join(f"{name} {size:.0f}" for name, size in row.parts.items()))
     click.echo(_compare({row.variant: row for row in rows}))
+
+
+def _show_frontier(
+    network: str, batch: int, size: int, repetitions: int, devices: Devices, as_json: bool
+) -> None:
+    from rnw.bench.frontier import bench_frontier
+
+    rows = bench_frontier(
+        network, batch, size, gpus=devices.gpus, cpus=devices.cpus, repetitions=repetitions
+    )
+    if as_json:
+        print_json({"network": network, "rows": [row._asdict() for row in rows]})
+        return
+    click.echo(f"{network}, batch {batch}, {size}x{size}; beside a step that keeps all:")
+    for row in rows:
+        name = row.variant
+        if row.planned_memory is not None:
+            name = f"the first {row.layers_again} layers again{' (--recompute)' * row.chosen}"
+        planned = (
+            ""
+            if row.planned_memory is None
+            else f" (planned {row.planned_memory:.3f} and {row.planned_time:.2f})"
+        )
+        click.echo(
+            f"{name}: {row.memory:.3f} of the activations, {row.activations_mb:.0f} MB, "
+            f"{row.time:.2f} times the time{planned}"
+        )
 
 
 def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
@@ -451,3 +555,36 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
             f"pillow {1000 * row.pillow:.0f} ms, ratio {row.ratio:.2f}, {row.other_labels} labels "
             f"differ; counting {1000 * row.score:.1f} ms"
         )
+
+
+@command.command("all")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help=f"Measure only this: {one_of(MEASUREMENTS)} (may be repeated).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of times that each ratio is measured; the median counts, and half the distance of "
+    "the quartiles is the noise.",
+)
+@json_option
+def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
+    """Measure all ratios that have a goal, at full size; the exit status is 1 where one is missed.
+
+    A ratio misses its goal where it falls short by more than the noise of its measurement. What
+    this machine cannot measure is told, and misses no goal.
+    """
+    outcomes = []
+    for outcome in measure_goals(only, rounds=rounds):
+        outcomes.append(outcome)
+        print_line(str(outcome), err=as_json)
+    missed = sum(outcome.met is False for outcome in outcomes)
+    if as_json:
+        print_json({"ratios": [outcome._asdict() for outcome in outcomes], "missed": missed})
+    if missed:
+        raise SystemExit(1)

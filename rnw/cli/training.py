@@ -2,9 +2,20 @@
 
 import contextlib
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import click
 
@@ -30,9 +41,27 @@ from rnw.runtime import make_contexts
 from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
 from rnw.training.recipes import find_recipe, is_for_any_data
 from rnw.training.signals import EndAtOnce, RunStoppedError
+from rnw.weights.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.training.options import Options
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class _Memory(click.ParamType):
+    """A number of bytes such as 8GB, 7.5GiB or 8000000000; or True or False, as a flag is."""
+
+    name = "memory"
+
+    def convert(self, value: Any, *where: Any) -> Union[bool, int]:
+        if isinstance(value, bool):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMG]I?B|)", value.strip().upper())
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r}: expected a number of bytes such as 8GB or 7.5GiB", *where)
+        return int(float(found[1]) * _UNITS[found[2]])
+
 
 unchecked_option = click.option(
     "--unchecked",
@@ -52,6 +81,17 @@ _OPTIONS = (
         "--kvstore",
         help=f"How devices and machines share gradients: {one_of(KVSTORES)} (default: that of the "
         "recipe; dist_* need `rnw launch`).",
+    ),
+    click.option(
+        "--precision",
+        type=Choice(tuple(PRECISIONS)),
+        help="Numbers to compute the network in, with weights in float32: bfloat16 on CPUs with "
+        "instructions for it, or float16 on GPUs (default: that of the recipe, else float32).",
+    ),
+    click.option(
+        "--force-precision",
+        is_flag=True,
+        help="Compute in bfloat16 also on a CPU that only emulates it, slower than float32.",
     ),
     click.option(
         "--seed",
@@ -78,8 +118,13 @@ _OPTIONS = (
     ),
     click.option(
         "--recompute",
-        is_flag=True,
-        help="Recompute activations in the backward pass: less memory, more time.",
+        is_flag=False,
+        flag_value=True,
+        default=False,
+        type=_Memory(),
+        metavar="[BYTES]",
+        help="Recompute activations in the backward pass: less memory, more time. With BYTES, such "
+        "as 8GB, only as many as it takes to fit into them: into each GPU, or on CPUs the process.",
     ),
     click.option(
         "--dry-run",
@@ -269,11 +314,13 @@ class Arguments:
     overrides: Tuple[str, ...]
     split: Optional[str]
     kvstore: Optional[str]
+    precision: Optional[str]
+    force_precision: bool
     seed: int
     output: Path
     overwrite: bool
     weights: Optional[Path]
-    recompute: bool
+    recompute: Union[bool, int]
     dry_run: bool
     resume: bool
     from_epoch: int
@@ -305,6 +352,8 @@ class Arguments:
         overrides = self.overrides
         if self.kvstore is not None:
             overrides = (*overrides, f"kvstore={self.kvstore}")
+        if self.precision is not None:
+            overrides = (*overrides, f"precision={self.precision}")
         dataset = name_dataset(self.dataset, self.val_fraction)
         return task.resolve(
             self.recipe, dataset, overrides, self.weights, self.data_root, self.split
@@ -331,6 +380,7 @@ class Arguments:
             from_epoch=self.from_epoch,
             states=self.states,
             stop_epoch=self.stop_epoch,
+            force_precision=self.force_precision,
             unchecked=self.unchecked,
         )
 

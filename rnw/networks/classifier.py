@@ -19,10 +19,10 @@ class LinearClassifierBlock(LayerBlock):
 
     layer: layers.LinearClassifier
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+    def compute(self, F: Any, x: Any, **parameters: Any) -> Any:
         spec = self.layer
         pooled = F.Pooling(x, global_pool=True, kernel=(1, 1), pool_type="avg", name=spec.pool)
-        return F.FullyConnected(
+        scores = F.FullyConnected(
             pooled,
             parameters[f"{spec.name}_weight"],
             parameters[f"{spec.name}_bias"],
@@ -30,6 +30,7 @@ class LinearClassifierBlock(LayerBlock):
             no_bias=False,
             name=spec.name,
         )
+        return self.to_float32(F, scores)
 
 
 class Network(HybridBlock):
@@ -62,6 +63,23 @@ class Network(HybridBlock):
         return list(self._children.values())
 
     @property
+    def precision(self) -> str:
+        """What `compute_in` has set, at first 'float32'."""
+        return self.blocks[0].precision
+
+    def compute_in(self, precision: str) -> None:
+        """Let feature maps be of type `precision`, 'float32', 'bfloat16' or 'float16'.
+
+        The network takes and gives float32 all the same, and parameters and their gradients stay
+        float32, so that it can be trained. Convolutions and the classifier cast weights where they
+        use them; the statistics and parameters of normalizations are float32.
+        """
+        self._clear_cached_op()
+        for block in self.blocks:
+            block.precision = precision
+            block._clear_cached_op()
+
+    @property
     def named_parameters(self) -> Dict[str, Parameter]:
         """All parameters by their bare names, in the order of the graph."""
         return {p.name[len(self.prefix) :]: p for p in self.collect_params().values()}
@@ -79,11 +97,7 @@ class Network(HybridBlock):
 
     def loss(self, F: Any, scores: Any, label: Any) -> Any:
         """Return probabilities from scores, with the gradient of the head's loss."""
-        if self.config.head == "ohem":
-            return heads.bootstrapped_softmax(F, scores, label)
-        if self.config.segmentation:
-            return heads.segmentation_softmax(F, scores, label)
-        return heads.softmax(F, scores, label)
+        return heads.loss_of(self.config)(F, scores, label)
 
 
 _BLOCKS: Dict[Type[layers.Layer], Type[LayerBlock]] = {

@@ -14,9 +14,9 @@ class SegmentationClassifierBlock(LayerBlock):
 
     layer: SegmentationClassifier
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+    def compute(self, F: Any, x: Any, **parameters: Any) -> Any:
         *hidden, last = self.layer.convolutions
         for convolution in hidden:
             x = convolve(F, x, convolution, parameters)
             x = F.Activation(x, act_type="relu", name=f"{convolution.name}_relu")
-        return convolve(F, x, last, parameters)
+        return self.to_float32(F, convolve(F, x, last, parameters))

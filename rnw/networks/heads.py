@@ -4,13 +4,22 @@ Each gives the probabilities; its gradient is that of the cross-entropy, whateve
 above. All operators are MXNet's own, so that a head is part of the exported graph.
 """
 
-from typing import Any
+from typing import Any, Callable
+
+from rnw.networks.layout import NetworkConfig
 
 IGNORED_LABEL = 255
 OHEM_THRESHOLD, OHEM_KEPT = 0.6, 256  # the original's; the paper does not mention bootstrapping
 
 _VALID = {"use_ignore": True, "ignore_label": IGNORED_LABEL, "normalization": "valid"}
 _ABOVE, _IGNORED = 2, 3  # stand for probabilities and are larger than all of them
+
+
+def loss_of(config: NetworkConfig) -> Callable[[Any, Any, Any], Any]:
+    """Return the loss that a network ends in, one of those below."""
+    if config.head == "ohem":
+        return bootstrapped_softmax
+    return segmentation_softmax if config.segmentation else softmax
 
 
 def softmax(F: Any, scores: Any, label: Any) -> Any:

@@ -4,7 +4,7 @@ Every block has an empty prefix and declares its parameters by the original's fu
 exported graph carries those names and a released file loads without renaming.
 """
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -13,6 +13,8 @@ from mxnet.gluon import HybridBlock
 from rnw.networks import layers
 from rnw.networks.layers import LOWEST, is_normalization, parameter_kind
 
+FLOAT32 = "float32"
+
 
 class LayerBlock(HybridBlock):
     """A block that computes one layer and owns its parameters, under their full names.
@@ -20,7 +22,14 @@ class LayerBlock(HybridBlock):
     With `segmentation` biases and betas learn at twice the rate and without weight decay (the
     original's 'alex' setting); with `frozen` batch normalization uses the moving averages also in
     training.
+
+    precision: the type of feature maps. Float32 parameters are cast to it where they are used, but
+        for those of normalizations, and their gradients are float32.
+    compute: returns the output of the layer from F, an input, masks and parameters by name.
     """
+
+    precision = FLOAT32
+    compute: Callable[..., Any]
 
     def __init__(self, layer: layers.Layer, segmentation: bool = False, frozen: bool = False):
         super().__init__(prefix="")
@@ -41,6 +50,21 @@ class LayerBlock(HybridBlock):
         half = np.dtype(dtype) == np.float16
         for name, parameter in self.params.items():
             parameter.cast("float32" if half and is_normalization(name) else dtype)
+
+    def hybrid_forward(self, F: Any, x: Any, *masks: Any, **parameters: Any) -> Any:
+        used = {
+            name: value if is_normalization(name) else self.lower(F, value)
+            for name, value in parameters.items()
+        }
+        return self.compute(F, x, *(self.lower(F, mask) for mask in masks), **used)
+
+    def lower(self, F: Any, value: Any) -> Any:
+        """Return a float32 value in the precision of the block."""
+        return value if self.precision == FLOAT32 else F.amp_cast(value, dtype=self.precision)
+
+    def to_float32(self, F: Any, value: Any) -> Any:
+        """Return a value in the precision of the block as float32."""
+        return value if self.precision == FLOAT32 else F.amp_cast(value, dtype=FLOAT32)
 
     @property
     def has_dropout(self) -> bool:
@@ -114,8 +138,8 @@ class ConvolutionBlock(LayerBlock):
 
     layer: layers.Convolution
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
-        return convolve(F, x, self.layer, parameters)
+    def compute(self, F: Any, x: Any, **parameters: Any) -> Any:
+        return convolve(F, self.lower(F, x), self.layer, parameters)
 
 
 class NormalizationBlock(LayerBlock):
@@ -123,19 +147,19 @@ class NormalizationBlock(LayerBlock):
 
     layer: layers.Normalization
 
-    def hybrid_forward(self, F: Any, x: Any, **parameters: Any) -> Any:
+    def compute(self, F: Any, x: Any, **parameters: Any) -> Any:
         return normalize(F, x, self.layer, parameters, self._frozen)
 
 
 class ResidualUnitBlock(LayerBlock):
-    """The sum of the shortcut and of the pre-activation stages, (N, C, H, W) float32.
+    """The sum of the shortcut and of the pre-activation stages, (N, C, H, W).
 
     With `mask` that multiplies the input of the last convolution in the place of dropout.
     """
 
     layer: layers.ResidualUnit
 
-    def hybrid_forward(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
+    def compute(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
         shortcut, top = self.split(F, x, mask, **parameters)
         return self.join(F, F.elemwise_add(shortcut, top, name=f"res{self.layer.name}"))
 
@@ -148,13 +172,22 @@ class ResidualUnitBlock(LayerBlock):
             top = normalize(F, top, stage.normalization, parameters, self._frozen)
             if position == 0 and self.layer.projection is not None:
                 shortcut = convolve(F, top, self.layer.projection, parameters)
-            top = _drop(F, top, stage, mask)
+            top = self.drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
         return shortcut, top
 
     def join(self, F: Any, total: Any) -> Any:
         """Return the output, from the sum of what `split` gives."""
         return total
+
+    def drop(self, F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
+        """Return `x` as a stage has it before its convolution, with dropout if it has any."""
+        if not stage.dropout:
+            return x
+        if mask is not None:
+            return x * mask
+        kept = F.Dropout(self.to_float32(F, x), p=stage.dropout, name=stage.dropout_name)
+        return self.lower(F, kept)  # MXNet has no dropout in bfloat16
 
 
 class BottleneckBlock(ResidualUnitBlock):
@@ -174,7 +207,7 @@ class BottleneckBlock(ResidualUnitBlock):
             shortcut = convolve(F, x, layer.projection, parameters)
             shortcut = batch_norm(F, shortcut, layer.shortcut_normalization, parameters, frozen)
         for stage in layer.stages:
-            top = _drop(F, top, stage, mask)
+            top = self.drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
             last = stage is layer.stages[-1]
             top = (batch_norm if last else normalize)(
@@ -186,26 +219,19 @@ class BottleneckBlock(ResidualUnitBlock):
         return F.Activation(total, act_type="relu", name=f"res{self.layer.name}_relu")
 
 
-def _drop(F: Any, x: Any, stage: layers.Stage, mask: Optional[Any]) -> Any:
-    if not stage.dropout:
-        return x
-    if mask is not None:
-        return x * mask
-    return F.Dropout(x, p=stage.dropout, name=stage.dropout_name)
-
-
 class PoolingBlock(LayerBlock):
     """3x3 max pooling of stride 2; where that is removed, of stride 1 and dilated."""
 
     layer: layers.Pooling
 
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
+    def compute(self, F: Any, x: Any) -> Any:
         spec = self.layer
         if spec.dilation is None:
             return F.Pooling(x, stride=(2, 2), **_window(spec), name=spec.name)
         if spec.dilation == 1:
             return F.Pooling(x, stride=(1, 1), **_window(spec, pad=1), name=spec.name)
-        return _dilated_max(F, x, spec.dilation, spec.name)
+        largest = _dilated_max(F, self.to_float32(F, x), spec.dilation, spec.name)
+        return self.lower(F, largest)  # MXNet cannot pad in bfloat16
 
 
 def _window(spec: layers.Pooling, pad: Optional[int] = None) -> Dict[str, Any]:

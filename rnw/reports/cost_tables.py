@@ -7,7 +7,7 @@ import mxnet as mx
 
 from rnw.bench.inference import forward, in_turn
 from rnw.bench.train import measure_step
-from rnw.bench.turns import median_ratio
+from rnw.bench.worker import median_ratio
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, SEGMENTATION_PREFIX, network_names

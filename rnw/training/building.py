@@ -1,5 +1,6 @@
 """Builds a run whole, before anything of it is written: data, network, trainer, and its place."""
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -18,7 +19,9 @@ from rnw.training.checking import check_own_data
 from rnw.training.initializers import initialize
 from rnw.training.kvstores import Local
 from rnw.training.loop import Run
+from rnw.training.loss_scale import SCALED, ScaledLoss
 from rnw.training.losses import WeightedLoss, make_loss
+from rnw.training.memory import fit_recomputation
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
 from rnw.training.optimizer_states import take_momentum
@@ -27,6 +30,8 @@ from rnw.training.options import Options, Validation
 from rnw.training.progress import Pace, Place
 from rnw.training.recipe import Recipe
 from rnw.training.recipes import starting_weights
+from rnw.training.recompute import HeadLoss, Loss
+from rnw.training.recompute_plan import Recompute
 from rnw.training.run_folder import RunFolder
 from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
@@ -35,6 +40,7 @@ from rnw.training.state import Bounds, State
 from rnw.training.styles import set_styles
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from rnw.weights import Transfer, load_params, warm_start
+from rnw.weights.precision import FLOAT32, check_precision
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +48,14 @@ logger = logging.getLogger(__name__)
 class Origin(NamedTuple):
     """What a run begins from: the state of a stopped run, else weights, else nothing.
 
-    epoch: how many epochs were done before, by weights alone.
+    epoch: how many epochs were done before, by weights alone. lost: what is wrong with the newest
+    state, where `state` is the one before it.
     """
 
     state: Optional[State] = None
     weights: Optional[Path] = None
     epoch: int = 0
+    lost: str = ""
 
 
 def find_origin(
@@ -65,13 +73,26 @@ def find_origin(
 
     Raises InputError for a state or weights that are missing or cannot be read.
     """
-    if resume and folder.state.exists():
-        return Origin(state=State(folder.state))
+    if resume and (folder.state.exists() or folder.previous_state.exists()):
+        return _newest_state(folder)
     if epoch:
         return Origin(weights=weights or _checkpoint_of(folder, epoch), epoch=epoch)
     if resume and not overwrite:
         folder.check_nothing_to_resume()
     return Origin(weights=starting_weights(recipe, weights, folder.path))
+
+
+def _newest_state(folder: RunFolder) -> Origin:
+    """Return the newest state that is whole; raise InputError about the newest if none is."""
+    if not folder.state.exists():
+        return Origin(state=State(folder.previous_state), lost="is not there")
+    try:
+        return Origin(state=State(folder.state))
+    except InputError as error:
+        damaged = error
+    with contextlib.suppress(InputError):
+        return Origin(state=State(folder.previous_state), lost=f"is damaged ({damaged.__cause__})")
+    raise damaged
 
 
 def _checkpoint_of(folder: RunFolder, epoch: int) -> Path:
@@ -118,8 +139,10 @@ class Job:
         return self.kvstore.workers * len(self.contexts)
 
     def check(self) -> None:
-        """Raise InputError for a number of devices or of workers that does not fit the options."""
+        """Raise InputError for devices or a number of workers that do not fit the options."""
         check_devices(self.recipe.batch, self.devices)
+        kinds = [context.device_type for context in self.contexts]
+        check_precision(self.recipe.precision, kinds, force=self.options.force_precision)
         self.options.check(self.recipe.epochs)
         if self.options.states is not None and self.recipe.kvstore == "dist_async":
             raise InputError(
@@ -152,8 +175,12 @@ class Job:
         """
         examples = self.recipe.read_examples(self.data_root)
         loader = self._open_loader(examples)
-        loss = make_loss(self.recipe, examples)
-        settings = self._agree(origin.state, loader, loss)
+        weighted = make_loss(self.recipe, examples)
+        settings = self._agree(origin.state, loader, weighted)
+        recompute = fit_recomputation(  # before there is a network
+            self.recipe, self.contexts, self.options.recompute, self.kvstore.workers
+        )
+        loss = self._scale(weighted)
         net = self._make_network(loss)
         transfer = self._take_weights(net, origin)
         scoring = SCORING[self.recipe.task]
@@ -161,9 +188,11 @@ class Job:
         place = Place(epochs, steps, origin.epoch, first=origin.epoch, stop=stop)
         if origin.state is not None:
             self._go_to(origin.state, net, place, scoring.names)
-        trainer = self._make_trainer(net, place, loss)
+        trainer = self._make_trainer(net, place, loss, recompute)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
+            if isinstance(loss, ScaledLoss):
+                origin.state.restore_scale(loss)
         elif self.options.states is not None:
             take_momentum(self.options.states, net, trainer)
         saver = Saver(
@@ -240,10 +269,17 @@ class Job:
             state.check_settings(settings)
         return settings
 
-    def _make_network(self, loss: Optional[WeightedLoss]) -> Network:
+    def _scale(self, loss: Optional[Loss]) -> Optional[Loss]:
+        """Return the loss, in precisions that need it scaled; None: that of the network's head."""
+        if self.recipe.precision not in SCALED:
+            return loss
+        return ScaledLoss(loss or HeadLoss(self.recipe.configure()))
+
+    def _make_network(self, loss: Optional[Loss]) -> Network:
         """Return the network with its initial values; with a loss of its own it gives scores."""
         config = self.recipe.configure()
         net = Network(config if loss is None else replace(config, head="logits"))
+        net.compute_in(self.recipe.precision)
         set_styles(net, self.recipe.styles)
         mx.random.seed(self.seed)
         initialize(net, self.contexts, np.random.RandomState(self.seed))
@@ -257,7 +293,9 @@ class Job:
         position = state.position
         place.epoch, place.history, place.best = position.epoch, position.history, position.best
 
-    def _make_trainer(self, net: Network, place: Place, loss: Optional[WeightedLoss]) -> Trainer:
+    def _make_trainer(
+        self, net: Network, place: Place, loss: Optional[Loss], recompute: Recompute
+    ) -> Trainer:
         recipe, parts = self.recipe, self.kvstore.updates_per_step
         schedule = make_schedule(
             recipe.schedule,
@@ -281,7 +319,7 @@ class Job:
             self.contexts,
             optimizer,
             self.kvstore,
-            recompute=self.options.recompute,
+            recompute=recompute,
             seed=self.seed,
             loss=loss,
         )
@@ -299,6 +337,8 @@ class Job:
         if origin.state is None:
             self.folder.claim(overwrite=overwrite, after=origin.epoch)
             self._save_dataset()
+        elif origin.lost:
+            self.folder.take_previous_state()
         write_text(self.folder.recipe, self.recipe.to_json())
         self.folder.remove_parts()
 
@@ -311,6 +351,9 @@ class Job:
 
     def announce(self, run: Run, origin: Origin, transfer: Optional[Transfer]) -> None:
         """Tell what is trained how, and from where on."""
+        if origin.lost:
+            goes_on = "the run goes on from the state saved before it"
+            logger.warning("%s: %s; %s", self.folder.state, origin.lost, goes_on)
         if origin.epoch:
             states = self.options.states
             logger.warning(
@@ -328,7 +371,11 @@ class Job:
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
         parameters, loss = trained_parameters(run.trainer.net), run.trainer.loss
         logger.info("%s", describe_multipliers(run.trainer.updater.optimizer, parameters))
+        if self.options.recompute:
+            logger.info("%s", run.trainer.describe_recomputation(self.recipe.input_size))
         if loss is not None:
             logger.info("%s", loss)
+        if self.recipe.precision != FLOAT32:
+            logger.info("computed in %s, weights in %s", self.recipe.precision, FLOAT32)
         if run.place.updates:
             logger.info("resumed after epoch %d, step %d", run.place.epoch, run.place.step)

@@ -21,7 +21,7 @@ LAUNCH = "rnw launch --workers 2 --servers 1 -- rnw train-cls --kvstore dist_syn
 POLL_SECONDS = 0.05
 
 # Keys beyond the place of any parameter. Those from STATISTICS on are sums over the workers.
-FIRST_WORKERS, STATISTICS, SCORES = range(1_000_000, 1_000_003)
+FIRST_WORKERS, STATISTICS, SCORES, FINITE = range(1_000_000, 1_000_004)
 SLOTS = 16  # numbers under SCORES: those of a step, and what is agreed on
 
 
@@ -94,6 +94,10 @@ class Local:
     def total(self, key: int, values: np.ndarray) -> np.ndarray:
         """Return the sum over the workers of arrays of one shape and dtype."""
         return values
+
+    def all_agree(self, finite: bool) -> bool:
+        """Tell whether all workers that make a step together have finite gradients."""
+        return finite
 
     def share(self, scores: Dict[str, float]) -> Dict[str, float]:
         """Return the mean of the workers' scores; agree with them on whether to stop."""
@@ -171,6 +175,9 @@ class Synchronous(_Distributed):
         self._told[key] = values
         self._servers.push(key, mine)
         return self._pull(key, mine)
+
+    def all_agree(self, finite: bool) -> bool:
+        return bool(self.total(FINITE, np.array([finite], np.float64)) == self.workers)
 
 
 class Asynchronous(_Distributed):

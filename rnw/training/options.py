@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Union
 
 from rnw.data.loader import BY_PROCESSES, Loading
 from rnw.errors import InputError
@@ -40,7 +40,9 @@ class Options:
     """How a run is carried out; only `loading`, `from_epoch` and `states` can change the weights.
 
     loading: how pictures are read.
-    recompute: use less memory and more time (see `rnw.training.trainer.Trainer`).
+    recompute: use less memory and more time (see `rnw.training.trainer.Trainer`): True as the knee
+        of `rnw.training.recompute_plan` does it; a number of bytes as it takes to fit into them,
+        into each GPU or, on CPUs, into the process (see `rnw.training.memory.fit_recomputation`).
     checkpointing: when to save, and which checkpoints to keep.
     validation: test the network now and then; None: never.
     tensorboard: also write event files for TensorBoard.
@@ -49,12 +51,13 @@ class Options:
         the order of pictures go on there, momentum starts from zero.
     states: a `.states` file of Module or gluon.Trainer that a new run takes its momentum from.
     stop_epoch: end after so many epochs, with the schedule of the whole run; None: after the last.
+    force_precision: train in bfloat16 also on a CPU that only emulates it, slower than float32.
     unchecked: train on data of one's own without reading all of it first, as `rnw dataset check`
         does, and even where that finds errors.
     """
 
     loading: Loading = BY_PROCESSES
-    recompute: bool = False
+    recompute: Union[bool, int] = False
     checkpointing: Checkpointing = EACH_EPOCH
     validation: Optional[Validation] = None
     tensorboard: bool = False
@@ -62,6 +65,7 @@ class Options:
     from_epoch: int = 0
     states: Optional[Path] = None
     stop_epoch: Optional[int] = None
+    force_precision: bool = False
     unchecked: bool = False
 
     def check(self, epochs: int) -> None:

@@ -48,6 +48,7 @@ from rnw.training.recipe_fields import (
 from rnw.training.schedules import SCHEDULES
 from rnw.training.styles import STYLES
 from rnw.weights.labels import ModelLabel, parse_label
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.data.crops import Cropping
@@ -181,6 +182,13 @@ class Recipe:
         "split of the dataset to train on (default: its training split)",
         optional=True,
         default="",
+    )
+    precision: str = declare(
+        one_of(PRECISIONS),
+        "numbers to compute the network in, with weights and their updates in float32: bfloat16 on "
+        "CPUs with instructions for it, float16 on GPUs",
+        optional=True,
+        default=FLOAT32,
     )
 
     def to_json(self) -> str:

@@ -14,8 +14,10 @@ import mxnet as mx
 from mxnet.gluon import Block
 
 from rnw.networks.classifier import Network
+from rnw.networks.heads import loss_of
 from rnw.networks.layers import parameter_kind
-from rnw.training.recompute_plan import plan_step
+from rnw.networks.layout import NetworkConfig
+from rnw.training.recompute_plan import Recompute, plan_step
 
 Arrays = List[mx.nd.NDArray]
 Steps = List[Tuple[Block, Arrays]]  # blocks, each with what it takes beside its input
@@ -26,25 +28,41 @@ _M_MMAP_THRESHOLD = -3  # of malloc.h
 _RETURNED_AT_ONCE = 8 << 20  # bytes; the system's work for smaller ones is not worth their memory
 
 
+class HeadLoss:
+    """The loss that a network of this configuration ends in, of scores that are given."""
+
+    def __init__(self, config: NetworkConfig):
+        self._loss, self._head = loss_of(config), config.head
+
+    def __call__(self, scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> Result:
+        """Return the probabilities, whose gradient is that of the loss, and them once more."""
+        probabilities = self._loss(mx.nd, scores, labels)
+        return probabilities, probabilities
+
+    def __str__(self) -> str:
+        return f"loss {self._head}"
+
+
 def recompute_gradients(
     net: Network,
     inputs: Sequence[mx.nd.NDArray],
     labels: Sequence[mx.nd.NDArray],
     masks: Sequence[Arrays],
     loss: Optional[Loss] = None,
+    recompute: Recompute = True,
 ) -> Arrays:
     """Set the gradients of all parameters as a recorded pass does; return the probabilities.
 
     inputs, labels, masks: one entry per device (masks: the factors that stand for dropout). loss:
-    in place of that of the network's head.
+    in place of that of the network's head. recompute: True, or the plan to go by.
     """
-    *again, last = plan_step(net.config, max(inputs[0].shape[2:]), True).segments
+    *again, last = plan_step(net.config, max(inputs[0].shape[2:]), recompute).segments
     steps = [_steps(net.blocks, device_masks) for device_masks in masks]
     kept = [_forward([own[s] for s in again], x) for own, x in zip(steps, inputs)]
     tops = [_variable(maps.pop()) for maps in kept]
     with mx.autograd.record():
         scores = [_run(own[last], x) for own, x in zip(steps, tops)]
-        losses, outputs = zip(*map(loss or functools.partial(_loss_of_head, net), scores, labels))
+        losses, outputs = zip(*map(loss or HeadLoss(net.config), scores, labels))
     mx.autograd.backward(losses)
     gradients = _wait(tops)
     del tops, scores
@@ -52,12 +70,6 @@ def recompute_gradients(
         beginnings = [maps.pop() for maps in kept]
         gradients = _gradients_again([own[segment] for own in steps], beginnings, gradients)
     return list(outputs)
-
-
-def _loss_of_head(net: Network, scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> Result:
-    """A head has the gradient of its loss, and gives the probabilities."""
-    probabilities = net.loss(mx.nd, scores, labels)
-    return probabilities, probabilities
 
 
 def _steps(blocks: Sequence[Block], masks: Arrays) -> Steps:
@@ -83,7 +95,7 @@ def _forward(segments: Sequence[Steps], x: mx.nd.NDArray) -> Arrays:
 def _variable(x: mx.nd.NDArray) -> mx.nd.NDArray:
     """Return the same values, to differentiate by."""
     x = x.detach()
-    gradient = mx.nd.empty(x.shape, x.context)  # zeros would take their memory at once
+    gradient = mx.nd.empty(x.shape, x.context, x.dtype)  # zeros would take their memory at once
     mx.autograd.mark_variables([x], [gradient])
     return x
 

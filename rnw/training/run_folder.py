@@ -39,6 +39,7 @@ class RunFolder:
     recipe: the recipe as it was used, as JSON.
     dataset: the description of a dataset of one's own (see `rnw.data.own.description`).
     state: all that the next step depends on (see `rnw.training.state`).
+    previous_state: the one before, from which a run goes on whose `state` is damaged or lost.
     log: one line for each step and each epoch; a file of one's own, `own_log`, is never removed.
     best: the epoch with the highest score on the test split, as JSON.
     symbol: the graph of all checkpoints.
@@ -53,6 +54,7 @@ class RunFolder:
         self.recipe = path / f"{label}.json"
         self.dataset = path / dataset_file(self.label)
         self.state = path / f"{label}.state"
+        self.previous_state = path / f"{label}.state.previous"
         self._default_log = path / f"{label}.log"
         self.log = own_log or self._default_log
         self.best = path / f"{label}.best.json"
@@ -77,9 +79,9 @@ class RunFolder:
         return sorted(self.events.glob("events.out.tfevents.*"))
 
     def check_nothing_to_resume(self) -> None:
-        """Raise InputError for checkpoints without the state from which their run could go on."""
+        """Raise InputError for checkpoints, where there is no state to resume their run from."""
         kept = self.checkpoints()
-        if kept and not self.state.exists():
+        if kept:
             raise InputError(
                 f"{self}: holds weights of {self.label}, but no state to resume from: "
                 f"{self.state.name} is not there; put it back, or start a new run from the last "
@@ -96,7 +98,8 @@ class RunFolder:
         """
         self.lock.acquire()
         later = [path for path in self.checkpoints() if _epoch_of(path) > after]
-        old = [path for path in (*later, self.state) if path.exists()]
+        states = (self.state, self.previous_state)
+        old = [path for path in (*later, *states) if path.exists()]
         if old and not overwrite:
             raise InputError(
                 f"{self}: already holds a run of {self.label}: pass --resume to continue it, "
@@ -107,6 +110,11 @@ class RunFolder:
         for path in (*others, *old):
             with writing(path):
                 path.unlink(missing_ok=True)
+
+    def take_previous_state(self) -> None:
+        """Let the state before the newest one be the newest; raises InputError if that fails."""
+        with writing(self.state):
+            self.previous_state.replace(self.state)
 
     def remove_parts(self) -> None:
         """Remove what a killed run left of files that it was writing."""

@@ -41,7 +41,8 @@ class Saver:
     def save_state(self, place: Place) -> None:
         """Write all that the next step depends on (see `rnw.training.state`)."""
         position = Position(place.epoch, place.step, self._settings, place.history, place.best)
-        save_state(self.folder.state, position, self._trainer.net, self._trainer)
+        run = (self._trainer.net, self._trainer)
+        save_state(self.folder.state, position, *run, previous=self.folder.previous_state)
 
     def save_checkpoint(self, epoch: int) -> None:
         """Write the weights after `epoch` epochs, and the graph beside them.

@@ -4,7 +4,7 @@ The first array is the BLAKE2b digest of all bytes of the file, its own taken as
 """
 
 import hashlib
-from typing import Any, BinaryIO, Dict, Mapping
+from typing import Any, BinaryIO, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -32,12 +32,16 @@ class _Digesting:
         self._file.write(data)
 
 
-def write_sealed(path: PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+def write_sealed(
+    path: PathLike, arrays: Mapping[str, np.ndarray], previous: Optional[PathLike] = None
+) -> None:
     """Write arrays of one or more dimensions; the file appears whole or not at all.
+
+    previous: the name that the file which was there before takes, in place of being replaced.
 
     Raises InputError when it cannot be written, and as `write_arrays` does.
     """
-    with atomic_write(path) as file, naming(path):
+    with atomic_write(path, previous=previous) as file, naming(path):
         digesting = _Digesting(file)
         write_arrays_to(digesting, {SEAL: np.zeros(_BYTES, np.uint8), **arrays}, np_shape=False)
         file.seek(_OFFSET)

@@ -1,7 +1,8 @@
 """All that the next step of a run depends on, in one file: `<label>.state`.
 
 The file is replaced as a whole, so that a run which is killed at any moment, also while it saves,
-is resumed from the last complete one. A checksum tells a damaged one, and nothing of that is used.
+is resumed from the last complete one. A checksum tells a damaged one, and nothing of that is used:
+the run goes on from the one before, which is kept for that.
 """
 
 import contextlib
@@ -17,11 +18,12 @@ from rnw.errors import InputError
 from rnw.files import parse_json
 from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
+from rnw.training.loss_scale import Progress, ScaledLoss
 from rnw.training.schedules import ANY_LENGTH
 from rnw.training.sealed import read_sealed, write_sealed
 from rnw.training.trainer import Trainer, trained_parameters
 
-_POSITION = "position"
+_POSITION, _SCALE = "position", "loss scale"
 _KEPT = ("momentum:", "variance:")  # what optimizers accumulate; SGD has no variance
 
 
@@ -52,11 +54,19 @@ class Bounds(NamedTuple):
     best_by: Optional[str] = None
 
 
-def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -> None:
+def save_state(
+    path: Path,
+    position: Position,
+    net: Network,
+    trainer: Trainer,
+    previous: Optional[Path] = None,
+) -> None:
     """Write weights, the moving averages of each device, what the optimizer has, and position.
 
-    All workers call it, and the first one writes. Raises InputError, leaving the file as it was,
-    when it cannot be written.
+    previous: the name that the state which was there before takes, in place of being replaced.
+
+    All workers call it, and the first one writes. Raises InputError, leaving the files as they
+    were, when it cannot be written.
     """
     statistics = trainer.statistics()
     if trainer.kvstore.rank:
@@ -70,7 +80,9 @@ def save_state(path: Path, position: Position, net: Network, trainer: Trainer) -
     for key, parameter in enumerate(trained_parameters(net)):
         for kind, array in zip(_KEPT, _as_tuple(trainer.updater.states.get(key))):
             arrays[f"{kind}{parameter.name}"] = array.asnumpy()
-    write_sealed(path, arrays)
+    if isinstance(trainer.loss, ScaledLoss):
+        arrays[_SCALE] = np.array(trainer.loss.progress, np.float64)
+    write_sealed(path, arrays, previous)
 
 
 class State:
@@ -86,6 +98,7 @@ class State:
             if _POSITION not in self._arrays:
                 raise InputError("it says nothing of a position")
             self.position = _read_position(self._arrays.pop(_POSITION))
+            self._scale = self._arrays.pop(_SCALE, None)
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -112,6 +125,14 @@ class State:
         with self._refusing():
             _check_bounds(self.position, bounds)
             _check_arrays(self._arrays, net, devices)
+
+    def restore_scale(self, loss: ScaledLoss) -> None:
+        """Give a loss back how it was scaled; raise InputError for a state that does not say."""
+        with self._refusing():
+            if self._scale is None or self._scale.shape != (2,) or not (self._scale >= 0).all():
+                raise InputError(f"it has {self._scale} as the {_SCALE}, expected two numbers")
+        factor, steps = self._scale.tolist()
+        loss.progress = Progress(factor, int(steps))
 
     def restore_network(self, net: Network, rank: int = 0) -> None:
         """Set weights and the moving averages of each device of the worker `rank`."""

@@ -71,6 +71,7 @@ def test_files_of_a_run(whole):
         f"{LABEL}.json",
         f"{LABEL}.log",
         f"{LABEL}.state",
+        f"{LABEL}.state.previous",
         "metrics.jsonl",
         f"{LABEL}_ep-symbol.json",
         f"{LABEL}_ep-0001.params",

@@ -15,7 +15,7 @@ from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import engine_origin
+from rnw.evaluation.origins import computing_origin
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.from_scores import keep_scores
 from rnw.evaluation.segmentation.kept import (
@@ -32,10 +32,11 @@ from rnw.evaluation.segmentation.official_scores import (
     official_scores,
 )
 from rnw.evaluation.segmentation.protocol import Protocol, released_protocol
-from rnw.evaluation.segmentation.score_maps import Size
+from rnw.evaluation.segmentation.score_maps import ScoreMap, Size
 from rnw.evaluation.speedometer import Speedometer
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import published_of
 
 DECODED_AHEAD = 4  # pictures
@@ -49,7 +50,7 @@ class Evaluation(NamedTuple):
     official: the scores of the dataset's own tool.
     meanings: how the network in each weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
-    engine: the name of what computed the networks.
+    engine, precision: what computed the networks, and in which numbers.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Evaluation(NamedTuple):
     meanings: Sequence[Meaning] = ()
     note: str = ""
     engine: str = MXNET
+    precision: str = FLOAT32
 
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types, with all scores in percent."""
@@ -74,6 +76,7 @@ class Evaluation(NamedTuple):
             "published": self.published,
             "models": [meaning.as_dict() for meaning in self.meanings],
             "engine": self.engine,
+            "precision": self.precision,
             "note": self.note or None,
         }
         if self.confusion:
@@ -182,6 +185,7 @@ def _describe(
         model.meanings,
         notes_on_test(model.dataset, split, model.trained_on, files),
         model.engine,
+        model.precision,
     )
 
 
@@ -257,7 +261,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
-        **engine_origin(model.engine),
+        **computing_origin(model.engine, model.precision),
     }
 
 
@@ -295,19 +299,37 @@ def _size(examples: LabeledSource, index: int, truth: Optional[np.ndarray]) -> S
     return height, width
 
 
+class _Computed(NamedTuple):
+    """A picture (H, W, 3) uint8 and what the networks give for it."""
+
+    image: np.ndarray
+    maps: List[ScoreMap]
+
+
 def _labeled(
     model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
-    """Yield the predicted classes of each picture, None for one that is kept."""
+    """Yield the predicted classes of each picture, None for one that is kept.
+
+    While one picture is labeled, counted and kept, a thread computes the network for the next.
+    """
 
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]) and model.has_scores(names[index]):
             return None
         return read_picture(examples, index)
 
-    for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
+    def compute(item: Tuple[int, Optional[np.ndarray]]) -> Optional[_Computed]:
+        index, image = item
+        if image is None:
+            return None
         with naming(examples.name(index)):
-            labels = None if image is None else model.segment(image, names[index])
+            return _Computed(image, model.score_maps(image, names[index]))
+
+    images = enumerate(ahead(read, range(len(examples)), DECODED_AHEAD))
+    for index, computed in enumerate(ahead(compute, images, depth=1, threads=1)):
+        with naming(examples.name(index)):
+            labels = None if computed is None else model.labels(computed.maps, computed.image)
         yield labels
 
 

@@ -72,6 +72,7 @@ def _scoring_copy(net: Network) -> Network:
     for name, parameter in copy.named_parameters.items():
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values[name])
+    copy.compute_in(net.precision)
     return copy
 
 
