@@ -10,7 +10,14 @@ from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
 from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.files import PathLike
-from rnw.networks.zoo import NETWORKS, RESNETS, SEGMENTATION_PREFIX, UNNAMED, network_names
+from rnw.networks.zoo import (
+    NETWORKS,
+    RESNETS,
+    SEGMENTATION_PREFIX,
+    SMALL_RESNETS,
+    UNNAMED,
+    network_names,
+)
 from rnw.weights.precision import FLOAT32
 
 if TYPE_CHECKING:
@@ -30,10 +37,11 @@ datasets: Mapping[str, Union[Dataset, SegmentationDataset]] = MappingProxyType(
 def list_networks() -> List[str]:
     """Return the names that `get_network` takes: classifiers, then segmentation networks.
 
-    It also takes any other `<input size>-<n1>-...-<n7>`, with or without `fcn_` before it.
+    It also takes any other `<input size>-<n1>-...-<n7>`, with or without `fcn_` before it, and with
+    or without `-a1` or `-a2` behind it.
     """
     segmentation = [SEGMENTATION_PREFIX + name for name in (*NETWORKS, *UNNAMED, *RESNETS)]
-    return [*network_names(), *RESNETS, *segmentation]
+    return [*network_names(), *RESNETS, *SMALL_RESNETS, *segmentation]
 
 
 def evaluate(

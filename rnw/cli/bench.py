@@ -25,6 +25,7 @@ from rnw.cli.common import (
 from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.networks.layout import configure
 from rnw.weights.formats import FORMATS
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.bench.inference import InferenceSpeed
@@ -265,6 +266,7 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
     help="Measure plans of recomputation from little to the most instead, each beside a step "
     "without any, and PyTorch's checkpoints where PyTorch is installed.",
 )
+@precision_options
 @click.option(
     "--gpus",
     metavar="0,1,...",
@@ -286,11 +288,18 @@ def train(
     repetitions: int,
     recompute: bool,
     frontier: bool,
+    precision: str,
+    force_precision: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
-    """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    """Compare a training step of NETWORK with that of MXNet's Module, and with one device.
+
+    With --precision the step is measured once more in that precision.
+    """
     if frontier:
+        if precision != FLOAT32:
+            raise click.UsageError("--frontier measures float32: leave out --precision")
         _show_frontier(network, batch, size, repetitions, devices, as_json)
         return
     from rnw.bench.train import bench_training
@@ -302,6 +311,8 @@ def train(
         gpus=devices.gpus,
         cpus=devices.cpus,
         recompute=recompute,
+        precision=precision,
+        force=force_precision,
         repetitions=repetitions,
     )
     if as_json:
@@ -355,6 +366,8 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
         again = rows["recomputing"]
         share = again.parts["activations"] / first.parts["activations"]
         parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
+    low = [name for name in rows if name in PRECISIONS]
+    parts += [f"{name} {rows[name].ratio:.3f} times the step" for name in low]
     return "; ".join(parts)
 
 
