@@ -18,12 +18,13 @@ from rnw.cli.common import (
     gather,
     json_option,
     one_of,
+    precision_options,
     print_json,
     print_line,
     width_option,
 )
 from rnw.evaluation.engines.table import MXNET, find_engine
-from rnw.networks.layout import configure
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.weights.formats import FORMATS
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from rnw.bench.inference import InferenceSpeed
     from rnw.bench.peers import Comparison, Workload
     from rnw.bench.train import TrainingSpeed
-    from rnw.networks.layout import NetworkConfig
     from rnw.reports.cost_tables import SpeedRow
 
 
@@ -107,7 +107,7 @@ def inference(
     print_json(result._asdict()) if as_json else _show_inference(result, context)
 
 
-def _workload(config: "NetworkConfig", batch: int, size: int, devices: EngineDevices) -> "Workload":
+def _workload(config: NetworkConfig, batch: int, size: int, devices: EngineDevices) -> "Workload":
     from rnw.bench.peers import Workload
 
     where = (devices.gpus, devices.cpus, devices.provider)
