@@ -22,14 +22,15 @@ from typing import (
 from rnw.errors import InputError, look_up
 from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
 from rnw.networks.layout import configure
-from rnw.runtime import INSTALL_ONNX, cpu_cores, make_contexts
+from rnw.runtime import make_contexts
 from rnw.weights.precision import BFLOAT16, FLOAT32, check_precision
 
 if TYPE_CHECKING:
-    from rnw.bench.data import DataSpeed
+    from rnw.bench.crf import CrfSpeed
     from rnw.bench.evaluation import EvaluationSpeed
     from rnw.bench.loss import LossSpeed
     from rnw.bench.peers import PeerSpeed
+    from rnw.bench.reading import ReadingSpeed
     from rnw.bench.seg_eval import ScoringSpeed
     from rnw.bench.train import TrainingSpeed
 
@@ -41,12 +42,12 @@ CLASSIFIED, SEGMENTED = 96, 12  # pictures
 class Goal:
     """A ratio, and what it has to be at least, or `at_most`.
 
-    ratio: a function of what is measured.
+    ratio: a function of what is measured; it gives None where a part of that is missing.
     """
 
     name: str
     limit: float
-    ratio: Callable[[Any], float]
+    ratio: Callable[[Any], Optional[float]]
     at_most: bool = False
 
     def is_met(self, ratio: float, noise: float) -> bool:
@@ -111,21 +112,22 @@ def measure_goals(
 
 
 def _measure(measurement: Measurement, rounds: int) -> List[Outcome]:
+    rows = [
+        Outcome(measurement.name, goal.name, goal.limit, goal.at_most) for goal in measurement.goals
+    ]
     try:
         results = [measurement.run() for _ in range(rounds)]
     except (InputError, ModuleNotFoundError) as error:
-        return [
-            Outcome(measurement.name, goal.name, goal.limit, goal.at_most, missing=str(error))
-            for goal in measurement.goals
-        ]
-    outcomes = []
-    for goal in measurement.goals:
-        ratios = [goal.ratio(result) for result in results]
-        ratio, noise = statistics.median(ratios), half_quartile_distance(ratios)
-        met = goal.is_met(ratio, noise)
-        bound = (goal.limit, goal.at_most)
-        outcomes.append(Outcome(measurement.name, goal.name, *bound, ratio, noise, met))
-    return outcomes
+        return [row._replace(missing=str(error)) for row in rows]
+    return [_compare(goal, row, results) for goal, row in zip(measurement.goals, rows)]
+
+
+def _compare(goal: Goal, row: Outcome, results: Sequence[Any]) -> Outcome:
+    ratios = [ratio for ratio in map(goal.ratio, results) if ratio is not None]
+    if len(ratios) < len(results):
+        return row._replace(missing="there is nothing here to compare with")
+    ratio, noise = statistics.median(ratios), half_quartile_distance(ratios)
+    return row._replace(ratio=ratio, noise=noise, met=goal.is_met(ratio, noise))
 
 
 def half_quartile_distance(values: Sequence[float]) -> float:
@@ -139,7 +141,7 @@ def half_quartile_distance(values: Sequence[float]) -> float:
 def _peers(precision: str) -> "PeerSpeed":
     """Return the speed of the engine that is used by default, in a precision.
 
-    Raises InputError where it cannot be compared, or compute in the precision.
+    Raises InputError where it cannot compute in it.
     """
     from rnw.bench.peers import Workload, compare_peers
 
@@ -147,10 +149,7 @@ def _peers(precision: str) -> "PeerSpeed":
         check_precision(precision, ["cpu"], newer=True)
     work = Workload(configure(NETWORK), batch=8, size=224)
     found = compare_peers(work, peers=True, precision=precision)
-    speed = next(speed for speed in found.speeds if speed.precision == precision)
-    if speed.ratio is None:
-        raise InputError(f"{speed.peer} has no other engine beside it: {INSTALL_ONNX}")
-    return speed
+    return next(speed for speed in found.speeds if speed.precision == precision)
 
 
 def _evaluation(network: str, images: int, engine: str, precision: str) -> "EvaluationSpeed":
@@ -183,12 +182,21 @@ def _loss() -> "LossSpeed":
     return bench_loss(images=4, classes=21, size=63, context=context)
 
 
-def _data() -> "DataSpeed":
-    from rnw.bench.data import bench_data
+def _reading() -> "ReadingSpeed":
+    from rnw.bench.reading import bench_reading
 
-    if cpu_cores() < 2:
-        raise InputError("two processes need two cores")
-    return bench_data()
+    return bench_reading()
+
+
+def _crf() -> List["CrfSpeed"]:
+    from rnw.bench.crf import bench_crf
+
+    return bench_crf()
+
+
+def _slowest_crf(rows: Sequence["CrfSpeed"]) -> Optional[float]:
+    """Return pydensecrf's time over ours, the least over the settings; None without it."""
+    return min((row.ratio for row in rows if row.ratio is not None), default=None)
 
 
 def _labels() -> List["ScoringSpeed"]:
@@ -261,10 +269,14 @@ MEASUREMENTS: Dict[str, Measurement] = {
             ),
         ),
         Measurement(
-            "data",
-            _data,
-            (Goal("speed of two processes over one", 1.95, lambda found: found.scaling),),
+            "reading",
+            _reading,
+            (
+                Goal("speed over the best of torchvision's", 1.3, lambda found: found.ratio),
+                Goal("speed of two processes over one", 1.95, lambda found: found.scaling),
+            ),
         ),
+        Measurement("crf", _crf, (Goal("speed over pydensecrf's", 1.0, _slowest_crf),)),
         Measurement(
             "labels",
             _labels,

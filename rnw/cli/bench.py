@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
-from rnw.bench.convert import bench_conversion
-from rnw.bench.goals import MEASUREMENTS, measure_goals
 from rnw.cli.common import (
     FILE,
     Choice,
@@ -17,7 +15,6 @@ from rnw.cli.common import (
     engine_options,
     gather,
     json_option,
-    one_of,
     precision_options,
     print_json,
     print_line,
@@ -228,6 +225,8 @@ def evaluation(
 @json_option
 def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
     """Compare the conversion of a weights file with a plain copy, and time `rnw weights show`."""
+    from rnw.bench.convert import bench_conversion
+
     result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
     if as_json:
         print_json(result._asdict())
@@ -456,6 +455,54 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
 
 @command.command()
 @click.option(
+    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--gpu-rate",
+    type=float,
+    metavar="X",
+    help="Images/s that one GPU trains on, to tell how many cores feed such GPUs.",
+)
+@click.option("--gpus", type=int, default=4, show_default=True, help="Number of such GPUs.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def reading(
+    images: int, size: int, gpu_rate: Optional[float], gpus: int, repetitions: int, as_json: bool
+) -> None:
+    """Compare reading pictures for training with torchvision, where that is installed.
+
+    The loader is timed with one process, with two, and so on up to one for each core.
+    """
+    from rnw.bench.reading import bench_reading  # needs an extra
+
+    result = bench_reading(images, size, gpus=gpus, gpu_rate=gpu_rate, repetitions=repetitions)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(f"{images} JPEGs of 500x375, augmented to {size}x{size}, images/s on one core:")
+    for name, rate in result.core.items():
+        click.echo(f"{name} {rate:.0f}")
+    if result.ratio is not None:
+        click.echo(f"ratio to the best of the others {result.ratio:.2f}")
+    rates = (f"{rate:.0f} with {count}" for count, rate in result.processes.items())
+    click.echo("images/s by the number of processes: " + ", ".join(rates))
+    if result.scaling is not None:
+        click.echo(f"two processes read {result.scaling:.2f} times as much as one")
+    if result.cores is not None:
+        click.echo(f"{gpus} GPUs of {gpu_rate:g} images/s each: {result.cores} cores feed them")
+
+
+@command.command()
+@click.option(
     "--only",
     "networks",
     multiple=True,
@@ -570,12 +617,45 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
         )
 
 
+@command.command()
+@click.option(
+    "--size", type=int, default=500, show_default=True, help="Side of the picture in pixels."
+)
+@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
+    """Compare the CRF with and without numba, and with pydensecrf where that is installed.
+
+    The times are processor time, as on one core.
+    """
+    from rnw.bench.crf import bench_crf  # needs an extra
+
+    rows = bench_crf(size, classes, repetitions=repetitions)
+    if as_json:
+        print_json({"cases": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        times = (("SciPy", row.sparse), ("numba", row.compiled), ("pydensecrf", row.pydensecrf))
+        parts = [f"{name} {seconds:.2f} s" for name, seconds in times if seconds is not None]
+        if row.ratio is not None and row.other_labels is not None:
+            parts.append(f"ratio {row.ratio:.2f}, {100 * row.other_labels:.2f} % of labels differ")
+        click.echo(f"{row.setting}, {size}x{size}, {classes} classes: " + ", ".join(parts))
+
+
 @command.command("all")
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
-    help=f"Measure only this: {one_of(MEASUREMENTS)} (may be repeated).",
+    help="Measure only this, such as inference or loss (may be repeated; an unknown name lists all "
+    "of them).",
 )
 @click.option(
     "--rounds",
@@ -592,6 +672,8 @@ def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
     A ratio misses its goal where it falls short by more than the noise of its measurement. What
     this machine cannot measure is told, and misses no goal.
     """
+    from rnw.bench.goals import measure_goals
+
     outcomes = []
     for outcome in measure_goals(only, rounds=rounds):
         outcomes.append(outcome)

@@ -59,6 +59,12 @@ def test_what_cannot_be_measured_is_told():
     )
 
 
+def test_a_ratio_that_lacks_its_other_part_misses_no_goal():
+    outcome = _measured([5, None, 5], Goal("speed over another", 9, lambda found: found))
+    assert (outcome.ratio, outcome.met) == (None, None)
+    assert str(outcome).endswith("not measured: there is nothing here to compare with")
+
+
 @pytest.mark.parametrize("name", goals.MEASUREMENTS)
 def test_goals_of_a_measurement_have_names_of_their_own(name):
     row = goals.MEASUREMENTS[name]
