@@ -57,6 +57,7 @@ setup(
         "coco": COCO,
         "onnx": [*ONNX, "onnxruntime"],
         "onnx-gpu": [*ONNX, "onnxruntime-gpu"],  # in place of onnxruntime
+        "onnx-directml": [*ONNX, "onnxruntime-directml"],  # likewise, on Windows
         "openvino": [*ONNX, "openvino"],
         "torch": TORCH,
         "cityscapes": CITYSCAPES,

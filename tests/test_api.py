@@ -98,6 +98,16 @@ def test_what_a_network_does_not_tell(fill, classifier):
         rnw.evaluate(trained, "digits")
 
 
+def test_a_precision_is_asked_of_files_and_of_networks(classifier, segmenter, picture):
+    """The processor may not compute in it in tests: see conftest.py."""
+    files = [(CLASSIFIER,), (classifier, "digits"), (SEGMENTER,), (segmenter, "shapes")]
+    for given in files:
+        with pytest.raises(InputError, match="precision bfloat16: this CPU cannot compute in it"):
+            rnw.evaluate(*given, precision="bfloat16")
+    with pytest.raises(InputError, match="precision float16: is for GPUs"):
+        rnw.predict(CLASSIFIER, [picture], precision="float16")
+
+
 def test_a_file_that_is_missing():
     with pytest.raises(InputError, match=r"missing\.params: no such file"):
         rnw.evaluate("missing.params")

@@ -27,7 +27,7 @@ def _python(*arguments):
     "modules",
     [
         "rnw",
-        "rnw.api",
+        "rnw.api, rnw.reports.classification_tables, rnw.reports.segmentation_tables",
         "rnw.runtime, rnw.cli, rnw.networks.cost",
         "rnw.weights, rnw.weights.ndarray_file, rnw.weights.released, rnw.networks.zoo",
         "rnw.data.sets.catalog, rnw.data.prepare.classification, rnw.training.recipes",

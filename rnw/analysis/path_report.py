@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
@@ -158,6 +160,7 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     Raises InputError when one of them exists and `overwrite` is not set.
     """
     check_free(*report_files(folder), overwrite=overwrite)
+    networks = _tell_apart(networks)
     write_text(folder / TABLE, _table(networks))
     write_json(folder / RECORD, _record(networks))
     write_text(folder / CAPTION, _caption(networks))
@@ -165,6 +168,20 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
         figure = _draw(networks)
         for name in (PICTURE, PDF):
             save_plot(figure, folder / name)
+
+
+def _tell_apart(networks: Sequence[Measured]) -> List[Measured]:
+    """Add to names that several have, as at several stages of a run, which weights are meant."""
+    having = Counter(network.name for network in networks)
+    return [
+        n._replace(name=f"{n.name}, {_stage(n.weights)}") if having[n.name] > 1 else n
+        for n in networks
+    ]
+
+
+def _stage(weights: str) -> str:
+    epoch = re.search(r"_ep-0*(\d+)\.", weights)
+    return f"epoch {epoch[1]}" if epoch else weights
 
 
 def _record(networks: Sequence[Measured]) -> Dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from rnw.bench.memory import peak_memory_mb
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.memory import peak_memory_mb
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX
 from rnw.weights.formats import find_format

@@ -9,8 +9,8 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
-from rnw.bench.memory import used_memory_mb
 from rnw.errors import InputError
+from rnw.memory import used_memory_mb
 from rnw.networks.classifier import Network, get_network
 from rnw.networks.cost import count_multiply_adds
 from rnw.networks.layout import NetworkConfig

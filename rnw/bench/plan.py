@@ -1,16 +1,23 @@
 """What a run will take, before it starts: steps, memory, and time by a measured step."""
 
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Union
 
-from rnw.bench.memory import free_memory
 from rnw.bench.train import WARM_UP, measure_step
 from rnw.data.picture_types import Examples
 from rnw.errors import InputError
+from rnw.memory import free_memory
 from rnw.networks.layout import NetworkConfig
-from rnw.training.memory import TrainingMemory, recipe_memory, training_memory
+from rnw.training.memory import (
+    TrainingMemory,
+    fit_recomputation,
+    recipe_memory,
+    step_memory,
+    training_memory,
+)
 from rnw.training.recipe import Recipe
 from rnw.training.recipes import OUTPUT, named_weights
+from rnw.training.recompute_plan import Plan, Recompute
 from rnw.training.trainer import check_devices
 
 REPETITIONS = 3
@@ -48,7 +55,8 @@ class MeasuredStep(NamedTuple):
 class RunPlan(NamedTuple):
     """What a run of `recipe` will take on `devices` devices.
 
-    memory: without and with recomputation. weights: the file that the run starts from, if any.
+    memory: without and with recomputation. recompute: what the run does of it. weights: the file
+    that the run starts from, if any.
     The measured step does not include reading images.
     """
 
@@ -59,7 +67,7 @@ class RunPlan(NamedTuple):
     images: int
     steps_per_epoch: int
     memory: Dict[bool, TrainingMemory]
-    recompute: bool
+    recompute: Recompute
     measured: MeasuredStep
     epochs: int
 
@@ -84,6 +92,9 @@ class RunPlan(NamedTuple):
             lines.append(f"starts from {self.weights}{missing}")
         for recompute, memory in self.memory.items():
             lines.append(f"{'with' if recompute else 'without'} --recompute: {memory}")
+        if isinstance(self.recompute, Plan):
+            memory = step_memory(self.recipe, self.devices, self.recompute)
+            lines.append(f"with --recompute as here, {self.recompute}: {memory}")
         how = "with" if self.recompute else "without"
         lines.append(f"{self.measured}, {how} --recompute")
         bound = "" if self.measured.scale == 1 else "at most "
@@ -110,7 +121,7 @@ def plan_training(
     data_root: Optional[Path] = None,
     weights: Optional[Path] = None,
     folder: Path = OUTPUT,
-    recompute: bool = False,
+    recompute: Union[bool, int] = False,
     epochs: Optional[int] = None,
 ) -> RunPlan:
     """Plan a run of `rnw.training.run.train` with the same arguments, without writing anything.
@@ -128,6 +139,7 @@ def plan_training(
             f"{recipe.kvstore!r} (--kvstore local)"
         )
     check_devices(recipe.batch, len(contexts))
+    again = fit_recomputation(recipe, contexts, recompute)
     config, size = recipe.configure(), recipe.input_size
     images = _count_images(recipe, data_root)
     return RunPlan(
@@ -138,8 +150,8 @@ def plan_training(
         images,
         images // recipe.batch,
         recipe_memory(recipe, len(contexts)),
-        recompute,
-        _measure(config, size, recipe.batch // len(contexts), contexts, recompute),
+        again,
+        _measure(config, size, recipe.batch // len(contexts), contexts, again),
         recipe.epochs if epochs is None else epochs,
     )
 
@@ -154,7 +166,7 @@ def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
 
 
 def _measure(
-    config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: bool
+    config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: Recompute
 ) -> MeasuredStep:
     """Time the largest batch that fits: `wanted` images a device, a half, a quarter..."""
 
@@ -192,9 +204,7 @@ def _halves(number: int) -> Sequence[int]:
 
 
 def _fits(
-    config: NetworkConfig, size: int, batch: int, contexts: Sequence[Any], recompute: bool
+    config: NetworkConfig, size: int, batch: int, contexts: Sequence[Any], recompute: Recompute
 ) -> bool:
     memory = training_memory(config, batch, size, len(contexts), recompute=recompute)
-    on_gpus = contexts[0].device_type == "gpu"
-    needed = memory.per_device if on_gpus else memory.on_cpus(len(contexts))
-    return needed <= USABLE * free_memory(contexts)
+    return memory.needed_by(contexts) <= USABLE * free_memory(contexts)

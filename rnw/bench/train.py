@@ -8,24 +8,30 @@ import os
 import statistics
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from rnw.bench.memory import used_memory_mb
 from rnw.bench.worker import Worker, seconds_of
 from rnw.errors import InputError
+from rnw.memory import process_peak_mb, used_memory_mb
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
 from rnw.training.memory import kvstore_copies
+from rnw.training.recompute_plan import Recompute
 
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
+TORCH, TORCH_CHECKPOINTED = "pytorch", "pytorch, checkpointed"
 WARM_UP = 1
 
 
 class Variant(NamedTuple):
-    """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices."""
+    """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices.
+
+    recompute: what our own step computes again.
+    """
 
     name: str
     gpus: Optional[str]
     cpus: Optional[int]
+    recompute: Recompute = False
 
 
 class TrainingSpeed(NamedTuple):
@@ -65,13 +71,12 @@ def bench_training(
 
     Raises InputError for numbers below 1, an unknown network and missing devices.
     """
-    if min(batch, size, repetitions) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
+    check_counts(batch, size, repetitions)
     config = configure(network, head="softmax", **options)
-    processes: List[_StepProcess] = []
+    processes: List[StepProcess] = []
     try:
         for variant in _variants(gpus, cpus, recompute):
-            processes.append(_StepProcess(config, batch, size, variant))
+            processes.append(StepProcess(config, batch, size, variant))
         turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return [
             _result(process, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
@@ -82,13 +87,19 @@ def bench_training(
             process.stop()
 
 
+def check_counts(*counts: int) -> None:
+    """Raise InputError for a batch, a size or a number of repetitions below 1."""
+    if min(counts) < 1:
+        raise InputError("batch, size and repetitions must be at least 1")
+
+
 def measure_step(
     config: NetworkConfig,
     batch: int,
     size: int,
     contexts: Sequence[Any],
     *,
-    recompute: bool = False,
+    recompute: Recompute = False,
     repetitions: int = 3,
 ) -> TrainingSpeed:
     """Measure the trainer's step on (batch, 3, size, size) float32 in a new process.
@@ -98,9 +109,9 @@ def measure_step(
     """
     numbers = ",".join(str(context.device_id) for context in contexts)
     on_gpus = contexts[0].device_type == "gpu"
-    devices = (numbers, None) if on_gpus else (None, len(contexts))
-    variant = Variant(RECOMPUTING if recompute else OURS, *devices)
-    process = _StepProcess(config, batch, size, variant)
+    gpus, cpus = (numbers, None) if on_gpus else (None, len(contexts))
+    variant = Variant(RECOMPUTING if recompute else OURS, gpus, cpus, recompute)
+    process = StepProcess(config, batch, size, variant)
     try:
         seconds = [process.step() for _ in range(repetitions)]
         return _result(process, batch, seconds, seconds)
@@ -111,7 +122,7 @@ def measure_step(
 def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
     variants = [Variant(OURS, gpus, cpus)]
     if recompute:
-        variants.append(Variant(RECOMPUTING, gpus, cpus))
+        variants.append(Variant(RECOMPUTING, gpus, cpus, True))
     variants.append(Variant(MODULE, gpus, cpus))
     first_gpu, _, others = (gpus or "").partition(",")
     if others or (cpus or 1) > 1:
@@ -120,7 +131,7 @@ def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List
 
 
 def _result(
-    process: "_StepProcess", batch: int, seconds: List[float], ours: List[float]
+    process: "StepProcess", batch: int, seconds: List[float], ours: List[float]
 ) -> TrainingSpeed:
     typical = statistics.median(seconds)
     devices, peak, parts = process.memory()
@@ -135,12 +146,13 @@ def _result(
     )
 
 
-class _StepProcess(Worker):
+class StepProcess(Worker):
     """A process that takes training steps on request."""
 
     def __init__(self, config: NetworkConfig, batch: int, size: int, variant: Variant):
         self.variant = variant
-        super().__init__(variant.name, _make_steps, config, batch, size, variant)
+        make = _make_torch_steps if variant.name in (TORCH, TORCH_CHECKPOINTED) else _make_steps
+        super().__init__(variant.name, make, config, batch, size, variant)
 
     def step(self) -> float:
         """Take a step; return its seconds."""
@@ -164,29 +176,53 @@ def _make_steps(
     if variant.name == MODULE:
         step = training_steps.module_step(config, batch, size, contexts)
     else:
-        recompute = variant.name == RECOMPUTING
-        step = training_steps.trainer_step(config, batch, size, contexts, recompute=recompute)
+        again = variant.recompute
+        step = training_steps.trainer_step(config, batch, size, contexts, recompute=again)
     for _ in range(WARM_UP):
         step()
 
     def answer(request: str) -> Any:
         if request == "step":
             return seconds_of(step)
-        peak = used_memory_mb(contexts)
-        own = variant.name != MODULE
-        parts = _parts(config, len(contexts), peak, before) if own else {}
-        return len(contexts), peak, parts
+        devices, peak = len(contexts), used_memory_mb(contexts)
+        if variant.name == MODULE:
+            return devices, peak, {}
+        return devices, peak, _parts(config, devices, peak, before, kvstore_copies(devices))
 
     return answer
 
 
-def _parts(config: NetworkConfig, devices: int, peak: float, before: float) -> Dict[str, float]:
+def _make_torch_steps(
+    config: NetworkConfig, batch: int, size: int, variant: Variant
+) -> Callable[[str], Any]:
+    """Do as `_make_steps`, by PyTorch on the CPU."""
+    from rnw.bench.examples import training_example
+    from rnw.bench.torch_steps import torch_step  # needs an extra
+
+    before = process_peak_mb()
+    images, labels = training_example(config, batch, size)
+    step = torch_step(config, images, labels, checkpointed=variant.name == TORCH_CHECKPOINTED)
+    for _ in range(WARM_UP):
+        step()
+
+    def answer(request: str) -> Any:
+        if request == "step":
+            return seconds_of(step)
+        peak = process_peak_mb()
+        return 1, peak, _parts(config, 1, peak, before, kvstore=0)
+
+    return answer
+
+
+def _parts(
+    config: NetworkConfig, devices: int, peak: float, before: float, kvstore: int
+) -> Dict[str, float]:
     weights = count_parameters(config) * 4 / 1e6
     parts = {
         "process": before,
         "parameters": weights * devices,
         "gradients": weights * devices,
         "momentum": weights,
-        "kvstore": weights * kvstore_copies(devices),
+        "kvstore": weights * kvstore,
     }
     return {**parts, "activations": peak - sum(parts.values())}

@@ -1,21 +1,21 @@
 """The same training step by our trainer and by `mx.mod.Module`."""
 
-from typing import Callable, Sequence, Tuple
+from typing import Callable, Sequence
 
 import mxnet as mx
 import numpy as np
 
+from rnw.bench.examples import training_example
 from rnw.networks.classifier import Network
-from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.symbols import to_symbol
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import make_optimizer
+from rnw.training.recompute_plan import Recompute
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
-IGNORED_SHARE = 0.1  # of the labels of a segmentation network
 
 
 def trainer_step(
@@ -24,7 +24,7 @@ def trainer_step(
     size: int,
     contexts: Sequence[mx.Context],
     *,
-    recompute: bool = False,
+    recompute: Recompute = False,
 ) -> Callable[[], None]:
     """Return a function that takes a step of `Trainer` and waits for its end."""
     check_devices(batch, len(contexts))
@@ -38,7 +38,7 @@ def trainer_step(
         rescale=_rescale(config, batch, contexts),
     )
     trainer = Trainer(net, contexts, optimizer, recompute=recompute)
-    images, labels = _example(config, batch, size)
+    images, labels = training_example(config, batch, size)
 
     def step() -> None:
         trainer.step(images, labels)
@@ -53,7 +53,7 @@ def module_step(
     """Return a function that takes a step of `mx.mod.Module` on the same graph, and waits."""
     net = _network(config, [mx.cpu()])
     module = mx.mod.Module(to_symbol(net), label_names=["softmax_label"], context=list(contexts))
-    images, labels = map(mx.nd.array, _example(config, batch, size))
+    images, labels = map(mx.nd.array, training_example(config, batch, size))
     module.bind([("data", images.shape)], [("softmax_label", labels.shape)])
     values = {name: parameter.data() for name, parameter in net.collect_params().items()}
     module.init_params(None, values, values, allow_extra=True)
@@ -83,16 +83,3 @@ def _network(config: NetworkConfig, contexts: Sequence[mx.Context]) -> Network:
 def _rescale(config: NetworkConfig, batch: int, contexts: Sequence[mx.Context]) -> float:
     """Return the factor on gradients; segmentation has divided them by labels on each device."""
     return 1 / (len(contexts) if config.segmentation else batch)
-
-
-def _example(config: NetworkConfig, batch: int, size: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Return random images and labels; for segmentation, some labels are ignored ones."""
-    random = np.random.RandomState(0)
-    images = random.standard_normal((batch, 3, size, size)).astype(np.float32)
-    if not config.segmentation:
-        return images, random.randint(0, config.classes, batch).astype(np.float32)
-    for layer in config.layers:
-        size = layer.output_size(size)
-    labels = random.randint(0, config.classes, (batch, size, size)).astype(np.float32)
-    labels[random.uniform(size=labels.shape) < IGNORED_SHARE] = IGNORED_LABEL
-    return images, labels

@@ -162,6 +162,12 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
 )
 @click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
 @click.option(
+    "--frontier",
+    is_flag=True,
+    help="Measure plans of recomputation from little to the most instead, each beside a step "
+    "without any, and PyTorch's checkpoints where PyTorch is installed.",
+)
+@click.option(
     "--gpus",
     metavar="0,1,...",
     help="Numbers of the GPUs to compute on, joined by commas (default: the CPU).",
@@ -181,10 +187,14 @@ def train(
     size: int,
     repetitions: int,
     recompute: bool,
+    frontier: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
     """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    if frontier:
+        _show_frontier(network, batch, size, repetitions, devices, as_json)
+        return
     from rnw.bench.train import bench_training
 
     rows = bench_training(
@@ -208,6 +218,33 @@ def train(
         if row.parts:
             click.echo("    " + ", ".join(f"{name} {size:.0f}" for name, size in row.parts.items()))
     click.echo(_compare({row.variant: row for row in rows}))
+
+
+def _show_frontier(
+    network: str, batch: int, size: int, repetitions: int, devices: Devices, as_json: bool
+) -> None:
+    from rnw.bench.frontier import bench_frontier
+
+    rows = bench_frontier(
+        network, batch, size, gpus=devices.gpus, cpus=devices.cpus, repetitions=repetitions
+    )
+    if as_json:
+        print_json({"network": network, "rows": [row._asdict() for row in rows]})
+        return
+    click.echo(f"{network}, batch {batch}, {size}x{size}; beside a step that keeps all:")
+    for row in rows:
+        name = row.variant
+        if row.planned_memory is not None:
+            name = f"the first {row.layers_again} layers again{' (--recompute)' * row.chosen}"
+        planned = (
+            ""
+            if row.planned_memory is None
+            else f" (planned {row.planned_memory:.3f} and {row.planned_time:.2f})"
+        )
+        click.echo(
+            f"{name}: {row.memory:.3f} of the activations, {row.activations_mb:.0f} MB, "
+            f"{row.time:.2f} times the time{planned}"
+        )
 
 
 def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:

@@ -21,6 +21,7 @@ from typing import (
     Set,
     Tuple,
     Type,
+    Union,
 )
 
 import click
@@ -29,7 +30,10 @@ from rnw.data.picture_types import INTERPOLATIONS
 from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
-from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
+from rnw.evaluation.engines.providers import OF_GPUS, PROVIDERS
+from rnw.evaluation.engines.table import ENGINES, open_engine
+from rnw.evaluation.origins import computing_note
+from rnw.memory import AUTO
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
 from rnw.training.signals import RunStoppedError
@@ -84,6 +88,15 @@ class Choice(click.Choice):
         except click.BadParameter as error:
             message = error.message.rstrip(".") + did_you_mean(str(value), self.choices)
             raise click.BadParameter(message, error.ctx, error.param) from None
+
+
+class _Tile(click.ParamType):
+    """A number of pixels, or the word auto."""
+
+    name = "tile"
+
+    def convert(self, value: Any, *where: Any) -> Union[int, str]:
+        return value if value == AUTO else click.IntRange(1).convert(value, *where)
 
 
 FILE = _File(path_type=Path)
@@ -154,30 +167,47 @@ def device_options(command: Callable) -> Callable:
 
 @dataclass(frozen=True)
 class EngineDevices(Devices):
-    """The devices of `engine_options`, and the name of the engine that computes on them."""
+    """The devices of `engine_options`, the engine that computes on them, and its precision."""
 
     engine: Optional[str]
+    provider: Optional[str]
+    precision: str
+    force_precision: bool
 
-    def open(self) -> Tuple[str, List[Any]]:
-        """Return the engine's name and its devices; raise InputError where it cannot be used."""
-        engine = find_engine(self.engine)
-        return engine.name, engine.open_devices(self.gpus, self.cpus)
+    def chooses(self) -> bool:
+        """Return whether an engine, its provider or a precision is asked for."""
+        return bool(self.engine or self.provider) or self.precision != FLOAT32
+
+    def open(self) -> Tuple[List[Any], Dict[str, Any]]:
+        """Return the devices, and what else functions called `load_model` must know to compute.
+
+        Raises InputError where the engine cannot be used.
+        """
+        engine, devices = open_engine(self.engine, self.gpus, self.cpus, self.provider)
+        computing = {"precision": self.precision, "force": self.force_precision}
+        return devices, {"engine": engine.name, **computing}
 
 
 def engine_options(command: Callable) -> Callable:
-    """Add `--engine NAME` and `device_options`, the fields of `EngineDevices`."""
+    """Add the fields of `EngineDevices` as options."""
+    command = click.option(
+        "--provider",
+        type=Choice(tuple(PROVIDERS)),
+        help="What ONNX Runtime computes by, where its installed build has it (default: cpu, with "
+        f"--gpus the first that it has of {one_of(OF_GPUS)}).",
+    )(precision_options(device_options(command)))
     return click.option(
         "--engine",
         type=Choice(tuple(ENGINES)),
         help="What computes the network: MXNet, or ONNX Runtime or OpenVINO, which need no MXNet "
-        "(default: the first of them that is installed).",
-    )(device_options(command))
+        "(default: the first of them that is installed and computes on the devices).",
+    )(command)
 
 
-def tell_engine(engine: str, err: bool = False) -> None:
-    """Tell what computed the network where it is not MXNet, the reference."""
-    if engine != MXNET:
-        print_line(f"computed by {engine}", err=err)
+def tell_computing(engine: str, precision: str, err: bool = False) -> None:
+    """Tell what computed the network, unless it is the reference, MXNet in float32."""
+    if note := computing_note(engine, precision):
+        print_line(note, err=err)
 
 
 def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:
@@ -288,10 +318,11 @@ _PROTOCOL = (
     ),
     click.option(
         "--tile",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Side in pixels of the square tiles that a large picture is cut into for testing "
-        "(default: the published protocol's; without one, pictures are tested whole).",
+        type=_Tile(),
+        metavar="N|auto",
+        help="Side in pixels of the square tiles that a large picture is cut into for testing; "
+        "auto: the largest that fit into free memory, or none where whole pictures do (default: "
+        "the published protocol's; without one, pictures are tested whole).",
     ),
     click.option(
         "--overlap",
@@ -316,7 +347,7 @@ class ProtocolChanges:
     scales: Tuple[int, ...]
     flip: Optional[bool]
     steps: Optional[int]
-    tile: Optional[int]
+    tile: Union[int, str, None]
     overlap: Optional[int]
     crf: Optional[str]
     interpolation: Optional[str]

@@ -19,7 +19,7 @@ from rnw.cli.common import (
     parse_numbers,
     pooling_option,
     print_json,
-    tell_engine,
+    tell_computing,
     tell_held_out,
     tested_dataset_options,
     tested_split_option,
@@ -171,7 +171,7 @@ def command(
     if weights is None and baseline is None:
         raise click.UsageError("give '--weights' or '--baseline'")
     crops = views.crops()
-    engine, opened = devices.open()
+    opened, computing = devices.open()
     from rnw.evaluation.classification.evaluate import evaluate
     from rnw.evaluation.classification.model import load_model
 
@@ -183,7 +183,7 @@ def command(
             dataset=dataset,
             network=chosen.network,
             pooling=chosen.pooling,
-            engine=engine,
+            **computing,
         )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
@@ -218,6 +218,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "by_name": result.by_name,
         "model": result.meaning and result.meaning.as_dict(),
         "engine": result.engine,
+        "precision": result.precision,
         "note": result.note or None,
     }
     if per_class:
@@ -233,7 +234,7 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     if result.meaning:
         click.echo(str(result.meaning))
-    tell_engine(result.engine)
+    tell_computing(result.engine, result.precision)
     if result.note:
         click.echo(result.note)
     if len(result.scales) > 1:

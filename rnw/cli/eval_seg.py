@@ -22,7 +22,7 @@ from rnw.cli.common import (
     print_json,
     protocol_options,
     show_warnings,
-    tell_engine,
+    tell_computing,
     tell_held_out,
     tested_dataset_options,
     tested_split_option,
@@ -46,23 +46,33 @@ class _Networks:
     pooling: Optional[str]
 
     def load(
-        self, devices: EngineDevices, dataset: Optional[str], protocol: ProtocolChanges
+        self,
+        devices: EngineDevices,
+        dataset: Optional[str],
+        protocol: ProtocolChanges,
+        kept: Optional[Path],
     ) -> "Model":
-        """Return the model; raise UsageError unless weights or scores are given."""
+        """Return the model; raise UsageError unless weights or scores are given.
+
+        kept: the folder of results that are to be continued.
+        """
         if bool(self.weights) == bool(self.scores):
             raise click.UsageError("give '--weights', or '--scores' in their place")
-        if self.scores and (self.network or self.pooling):
-            raise click.UsageError("'--scores' need no network: leave out --network and --pooling")
+        if self.scores and (self.network or self.pooling or devices.chooses()):
+            raise click.UsageError(
+                "'--scores' need no network: leave out --network, --pooling, --engine, --provider "
+                "and --precision"
+            )
         if self.scores:
             from rnw.evaluation.segmentation.from_scores import model_of_scores
 
             return model_of_scores(self.scores, self.mix, dataset, **vars(protocol))
-        engine, opened = devices.open()
+        opened, computing = devices.open()
         from rnw.evaluation.segmentation.model import load_model
 
         given = (self.mix, dataset, self.network, self.pooling)
-        model = load_model(self.weights, opened, *given, engine=engine)
-        return model.tested_by(**vars(protocol))
+        model = load_model(self.weights, opened, *given, **computing)
+        return model.tested_by(kept=kept, **vars(protocol))
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,8 @@ def command(
     kept = saved or files.save_scores
     ending = exit_when_interrupted(overwrite=files.overwrite) if kept else contextlib.nullcontext()
     with ending, Display(err=as_json) as display, show_warnings():
-        model = networks.load(devices, dataset, protocol)
+        continued = None if files.overwrite else kept
+        model = networks.load(devices, dataset, protocol, continued)
         tell_held_out(model.dataset)
         result = evaluate(
             model,
@@ -190,7 +201,7 @@ def _show(result: "Evaluation", saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     for meaning in result.meanings:
         click.echo(str(meaning))
-    tell_engine(result.engine)
+    tell_computing(result.engine, result.precision)
     if result.note:
         click.echo(result.note)
     if result.confusion:

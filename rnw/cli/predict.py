@@ -32,7 +32,7 @@ from rnw.cli.common import (
     print_json,
     print_line,
     protocol_options,
-    tell_engine,
+    tell_computing,
     trained_dataset_option,
 )
 from rnw.errors import InputError
@@ -101,7 +101,7 @@ def command(
     are those of `rnw eval-seg`. Pictures are turned upright as their EXIF data say. Those that
     cannot be read are listed at the end, and the exit status is then 1.
     """
-    engine, opened = devices.open()
+    opened, computing = devices.open()
     from rnw.api import load_model
     from rnw.evaluation.classification.predict import predict as predict_classes
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
@@ -109,12 +109,12 @@ def command(
 
     bad: List[InputError] = []
     model = load_model(
-        chosen.weights, opened, chosen.dataset, chosen.network, chosen.pooling, engine
+        chosen.weights, opened, chosen.dataset, chosen.network, chosen.pooling, **computing
     )
     if isinstance(model, SegmentationModel):
         if output is None:
             raise click.UsageError("a segmentation network draws pictures: give '-o DIR'")
-        model = model.tested_by(**vars(protocol))
+        model = model.tested_by(any_shape=True, **vars(protocol))
         origin = _origin(model.meanings[0], model)
         areas = predict_labels(model, images, output, overwrite=overwrite, on_bad=bad.append)
         done = _show(areas, _area_lines, origin, as_json)
@@ -146,15 +146,16 @@ def _origin(
         "protocol": str(model.protocol),
         "note": note,
         "engine": model.engine,
+        "precision": model.precision,
     }
 
 
 def _print_origin(origin: Dict[str, Any]) -> None:
     """Print how the network was recognized, by which protocol pictures were seen, and the note."""
-    for key, line in origin.items():
-        if line is not None and key != "engine":
-            print_line(str(line), err=True)
-    tell_engine(origin["engine"], err=True)
+    for key in ("model", "protocol", "note"):
+        if origin[key] is not None:
+            print_line(str(origin[key]), err=True)
+    tell_computing(origin["engine"], origin["precision"], err=True)
 
 
 class _Prediction(Protocol):

@@ -7,9 +7,9 @@ import click
 
 from rnw.cli.common import (
     FILE,
-    Devices,
+    EngineDevices,
     data_root_option,
-    device_options,
+    engine_options,
     exit_when_interrupted,
     gather,
     json_option,
@@ -17,10 +17,13 @@ from rnw.cli.common import (
     show_warnings,
 )
 from rnw.cli.display import Display
+from rnw.evaluation.engines.table import MXNET
+from rnw.evaluation.origins import computing_note
 from rnw.reports.table_files import check_table_files, write_table_files
 
 OF_TABLE_1 = {"networks": "--only", "speed": "--speed", "batch": "--batch"}
 OF_OTHERS = {"memory_at": "--memory-at"}
+MEASURED = {"speed": "--speed", "memory_at": "--memory-at"}  # by MXNet
 
 
 @click.command()
@@ -64,16 +67,16 @@ OF_OTHERS = {"memory_at": "--memory-at"}
     help="Replace files of the same names that this command did not write.",
 )
 @data_root_option
-@device_options
+@engine_options
 @json_option
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def command(
     number: int,
     weights_dir: Path,
     output: Path,
     overwrite: bool,
     data_root: Optional[Path],
-    devices: Devices,
+    devices: EngineDevices,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -81,19 +84,29 @@ def command(
 
     Writes table<NUMBER>.md and table<NUMBER>.json to DIR and replaces those of an earlier run.
     Where no weights are found there is a dash, as there is for test splits, whose labels are not
-    public. Predictions are kept beside the weights and are not computed again.
+    public. Predictions are kept beside the weights and are not computed again. Speed and memory are
+    measured with MXNet, scores are computed by any --engine.
     """
     others = OF_OTHERS if number == 1 else OF_TABLE_1
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     misplaced = [others[name] for name in given if name in others]
     if misplaced:
         raise click.UsageError(f"{misplaced[0]} is not for table {number}")
-    contexts = devices.contexts()
+    opened, computing = devices.open()
+    told = {key: computing[key] for key in ("engine", "precision")}
+    note = computing_note(**told)
+    measured = [option for name, option in MEASURED.items() if name in given]
+    if measured and note:
+        raise click.UsageError(
+            f"{measured[0]} measures MXNet in float32: leave out --engine and --precision"
+        )
     check_table_files(output, number, overwrite=overwrite)
     with exit_when_interrupted(), Display(err=True) as display, show_warnings():
         hooks = {"on_step": display.on_step, "on_row": display.on_row}
         fill = _fill_table_1 if number == 1 else _fill_other_table
-        text, content = fill(number, weights_dir, contexts, data_root=data_root, **given, **hooks)
+        where = {"computing": computing, "data_root": data_root}
+        text, content = fill(number, weights_dir, opened, **where, **given, **hooks)
+    text, content = text + (f"\n{note}\n" if note else ""), {**content, **told}
     write_table_files(output, number, text, content)
     if as_json:
         print_json(content)
@@ -102,28 +115,22 @@ def command(
 
 
 def _fill_table_1(
-    number: int, weights: Path, contexts: Sequence[Any], **options: Any
+    number: int, weights: Path, devices: Sequence[Any], **options: Any
 ) -> Tuple[str, Dict[str, Any]]:
     """Return the table of classification as Markdown and in plain types."""
-    from rnw.reports.classification_tables import (  # starts MXNet
-        as_dict,
-        as_markdown,
-        fill_table,
-    )
+    from rnw.reports.classification_tables import as_dict, as_markdown, fill_table
 
-    rows, device = fill_table(weights, contexts, **options), str(contexts[0])
+    rows = fill_table(weights, devices, **options)
+    engine = options["computing"]["engine"]
+    device = str(devices[0]) if engine == MXNET else engine
     return as_markdown(rows, device), as_dict(rows, device)
 
 
 def _fill_other_table(
-    number: int, weights: Path, contexts: Sequence[Any], **options: Any
+    number: int, weights: Path, devices: Sequence[Any], **options: Any
 ) -> Tuple[str, Dict[str, Any]]:
     """Return a table of segmentation as Markdown and in plain types."""
-    from rnw.reports.segmentation_tables import (  # starts MXNet
-        as_dict,
-        as_markdown,
-        fill_table,
-    )
+    from rnw.reports.segmentation_tables import as_dict, as_markdown, fill_table
 
-    rows = fill_table(number, weights, contexts, **options)
+    rows = fill_table(number, weights, devices, **options)
     return as_markdown(number, rows), as_dict(number, rows)

@@ -2,9 +2,20 @@
 
 import contextlib
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import click
 
@@ -34,6 +45,23 @@ from rnw.weights.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.training.options import Options
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class _Memory(click.ParamType):
+    """A number of bytes such as 8GB, 7.5GiB or 8000000000; or True or False, as a flag is."""
+
+    name = "memory"
+
+    def convert(self, value: Any, *where: Any) -> Union[bool, int]:
+        if isinstance(value, bool):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMG]I?B|)", value.strip().upper())
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r}: expected a number of bytes such as 8GB or 7.5GiB", *where)
+        return int(float(found[1]) * _UNITS[found[2]])
+
 
 unchecked_option = click.option(
     "--unchecked",
@@ -90,8 +118,13 @@ _OPTIONS = (
     ),
     click.option(
         "--recompute",
-        is_flag=True,
-        help="Recompute activations in the backward pass: less memory, more time.",
+        is_flag=False,
+        flag_value=True,
+        default=False,
+        type=_Memory(),
+        metavar="[BYTES]",
+        help="Recompute activations in the backward pass: less memory, more time. With BYTES, such "
+        "as 8GB, only as many as it takes to fit into them: into each GPU, or on CPUs the process.",
     ),
     click.option(
         "--dry-run",
@@ -287,7 +320,7 @@ class Arguments:
     output: Path
     overwrite: bool
     weights: Optional[Path]
-    recompute: bool
+    recompute: Union[bool, int]
     dry_run: bool
     resume: bool
     from_epoch: int

@@ -17,15 +17,18 @@ LONGEST_LABEL = 18  # characters
 _WHOLE = re.compile(rb"(?=.{1,%d}$)\d+(\.0*)?" % LONGEST_LABEL)
 _MARKS = (_TAB, _TAB, _NEWLINE)
 _SUSPICIOUS = (b"\t\n", b"\t/", b"..", b"\0")  # one of these is in a list with a bad path
+_BLOCK = 1 << 20  # bytes of a list that are parsed at once
 _SHOWN = 60  # bytes of a line, in messages
 
 
 class Paths(Sequence[bytes]):
-    """The paths in a list's content, which take no more memory than the content."""
+    """The paths in a list's content, which end at `ends` (N,) int32 and begin after tabs.
 
-    def __init__(self, content: bytes, starts: np.ndarray, ends: np.ndarray):
-        self._content = content
-        self._starts, self._ends = starts.astype(np.int32), ends.astype(np.int32)
+    They take little more memory than the content.
+    """
+
+    def __init__(self, content: bytes, ends: np.ndarray):
+        self._content, self._ends = content, ends
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -38,8 +41,9 @@ class Paths(Sequence[bytes]):
 
     def __getitem__(self, index: Union[int, slice]) -> Union[bytes, Sequence[bytes]]:
         if isinstance(index, slice):
-            return Paths(self._content, self._starts[index], self._ends[index])
-        return self._content[self._starts[index] : self._ends[index]]
+            return Paths(self._content, self._ends[index])
+        end = self._ends[index]
+        return self._content[self._content.rfind(b"\t", 0, end) + 1 : end]
 
 
 class Listing(NamedTuple):
@@ -50,21 +54,38 @@ class Listing(NamedTuple):
 
 
 def read_list(path: PathLike) -> Listing:
-    """Read a list.
+    """Read a list; beside its content, and what is returned, that takes a few megabytes.
 
     Raises InputError for a file that is missing, or with the first line that is malformed.
     """
     content = read_lines(path)
-    data = np.frombuffer(content, np.uint8)
-    marks = np.flatnonzero((data == _TAB) | (data == _NEWLINE))
-    suspicious = any(part in content for part in _SUSPICIOUS)
-    if suspicious or len(marks) % 3 or (data[marks].reshape(-1, 3) != _MARKS).any():
+    if any(part in content for part in _SUSPICIOUS):
         _check_lines(path, content)
+    count = content.count(b"\n")
+    ends, labels = np.empty(count, np.int32), np.empty(count, np.int64)
+    place = done = 0
+    while place < len(content):
+        after = content.find(b"\n", place + _BLOCK) + 1 or len(content)
+        found = _parse_lines(np.frombuffer(content, np.uint8, after - place, place))
+        if found is None:
+            _check_lines(path, content)
+            break
+        lines = slice(done, done + len(found[0]))
+        ends[lines], labels[lines] = found[0] + place, found[1]
+        place, done = after, lines.stop
+    return Listing(Paths(content, ends), labels)
+
+
+def _parse_lines(data: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    """Return where lines end, and their labels; None if one of them is malformed."""
+    marks = np.flatnonzero((data == _TAB) | (data == _NEWLINE))
+    if len(marks) % 3 or (data[marks].reshape(-1, 3) != _MARKS).any():
+        return None
     first, second, ends = marks.reshape(-1, 3).T
     labels, right = _whole_numbers(data, first + 1, second)
     if not right or (ends - second).max() > LONGEST_PATH:
-        _check_lines(path, content)
-    return Listing(Paths(content, second + 1, ends), labels)
+        return None
+    return ends, labels
 
 
 def _whole_numbers(
@@ -72,7 +93,7 @@ def _whole_numbers(
 ) -> Tuple[np.ndarray, bool]:
     """Parse numbers between byte positions of a list; return (N,) int64, and whether all are valid.
 
-    All are parsed at once, digit by digit, since a list may have a million lines.
+    All are parsed at once, digit by digit, which is quick for many lines.
     """
     lengths = ends - starts
     right = lengths.min() > 0 and lengths.max() <= LONGEST_LABEL

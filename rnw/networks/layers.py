@@ -211,6 +211,8 @@ class ResidualUnit(Layer):
 class Bottleneck(ResidualUnit):
     """A unit of a ResNet: each convolution is followed by its normalization, so is a projection.
 
+    Also one of two 3x3 convolutions, which ResNets for small pictures have in place of bottlenecks.
+
     The last ReLU, and the only one of a projection, is behind the sum.
     """
 

@@ -49,10 +49,12 @@ from rnw.networks.zoo import (
     POOL,
     RESNET_CHANNELS,
     SEGMENTATION_PREFIX,
+    SMALL_RESNET_CHANNELS,
     STEM_CHANNELS,
     STRIDE,
     NetworkSpec,
     ResNetSpec,
+    SmallResNetSpec,
     find_network,
 )
 
@@ -194,8 +196,7 @@ def configure(
         chosen[option] = tuple(chosen[option])
     config = NetworkConfig(_full_name(spec, classifier), spec, classifier, **chosen)
     _check(config)
-    lay_out = _lay_out_resnet if isinstance(spec, ResNetSpec) else _lay_out
-    config = replace(config, layers=tuple(lay_out(config)))
+    config = replace(config, layers=tuple(_LAY_OUT[type(spec)](config)))
     return replace(config, layers=config.layers[: config.outputs[-1] + 1])
 
 
@@ -441,6 +442,44 @@ def _bottleneck(
         stages.append(_stage(config, stage, after, convolution, rate))
     projection = Convolution(f"res{name}_branch1", in_channels, out, 1, stride)
     return Bottleneck(name, level, tuple(stages), None if index else projection)
+
+
+def _lay_out_small_resnet(config: NetworkConfig) -> Iterator[Layer]:
+    levels = [(n, scaled(at, config.width)) for n, at in SMALL_RESNET_CHANNELS.items()]
+    channels = levels[0][1]
+    yield Convolution("conv1", config.channels, channels)
+    yield Normalization("bn_conv1", "conv1_relu", channels, epsilon=config.epsilon)
+    for (level, out), units in zip(levels, config.spec.units):
+        for index in range(units):
+            yield _basic_unit(config, level, index, channels, out)
+            channels = out
+    if config.head != "features":
+        yield _classifier(config, channels)
+
+
+def _basic_unit(
+    config: NetworkConfig, level: int, index: int, in_channels: int, channels: int
+) -> Bottleneck:
+    """Return unit `index` of a level, of two 3x3 convolutions; the first has the stride."""
+    name = f"{level}a" if index == 0 else f"{level}b{index}"
+    entered = index == 0 and level > min(SMALL_RESNET_CHANNELS)
+    stride = 2 if entered else 1
+    stages = []
+    for letter, before in zip("ab", (in_channels, channels)):
+        stage = f"{name}_branch2{letter}"
+        convolution = Convolution(
+            f"res{stage}", before, channels, stride=stride if letter == "a" else 1
+        )
+        stages.append(_stage(config, stage, channels, convolution, 0.0))
+    projection = Convolution(f"res{name}_branch1", in_channels, channels, 1, stride)
+    return Bottleneck(name, level, tuple(stages), projection if entered else None)
+
+
+_LAY_OUT: Dict[Type[NetworkSpec], Callable[[NetworkConfig], Iterator[Layer]]] = {
+    NetworkSpec: _lay_out,
+    ResNetSpec: _lay_out_resnet,
+    SmallResNetSpec: _lay_out_small_resnet,
+}
 
 
 def _classifier(

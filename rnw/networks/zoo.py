@@ -1,8 +1,9 @@
 """TABLE of the paper's networks (Table 1; Model A1 and A2 from section 5).
 
 A network is named by its training crop and the number of residual units on levels B1 to B7,
-`<size>-<n1>-...-<n7>`; the paper's letters are short for such strings. The ResNets that section 5
-compares with are beside them.
+`<size>-<n1>-...-<n7>`; the paper's letters are short for such strings. Behind one, `-a1` or `-a2`
+has it downsampled as Model A1 or A2. The ResNets that section 5 compares with are beside them, and
+those for small pictures, of which section 3 looks at the deepest.
 """
 
 import re
@@ -85,6 +86,28 @@ class ResNetSpec(NetworkSpec):
     def depth(self) -> int:
         return 2 + 3 * sum(self.units)
 
+    @property
+    def widest(self) -> Tuple[str, int]:
+        """The last convolution of the first unit on the last level, and its channels."""
+        return "res5a_branch2c", 4 * RESNET_CHANNELS[5]
+
+
+@dataclass(frozen=True)
+class SmallResNetSpec(ResNetSpec):
+    """A ResNet for small pictures: units of two 3x3 convolutions, `units` on levels 2 to 4."""
+
+    @property
+    def levels(self) -> Tuple[int, ...]:
+        return tuple(SMALL_RESNET_CHANNELS)
+
+    @property
+    def depth(self) -> int:
+        return 2 + 2 * sum(self.units)
+
+    @property
+    def widest(self) -> Tuple[str, int]:
+        return "res4a_branch2b", SMALL_RESNET_CHANNELS[4]
+
 
 ALL_POOLED = (POOL,) * 5
 ALL_STRIDED = (STRIDE,) * 5
@@ -105,10 +128,14 @@ UNNAMED = ("224-0-1-1-1-1-1-1",)  # in Table 1 without a letter
 
 RESNETS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 RESNET_CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # of the first two stages; the third has 4 times
+# He et al., "Deep Residual Learning for Image Recognition", section 4.2, with projections where the
+# number of channels changes, as gluoncv's cifar_resnet<depth>_v1
+SMALL_RESNETS = {f"resnet{6 * units + 2}": (units,) * 3 for units in (3, 9, 18)}
+SMALL_RESNET_CHANNELS = {2: 16, 3: 32, 4: 64}
 
 SEGMENTATION_PREFIX = "fcn_"
 CLASSIFICATION_PREFIX = "model_"
-_STRUCTURE = re.compile(r"\d+(-\d+){7}")
+_STRUCTURE = re.compile(r"(\d+(?:-\d+){7})(?:-(a1|a2))?")
 
 
 def network_names() -> Tuple[str, ...]:
@@ -117,7 +144,7 @@ def network_names() -> Tuple[str, ...]:
 
 
 def find_network(name: str) -> NetworkSpec:
-    """Return the network called `name`: `model_a1`, `a1`, `112-1-1-1-1-9-1-1`, `resnet101` ...
+    """Return the network called `name`: `model_a1`, `a1`, `112-1-1-1-1-9-1-1-a1`, `resnet101` ...
 
     Raises InputError for an unknown name or a malformed string.
     """
@@ -127,14 +154,17 @@ def find_network(name: str) -> NetworkSpec:
         return _from_structure(CLASSIFICATION_PREFIX + letter, structure, downsampling)
     if name in RESNETS:
         return ResNetSpec(name, 224, RESNETS[name], (STRIDE, POOL, STRIDE, STRIDE, STRIDE))
-    if _STRUCTURE.fullmatch(name):
-        return _from_structure(name, name, ALL_POOLED)
+    if name in SMALL_RESNETS:
+        return SmallResNetSpec(name, 32, SMALL_RESNETS[name], (None, STRIDE, STRIDE, None, None))
+    described = _STRUCTURE.fullmatch(name)
+    if described:
+        return _from_structure(name, described[1], NETWORKS[described[2] or "a"][1])
     if name[:1].isdigit():
         raise InputError(
             f"malformed network {name!r}: expected <input size>-<n1>-...-<n7>, eight numbers "
-            f"joined by '-', for example {UNNAMED[0]}"
+            f"joined by '-', for example {UNNAMED[0]}, and -a1 or -a2 behind them if any"
         )
-    known = (*network_names(), *RESNETS)
+    known = (*network_names(), *RESNETS, *SMALL_RESNETS)
     raise InputError(
         f"unknown network {name!r}: expected one of {', '.join(known)}, or "
         f"<input size>-<n1>-...-<n7>{did_you_mean(name, known)}"

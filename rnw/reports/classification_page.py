@@ -103,8 +103,8 @@ def classification_page(
         chosen = most_confident(judged, pictures, right=right)
         if chosen:
             sections.append((title, _pictures(judged, chosen, read, NOTES[right])))
-    parts = [f"{len(labels):,} pictures", found.weights, record.protocol, *note.splitlines()]
-    about = "; ".join(filter(None, parts))
+    parts = [f"{len(labels):,} pictures", found.weights, record.protocol, found.computing]
+    about = "; ".join(filter(None, [*parts, *note.splitlines()]))
     return page(f"{record.title}, {record.split}", about, sections)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import MappingProxyType
 from typing import (
     Any,
     Callable,
@@ -9,15 +10,13 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
     Sequence,
     Tuple,
 )
 
-import mxnet as mx
-
-from rnw.bench.inference import measure_speed
 from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.reading import read_examples
 from rnw.errors import InputError
@@ -25,7 +24,6 @@ from rnw.evaluation.classification.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification.evaluate import Evaluation, OnStep, evaluate
 from rnw.evaluation.classification.model import load_model
 from rnw.evaluation.classification.protocol import own_protocol
-from rnw.networks.classifier import get_network
 from rnw.networks.zoo import find_network
 from rnw.reports.published import README, REMEMBERED, TABLE_1, Published
 from rnw.weights.labels import parse_label
@@ -90,8 +88,9 @@ class ClassificationRow(NamedTuple):
 
 def fill_table(
     weights_folder: Path,
-    contexts: Sequence[mx.Context],
+    devices: Sequence[Any],
     *,
+    computing: Mapping[str, Any] = MappingProxyType({}),
     data_root: Optional[Path] = None,
     networks: Sequence[str] = (),
     speed: bool = False,
@@ -101,9 +100,11 @@ def fill_table(
 ) -> List[ClassificationRow]:
     """Test all weights of Table 1's networks in a folder.
 
+    devices: those that an engine has opened; contexts of MXNet. computing: what else `load_model`
+        is to know of the engine.
     networks: only the rows of these (`model_a`, `vgg16`); default all.
-    speed: also measure that of each network, on the first device, ten images of the test crop at a
-        time. On a CPU it takes ten minutes.
+    speed: also measure that of each network with MXNet, on the first device, ten images of the test
+        crop at a time. On a CPU it takes ten minutes.
 
     Predictions are kept beside the weights, as `rnw eval-cls` does, and errors that were found
     before are not computed again. `on_row` is called with each row for which something was found.
@@ -122,14 +123,14 @@ def fill_table(
     filled = []
     for row in rows:
         if row.weights:
-            model = load_model(row.weights, contexts)
+            model = load_model(row.weights, devices, **computing)
             kept = row.weights.with_suffix("")
             found = evaluate(
                 model, data_root=data_root, batch=batch, predictions=kept, on_step=on_step
             )
             row = row._replace(evaluation=found)
         if speed and row.published.network:
-            row = _measure(row, row.published.network, contexts[0])
+            row = _measure(row, row.published.network, devices[0])
         filled.append(row)
         if row.evaluation or row.speed:
             on_row(row)
@@ -187,7 +188,9 @@ def _has_all_classes(path: Path) -> bool:
     return classes == dataset.classes
 
 
-def _measure(row: ClassificationRow, network: str, context: mx.Context) -> ClassificationRow:
+def _measure(row: ClassificationRow, network: str, context: Any) -> ClassificationRow:
+    from rnw.bench.inference import measure_speed  # starts MXNet
+
     net, size = untrained(network)
     return row._replace(speed=measure_speed(net, SPEED_BATCH, size, context), speed_size=size)
 
@@ -198,6 +201,8 @@ def untrained(name: str) -> Tuple[Any, int]:
         from gluoncv.model_zoo import get_model  # slow to import
 
         return get_model(name), BASELINES[name].protocol.scales[0]
+    from rnw.networks.classifier import get_network  # starts MXNet
+
     net = get_network(name)
     return net, own_protocol(find_dataset(DATASET), net.config.spec.size).scales[0]
 

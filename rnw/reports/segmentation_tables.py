@@ -1,16 +1,26 @@
 """The paper's Tables 2 to 7 beside the scores of the weights at hand."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
-
-import mxnet as mx
+from types import MappingProxyType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.evaluate import Evaluation, OnStep, evaluate
 from rnw.evaluation.segmentation.model import load_model
 from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
-from rnw.reports.cost_tables import MemoryRow, compare_memory
 from rnw.reports.published import (
     SEGMENTATION_TABLES,
     SOURCES,
@@ -18,6 +28,9 @@ from rnw.reports.published import (
     SegmentationTable,
 )
 from rnw.weights.labels import ModelLabel, parse_label
+
+if TYPE_CHECKING:
+    from rnw.reports.cost_tables import MemoryRow
 
 COCO = "coco"  # in the suffix of a label
 MEMORY_TABLE = 2
@@ -32,7 +45,7 @@ class SegmentationRow(NamedTuple):
     published: PublishedSegmentation
     weights: Optional[Path] = None
     evaluation: Optional[Evaluation] = None
-    memory: Optional[MemoryRow] = None
+    memory: "Optional[MemoryRow]" = None
 
     def score(self, name: str) -> Optional[float]:
         """Return our score by the paper's name of it, in percent."""
@@ -70,19 +83,22 @@ def find_table(number: int) -> SegmentationTable:
 def fill_table(
     number: int,
     weights_folder: Path,
-    contexts: Sequence[mx.Context],
+    devices: Sequence[Any],
     *,
+    computing: Mapping[str, Any] = MappingProxyType({}),
     data_root: Optional[Path] = None,
     memory_at: Optional[int] = None,
     on_step: OnStep = lambda progress: None,
-    on_row: Callable[[MemoryRow], None] = lambda row: None,
+    on_row: "Callable[[MemoryRow], None]" = lambda row: None,
 ) -> List[SegmentationRow]:
     """Test the weights in a folder that are for rows whose labels are public.
 
     Labels are kept beside the weights, so that an interrupted table can be resumed.
 
-    memory_at: measure for Table 2, on the first device, the memory of tuning each network on a crop
-    with that many pixels a side (504 for the paper's 500).
+    devices: those that an engine has opened; contexts of MXNet. computing: what else `load_model`
+    is to know of the engine.
+    memory_at: measure for Table 2, with MXNet on the first device, the memory of tuning each
+    network on a crop with that many pixels a side (504 for the paper's 500).
 
     Raises InputError for an unknown table, one without memory, a missing folder, weights that
     cannot be used, and missing data when there are weights.
@@ -99,20 +115,22 @@ def fill_table(
         if published.split == dataset.test_split:
             row = row._replace(weights=_find_weights(weights_folder, table.dataset, published))
         if row.weights:
-            model = load_model([row.weights], contexts)
+            model = load_model([row.weights], devices, **computing)
             kept = row.weights.with_suffix("")
             found = evaluate(model, data_root=data_root, predictions=kept, on_step=on_step)
             row = row._replace(evaluation=found)
         rows.append(row)
-    return rows if memory_at is None else _add_memory(rows, contexts[0], memory_at, on_row)
+    return rows if memory_at is None else _add_memory(rows, devices[0], memory_at, on_row)
 
 
 def _add_memory(
     rows: Sequence[SegmentationRow],
-    context: mx.Context,
+    context: Any,
     size: int,
-    on_row: Callable[[MemoryRow], None],
+    on_row: "Callable[[MemoryRow], None]",
 ) -> List[SegmentationRow]:
+    from rnw.reports.cost_tables import compare_memory  # starts MXNet
+
     names = [f"{SEGMENTATION_PREFIX}{row.published.network}" for row in rows]
     measured = compare_memory(context, networks=names, size=size, on_row=on_row)
     by_name = {memory.network: memory for memory in measured}

@@ -21,6 +21,7 @@ from rnw.training.kvstores import Local
 from rnw.training.loop import Run
 from rnw.training.loss_scale import SCALED, ScaledLoss
 from rnw.training.losses import WeightedLoss, make_loss
+from rnw.training.memory import fit_recomputation
 from rnw.training.metrics import Metrics, open_metrics
 from rnw.training.observer import Observer
 from rnw.training.optimizer_states import take_momentum
@@ -30,6 +31,7 @@ from rnw.training.progress import Pace, Place
 from rnw.training.recipe import Recipe
 from rnw.training.recipes import starting_weights
 from rnw.training.recompute import HeadLoss, Loss
+from rnw.training.recompute_plan import Recompute
 from rnw.training.run_folder import RunFolder
 from rnw.training.saving import Saver
 from rnw.training.schedules import make_schedule
@@ -175,6 +177,9 @@ class Job:
         loader = self._open_loader(examples)
         weighted = make_loss(self.recipe, examples)
         settings = self._agree(origin.state, loader, weighted)
+        recompute = fit_recomputation(  # before there is a network
+            self.recipe, self.contexts, self.options.recompute, self.kvstore.workers
+        )
         loss = self._scale(weighted)
         net = self._make_network(loss)
         transfer = self._take_weights(net, origin)
@@ -183,7 +188,7 @@ class Job:
         place = Place(epochs, steps, origin.epoch, first=origin.epoch, stop=stop)
         if origin.state is not None:
             self._go_to(origin.state, net, place, scoring.names)
-        trainer = self._make_trainer(net, place, loss)
+        trainer = self._make_trainer(net, place, loss, recompute)
         if origin.state is not None:
             origin.state.restore_momentum(net, trainer)
             if isinstance(loss, ScaledLoss):
@@ -288,7 +293,9 @@ class Job:
         position = state.position
         place.epoch, place.history, place.best = position.epoch, position.history, position.best
 
-    def _make_trainer(self, net: Network, place: Place, loss: Optional[Loss]) -> Trainer:
+    def _make_trainer(
+        self, net: Network, place: Place, loss: Optional[Loss], recompute: Recompute
+    ) -> Trainer:
         recipe, parts = self.recipe, self.kvstore.updates_per_step
         schedule = make_schedule(
             recipe.schedule,
@@ -312,7 +319,7 @@ class Job:
             self.contexts,
             optimizer,
             self.kvstore,
-            recompute=self.options.recompute,
+            recompute=recompute,
             seed=self.seed,
             loss=loss,
         )
@@ -364,6 +371,8 @@ class Job:
         logger.info("%s on %s, seed %d", self.recipe, devices, self.seed)
         parameters, loss = trained_parameters(run.trainer.net), run.trainer.loss
         logger.info("%s", describe_multipliers(run.trainer.updater.optimizer, parameters))
+        if self.options.recompute:
+            logger.info("%s", run.trainer.describe_recomputation(self.recipe.input_size))
         if loss is not None:
             logger.info("%s", loss)
         if self.recipe.precision != FLOAT32:

@@ -1,14 +1,16 @@
 """How much memory a training step takes, from the liveness of its graph."""
 
 from math import prod
-from typing import Dict, NamedTuple
+from typing import Any, Dict, NamedTuple, Sequence, Union
 
+from rnw.errors import InputError
+from rnw.memory import on_gpus, used_memory_mb
 from rnw.networks.cost import FLOAT_BYTES, count_parameters
 from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
 from rnw.training.recipe import ADAMS, Recipe
-from rnw.training.recompute_plan import plan_step
+from rnw.training.recompute_plan import Recompute, frontier, plan_step
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
 # in units of the largest parameter, what oneDNN reorders in the passes (and keeps), and what an
@@ -42,6 +44,10 @@ class TrainingMemory(NamedTuple):
         """Return the bytes of one process with that number of CPU devices."""
         return devices * self.per_device + sum(self.main.values())
 
+    def needed_by(self, contexts: Sequence[Any]) -> int:
+        """Return the bytes of each GPU, or with CPU devices those of the process."""
+        return self.per_device if on_gpus(contexts) else self.on_cpus(len(contexts))
+
 
 def _in_gb(parts: Dict[str, int]) -> str:
     shares = ", ".join(f"{name} {size / 1e9:.3g}" for name, size in parts.items())
@@ -49,7 +55,12 @@ def _in_gb(parts: Dict[str, int]) -> str:
 
 
 def training_memory(
-    config: NetworkConfig, batch: int, size: int, devices: int = 1, *, recompute: bool = False
+    config: NetworkConfig,
+    batch: int,
+    size: int,
+    devices: int = 1,
+    *,
+    recompute: Recompute = False,
 ) -> TrainingMemory:
     """Return the peak of training steps on (batch, 3, size, size) float32 images on each device."""
     maps = plan_step(config, size, recompute).peak
@@ -107,13 +118,45 @@ def recipe_memory(recipe: Recipe, devices: int) -> Dict[bool, TrainingMemory]:
 
     Raises InputError for an unknown network and options that do not fit it.
     """
-    config = recipe.configure()
-    share = -(-recipe.batch // devices)
-    memory = {
-        recompute: training_memory(config, share, recipe.input_size, devices, recompute=recompute)
-        for recompute in (False, True)
-    }
+    return {recompute: step_memory(recipe, devices, recompute) for recompute in (False, True)}
+
+
+def step_memory(
+    recipe: Recipe, devices: int, recompute: Recompute = False, workers: int = 1
+) -> TrainingMemory:
+    """Return the memory of a recipe's training steps on each of `workers`' devices.
+
+    Raises InputError for an unknown network and options that do not fit it.
+    """
+    share = -(-recipe.batch // (devices * workers))
+    memory = training_memory(
+        recipe.configure(), share, recipe.input_size, devices, recompute=recompute
+    )
     if recipe.optimizer in ADAMS:
-        for parts in memory.values():
-            parts.main["variance"] = parts.main["momentum"]
+        memory.main["variance"] = memory.main["momentum"]
     return memory
+
+
+def fit_recomputation(
+    recipe: Recipe, contexts: Sequence[Any], wanted: Union[bool, int], workers: int = 1
+) -> Recompute:
+    """Return what to compute again: a number of bytes becomes a plan whose steps fit into them.
+
+    The bytes are those of each GPU, or with CPU devices those of the process, with what it has
+    taken by now. Of the plans that fit, it is the one that computes the fewest layers again, or
+    False where no layer need be. Whether to recompute at all is returned as it is.
+
+    Raises InputError where even the smallest plan does not fit, and as `step_memory`.
+    """
+    if isinstance(wanted, bool):
+        return wanted
+    held = 0 if on_gpus(contexts) else int(1e6 * used_memory_mb(contexts))
+    for plan in frontier(recipe.configure(), recipe.input_size):
+        needed = held + step_memory(recipe, len(contexts), plan, workers).needed_by(contexts)
+        if needed <= wanted:
+            return plan if plan.layers_again else False
+    raise InputError(
+        f"--recompute {wanted / 1e9:.3g}GB: a step of recipe {recipe.name} takes "
+        f"{needed / 1e9:.3g} GB at least, by estimate; give more, or make the batch smaller "
+        "(--set batch=N)"
+    )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Union
 
 from rnw.data.loader import BY_PROCESSES, Loading
 from rnw.errors import InputError
@@ -40,7 +40,9 @@ class Options:
     """How a run is carried out; only `loading`, `from_epoch` and `states` can change the weights.
 
     loading: how pictures are read.
-    recompute: use less memory and more time (see `rnw.training.trainer.Trainer`).
+    recompute: use less memory and more time (see `rnw.training.trainer.Trainer`): True as the knee
+        of `rnw.training.recompute_plan` does it; a number of bytes as it takes to fit into them,
+        into each GPU or, on CPUs, into the process (see `rnw.training.memory.fit_recomputation`).
     checkpointing: when to save, and which checkpoints to keep.
     validation: test the network now and then; None: never.
     tensorboard: also write event files for TensorBoard.
@@ -55,7 +57,7 @@ class Options:
     """
 
     loading: Loading = BY_PROCESSES
-    recompute: bool = False
+    recompute: Union[bool, int] = False
     checkpointing: Checkpointing = EACH_EPOCH
     validation: Optional[Validation] = None
     tensorboard: bool = False

@@ -344,6 +344,13 @@ class SegmentationRecipe(Recipe):
     dropout: Tuple[float, float] = declare(
         _PAIR, "rates of dropout on levels 6 and 7", default=SEGMENTATION_DROPOUT
     )
+    frozen_statistics: bool = declare(
+        TRUTH,
+        "whether batch normalizations keep, also in training, the moving averages that training "
+        "starts from",
+        optional=True,
+        default=True,
+    )
     loss: str = declare(
         one_of(LOSSES),
         "cross-entropy over all pixels, or with online bootstrapping over hard ones",
@@ -410,6 +417,7 @@ class SegmentationRecipe(Recipe):
             stride=self.stride,
             classifier=self.classifier,
             dropout=self.dropout,
+            frozen_statistics=self.frozen_statistics,
         )
 
     @cached_property

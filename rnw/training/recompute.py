@@ -17,7 +17,7 @@ from rnw.networks.classifier import Network
 from rnw.networks.heads import loss_of
 from rnw.networks.layers import parameter_kind
 from rnw.networks.layout import NetworkConfig
-from rnw.training.recompute_plan import plan_step
+from rnw.training.recompute_plan import Recompute, plan_step
 
 Arrays = List[mx.nd.NDArray]
 Steps = List[Tuple[Block, Arrays]]  # blocks, each with what it takes beside its input
@@ -49,13 +49,14 @@ def recompute_gradients(
     labels: Sequence[mx.nd.NDArray],
     masks: Sequence[Arrays],
     loss: Optional[Loss] = None,
+    recompute: Recompute = True,
 ) -> Arrays:
     """Set the gradients of all parameters as a recorded pass does; return the probabilities.
 
     inputs, labels, masks: one entry per device (masks: the factors that stand for dropout). loss:
-    in place of that of the network's head.
+    in place of that of the network's head. recompute: True, or the plan to go by.
     """
-    *again, last = plan_step(net.config, max(inputs[0].shape[2:]), True).segments
+    *again, last = plan_step(net.config, max(inputs[0].shape[2:]), recompute).segments
     steps = [_steps(net.blocks, device_masks) for device_masks in masks]
     kept = [_forward([own[s] for s in again], x) for own, x in zip(steps, inputs)]
     tops = [_variable(maps.pop()) for maps in kept]

@@ -8,7 +8,7 @@ Plain Python, so that the memory of a step is known without MXNet.
 import functools
 from itertools import accumulate
 from operator import add
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.liveness import Liveness, liveness
@@ -20,36 +20,63 @@ class Plan(NamedTuple):
     peak: the most values of maps and their gradients that there are of one image at one time, the
         image itself included.
     starts: the places in `config.layers` where segments start, 0 the first.
+    time: the multiply-adds of the step, as a multiple of those of a step that keeps all; a backward
+        pass counts as two forward passes.
     """
 
     peak: int
     starts: Tuple[int, ...]
+    time: float = 1.0
 
     @property
     def segments(self) -> List[slice]:
         """Return the places of the layers of each segment."""
         return list(map(slice, self.starts, (*self.starts[1:], None)))
 
+    def __str__(self) -> str:
+        layers = f"the first {self.layers_again} layers" if self.layers_again else "no layers"
+        return f"{layers} are computed again, {self.time:.2f} times the multiply-adds of a step"
 
-@functools.lru_cache(maxsize=None)
-def plan_step(config: NetworkConfig, size: int, recompute: bool) -> Plan:
+    @property
+    def layers_again(self) -> int:
+        """How many layers are computed again: all but those of the last segment."""
+        return self.starts[-1]
+
+
+Recompute = Union[bool, Plan]  # not at all, by the knee of the frontier, or by this plan
+
+
+def plan_step(config: NetworkConfig, size: int, recompute: Recompute) -> Plan:
     """Return the plan of a training step on (3, size, size) images.
 
-    Without recomputation all layers are one segment. With it the peak is the least that any cuts
-    give, and of the plans with that peak the fewest layers are computed again.
+    Without recomputation all layers are one segment. With it the plan is the knee of the frontier:
+    the one whose peak times its time is the least. To either side of it, a percent of the one
+    costs more than a percent of the other.
+    """
+    if isinstance(recompute, Plan):
+        return recompute
+    plans = frontier(config, size)
+    return min(plans, key=lambda plan: plan.peak * plan.time) if recompute else plans[0]
+
+
+@functools.lru_cache(maxsize=None)
+def frontier(config: NetworkConfig, size: int) -> Tuple[Plan, ...]:
+    """Return the plans of steps on (3, size, size) images to choose from, each smaller and slower.
+
+    The first keeps all, the last has the least peak that any cuts give. Of the plans that compute
+    the same layers again, each has the least peak.
     """
     rows = liveness(config, size)
-    if not recompute:
-        return _cut(rows, 0)
-    low, high = 0, len(rows) - 1
-    least = _cut(rows, high).peak
-    while low < high:  # a later start of the last segment never makes the peak higher
-        middle = (low + high) // 2
-        if _cut(rows, middle).peak > least:
-            low = middle + 1
-        else:
-            high = middle
-    return _cut(rows, high)
+    plans: List[Plan] = []
+    work = [0]
+    for layer in config.layers:
+        work.append(work[-1] + layer.multiply_adds(size))
+        size = layer.output_size(size)
+    for last in range(len(rows)):
+        plan = _cut(rows, last)._replace(time=1 + work[last] / (3 * work[-1]))
+        if not plans or plan.peak < plans[-1].peak:
+            plans.append(plan)
+    return tuple(plans)
 
 
 def _cut(rows: Sequence[Liveness], last: int) -> Plan:

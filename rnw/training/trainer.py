@@ -4,7 +4,8 @@ Each device runs its part of the batch with its own batch statistics; gradients 
 KVStore, where one optimizer updates the weights that then go back to all devices.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+from functools import partial
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import mxnet as mx
 import numpy as np
@@ -17,6 +18,7 @@ from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.loss_scale import ScaledLoss, are_finite
 from rnw.training.recompute import Loss, recompute_gradients, return_freed_memory
+from rnw.training.recompute_plan import Recompute, plan_step
 from rnw.weights import wait_for_statistics
 
 Arrays = List[mx.nd.NDArray]
@@ -37,7 +39,8 @@ class Trainer:
         `open_kvstore`. `updater.states` holds what the optimizer has accumulated, by parameter
         index.
     recompute: keep the inputs of segments of layers only, and compute again what lies inside them
-        in the backward pass: the same gradients in less memory and more time.
+        in the backward pass: the same gradients in less memory and more time. A plan says which
+        layers (see `rnw.training.recompute_plan`).
     seed: of the dropout.
     loss: gives what is differentiated and the probabilities, from scores and labels of one device;
         the network then has the head 'logits'. None: the head of the network is its loss. After
@@ -53,16 +56,18 @@ class Trainer:
         optimizer: mx.optimizer.Optimizer,
         kvstore: Union[str, Local] = "local",
         *,
-        recompute: bool = False,
+        recompute: Recompute = False,
         seed: int = 0,
         loss: Optional[Loss] = None,
     ):
         self.net = net
         self.loss = loss
+        self.recompute = recompute
         self.contexts = list(contexts)
         self._seed = seed
-        self._gradients = recompute_gradients if recompute else _recorded_gradients
+        self._gradients: Callable[..., Arrays] = _recorded_gradients
         if recompute:
+            self._gradients = partial(recompute_gradients, recompute=recompute)
             return_freed_memory()
         net.hybridize(static_alloc=not recompute, static_shape=not recompute)
         self._parameters = trained_parameters(net)
@@ -103,6 +108,10 @@ class Trainer:
             self.loss.unscale(gradients)
         self.loss.follow(finite)
         return finite
+
+    def describe_recomputation(self, size: int) -> str:
+        """Say what is computed again on (N, 3, size, size) images."""
+        return str(plan_step(self.net.config, size, self.recompute))
 
     def statistics(self) -> Dict[str, np.ndarray]:
         """Return each moving average on the devices of all workers: (devices, channels) float32."""

@@ -17,6 +17,8 @@ from rnw.networks.zoo import (
     LEVELS,
     RESNET_CHANNELS,
     RESNETS,
+    SMALL_RESNET_CHANNELS,
+    SMALL_RESNETS,
     STEM_CHANNELS,
     NetworkSpec,
     find_network,
@@ -78,21 +80,23 @@ def _spec_of(names: Iterable[str]) -> NetworkSpec:
 
 
 def is_resnet(names: Iterable[str]) -> bool:
-    """Return whether parameters are those of a ResNet's units, which have a third branch."""
-    return any("_branch2c_" in name for name in names)
+    """Return whether parameters are those of a ResNet's units, whose branches have letters."""
+    return any("_branch2b_" in name for name in names)
 
 
 def resnet_of(units: Sequence[int]) -> NetworkSpec:
     """Return the ResNet with these numbers of units on levels 2 to 5.
 
-    Raises InputError for other numbers than those of RESNETS.
+    Raises InputError for other numbers than those of RESNETS and SMALL_RESNETS.
     """
-    for name, known in RESNETS.items():
-        if known == tuple(units):
+    found = tuple(number for number in units if number)
+    known = {**RESNETS, **SMALL_RESNETS}
+    for name, numbers in known.items():
+        if numbers == found:
             return find_network(name)
     raise InputError(
         f"has the units of a ResNet, {'-'.join(map(str, units))} on levels 2 to 5, expected those "
-        f"of {', '.join(RESNETS)}"
+        f"of {', '.join(known)}"
     )
 
 
@@ -124,10 +128,11 @@ def channels_of(shapes: Mapping[str, Shape]) -> Optional[int]:
     return next((shape[1] for shape in stems if len(shape) == 4), None)
 
 
-# a layer and its channels at width 1, the widest first; the second is that of ResNets
+# a layer and its channels at width 1, the widest first; two are those of ResNets
 _WIDTHS = {
     "bn7_gamma": LEVEL_SHAPES[LEVELS].channels[-1],
     "bn5a_branch2c_gamma": 4 * RESNET_CHANNELS[5],
+    "bn4a_branch2b_gamma": SMALL_RESNET_CHANNELS[4],
     **{f"res{n}a_branch1_weight": LEVEL_SHAPES[n].channels[-1] for n in range(LEVELS, 1, -1)},
     "conv1a_weight": STEM_CHANNELS,
 }

@@ -11,7 +11,7 @@ from typing import Optional
 
 from rnw.errors import InputError
 from rnw.files import PathLike
-from rnw.networks.zoo import RESNETS
+from rnw.networks.zoo import RESNETS, SMALL_RESNETS
 
 _EPOCH = re.compile(r"(_ep-\d{4,})?(\.pth\.tar|\.[a-z]+)?$")
 EXAMPLE = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
@@ -34,7 +34,8 @@ class ModelLabel:
     suffix: str = ""
 
     def __str__(self) -> str:
-        family = "" if self.network in RESNETS else _NETWORK_FAMILY
+        is_resnet = self.network in RESNETS or self.network in SMALL_RESNETS
+        family = "" if is_resnet else _NETWORK_FAMILY
         parts = [self.dataset, family + self.network, f"cls{self.classes}"]
         if self.stride is not None:
             parts.append(f"s{self.stride}")

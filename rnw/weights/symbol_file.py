@@ -18,7 +18,6 @@ from rnw.networks.zoo import (
     LEVEL_SHAPES,
     LEVELS,
     POOL,
-    RESNET_CHANNELS,
     STRIDE,
     NetworkSpec,
     ResNetSpec,
@@ -191,7 +190,7 @@ def _width(spec: NetworkSpec, found: Operators) -> float:
     """Return the width, inferred from the widest layer."""
     name, full = ("res7a_branch2b2", LEVEL_SHAPES[LEVELS].channels[-1])
     if isinstance(spec, ResNetSpec):
-        name, full = ("res5a_branch2c", 4 * RESNET_CHANNELS[5])
+        name, full = spec.widest
     return _operator(found, name).attributes.get("num_filter", 0) / full
 
 

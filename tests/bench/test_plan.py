@@ -8,10 +8,10 @@ import mxnet as mx
 import pytest
 
 from rnw.bench import plan
-from rnw.bench.memory import free_memory
 from rnw.bench.plan import format_duration, plan_training
 from rnw.data.lists import write_list
 from rnw.errors import InputError
+from rnw.memory import free_memory
 from rnw.training.memory import recipe_memory
 from rnw.training.recipes import find_recipe
 

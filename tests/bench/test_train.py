@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rnw.bench import training_steps
+from rnw.bench.examples import training_example
 from rnw.bench.train import bench_training
 from rnw.errors import InputError
 from rnw.networks.cost import count_parameters
@@ -66,7 +67,7 @@ def test_refused(network, options, message):
 
 
 def test_labels_of_a_segmentation_network():
-    images, labels = training_steps._example(NARROW_FCN, 2, 100)
+    images, labels = training_example(NARROW_FCN, 2, 100)
     assert (images.shape, labels.shape) == ((2, 3, 100, 100), (2, 13, 13))
     assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 255}
 

@@ -86,6 +86,12 @@ def test_text_says_the_same(rnw, weights):
     assert lines[10] == f"pixels judged: {scores['pixels_judged']:,}"
 
 
+def test_tiles_that_fit_are_none_where_all_fits(rnw, weights):
+    options = ("--scales", "32", "--tile", "auto", "--overlap", "8")
+    scores = _scores(rnw, "--weights", weights, *options)
+    assert (scores["tile"], scores["overlap"]) == (None, 0)
+
+
 def test_options_are_the_protocol(rnw, weights):
     options = ("--scales", "32,64", "--flip", "--test-steps", "2", "--tile", "48")
     scores = _scores(rnw, "--weights", weights, *options, "--crf", "deeplab")
@@ -116,7 +122,8 @@ def test_kept_scores_are_tested_without_the_network(rnw, weights):
     code, out, err = rnw("eval-seg", "--scores", "kept", "--crf", "deeplab")
     assert (code, err, out.splitlines()[-1]) == (0, "", "scores of kept")
     assert "longer side 64, CRF deeplab\n" in out
-    assert "leave out --network" in rnw("eval-seg", "--scores", "kept", "--pooling", "pad")[2]
+    for option in (("--pooling", "pad"), ("--engine", "mxnet"), ("--precision", "bfloat16")):
+        assert "leave out --network" in rnw("eval-seg", "--scores", "kept", *option)[2]
 
 
 def test_predictions_are_kept_and_believed(rnw, weights):

@@ -1,12 +1,14 @@
 """Tables 2 to 7 by the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rnw.evaluation.engines.table import ENGINES
 from rnw.networks.classifier import get_network
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
@@ -56,6 +58,15 @@ def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
     judged = {key: ours[key] for key in ("images", "pixels_judged", "occurring_classes")}
     assert judged.items() <= first["ours_judged"].items()
     assert others[0]["ours_judged"] is None
+    elsewhere = (*command, "--engine", "onnxruntime", "--output", "elsewhere")
+    if ENGINES["onnxruntime"].installed:
+        assert "engine mxnet, now onnxruntime" in refused(*elsewhere)  # labels are kept
+        shutil.rmtree(f"weights/{Path(ADE20K).stem}")
+        code, text, _ = rnw(*elsewhere)
+        assert code == 0
+        assert text.endswith("\ncomputed by onnxruntime\n")
+        assert f"| {value} |" in text
+        assert json.loads(Path("elsewhere/table6.json").read_text())["engine"] == "onnxruntime"
     Path("tables/table6.md").write_text("mine")
     assert "tables/table6.md: exists" in refused(*command)
     assert Path("tables/table6.md").read_text() == "mine"
@@ -121,6 +132,7 @@ def test_refused(refused, options, wording):
         (("3", "--batch", "64"), "--batch is not for table 3"),
         (("7", "--only", "model_a"), "--only is not for table 7"),
         (("1", "--memory-at", "504"), "--memory-at is not for table 1"),
+        (("1", "--speed", "--precision", "float16"), "--speed measures MXNet in float32: leave"),
     ],
 )
 def test_options_are_refused_where_they_say_nothing(rnw, arguments, wording):

@@ -12,8 +12,11 @@ import termios
 import time
 from pathlib import Path
 
+import click
 import mxnet as mx
 import pytest
+
+from rnw.cli import train_cls
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SHORT = ("--dataset", "digits", "--set", "epochs=1", "--set", "width=0.03125")
@@ -159,6 +162,29 @@ def test_dry_run(rnw):
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--recompute --seed 1", True),
+        ("--seed 1", False),
+        ("--recompute 8GB", 8_000_000_000),
+        ("--recompute 7.5GiB", 15 * 2**29),
+        ("--recompute=900mb", 900_000_000),
+        ("--recompute 123456789 --seed 1", 123_456_789),
+    ],
+)
+def test_recompute_takes_a_number_of_bytes_or_none(given, expected):
+    context = train_cls.command.make_context("train-cls", given.split())
+    assert context.params["recompute"] is expected or context.params["recompute"] == expected
+    assert isinstance(context.params["recompute"], bool) == isinstance(expected, bool)
+
+
+@pytest.mark.parametrize("given", ["little", "0GB", "8 apples", ""])
+def test_recompute_takes_no_other_words(given):
+    with pytest.raises(click.BadParameter, match=r"expected a number of bytes such as 8GB"):
+        train_cls.command.make_context("train-cls", ["--recompute", given])
+
+
 def _visible(shown):
     """The lines that are left on a terminal: what was written last on each, without controls."""
     lines = shown.replace("\r\n", "\n").rstrip("\n").split("\n")
@@ -215,6 +241,7 @@ def _read_terminal(descriptor):
         ("--recipe a_to_a1", "models/ilsvrc-cls_rna-a_cls1000_ep-0001.params: not there"),
         ("--dataset digits --dry-run --cpus 3", "a batch of 64 cannot be cut into 3"),
         ("--recipe digits --dataset ilsvrc-cls --set classes=1000", "train.lst: no such list"),
+        ("--dataset digits --recompute 9MB", "--recompute 0.009GB: a step of recipe digits takes"),
         ("--dataset digits --set dataset=ilsvrc-cls", "train.lst: no such list"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,31 @@ def test_a_list_takes_no_more_memory_than_its_file():
     paths, labels = read_list("a.lst")
     assert (len(labels), paths[5000], paths[-2]) == (5001, longest, b"x.jpg")
     assert len(pickle.dumps(paths)) < 3 * Path("a.lst").stat().st_size
+
+
+def test_reading_a_long_list_takes_little_more_than_its_content_and_numbers():
+    count = 300_000
+    line = "%d\t%d\tILSVRC2012_img_train/n01440764/n01440764_10026.JPEG\n"
+    Path("a.lst").write_text("".join(line % (n, n // 1300) for n in range(count)))
+    tracemalloc.start()
+    try:
+        paths, labels = read_list("a.lst")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < Path("a.lst").stat().st_size + 12 * count + 5e6
+    assert paths[count - 1] == b"ILSVRC2012_img_train/n01440764/n01440764_10026.JPEG"
+    np.testing.assert_array_equal(labels, np.arange(count) // 1300)
+
+
+def test_what_is_wrong_far_down_in_a_list_is_found():
+    lines = [f"{number}\t{number % 7}\tfolder/{number}.jpg" for number in range(60_000)]
+    Path("a.lst").write_text("\n".join(lines))
+    paths, labels = read_list("a.lst")
+    assert [paths[59_999], len(paths), labels[59_999]] == [b"folder/59999.jpg", 60_000, 59_999 % 7]
+    Path("a.lst").write_text("\n".join([*lines[:-1], "59999\t-1\ta.jpg"]))
+    with pytest.raises(InputError, match="line 60000 has label '-1'"):
+        read_list("a.lst")
 
 
 def test_refuses_a_missing_list():

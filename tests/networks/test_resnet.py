@@ -9,13 +9,14 @@ from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.networks.layers import Bottleneck
 from rnw.networks.layout import configure
 from rnw.networks.symbols import to_json
-from rnw.networks.zoo import RESNETS, find_network
+from rnw.networks.zoo import RESNETS, SMALL_RESNETS, find_network
 from rnw.training.initializers import initialize
 from rnw.training.optimizers import make_optimizer
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, trained_parameters
 from rnw.weights import load_network, load_params, save_params, warm_start
 from rnw.weights.optimize import optimize
+from rnw.weights.symbol_file import network_of_graph
 
 NARROW = 1 / 32
 CLASSIFIER = ["conv6a_weight", "conv6a_bias", "linear21_weight", "linear21_bias"]
@@ -82,7 +83,7 @@ def test_warm_start_from_gluoncvs_file(gluoncv_resnet50):
     np.testing.assert_array_equal(taken.asnumpy(), expected.asnumpy())
 
 
-@pytest.mark.parametrize("name", RESNETS)
+@pytest.mark.parametrize("name", [*RESNETS, *SMALL_RESNETS])
 def test_depth_is_that_of_the_name(name):
     assert find_network(name).depth == int(name[len("resnet") :])
 
@@ -91,6 +92,28 @@ def test_parameters_and_work_are_those_of_the_resnet():
     config = configure("resnet101")
     assert count_parameters(config) == 44_549_160  # torchvision's
     assert count_multiply_adds(config, 224) == pytest.approx(7.8e9, rel=0.02)
+
+
+@pytest.mark.parametrize("depth", [20, 110])
+def test_parameters_are_those_of_the_resnet_for_small_pictures(depth):
+    from gluoncv.model_zoo import get_model
+
+    theirs = get_model(f"cifar_resnet{depth}_v1")
+    theirs.initialize()
+    theirs(mx.nd.zeros((1, 3, 32, 32)))
+    shapes = [parameter.shape for parameter in theirs.collect_params().values()]
+    config = configure(f"resnet{depth}", 10)
+    assert sorted(parameter.shape for parameter in config.parameters()) == sorted(shapes)
+
+
+def test_a_resnet_for_small_pictures_is_known_by_its_arrays_and_its_graph(fill, tmp_path):
+    net = fill(get_network("resnet20", 10, width=0.5))
+    plain, labeled = tmp_path / "net.params", tmp_path / "cifar10_resnet20_cls10_ep-0001.params"
+    for path in (plain, labeled):
+        save_params(net, path)
+        assert load_network(path).config == net.config
+    plain.with_name("net-symbol.json").write_text(to_json(net))
+    assert network_of_graph(plain.with_name("net-symbol.json")) == net.config
 
 
 def test_steps_of_section_5():

@@ -33,6 +33,8 @@ def test_table_holds_the_papers_networks():
         ("28-1-1-1-1-1-1-1", "28-1-1-1-1-1-1-1", (POOL, POOL, POOL, None, None)),
         ("160-2-1-1-1-4-2-3", "160-2-1-1-1-4-2-3", (POOL, POOL, POOL, POOL, None)),
         ("320-0-1-1-1-1-1-1", "320-0-1-1-1-1-1-1", (POOL,) * 5),
+        ("32-0-1-1-1-1-1-1-a1", "32-0-1-1-1-1-1-1", (STRIDE, STRIDE, STRIDE, None, None)),
+        ("112-0-1-1-1-1-1-1-a2", "112-0-1-1-1-1-1-1", (POOL, POOL, STRIDE, STRIDE, None)),
     ],
 )
 def test_structure_and_downsampling(name, structure, downsampling):
@@ -51,6 +53,7 @@ def test_structure_and_downsampling(name, structure, downsampling):
         ("224-0-3-3", "malformed network '224-0-3-3'"),
         ("224-0-3-3-6-3-1-1-1", "malformed network"),
         ("224-0-3-3-6-3-1-x", "malformed network"),
+        ("224-0-3-3-6-3-1-1-a3", "malformed network"),
         ("224-0-3-0-6-3-1-1", "levels 2 to 7 need at least one"),
         ("4-1-1-1-1-1-1-1", "expected an input size of 8 to 8192"),
         ("224-0-1-1-1-9999-1-1", "at most 1024 units"),

@@ -4,13 +4,22 @@ import mxnet as mx
 import pytest
 
 from rnw.bench.train import measure_step
+from rnw.errors import InputError
+from rnw.memory import used_memory_mb
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import configure
 from rnw.runtime import QUEUE_VARIABLE, SCRATCH_VARIABLE, THREAD_VARIABLES, cpu_cores
-from rnw.training.memory import recipe_memory, training_memory
+from rnw.training.memory import (
+    fit_recomputation,
+    recipe_memory,
+    step_memory,
+    training_memory,
+)
 from rnw.training.recipes import RECIPES, find_recipe
+from rnw.training.recompute_plan import frontier
 
 A1 = configure("model_a1", head="softmax")
+TWO = [mx.cpu(0), mx.cpu(1)]
 WEIGHTS = 4 * 109_167_912
 
 
@@ -116,3 +125,29 @@ def test_adam_keeps_a_variance_too():
         for name in ("sgd", "adam")
     )
     assert with_adam.main == {**with_sgd.main, "variance": with_sgd.main["momentum"]}
+
+
+def _limit(recipe, plan, workers=1):
+    memory = step_memory(recipe, 2, plan, workers)
+    return 5_000_000 + int(1e6 * used_memory_mb(TWO)) + memory.on_cpus(2)
+
+
+@pytest.mark.parametrize("name", ["model_a1", "voc"])
+def test_a_given_memory_is_filled_by_the_plan_with_the_least_recomputation(name):
+    recipe = find_recipe(name, ["batch=128"])
+    first, second, *_ = plans = frontier(recipe.configure(), recipe.input_size)
+    assert fit_recomputation(recipe, TWO, _limit(recipe, first)) is False
+    assert fit_recomputation(recipe, TWO, _limit(recipe, first) - 50_000_000) == second
+    for plan in plans[1:]:
+        assert fit_recomputation(recipe, TWO, _limit(recipe, plan)) == plan
+    assert fit_recomputation(recipe, TWO, _limit(recipe, plans[-1], 2), 2) == plans[-1]
+
+
+def test_too_little_memory_for_any_plan_is_refused():
+    with pytest.raises(InputError, match=r"^--recompute 1GB: a step of recipe model_a1 takes \d"):
+        fit_recomputation(find_recipe("model_a1"), TWO, 10**9)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_without_a_number_it_is_as_wanted(wanted):
+    assert fit_recomputation(find_recipe("model_a1"), TWO, wanted) is wanted

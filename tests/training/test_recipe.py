@@ -41,3 +41,11 @@ def test_what_cannot_be_trained_on_is_refused(recipe, overrides, content, wordin
     split = ["split=train"] if recipe == "voc" else []
     with pytest.raises(InputError, match=wording):
         find_recipe(recipe, [*overrides, *split]).read_examples(Path())
+
+
+def test_statistics_are_frozen_unless_a_recipe_says_otherwise():
+    usual, moving = (find_recipe("shapes", more) for more in ((), ("frozen_statistics=false",)))
+    assert usual.configure().frozen_statistics
+    assert "frozen_statistics" not in usual.to_json()
+    assert not moving.configure().frozen_statistics
+    assert '"frozen_statistics": false' in moving.to_json()

@@ -35,11 +35,12 @@ from rnw.evaluation.classification.submission import (
 )
 from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import engine_origin
+from rnw.evaluation.origins import computing_origin
 from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import published_of
 
 
@@ -55,7 +56,7 @@ class Evaluation(NamedTuple):
     by_name: whether the labels of that subset were matched by name to those of all classes.
     meaning: how the network in the weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
-    engine: the name of what computed the network.
+    engine, precision: what computed the network, and in which numbers.
     """
 
     dataset: str
@@ -72,6 +73,7 @@ class Evaluation(NamedTuple):
     meaning: Optional[Meaning] = None
     note: str = ""
     engine: str = MXNET
+    precision: str = FLOAT32
 
     @property
     def top1(self) -> float:
@@ -207,6 +209,7 @@ def _score(
         model.meaning,
         notes_on_test(model.dataset, data.split, [model.trained_on], filter(None, [model.weights])),
         model.engine,
+        model.precision,
     )
 
 
@@ -232,7 +235,7 @@ def _origin(model: Model, examples: Classified) -> Dict[str, str]:
     origin["interpolation"] = model.protocol.interpolation
     if model.meaning is not None:
         origin["network"] = model.meaning.network
-    return {**origin, **engine_origin(model.engine)}
+    return {**origin, **computing_origin(model.engine, model.precision)}
 
 
 def _fill(

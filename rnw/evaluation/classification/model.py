@@ -37,6 +37,7 @@ from rnw.evaluation.loading import read_pooled
 from rnw.files import PathLike
 from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import ReleasedFile, released_row
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Model(NamedTuple):
     normalization: how it is given pictures.
     trained_on: the dataset that is described beside the file; None where none is.
     engine: the name of what computes the network (see `rnw.evaluation.engines.table`).
+    precision: what it computes in (see `rnw.weights.precision`).
     """
 
     forward: Forward
@@ -68,6 +70,7 @@ class Model(NamedTuple):
     normalization: Normalization = IMAGENET
     trained_on: Optional[Row] = None
     engine: str = MXNET
+    precision: str = FLOAT32
 
     @property
     def classes(self) -> int:
@@ -106,6 +109,8 @@ def load_model(
     network: Optional[str] = None,
     pooling: Optional[str] = None,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
@@ -116,9 +121,12 @@ def load_model(
         as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
     pooling: the convention of its poolings, by default that which the file tells.
     engine: the name of what computes the network.
+    precision: what it computes in: 'float32', 'bfloat16' on CPUs or 'float16' on GPUs.
+    force: also where that is slower than float32.
 
     A released file is tested as published. Raises InputError for a file that cannot be read or is
-    not a classifier, for an unknown `dataset`, and for a `pooling` of a network that has none.
+    not a classifier, for an unknown `dataset`, for a `pooling` of a network that has none, and for
+    a `precision` that the engine does not compute in.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path) if path else None
     if row is not None:
@@ -130,15 +138,22 @@ def load_model(
             raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
         if engine != MXNET:
             raise InputError(
-                f"{row.name}: is a network of gluoncv, which MXNet alone computes; leave out "
-                f"--engine {engine}"
+                f"{row.name}: is a network of gluoncv, which MXNet alone computes; expected "
+                f"--engine {MXNET}, found {engine}"
+            )
+        if precision != FLOAT32:
+            raise InputError(
+                f"{row.name}: is a network of gluoncv, which is computed in {FLOAT32} alone; leave "
+                f"out --precision {precision}"
             )
         return _load_baseline(row, path or download_weights(row), devices)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
     (found,) = read_pooled([path], pooling, network)
-    return model_of_file(path, found, devices, dataset=given, engine=engine)
+    return model_of_file(
+        path, found, devices, dataset=given, engine=engine, precision=precision, force=force
+    )
 
 
 def model_of_file(
@@ -148,13 +163,17 @@ def model_of_file(
     *,
     dataset: Optional[Dataset] = None,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the classifier that was found in a weights file, as `load_model` does."""
     meaning, parameters = found
     if meaning.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    forward = find_engine(engine).make_forward(meaning.config, parameters, devices)
-    return describe_model(path, meaning, forward, dataset=dataset)._replace(engine=engine)
+    make_forward = find_engine(engine).make_forward
+    forward = make_forward(meaning.config, parameters, devices, precision, force=force)
+    model = describe_model(path, meaning, forward, dataset=dataset)
+    return model._replace(engine=engine, precision=precision)
 
 
 def describe_model(

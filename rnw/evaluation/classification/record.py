@@ -7,6 +7,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import read_kept
+from rnw.evaluation.origins import computing_note, computing_of
 from rnw.files import read_json, write_json
 
 RECORD = "eval-cls.json"
@@ -32,12 +33,14 @@ class Record(NamedTuple):
 class KeptPredictions(NamedTuple):
     """Predictions of an evaluation: probabilities (N, classes) float32, averaged over the scales.
 
-    weights: the name of the weights file, and its checksum; empty where it is not known.
+    weights: the name of the weights file, and its checksum; empty where it is not known. computing:
+    a line that names engine and precision; empty for the reference, MXNet in float32.
     """
 
     record: Record
     probabilities: np.ndarray
     weights: str
+    computing: str = ""
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -64,11 +67,13 @@ def read_predictions(folder: Path) -> KeptPredictions:
         origin = origin or found
         if found != origin:
             raise InputError(
-                f"{folder / name}: was made by other weights or of other pictures than "
-                f"{record.files[0]}; run `rnw eval-cls` again with --overwrite"
+                f"{folder / name}: was made by other weights or another engine, in another "
+                f"precision or of other pictures than {record.files[0]}; run `rnw eval-cls` again "
+                "with --overwrite"
             )
         by_scale.append(probabilities)
-    return KeptPredictions(record, np.mean(by_scale, axis=0), origin.get("weights", ""))
+    computing = computing_note(**computing_of(origin))
+    return KeptPredictions(record, np.mean(by_scale, axis=0), origin.get("weights", ""), computing)
 
 
 def _read_record(path: Path) -> Record:

@@ -1,47 +1,58 @@
 """The engine ONNX Runtime: CPUs, and GPUs by whatever provider the installed package has."""
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import onnxruntime
 
 from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
+from rnw.evaluation.engines.providers import CPU, Provider, choose_provider
 from rnw.evaluation.engines.table import Forward
+from rnw.memory import free_main_memory
 from rnw.networks.layout import NetworkConfig
-from rnw.runtime import INSTALL_ONNX_GPU, count_cpus, parse_gpus
+from rnw.runtime import count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
 from rnw.weights.precision import BFLOAT16, FLOAT16, FLOAT32
 
-CPU = "CPUExecutionProvider"
-# Providers of GPUs that take the number of a device; the first that the package has is used.
-GPU_PROVIDERS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider")
-
 
 class Device(NamedTuple):
-    """A provider of ONNX Runtime with its options, and the threads of a CPU device."""
+    """A provider, the number of its GPU, and the threads of a CPU device."""
 
-    provider: str
-    options: Dict[str, Any]
+    provider: Provider
+    number: Optional[int] = None
     threads: int = 1
 
+    def __str__(self) -> str:
+        return self.provider.title + ("" if self.number is None else f" on GPU {self.number}")
 
-def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[Device]:
-    """Return GPUs by the first provider that there is for them, or CPU devices sharing the cores.
 
-    Raises InputError as `count_cpus`, and where the installed package has no provider for GPUs.
+def open_devices(
+    gpus: Optional[str], cpus: Optional[int], provider: Optional[str] = None
+) -> List[Device]:
+    """Return the devices of a provider: GPUs, or CPU devices that share the cores.
+
+    provider: by default the CPU, with `gpus` the first that there is for them (see `OF_GPUS`). One
+    of GPUs computes on the first if no number is given.
+
+    Raises InputError as `count_cpus`, `choose_provider` and `Provider.check_devices`.
     """
-    devices = count_cpus(gpus, cpus)
-    if gpus is None:
-        return [Device(CPU, {}, number) for number in threads_of_each(devices)]
-    numbers, available = parse_gpus(gpus), onnxruntime.get_available_providers()
-    provider = next((name for name in GPU_PROVIDERS if name in available), None)
-    if provider is None:
+    count_cpus(gpus, cpus)
+    chosen = choose_provider(provider, gpus, onnxruntime.get_available_providers())
+    chosen.check_devices(gpus, cpus)
+    if chosen.kind == "gpu":
+        return [Device(chosen, number) for number in parse_gpus(gpus or "0")]
+    return [Device(chosen, threads=number) for number in threads_of_each(cpus or 1)]
+
+
+def free_memory(devices: Sequence[Device]) -> int:
+    """Return the bytes that are free for each of the devices; raise InputError unless CPUs."""
+    if devices[0].provider.kind != "cpu":
         raise InputError(
-            f"--gpus {gpus}: the installed ONNX Runtime has no provider for GPUs: leave out "
-            f"--gpus, or for NVIDIA's pip uninstall onnxruntime, then {INSTALL_ONNX_GPU}"
+            f"--tile auto: ONNX Runtime does not tell how much memory {devices[0]} has; choose the "
+            "size of the tiles, for example --tile 512"
         )
-    return [Device(provider, {"device_id": number}) for number in numbers]
+    return free_main_memory() // len(devices)
 
 
 def make_forward(
@@ -56,8 +67,8 @@ def make_forward(
 
     force: has no effect, since no precision is slower here than float32.
 
-    Raises InputError for a GPU that ONNX Runtime cannot start, for other precisions than float32
-    on CPUs and float16 on GPUs, and for weights beyond the range of float16.
+    Raises InputError for a device that ONNX Runtime cannot start, for bfloat16, for float16 on
+    CPUs, and for weights beyond the range of float16.
     """
     _check_precision(precision, devices)
     graph = graph_bytes(config, parameters, half=precision == FLOAT16)
@@ -66,7 +77,7 @@ def make_forward(
 
 
 def _check_precision(precision: str, devices: Sequence[Device]) -> None:
-    on_cpu = any(device.provider == CPU for device in devices)
+    on_cpu = any(device.provider.title == CPU for device in devices)
     if precision == BFLOAT16 or (precision == FLOAT16 and on_cpu):
         others = FLOAT32 if on_cpu else f"{FLOAT32} or {FLOAT16}"
         raise InputError(
@@ -79,12 +90,14 @@ def _session(graph: bytes, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = device.threads
     options.log_severity_level = 3  # errors; what else it says is of no use to who evaluates
-    providers = [(device.provider, device.options)]
+    number = {} if device.number is None else {"device_id": device.number}
+    title, *beside = device.provider.title, *device.provider.beside
+    providers = [(title, {**device.provider.options, **number}), *((b, number) for b in beside)]
     session = onnxruntime.InferenceSession(graph, options, providers=providers)
-    if device.provider not in session.get_providers():  # it falls back to the CPU in silence
+    if title not in session.get_providers():  # it falls back to the CPU in silence
         raise InputError(
-            f"ONNX Runtime cannot start {device.provider} on GPU {device.options['device_id']}: "
-            "its CUDA libraries or the driver do not fit; leave out --gpus"
+            f"ONNX Runtime cannot start {device}: its libraries or the driver do not fit; leave "
+            "out --provider and --gpus"
         )
     return session
 

@@ -8,6 +8,7 @@ import openvino
 from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.table import Forward
+from rnw.memory import free_main_memory
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import count_cpus
 from rnw.weights.precision import BFLOAT16, FLOAT32, check_precision
@@ -28,6 +29,11 @@ def open_devices(gpus: Optional[str], cpus: Optional[int]) -> List[int]:
             "another --engine"
         )
     return threads_of_each(devices)
+
+
+def free_memory(devices: Sequence[int]) -> int:
+    """Return the bytes that are free for each of the devices, which share the main memory."""
+    return free_main_memory() // len(devices)
 
 
 def make_forward(

@@ -5,6 +5,7 @@ probabilities of its classes, (N, classes) float32 or of a segmentation network
 (N, classes, H/stride, W/stride) float32. All that is around it is the same for every engine.
 """
 
+import contextlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from rnw.errors import InputError, look_up
+from rnw.memory import free_memory, on_gpus
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 Forward = Callable[[np.ndarray], np.ndarray]
-MXNET = "mxnet"
+MXNET, ONNXRUNTIME = "mxnet", "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,24 @@ class Engine:
         """Whether the packages are there; none is imported."""
         return all(map(_is_there, self.packages))
 
-    def open_devices(self, gpus: Optional[str] = None, cpus: Optional[int] = None) -> List[Any]:
+    def open_devices(
+        self,
+        gpus: Optional[str] = None,
+        cpus: Optional[int] = None,
+        provider: Optional[str] = None,
+    ) -> List[Any]:
         """Return the devices `gpus` ('0,1,2,3') or `cpus` CPU devices, in the engine's terms.
 
-        By default that is one CPU device. Raises InputError for devices that are missing or that
+        By default that is one CPU device. provider: that of ONNX Runtime, by its name in
+        `rnw.evaluation.engines.providers`. Raises InputError for devices that are missing or that
         the engine cannot use, and where it is not installed.
         """
+        if self.name == ONNXRUNTIME:
+            return self._module().open_devices(gpus, cpus, provider)
+        if provider is not None:
+            raise InputError(
+                f"--provider {provider}: is of the engine {ONNXRUNTIME}, found --engine {self.name}"
+            )
         if self.name == MXNET:  # which takes its threads before it is imported
             return make_contexts(gpus, cpus)
         return self._module().open_devices(gpus, cpus)
@@ -70,6 +84,16 @@ class Engine:
         make = self._module().make_forward
         return make(config, parameters, devices, precision, force=force)
 
+    def free_memory(self, devices: Sequence[Any]) -> int:
+        """Return the bytes that are free for the maps of each of `devices`, of `open_devices`.
+
+        Raises InputError for devices whose memory is not known.
+        """
+        if self.name != MXNET:
+            return self._module().free_memory(devices)
+        sharing = 1 if on_gpus(devices) else len(devices)
+        return free_memory(devices) // sharing
+
     def _module(self) -> Any:
         missing = [package for package in self.packages if not _is_there(package)]
         if missing:
@@ -89,7 +113,7 @@ ENGINES: Dict[str, Engine] = {
     row.name: row
     for row in (
         Engine(MXNET, ("mxnet",), f"{INSTALL_CPU}, or for GPUs {INSTALL_GPU}"),
-        Engine("onnxruntime", ("onnxruntime", "onnx"), INSTALL_ONNX),
+        Engine(ONNXRUNTIME, (ONNXRUNTIME, "onnx"), INSTALL_ONNX),
         Engine("openvino", ("openvino", "onnx"), INSTALL_OPENVINO),
     )
 }
@@ -104,3 +128,29 @@ def find_engine(name: Optional[str] = None) -> Engine:
     if name is not None:
         return look_up(ENGINES, name, "engine")
     return next((engine for engine in ENGINES.values() if engine.installed), ENGINES[MXNET])
+
+
+def open_engine(
+    name: Optional[str] = None,
+    gpus: Optional[str] = None,
+    cpus: Optional[int] = None,
+    provider: Optional[str] = None,
+) -> Tuple[Engine, List[Any]]:
+    """Return an engine by name, and the devices that it has opened (see `Engine.open_devices`).
+
+    By default that is the first of the table that is installed and computes on these devices; with
+    a `provider` it is ONNX Runtime. Raises InputError for an unknown name, and as the first engine
+    where none can be used.
+    """
+    if name is not None or provider is not None or gpus is None:
+        engine = find_engine(name or (ONNXRUNTIME if provider else None))
+        return engine, engine.open_devices(gpus, cpus, provider)
+    first = find_engine()
+    try:
+        return first, first.open_devices(gpus, cpus)
+    except InputError:
+        for engine in ENGINES.values():
+            if engine is not first and engine.installed:
+                with contextlib.suppress(InputError):
+                    return engine, engine.open_devices(gpus, cpus)
+        raise

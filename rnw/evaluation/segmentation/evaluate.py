@@ -15,7 +15,7 @@ from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
 from rnw.evaluation.described import notes_on_test
 from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import engine_origin
+from rnw.evaluation.origins import computing_origin
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.from_scores import keep_scores
 from rnw.evaluation.segmentation.kept import (
@@ -36,6 +36,7 @@ from rnw.evaluation.segmentation.score_maps import Size
 from rnw.evaluation.speedometer import Speedometer
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import published_of
 
 DECODED_AHEAD = 4  # pictures
@@ -49,7 +50,7 @@ class Evaluation(NamedTuple):
     official: the scores of the dataset's own tool.
     meanings: how the network in each weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
-    engine: the name of what computed the networks.
+    engine, precision: what computed the networks, and in which numbers.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Evaluation(NamedTuple):
     meanings: Sequence[Meaning] = ()
     note: str = ""
     engine: str = MXNET
+    precision: str = FLOAT32
 
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types, with all scores in percent."""
@@ -74,6 +76,7 @@ class Evaluation(NamedTuple):
             "published": self.published,
             "models": [meaning.as_dict() for meaning in self.meanings],
             "engine": self.engine,
+            "precision": self.precision,
             "note": self.note or None,
         }
         if self.confusion:
@@ -182,6 +185,7 @@ def _describe(
         model.meanings,
         notes_on_test(model.dataset, split, model.trained_on, files),
         model.engine,
+        model.precision,
     )
 
 
@@ -257,7 +261,7 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
-        **engine_origin(model.engine),
+        **computing_origin(model.engine, model.precision),
     }
 
 

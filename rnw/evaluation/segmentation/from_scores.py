@@ -12,7 +12,7 @@ from rnw.data.sets.described import describe_own
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
-from rnw.evaluation.origins import engine_of, engine_origin
+from rnw.evaluation.origins import computing_of, computing_origin
 from rnw.evaluation.segmentation.kept_scores import (
     RECORD,
     KeptScores,
@@ -56,7 +56,7 @@ def _record(model: Model, scorer: Scorer) -> Dict[str, Any]:
         "stride": scorer.stride,
         "normalization": [list(numbers) for numbers in scorer.normalization],
         **fixed,
-        **engine_origin(model.engine),
+        **computing_origin(model.engine, model.precision),
     }
 
 
@@ -84,8 +84,9 @@ def model_of_scores(
     if not scales:
         raise InputError(f"{', '.join(map(str, folders))}: have scores at no scale in common")
     fixed = {key: kept[0].record[key] for key in Protocol._fields if key not in FREE}
-    engine = " and ".join(sorted({engine_of(scores.record) for scores in kept}))
-    model = Model(scorers, chosen, Protocol(scales, **fixed), engine=engine).tested_by(**changes)
+    told = [computing_of(scores.record) for scores in kept]
+    computing: Any = {key: " and ".join(sorted({each[key] for each in told})) for key in told[0]}
+    model = Model(scorers, chosen, Protocol(scales, **fixed), **computing).tested_by(**changes)
     for scores in kept:
         _check(scores, model)
     return model

@@ -1,6 +1,7 @@
 """Segmentation networks with the protocol they are tested by: from a picture to its labels."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -15,6 +16,11 @@ from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.engines.table import MXNET, Forward, find_engine
 from rnw.evaluation.loading import read_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
+from rnw.evaluation.segmentation.fitting_tiles import (
+    bytes_per_pixel,
+    fitting_tile,
+    kept_tile,
+)
 from rnw.evaluation.segmentation.kept_scores import KeptScores
 from rnw.evaluation.segmentation.protocol import Protocol, own_protocol, released_protocol
 from rnw.evaluation.segmentation.score_maps import (
@@ -26,9 +32,11 @@ from rnw.evaluation.segmentation.score_maps import (
 )
 from rnw.evaluation.segmentation.upsampling import label, upsample
 from rnw.files import PathLike, md5
+from rnw.memory import AUTO
 from rnw.networks.layout import NetworkConfig
 from rnw.weights import Recognized
 from rnw.weights.meaning import Meaning
+from rnw.weights.precision import FLOAT32
 from rnw.weights.released import ReleasedFile, released_row
 
 if TYPE_CHECKING:
@@ -46,7 +54,7 @@ class Scorer(NamedTuple):
     """A network as a function, its stride in pixels, its weight in the mean, and its file.
 
     normalization: how it is given pictures. scores: where its score maps are kept; what is there is
-    not computed again.
+    not computed again. memory: the bytes of maps that it takes for each pixel of its input.
     """
 
     forward: Forward
@@ -55,6 +63,7 @@ class Scorer(NamedTuple):
     file: Optional[WeightsFile] = None
     normalization: Normalization = IMAGENET
     scores: Optional[KeptScores] = None
+    memory: float = 0.0
 
     @property
     def origin(self) -> Optional[Tuple[str, str]]:
@@ -72,7 +81,9 @@ class Model(NamedTuple):
     """Networks for the classes of a dataset, with the protocol they are tested by.
 
     trained_on: the dataset that is described beside each file; None where none is. engine: the name
-    of what computes the networks (see `rnw.evaluation.engines.table`).
+    of what computes the networks (see `rnw.evaluation.engines.table`). precision: what it computes
+    in (see `rnw.weights.precision`). devices: those it computes on, by which `tested_by` knows the
+    memory there is.
     """
 
     scorers: List[Scorer]
@@ -80,20 +91,34 @@ class Model(NamedTuple):
     protocol: Protocol
     trained_on: Sequence[Optional[Row]] = ()
     engine: str = MXNET
+    precision: str = FLOAT32
+    devices: Sequence[Any] = ()
 
     @property
     def meanings(self) -> List[Meaning]:
         """How each network that comes from a file was recognized."""
         return [scorer.file.meaning for scorer in self.scorers if scorer.file]
 
-    def tested_by(self, **changes: Any) -> "Model":
+    def tested_by(
+        self, *, kept: Optional[Path] = None, any_shape: bool = False, **changes: Any
+    ) -> "Model":
         """Return the same networks with another protocol where a change is given (is not None).
 
-        Tiles overlap by a quarter unless it is said. Raises InputError for scales, steps, tiles and
-        a CRF that the networks cannot be tested by.
+        Tiles overlap by a quarter unless it is said. A tile 'auto' is as large as fits into memory,
+        or that by which the results in the folder `kept` were made where that fits, too; where
+        whole pictures fit, they are tested whole. any_shape: pictures may be of other shapes than
+        the dataset's.
+
+        Raises InputError for scales, steps, tiles and a CRF that the networks cannot be tested by,
+        and as `fitting_tile`.
         """
         given = {name: value for name, value in changes.items() if value not in (None, ())}
-        if "tile" in given:
+        if given.get("tile") == AUTO:
+            scales = given.get("scales", self.protocol.scales)
+            given["tile"] = self._fitting_tile(max(scales), kept, any_shape=any_shape)
+            if given["tile"] is None:
+                given.pop("overlap", None)
+        if given.get("tile"):
             stride = max(scorer.stride for scorer in self.scorers)
             given.setdefault("overlap", given["tile"] // (4 * stride) * stride)
         protocol = self.protocol._replace(**given)
@@ -108,6 +133,21 @@ class Model(NamedTuple):
             check_steps(scorer.stride, protocol.steps)
             changed._around(scorer)
         return changed
+
+    def _fitting_tile(self, scale: int, kept: Optional[Path], *, any_shape: bool) -> Optional[int]:
+        """Return the side of tiles that fit into memory, None for pictures as a whole."""
+        scorer = max(self.scorers, key=lambda scorer: scorer.memory)
+        if not scorer.memory:  # scores that were kept
+            return self.protocol.tile
+        short = scale
+        if self.dataset.identical_sizes and self.dataset.largest and not any_shape:
+            sides = self.dataset.largest
+            short = math.ceil(scale * min(sides) / max(sides))
+        stride = max(scorer.stride for scorer in self.scorers)
+        free = find_engine(self.engine).free_memory(self.devices)
+        fitting = fitting_tile((short, scale), stride, scorer.memory, free)
+        before = None if kept is None else kept_tile(kept)
+        return before if before and before <= (fitting or before) else fitting
 
     def score_maps(self, image: np.ndarray, name: str = "") -> List[ScoreMap]:
         """Return what each network gives at each scale for a picture (H, W, 3) uint8.
@@ -175,6 +215,8 @@ def load_model(
     pooling: Optional[str] = None,
     *,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
@@ -183,10 +225,12 @@ def load_model(
     unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
     say; `pooling` the convention of its poolings, by default that which each file tells. By default
     all files have the same weight. The engine computes on the `devices` that it has opened; those
-    of MXNet are contexts.
+    of MXNet are contexts. `precision` is what it computes in, 'float32', 'bfloat16' on CPUs or
+    'float16' on GPUs; `force` is for one that is slower here than float32.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
-    dataset, for an unknown `dataset`, and for a `pooling` where no network has any.
+    dataset, for an unknown `dataset`, for a `pooling` where no network has any, and for a
+    `precision` that the engine does not compute in.
     """
     mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
@@ -194,7 +238,8 @@ def load_model(
     for path, (meaning, _) in zip(paths, found):
         if not meaning.config.segmentation:
             raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    return model_of_files(paths, found, devices, mix, given, engine=engine)
+    computing: Any = {"engine": engine, "precision": precision, "force": force}
+    return model_of_files(paths, found, devices, mix, given, **computing)
 
 
 def model_of_files(
@@ -205,6 +250,8 @@ def model_of_files(
     dataset: Optional[SegmentationDataset] = None,
     *,
     engine: str = MXNET,
+    precision: str = FLOAT32,
+    force: bool = False,
 ) -> Model:
     """Return the segmentation networks that were found in files, as `load_model` does."""
     files = [WeightsFile(Path(path), meaning) for path, (meaning, _) in zip(paths, found)]
@@ -213,9 +260,9 @@ def model_of_files(
     chosen = dataset or _told_dataset(beside[0], first)
     for file in files:
         _check_dataset(file, chosen, asked=dataset is not None)
-    make_forward = find_engine(engine).make_forward
+    make = partial(find_engine(engine).make_forward, precision=precision, force=force)
     scorers = [
-        _scorer(meaning.config, make_forward(meaning.config, parameters, devices), row or chosen)
+        _scorer(meaning.config, make(meaning.config, parameters, devices), row or chosen)
         for (meaning, parameters), row in zip(found, beside)
     ]
     scorers = [
@@ -224,7 +271,7 @@ def model_of_files(
     ]
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol, beside, engine)
+    return Model(scorers, chosen, protocol, beside, engine, precision, devices)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
@@ -245,17 +292,24 @@ def check_mix(mix: Sequence[float], files: int) -> Sequence[float]:
     return mix
 
 
-def own_model(net: "Network", dataset: SegmentationDataset, contexts: Sequence[Any]) -> Model:
+def own_model(
+    net: "Network",
+    dataset: SegmentationDataset,
+    contexts: Sequence[Any],
+    precision: str = FLOAT32,
+) -> Model:
     """Return a network for a dataset, as it is now, tested by MXNet at the dataset's own scale.
 
-    Raises InputError for a network that does not take RGB pictures.
+    Raises InputError for a network that does not take RGB pictures, and for a `precision` that the
+    contexts do not compute in.
     """
     from rnw.evaluation.engines.mxnet import segment  # starts MXNet
     from rnw.weights.optimize import optimize
 
     net.config.check_rgb()
-    scorer = _scorer(net.config, segment(optimize(net), contexts), dataset)
-    return Model([scorer], dataset, own_protocol(dataset))
+    scorer = _scorer(net.config, segment(optimize(net, precision), contexts), dataset)
+    protocol = own_protocol(dataset)
+    return Model([scorer], dataset, protocol, precision=precision, devices=contexts)
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:
@@ -282,4 +336,5 @@ def _scorer(config: NetworkConfig, forward: Forward, trained_on: Row) -> Scorer:
         config.check_size(*data.shape[2:])
         return forward(data)
 
-    return Scorer(checked, config.stride, normalization=trained_on.normalization)
+    memory = bytes_per_pixel(config)
+    return Scorer(checked, config.stride, normalization=trained_on.normalization, memory=memory)

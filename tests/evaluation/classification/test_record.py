@@ -17,8 +17,9 @@ RECORDED = Record(
 LARGE, SMALL = np.float32([[0.5, 0.5], [0.25, 0.75]]), np.float32([[1, 0], [0.75, 0.25]])
 
 
-def _keep(name, probabilities, weights="w.params (md5 0)"):
-    kept = KeptProbabilities(FOLDER / name, {"weights": weights}, (2, 2), overwrite=True)
+def _keep(name, probabilities, weights="w.params (md5 0)", **computing):
+    origin = {"weights": weights, **computing}
+    kept = KeptProbabilities(FOLDER / name, origin, (2, 2), overwrite=True)
     kept.append(probabilities)
     kept.save()
 
@@ -34,7 +35,7 @@ def _kept():
 def test_probabilities_are_the_mean_over_the_scales():
     found = read_predictions(FOLDER)
     assert found.record == RECORDED
-    assert found.weights == "w.params (md5 0)"
+    assert (found.weights, found.computing) == ("w.params (md5 0)", "")
     np.testing.assert_array_equal(found.probabilities, [[0.75, 0.25], [0.5, 0.5]])
 
 
@@ -62,6 +63,14 @@ def test_refuses_predictions_that_are_not_whole():
     _keep("32.npz", SMALL[:1])
     with pytest.raises(InputError, match=r"32\.npz: has predictions for 1 of 2 pictures; run"):
         read_predictions(FOLDER)
+
+
+def test_scales_in_different_precisions_are_not_averaged():
+    _keep("64.npz", LARGE, precision="bfloat16")
+    with pytest.raises(InputError, match=r"32\.npz: .* in another precision .* than 64\.npz"):
+        read_predictions(FOLDER)
+    _keep("32.npz", SMALL, precision="bfloat16")
+    assert read_predictions(FOLDER).computing == "computed by mxnet in bfloat16"
 
 
 def test_refuses_predictions_of_several_networks():

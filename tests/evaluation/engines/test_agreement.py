@@ -6,7 +6,7 @@ import pytest
 
 from rnw.errors import InputError
 from rnw.evaluation.engines.mxnet import classify, segment
-from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine
+from rnw.evaluation.engines.table import ENGINES, MXNET, find_engine, open_engine
 from rnw.networks.classifier import get_network
 from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
@@ -97,6 +97,74 @@ def test_devices_that_are_not_there_are_refused(engine):
         find_engine(engine).open_devices(gpus="0")
     with pytest.raises(InputError, match="cannot be used together"):
         find_engine(engine).open_devices(gpus="0", cpus=1)
+
+
+@pytest.mark.parametrize(
+    ("provider", "asked", "wording"),
+    [
+        ("tensorrt", {}, r"does not have it; for GPUs of NVIDIA .*\[onnx-gpu\].* install TensorRT"),
+        ("directml", {}, r"does not have it; for GPUs on Windows .*\[onnx-directml\]"),
+        ("coreml", {}, "does not have it; it is for Macs"),
+        ("cpu", {"gpus": "0"}, "provider cpu: computes on no GPU by number, found --gpus"),
+        ("cpus", {}, "unknown provider 'cpus'.*did you mean 'cpu'"),
+    ],
+)
+def test_providers_that_are_not_there_are_refused(provider, asked, wording):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    with pytest.raises(InputError, match=wording):
+        find_engine("onnxruntime").open_devices(**asked, provider=provider)
+
+
+def test_devices_of_providers(monkeypatch):
+    """As builds for other machines have them, which is told by ONNX Runtime."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    titles = ["TensorrtExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: titles)
+    opened = find_engine("onnxruntime").open_devices
+    assert list(map(str, opened(gpus="1,0"))) == [
+        "DmlExecutionProvider on GPU 1",
+        "DmlExecutionProvider on GPU 0",
+    ]
+    assert list(map(str, opened(provider="tensorrt"))) == ["TensorrtExecutionProvider on GPU 0"]
+    assert list(map(str, opened(provider="coreml"))) == ["CoreMLExecutionProvider"]
+    with pytest.raises(InputError, match="coreml: computes on no GPU by number, found --gpus"):
+        opened(provider="coreml", gpus="0")
+    with pytest.raises(InputError, match="tensorrt: does not count CPU devices, found --cpus"):
+        opened(provider="tensorrt", cpus=2)
+
+
+def test_a_provider_that_cannot_start_is_refused(monkeypatch, fill):
+    """ONNX Runtime itself falls back to the CPU."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    engine = find_engine("onnxruntime")
+    with monkeypatch.context() as told:
+        told.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+        devices = engine.open_devices(gpus="0")
+    net = fill(get_network("model_f", 7, width=NARROW))
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(
+        InputError, match="cannot start CUDAExecutionProvider on GPU 0: its libraries or the driver"
+    ):
+        engine.make_forward(net.config, _parameters(net), devices, "float16")
+
+
+def test_a_provider_is_of_onnx_runtime():
+    with pytest.raises(InputError, match="is of the engine onnxruntime, found --engine mxnet"):
+        open_engine(MXNET, provider="cuda")
+
+
+@pytest.mark.skipif(mx.runtime.Features().is_enabled("CUDA"), reason="this MXNet is for GPUs")
+def test_the_default_engine_is_one_that_computes_on_the_devices(monkeypatch):
+    with pytest.raises(InputError, match="--gpus 0: this MXNet is a CPU build"):
+        open_engine(gpus="0")
+    assert open_engine(cpus=2)[0].name == open_engine()[0].name == MXNET
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    engine, devices = open_engine(gpus="0,1")
+    assert engine.name == "onnxruntime"
+    assert [device.number for device in devices] == [0, 1]
+    assert open_engine(provider="cuda")[0] is engine
+    with pytest.raises(InputError, match="--gpus 0: this MXNet is a CPU build"):
+        open_engine(MXNET, gpus="0")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,14 @@ from typing import Any, Sequence
 
 from rnw.runtime import import_mxnet
 
+AUTO = "auto"  # in the place of a size: as large as fits into the memory that is free
 _STATUS = Path("/proc/self/status")
 _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
+
+
+def on_gpus(contexts: Sequence[Any]) -> bool:
+    """Whether MXNet contexts, which are all of one kind, are GPUs."""
+    return contexts[0].device_type == "gpu"
 
 
 def used_memory_mb(contexts: Sequence[Any]) -> float:
@@ -19,14 +25,14 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
     contexts: MXNet contexts, all GPUs or all CPUs. MXNet gives no memory back to a GPU while it
     runs, so that the memory in use there is the peak.
     """
-    if contexts[0].device_type == "gpu":
+    if on_gpus(contexts):
         memory_info = import_mxnet().context.gpu_memory_info
         infos = [memory_info(context.device_id) for context in contexts]
         return sum(total - free for free, total in infos) / 1e6
-    return _peak_of_process_mb()
+    return process_peak_mb()
 
 
-def _peak_of_process_mb() -> float:
+def process_peak_mb() -> float:
     """Return the peak of this process alone; Linux's `getrusage` includes that of its parent."""
     if _STATUS.exists():
         lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
@@ -44,9 +50,14 @@ def free_memory(contexts: Sequence[Any]) -> int:
 
     contexts: MXNet contexts, all GPUs or all CPUs.
     """
-    if contexts[0].device_type == "gpu":
+    if on_gpus(contexts):
         memory_info = import_mxnet().context.gpu_memory_info
         return min(memory_info(context.device_id)[0] for context in contexts)
+    return free_main_memory()
+
+
+def free_main_memory() -> int:
+    """Return the bytes that are free in the main memory."""
     text = _MEMORY_INFO.read_text() if _MEMORY_INFO.exists() else ""
     found = re.search(r"MemAvailable:\s+(\d+) kB", text)
     if found is not None:

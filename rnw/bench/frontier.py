@@ -1,0 +1,117 @@
+"""Memory against time of a training step: plans of recomputation, beside PyTorch's checkpoints.
+
+Each is measured in turn with a step that keeps all, in a process of its own, so that the load of
+the machine is the same for both, and two processes at most are there at one time.
+"""
+
+import importlib.util
+import statistics
+from typing import Any, List, NamedTuple, Optional, Tuple
+
+from rnw.bench.train import (
+    OURS,
+    RECOMPUTING,
+    TORCH,
+    TORCH_CHECKPOINTED,
+    StepProcess,
+    Variant,
+    check_counts,
+)
+from rnw.networks.layout import configure
+from rnw.training.recompute_plan import Plan, frontier, plan_step
+
+
+class FrontierRow(NamedTuple):
+    """A way to take a training step; times and activations are those of the step that keeps all.
+
+    layers_again: how many layers, from the image on, are computed again. chosen: whether
+    `--recompute` alone does so. planned_memory, planned_time: by the liveness of the graph and by
+    multiply-adds; None for PyTorch. memory, time: as measured. activations_mb: the peak of the
+    process without what it held before and without parameters, gradients, momentum and KVStore.
+    """
+
+    variant: str
+    layers_again: int
+    chosen: bool
+    planned_memory: Optional[float]
+    planned_time: Optional[float]
+    memory: float
+    time: float
+    activations_mb: float
+    seconds_per_step: float
+
+
+def bench_frontier(
+    network: str,
+    batch: int,
+    size: int,
+    *,
+    gpus: Optional[str] = None,
+    cpus: Optional[int] = None,
+    plans: int = 4,
+    repetitions: int = 3,
+    **options: Any,
+) -> List[FrontierRow]:
+    """Measure plans of recomputation of `network` on (batch, 3, size, size) float32.
+
+    plans: how many, evenly spread over the frontier from the first that computes anything again to
+        the least memory; the one that `--recompute` alone takes is among them. On one CPU device
+        and where PyTorch is installed, its step is measured as well, without and with checkpoints.
+    options: those of the network, as `rnw.get_network` takes them.
+
+    Raises InputError as `rnw.bench.train.bench_training`.
+    """
+    check_counts(batch, size, repetitions)
+    config = configure(network, head="softmax", **options)
+    keeping, *all_plans = frontier(config, size)
+    chosen = plan_step(config, size, True)
+    spread = _spread(all_plans, plans)
+    picked = sorted({*spread, chosen}, key=lambda plan: plan.layers_again)
+    variants = [Variant(RECOMPUTING, gpus, cpus, plan) for plan in picked]
+    if gpus is None and cpus in (None, 1) and importlib.util.find_spec("torch"):
+        variants += [Variant(TORCH, None, None), Variant(TORCH_CHECKPOINTED, None, None)]
+    rows = []
+    base = StepProcess(config, batch, size, Variant(OURS, gpus, cpus))
+    try:
+        for variant in variants:
+            other = StepProcess(config, batch, size, variant)
+            try:
+                turns = [(base.step(), other.step()) for _ in range(repetitions)]
+                rows.append(_row(base, other, turns, keeping, chosen))
+            finally:
+                other.stop()
+    finally:
+        base.stop()
+    return rows
+
+
+def _spread(plans: List[Plan], number: int) -> List[Plan]:
+    """Return so many plans, from the first to the last, as evenly spaced in memory as there are."""
+    if len(plans) <= number:
+        return plans
+    first, last = plans[0].peak, plans[-1].peak
+    wanted = [first + (last - first) * k / max(1, number - 1) for k in range(number)]
+    return [min(plans, key=lambda plan: abs(plan.peak - peak)) for peak in wanted]
+
+
+def _row(
+    base: StepProcess,
+    other: StepProcess,
+    turns: List[Tuple[float, float]],
+    keeping: Plan,
+    chosen: Plan,
+) -> FrontierRow:
+    plan = other.variant.recompute
+    found = plan if isinstance(plan, Plan) else None
+    activations, whole = (process.memory()[2]["activations"] for process in (other, base))
+    return FrontierRow(
+        other.variant.name,
+        found.layers_again if found else 0,
+        found == chosen,
+        found.peak / keeping.peak if found else None,
+        found.time if found else None,
+        activations / whole,
+        statistics.median(time / reference for reference, time in turns),
+        activations,
+        statistics.median(time for _, time in turns),
+    )
