@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
-from rnw.bench.convert import bench_conversion
 from rnw.cli.common import (
     FILE,
     Choice,
@@ -19,6 +18,7 @@ from rnw.cli.common import (
     width_option,
 )
 from rnw.weights.formats import FORMATS
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.bench.train import TrainingSpeed
@@ -129,6 +129,8 @@ def inference(
 @json_option
 def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
     """Compare the conversion of a weights file with a plain copy, and time `rnw weights show`."""
+    from rnw.bench.convert import bench_conversion
+
     result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
     if as_json:
         print_json(result._asdict())
@@ -167,6 +169,7 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
     help="Measure plans of recomputation from little to the most instead, each beside a step "
     "without any, and PyTorch's checkpoints where PyTorch is installed.",
 )
+@precision_options
 @click.option(
     "--gpus",
     metavar="0,1,...",
@@ -188,11 +191,18 @@ def train(
     repetitions: int,
     recompute: bool,
     frontier: bool,
+    precision: str,
+    force_precision: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
-    """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    """Compare a training step of NETWORK with that of MXNet's Module, and with one device.
+
+    With --precision the step is measured once more in that precision.
+    """
     if frontier:
+        if precision != FLOAT32:
+            raise click.UsageError("--frontier measures float32: leave out --precision")
         _show_frontier(network, batch, size, repetitions, devices, as_json)
         return
     from rnw.bench.train import bench_training
@@ -204,6 +214,8 @@ def train(
         gpus=devices.gpus,
         cpus=devices.cpus,
         recompute=recompute,
+        precision=precision,
+        force=force_precision,
         repetitions=repetitions,
     )
     if as_json:
@@ -257,6 +269,8 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
         again = rows["recomputing"]
         share = again.parts["activations"] / first.parts["activations"]
         parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
+    low = [name for name in rows if name in PRECISIONS]
+    parts += [f"{name} {rows[name].ratio:.3f} times the step" for name in low]
     return "; ".join(parts)
 
 
@@ -341,6 +355,54 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
             f"ratio {result.scaling:.2f}"
         )
         click.echo(f"two loaders of one process at once {apart:.0f}, ratio {result.kept:.2f}")
+
+
+@command.command()
+@click.option(
+    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--gpu-rate",
+    type=float,
+    metavar="X",
+    help="Images/s that one GPU trains on, to tell how many cores feed such GPUs.",
+)
+@click.option("--gpus", type=int, default=4, show_default=True, help="Number of such GPUs.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def reading(
+    images: int, size: int, gpu_rate: Optional[float], gpus: int, repetitions: int, as_json: bool
+) -> None:
+    """Compare reading pictures for training with torchvision, where that is installed.
+
+    The loader is timed with one process, with two, and so on up to one for each core.
+    """
+    from rnw.bench.reading import bench_reading  # needs an extra
+
+    result = bench_reading(images, size, gpus=gpus, gpu_rate=gpu_rate, repetitions=repetitions)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(f"{images} JPEGs of 500x375, augmented to {size}x{size}, images/s on one core:")
+    for name, rate in result.core.items():
+        click.echo(f"{name} {rate:.0f}")
+    if result.ratio is not None:
+        click.echo(f"ratio to the best of the others {result.ratio:.2f}")
+    rates = (f"{rate:.0f} with {count}" for count, rate in result.processes.items())
+    click.echo("images/s by the number of processes: " + ", ".join(rates))
+    if result.scaling is not None:
+        click.echo(f"two processes read {result.scaling:.2f} times as much as one")
+    if result.cores is not None:
+        click.echo(f"{gpus} GPUs of {gpu_rate:g} images/s each: {result.cores} cores feed them")
 
 
 @command.command()
@@ -457,3 +519,35 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
             f"pillow {1000 * row.pillow:.0f} ms, ratio {row.ratio:.2f}, {row.other_labels} labels "
             f"differ; counting {1000 * row.score:.1f} ms"
         )
+
+
+@command.command()
+@click.option(
+    "--size", type=int, default=500, show_default=True, help="Side of the picture in pixels."
+)
+@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
+    """Compare the CRF with and without numba, and with pydensecrf where that is installed.
+
+    The times are processor time, as on one core.
+    """
+    from rnw.bench.crf import bench_crf  # needs an extra
+
+    rows = bench_crf(size, classes, repetitions=repetitions)
+    if as_json:
+        print_json({"cases": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        times = (("SciPy", row.sparse), ("numba", row.compiled), ("pydensecrf", row.pydensecrf))
+        parts = [f"{name} {seconds:.2f} s" for name, seconds in times if seconds is not None]
+        if row.ratio is not None and row.other_labels is not None:
+            parts.append(f"ratio {row.ratio:.2f}, {100 * row.other_labels:.2f} % of labels differ")
+        click.echo(f"{row.setting}, {size}x{size}, {classes} classes: " + ", ".join(parts))
