@@ -37,6 +37,7 @@ ONNX = [*EVALUATION, "onnx"]
 COCO = ["pycocotools>=2.0.7"]  # built for every Python here; works with numpy 1
 CITYSCAPES = ["cityscapesscripts>=2.2"]
 TORCH = ["torch>=2.0"]  # the first where a device is a context
+CRF = ["numba"]
 TENSORBOARD = ["tensorboardX>=2.6"]
 
 setup(
@@ -55,6 +56,7 @@ setup(
         "cu112": [f"mxnet-cu112==1.9.1; {MXNET_PYTHON}", *WITH_MXNET, *CUDA_11],
         "tensorboard": TENSORBOARD,
         "coco": COCO,
+        "crf": CRF,
         "onnx": [*ONNX, "onnxruntime"],
         "onnx-gpu": [*ONNX, "onnxruntime-gpu"],  # in place of onnxruntime
         "onnx-directml": [*ONNX, "onnxruntime-directml"],  # likewise, on Windows
@@ -63,7 +65,7 @@ setup(
         "cityscapes": CITYSCAPES,
         "dev": [
             *("mypy", "pytest", "pytest-xdist", "ruff", "safetensors"),
-            *(*TENSORBOARD, *COCO, *ONNX, "onnxruntime", "openvino", *CITYSCAPES),
+            *(*TENSORBOARD, *COCO, *ONNX, "onnxruntime", "openvino", *CITYSCAPES, *CRF),
         ],
     },
     entry_points={"console_scripts": ["rnw=rnw.cli:main"]},

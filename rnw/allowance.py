@@ -9,6 +9,11 @@ from typing import Iterator, Optional
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")  # lines such as `4:memory:/docker/1f2e`
+# of version 2 and 1: limit, usage, and the part of `memory.stat` that gives way
+_MEMORY_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def allowed_cores(groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP) -> Optional[float]:
@@ -31,8 +36,31 @@ def allowed_memory(groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP)
     return min([machine, *(int(limit) for limit in limits if limit != "max")])
 
 
+def unused_memory(groups: Path = CONTROL_GROUPS, membership: Path = MEMBERSHIP) -> Optional[int]:
+    """Return the bytes that the control groups allow beyond what is in use; None without a limit.
+
+    What the system keeps of files that nobody has read lately gives way, and counts as unused.
+    """
+    unused = []
+    for folder in _groups("memory", groups, membership):
+        for limit, usage, files in _MEMORY_FILES:
+            allowed = (folder / limit).read_text().strip() if (folder / limit).exists() else "max"
+            if allowed != "max":
+                kept = dict(map(str.split, (folder / "memory.stat").read_text().splitlines()))
+                used = int((folder / usage).read_text()) - int(kept.get(files, 0))
+                unused.append(max(0, int(allowed) - used))
+    return min(unused, default=None)
+
+
 def _settings(controller: str, name: str, groups: Path, membership: Path) -> Iterator[str]:
-    """Yield a setting of the control group of this process and of each group above it.
+    """Yield a setting of each control group that `_groups` finds, where it has one."""
+    for folder in _groups(controller, groups, membership):
+        if (folder / name).exists():
+            yield (folder / name).read_text().strip()
+
+
+def _groups(controller: str, groups: Path, membership: Path) -> Iterator[Path]:
+    """Yield the folder of the control group of this process and that of each group above it.
 
     In a container, the mounted folder often is its own group, whatever path the process is told.
     """
@@ -44,5 +72,4 @@ def _settings(controller: str, name: str, groups: Path, membership: Path) -> Ite
             continue
         root = groups / controller if controllers else groups  # version 2 has one tree for all
         parts = Path(path).parts[1:]
-        files = (root.joinpath(*parts[:depth], name) for depth in range(len(parts) + 1))
-        yield from (file.read_text().strip() for file in files if file.exists())
+        yield from (root.joinpath(*parts[:depth]) for depth in range(len(parts) + 1))

@@ -55,6 +55,11 @@ def naming(what: Any) -> Iterator[None]:
         raise InputError(f"{what}: {error}") from None
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 picture` or `2 pictures`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def printable(text: str) -> str:
     r"""Return the text on one line, line ends and terminal controls escaped (`\n`, `\x1b`).
 

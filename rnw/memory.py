@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
+from rnw.allowance import unused_memory
 from rnw.runtime import import_mxnet
 
 AUTO = "auto"  # in the place of a size: as large as fits into the memory that is free
@@ -57,7 +58,13 @@ def free_memory(contexts: Sequence[Any]) -> int:
 
 
 def free_main_memory() -> int:
-    """Return the bytes that are free in the main memory."""
+    """Return the bytes that are free in the main memory, for this container."""
+    unused = unused_memory()
+    free = _free_on_machine()
+    return free if unused is None else min(free, unused)
+
+
+def _free_on_machine() -> int:
     text = _MEMORY_INFO.read_text() if _MEMORY_INFO.exists() else ""
     found = re.search(r"MemAvailable:\s+(\d+) kB", text)
     if found is not None:

@@ -11,7 +11,6 @@ import importlib.util
 import os
 import re
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, List, Optional
@@ -32,6 +31,7 @@ INSTALL_ONNX = "pip install '.[onnx]' in the rnw checkout"
 INSTALL_ONNX_GPU = "pip install '.[onnx-gpu]' in the rnw checkout"
 INSTALL_ONNX_DIRECTML = "pip install '.[onnx-directml]' in the rnw checkout"
 INSTALL_OPENVINO = "pip install '.[openvino]' in the rnw checkout"
+INSTALL_TORCH = "pip install '.[torch]' in the rnw checkout"
 
 # Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.
 CUDA_LIBRARIES = {
@@ -47,40 +47,44 @@ CUDA_LIBRARIES = {
 }
 
 
-class _PrepareMXNet(MetaPathFinder):
-    """Prepare the process at the moment MXNet is first imported, by whatever module."""
+class _PrepareMXNet:
+    """Prepare the process at the moment MXNet is first imported, by whatever module.
+
+    Who only asks whether MXNet is there, without importing it, changes nothing.
+    """
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if fullname != "mxnet":
             return None
-        sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
-        spec = importlib.util.find_spec(fullname)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        asked = (finder.find_spec(fullname, path, target) for finder in others)
+        spec: Any = next(filter(None, asked), None)
         if spec and spec.loader:
-            if problem := _numpy_problem():
-                prepare_on_import()  # for the next attempt
-                raise InputError(problem)
-            _restore_numpy_names()
-            set_threads()
-            allow_tiles()
-            load_cuda_libraries()
             spec.loader = _QuickLoader(spec.loader)
         return spec
 
 
-class _QuickLoader(Loader):
-    """Import MXNet in half the time, without what few programs use of other packages.
+class _QuickLoader:
+    """Prepare the process, and import MXNet without what few programs use of other packages.
 
-    `scipy.stats`, with which MXNet calibrates quantized networks, is imported when first used.
-    scikit-learn, which makes the deprecated `mx.model.FeedForward` an estimator, is left out.
+    That takes half the time. `scipy.stats`, with which MXNet calibrates quantized networks, is
+    imported when first used. scikit-learn, which makes the deprecated `mx.model.FeedForward` an
+    estimator, is left out.
     """
 
-    def __init__(self, loader: Loader):
+    def __init__(self, loader: Any):
         self._loader = loader
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        if problem := _numpy_problem():
+            raise InputError(problem)
+        _restore_numpy_names()
+        set_threads()
+        allow_tiles()
+        load_cuda_libraries()
         module.__loader__ = self._loader
         if module.__spec__:
             module.__spec__.loader = self._loader

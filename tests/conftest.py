@@ -27,6 +27,10 @@ from tests.golden_cases import (
     network_of_case,
 )
 
+# Each of the hundreds of processes that are started would compile the package again.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+sys.dont_write_bytecode = False
+
 
 def pytest_report_header():
     return f"reference data: {golden_folder()}"

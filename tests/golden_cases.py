@@ -1,7 +1,8 @@
 """Reading the reference data: `tests/golden/`, or the folder that RNW_GOLDEN names.
 
-Tests name kinds of cases, never a case, and take all cases that there are. `each_case` lets a test
-that finds none fail.
+Tests name kinds of cases, never a case, and take all cases that there are; a few, for which one
+takes long, take the first of each kind (`first_of_each`). `each_case` lets a test that finds none
+fail.
 """
 
 import csv
@@ -79,6 +80,18 @@ def golden_json(name, default):
     """What a .json file holds, or `default` where there is no such file."""
     path = golden_folder() / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else default
+
+
+def first_of_each(key, name):
+    """Of the cases that a .json file lists, the first with each value of `key`."""
+    return list({key(case): case for case in reversed(golden_json(name, []))}.values())
+
+
+def one_of_each_task():
+    """Run a test of `forward_case` for the first of classification and of segmentation."""
+    found = first_of_each(lambda case: case["graph"].startswith("fcn_"), "forward_cases")
+    params = case_params("forward_cases.json", found)
+    return pytest.mark.parametrize("forward_case", params, indirect=True)
 
 
 def golden_arrays(name):

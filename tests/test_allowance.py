@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rnw.allowance import allowed_cores, allowed_memory
+from rnw.allowance import allowed_cores, allowed_memory, unused_memory
 
 MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 SMALL = 64 * 2**20
@@ -12,7 +12,7 @@ SMALL = 64 * 2**20
 
 @pytest.fixture
 def groups(tmp_path):
-    """Write the settings of control groups; return the arguments of the two functions."""
+    """Write the settings of control groups; return the arguments of the functions."""
 
     def write(membership, **settings):
         (tmp_path / "membership").write_text(membership)
@@ -65,6 +65,46 @@ def test_memory(membership, settings, expected, groups):
     assert allowed_memory(*groups(membership, **settings)) == expected
 
 
+@pytest.mark.parametrize(
+    ("membership", "settings", "expected"),
+    [
+        (
+            "0::/\n",
+            {
+                "memory.max": "9000",
+                "memory.current": "5000",
+                "memory.stat": "anon 1\ninactive_file 300",
+            },
+            4300,
+        ),
+        ("0::/\n", {"memory.max": "max"}, None),
+        (
+            "0::/a\n",
+            {
+                "memory.max": "9000",
+                "memory.current": "8000",
+                "memory.stat": "inactive_file 0",
+                "a/memory.max": "max",
+                "a/memory.current": "7000",
+            },
+            1000,
+        ),
+        (
+            "4:memory:/x\n",
+            {
+                "memory/memory.limit_in_bytes": "9000",
+                "memory/memory.usage_in_bytes": "9500",
+                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 200",
+            },
+            0,
+        ),
+    ],
+)
+def test_unused_memory(membership, settings, expected, groups):
+    assert unused_memory(*groups(membership, **settings)) == expected
+
+
 def test_system_without_control_groups(tmp_path):
     nothing = (tmp_path / "groups", tmp_path / "membership")
     assert (allowed_cores(*nothing), allowed_memory(*nothing)) == (None, MACHINE)
+    assert unused_memory(*nothing) is None

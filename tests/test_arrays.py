@@ -14,7 +14,8 @@ from rnw.evaluation.classification.scores import (
     top_accuracy,
     top_classes,
 )
-from rnw.evaluation.segmentation.crf import DEEPLAB, mean_field, permutohedral_lattice, refine
+from rnw.evaluation.segmentation.crf import DEEPLAB, mean_field, refine
+from rnw.evaluation.segmentation.permutohedral import permutohedral_lattice
 from rnw.evaluation.segmentation.score_maps import ScoreMap
 from rnw.evaluation.segmentation.upsampling import label, upsample
 

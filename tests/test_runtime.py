@@ -354,7 +354,9 @@ def test_every_finder_is_asked_for_mxnet():
 @pytest.mark.slow
 def test_mxnet_is_imported_without_what_few_programs_use():
     script = (
-        "import sys, rnw, mxnet\n"
+        "import importlib.util, sys, rnw\n"
+        "importlib.util.find_spec('mxnet')\n"  # as who asks whether it is installed
+        "import mxnet\n"
         "print({'scipy.stats', 'sklearn'} & set(sys.modules), type(mxnet.__loader__).__name__)\n"
         "import mxnet.contrib.quantization as quantization\n"
         "print(quantization.stats.entropy([1, 1]), 'scipy.stats' in sys.modules)\n"

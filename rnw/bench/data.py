@@ -17,8 +17,9 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from rnw.bench.pictures import make_pictures
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.loader import Loader, Loading
@@ -27,8 +28,6 @@ from rnw.data.waiting import never
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
-SHAPE = (375, 500)  # usual in ILSVRC
-QUALITY = 90
 BATCH = 32
 LOADED = 80  # batches of a loader that are timed
 
@@ -66,16 +65,16 @@ def bench_data(images: int = 64, size: int = 224, *, repetitions: int = 5) -> Da
     """
     if min(images, size, repetitions) < 1:
         raise InputError("images, size and repetitions must be at least 1")
-    with tempfile.TemporaryDirectory() as folder, _one_thread():
+    with tempfile.TemporaryDirectory() as folder, one_thread():
         names = make_pictures(Path(folder), images)
         contents = [(Path(folder) / name).read_bytes() for name in names]
         chains = {
             "yardstick": lambda content, random, out: _plain_chain(content, size, random, out),
-            "reference": _chain(Augmentation(size, "pillow")),
-            "fast": _chain(Augmentation(size, "opencv")),
+            "reference": chain(Augmentation(size, "pillow")),
+            "fast": chain(Augmentation(size, "opencv")),
         }
         results = {name: _results(chain, contents, size) for name, chain in chains.items()}
-        rounds = [_rates(chains, contents, size) for _ in range(repetitions)]
+        rounds = [time_chains(chains, contents, size) for _ in range(repetitions)]
         loader = _loader_rates(Path(folder), names, size, repetitions) if cpu_cores() > 1 else None
     levels = 255 * transforms.EXACT_DEVIATION[:, None, None]
     return DataSpeed(
@@ -95,7 +94,8 @@ def bench_data(images: int = 64, size: int = 224, *, repetitions: int = 5) -> Da
 Chain = Callable[[bytes, np.random.RandomState, np.ndarray], None]
 
 
-def _chain(augmentation: Augmentation) -> Chain:
+def chain(augmentation: Augmentation) -> Chain:
+    """Return the transform of training as a function that is timed."""
     return lambda content, random, out: augmentation(content, "picture", random, out)
 
 
@@ -106,7 +106,7 @@ def _results(chain: Chain, contents: List[bytes], size: int) -> np.ndarray:
     return out
 
 
-def _rates(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[str, float]:
+def time_chains(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[str, float]:
     """Return images per second of processor time for each chain, one after the other."""
     rates = {}
     out = np.empty((3, size, size), np.float32)
@@ -122,27 +122,33 @@ def _rates(chains: Dict[str, Chain], contents: List[bytes], size: int) -> Dict[s
 
 def _loader_rates(folder: Path, names: List[str], size: int, repetitions: int) -> List[float]:
     """Return the best rates with one process, with two, and of two loaders at once, in turn."""
-    count = BATCH * LOADED
-    repeated = [names[index % len(names)] for index in range(count)]
-    listed = ImageList(folder, repeated, np.zeros(count, np.int64))
-    runs = [partial(_loader_rate, listed, size, workers) for workers in (1, 2)]
+    listed = repeated(folder, names)
+    runs = [partial(loader_rate, listed, size, workers) for workers in (1, 2)]
     runs.append(partial(_rate_of_two_loaders, listed, size))
     rounds = [[run() for run in runs] for _ in range(repetitions)]
     return [max(rates) for rates in zip(*rounds)]
+
+
+def repeated(folder: Path, names: List[str]) -> ImageList:
+    """Return pictures of a folder, again and again, as many as are timed with a loader."""
+    count = BATCH * LOADED
+    again = [names[index % len(names)] for index in range(count)]
+    return ImageList(folder, again, np.zeros(count, np.int64))
 
 
 def _rate_of_two_loaders(listed: ImageList, size: int) -> float:
     over = threading.Event()  # also set at Ctrl-C, which only this thread receives
     with ThreadPoolExecutor(2) as pool:
         try:
-            return sum(pool.map(lambda _: _loader_rate(listed, size, 1, over.is_set), range(2)))
+            return sum(pool.map(lambda _: loader_rate(listed, size, 1, over.is_set), range(2)))
         finally:
             over.set()
 
 
-def _loader_rate(
+def loader_rate(
     listed: ImageList, size: int, workers: int, stopped: Callable[[], bool] = never
 ) -> float:
+    """Return the images/s of a loader with so many processes, by the clock."""
     loader = Loader(listed, BATCH, 0, size=size, loading=Loading(workers=workers))
     with contextlib.closing(loader.epoch(0, stopped=stopped)) as batches:
         next(batches)  # the processes have started
@@ -152,42 +158,14 @@ def _loader_rate(
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let OpenCV use one thread in the block."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:
         yield
     finally:
         cv2.setNumThreads(threads)
-
-
-def make_pictures(folder: Path, count: int) -> List[str]:
-    """Write `count` JPEGs of about 100 kB into a folder and return their names.
-
-    Their spectrum falls with frequency as that of photographs does, and they contain some edges.
-    """
-    names = [f"{index}.jpg" for index in range(count)]
-    for index, name in enumerate(names):
-        _natural_picture(np.random.RandomState(index)).save(folder / name, quality=QUALITY)
-    return names
-
-
-def _natural_picture(random: np.random.RandomState) -> Image.Image:
-    height, width = SHAPE
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    frequency[0, 0] = 1
-    waves = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
-    noise = np.fft.irfft2(waves, s=SHAPE)
-    noise /= noise.std(axis=(1, 2), keepdims=True)
-    colors = 118 + 40 * noise[:1] + 14 * noise
-    image = Image.fromarray(np.clip(np.moveaxis(colors, 0, -1), 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(image)
-    for _ in range(6):
-        left, top = random.randint(0, width), random.randint(0, height)
-        across, down = random.randint(20, 160, 2)
-        color = tuple(random.randint(0, 256, 3).tolist())
-        draw.ellipse([left, top, left + across, top + down], fill=color)
-    return image
 
 
 def _plain_chain(content: bytes, size: int, random: np.random.RandomState, out: np.ndarray) -> None:

@@ -7,7 +7,6 @@ from rnw.bench.train import WARM_UP, measure_step
 from rnw.data.picture_types import Examples
 from rnw.errors import InputError
 from rnw.memory import free_memory
-from rnw.networks.layout import NetworkConfig
 from rnw.training.memory import (
     TrainingMemory,
     fit_recomputation,
@@ -19,6 +18,7 @@ from rnw.training.recipe import Recipe
 from rnw.training.recipes import OUTPUT, named_weights
 from rnw.training.recompute_plan import Plan, Recompute
 from rnw.training.trainer import check_devices
+from rnw.weights.precision import check_precision
 
 REPETITIONS = 3
 SECONDS = 60  # that measuring may take, beside building the network
@@ -123,6 +123,7 @@ def plan_training(
     folder: Path = OUTPUT,
     recompute: Union[bool, int] = False,
     epochs: Optional[int] = None,
+    force_precision: bool = False,
 ) -> RunPlan:
     """Plan a run of `rnw.training.run.train` with the same arguments, without writing anything.
 
@@ -139,19 +140,20 @@ def plan_training(
             f"{recipe.kvstore!r} (--kvstore local)"
         )
     check_devices(recipe.batch, len(contexts))
+    kinds = [context.device_type for context in contexts]
+    check_precision(recipe.precision, kinds, force=force_precision)
     again = fit_recomputation(recipe, contexts, recompute)
-    config, size = recipe.configure(), recipe.input_size
     images = _count_images(recipe, data_root)
     return RunPlan(
         recipe,
         len(contexts),
-        size,
+        recipe.input_size,
         weights or named_weights(recipe, folder),
         images,
         images // recipe.batch,
         recipe_memory(recipe, len(contexts)),
         again,
-        _measure(config, size, recipe.batch // len(contexts), contexts, again),
+        _measure(recipe, contexts, again),
         recipe.epochs if epochs is None else epochs,
     )
 
@@ -165,24 +167,21 @@ def _count_images(recipe: Recipe, data_root: Optional[Path]) -> int:
     return len(examples.labels if isinstance(examples, Examples) else examples)
 
 
-def _measure(
-    config: NetworkConfig, size: int, wanted: int, contexts: Sequence[Any], recompute: Recompute
-) -> MeasuredStep:
-    """Time the largest batch that fits: `wanted` images a device, a half, a quarter..."""
+def _measure(recipe: Recipe, contexts: Sequence[Any], recompute: Recompute) -> MeasuredStep:
+    """Time the largest batch that fits: the recipe's images of a device, a half, a quarter..."""
+    config, devices = recipe.configure(), len(contexts)
+    how: Dict[str, Any] = {"recompute": recompute, "precision": recipe.precision}
 
     def seconds(batch: int) -> float:
-        images = batch * len(contexts)
-        measured = measure_step(
-            config,
-            images,
-            size,
-            contexts,
-            recompute=recompute,
-            repetitions=REPETITIONS,
-        )
-        return measured.seconds_per_step
+        step = (config, batch * devices, recipe.input_size, contexts)
+        return measure_step(*step, repetitions=REPETITIONS, **how).seconds_per_step
 
-    fitting = [b for b in _halves(wanted) if _fits(config, size, b, contexts, recompute)]
+    def fits(batch: int) -> bool:
+        memory = training_memory(config, batch, recipe.input_size, devices, **how)
+        return memory.needed_by(contexts) <= USABLE * free_memory(contexts)
+
+    wanted = recipe.batch // devices
+    fitting = list(filter(fits, _halves(wanted)))
     if not fitting:
         raise InputError(
             f"{config.name}: not even one image a device fits into the "
@@ -201,10 +200,3 @@ def _halves(number: int) -> Sequence[int]:
     while halves[-1] > 1:
         halves.append(halves[-1] // 2)
     return halves
-
-
-def _fits(
-    config: NetworkConfig, size: int, batch: int, contexts: Sequence[Any], recompute: Recompute
-) -> bool:
-    memory = training_memory(config, batch, size, len(contexts), recompute=recompute)
-    return memory.needed_by(contexts) <= USABLE * free_memory(contexts)

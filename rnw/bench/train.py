@@ -16,6 +16,7 @@ from rnw.networks.layout import NetworkConfig, configure
 from rnw.runtime import make_contexts
 from rnw.training.memory import kvstore_copies
 from rnw.training.recompute_plan import Recompute
+from rnw.weights.precision import FLOAT32, check_precision
 
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
 TORCH, TORCH_CHECKPOINTED = "pytorch", "pytorch, checkpointed"
@@ -25,13 +26,14 @@ WARM_UP = 1
 class Variant(NamedTuple):
     """A way to take the training step, on `gpus` ('0,1') or on `cpus` CPU devices.
 
-    recompute: what our own step computes again.
+    recompute: what our own step computes again. precision: what it computes in.
     """
 
     name: str
     gpus: Optional[str]
     cpus: Optional[int]
     recompute: Recompute = False
+    precision: str = FLOAT32
 
 
 class TrainingSpeed(NamedTuple):
@@ -60,22 +62,27 @@ def bench_training(
     gpus: Optional[str] = None,
     cpus: Optional[int] = None,
     recompute: bool = False,
+    precision: str = FLOAT32,
+    force: bool = False,
     repetitions: int = 5,
     **options: Any,
 ) -> List[TrainingSpeed]:
     """Time training steps of `network` on (batch, 3, size, size) float32, shared by all devices.
 
-    The variants are the trainer's step, the same with recomputation if `recompute` is set, the step
-    of `mx.mod.Module` and, given several devices, the trainer's step on one of them.
+    The variants are the trainer's step, the same with recomputation if `recompute` is set, and in
+    another `precision` if that is given, the step of `mx.mod.Module` and, given several devices,
+    the trainer's step on one of them.
     options: those of the network, as `rnw.get_network` takes them.
 
-    Raises InputError for numbers below 1, an unknown network and missing devices.
+    Raises InputError for numbers below 1, an unknown network and missing devices, and as
+    `check_precision` does.
     """
     check_counts(batch, size, repetitions)
+    check_precision(precision, ["cpu" if gpus is None else "gpu"], force=force)
     config = configure(network, head="softmax", **options)
     processes: List[StepProcess] = []
     try:
-        for variant in _variants(gpus, cpus, recompute):
+        for variant in _variants(gpus, cpus, recompute, precision):
             processes.append(StepProcess(config, batch, size, variant))
         turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return [
@@ -100,6 +107,7 @@ def measure_step(
     contexts: Sequence[Any],
     *,
     recompute: Recompute = False,
+    precision: str = FLOAT32,
     repetitions: int = 3,
 ) -> TrainingSpeed:
     """Measure the trainer's step on (batch, 3, size, size) float32 in a new process.
@@ -110,7 +118,7 @@ def measure_step(
     numbers = ",".join(str(context.device_id) for context in contexts)
     on_gpus = contexts[0].device_type == "gpu"
     gpus, cpus = (numbers, None) if on_gpus else (None, len(contexts))
-    variant = Variant(RECOMPUTING if recompute else OURS, gpus, cpus, recompute)
+    variant = Variant(RECOMPUTING if recompute else OURS, gpus, cpus, recompute, precision)
     process = StepProcess(config, batch, size, variant)
     try:
         seconds = [process.step() for _ in range(repetitions)]
@@ -119,10 +127,14 @@ def measure_step(
         process.stop()
 
 
-def _variants(gpus: Optional[str], cpus: Optional[int], recompute: bool) -> List[Variant]:
+def _variants(
+    gpus: Optional[str], cpus: Optional[int], recompute: bool, precision: str
+) -> List[Variant]:
     variants = [Variant(OURS, gpus, cpus)]
     if recompute:
         variants.append(Variant(RECOMPUTING, gpus, cpus, True))
+    if precision != FLOAT32:
+        variants.append(Variant(precision, gpus, cpus, False, precision))
     variants.append(Variant(MODULE, gpus, cpus))
     first_gpu, _, others = (gpus or "").partition(",")
     if others or (cpus or 1) > 1:
@@ -176,8 +188,8 @@ def _make_steps(
     if variant.name == MODULE:
         step = training_steps.module_step(config, batch, size, contexts)
     else:
-        again = variant.recompute
-        step = training_steps.trainer_step(config, batch, size, contexts, recompute=again)
+        how: Dict[str, Any] = {"recompute": variant.recompute, "precision": variant.precision}
+        step = training_steps.trainer_step(config, batch, size, contexts, **how)
     for _ in range(WARM_UP):
         step()
 

@@ -1,5 +1,6 @@
 """The same training step by our trainer and by `mx.mod.Module`."""
 
+from dataclasses import replace
 from typing import Callable, Sequence
 
 import mxnet as mx
@@ -10,10 +11,13 @@ from rnw.networks.classifier import Network
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.symbols import to_symbol
 from rnw.training.initializers import initialize
+from rnw.training.loss_scale import SCALED, ScaledLoss
 from rnw.training.optimizers import make_optimizer
+from rnw.training.recompute import HeadLoss
 from rnw.training.recompute_plan import Recompute
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
+from rnw.weights.precision import FLOAT32
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 
@@ -25,10 +29,13 @@ def trainer_step(
     contexts: Sequence[mx.Context],
     *,
     recompute: Recompute = False,
+    precision: str = FLOAT32,
 ) -> Callable[[], None]:
     """Return a function that takes a step of `Trainer` and waits for its end."""
     check_devices(batch, len(contexts))
-    net = _network(config, contexts)
+    loss = ScaledLoss(HeadLoss(config)) if precision in SCALED else None
+    net = _network(config if loss is None else replace(config, head="logits"), contexts)
+    net.compute_in(precision)
     optimizer = make_optimizer(
         "torch_nesterov",
         trained_parameters(net),
@@ -37,7 +44,7 @@ def trainer_step(
         weight_decay=WEIGHT_DECAY,
         rescale=_rescale(config, batch, contexts),
     )
-    trainer = Trainer(net, contexts, optimizer, recompute=recompute)
+    trainer = Trainer(net, contexts, optimizer, recompute=recompute, loss=loss)
     images, labels = training_example(config, batch, size)
 
     def step() -> None:

@@ -5,22 +5,29 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 import click
 
-from rnw.bench.convert import bench_conversion
 from rnw.cli.common import (
     FILE,
     Choice,
     Devices,
+    EngineDevices,
     Group,
     device_options,
+    engine_options,
     gather,
     json_option,
     precision_options,
     print_json,
+    print_line,
     width_option,
 )
+from rnw.evaluation.engines.table import MXNET, find_engine
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.weights.formats import FORMATS
+from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
+    from rnw.bench.inference import InferenceSpeed
+    from rnw.bench.peers import Comparison, Workload
     from rnw.bench.train import TrainingSpeed
     from rnw.reports.cost_tables import SpeedRow
 
@@ -53,44 +60,59 @@ def _one_device(devices: Devices) -> Any:
     help="Number of measurements, of which the median counts.",
 )
 @width_option
-@precision_options
-@device_options
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Compare the engine with all others that are installed, and with PyTorch.",
+)
+@engine_options
 @json_option
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def inference(
     network: str,
     batch: int,
     size: int,
     repetitions: int,
     width: float,
-    precision: str,
-    force_precision: bool,
-    devices: Devices,
+    peers: bool,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
-    """Compare the speed of NETWORK with that of a large matrix product, on one device.
+    """Compare the speed of NETWORK with that of a large matrix product, or of other engines.
 
-    The network as optimized for inference is measured, too, and with --precision once more in that
-    precision. On a CPU the measurement is repeated
-    in a second process that leaves the number of threads to MXNet.
+    MXNet is compared with the product, on one device. The network as optimized for inference is
+    measured, too, and with --precision once more in that precision. On a CPU the measurement is
+    repeated in a second process that leaves the number of threads to MXNet.
+
+    With --engine or --peers, and where MXNet is not installed, engines are compared instead, each
+    in a process of its own, in float32 and in the precision that --precision names.
     """
+    if peers or devices.engine or devices.provider or find_engine().name != MXNET:
+        from rnw.bench.peers import compare_peers
+
+        work = _workload(configure(network, width=width), batch, size, devices)
+        asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
+        found = compare_peers(work, peers=peers, repetitions=repetitions, **asked)
+        print_json(found.as_dict()) if as_json else _show_peers(found)
+        return
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    result = bench_inference(
-        network,
-        batch,
-        size,
-        context,
-        repetitions=repetitions,
-        precision=precision,
-        force=force_precision,
-        width=width,
-    )
-    if as_json:
-        print_json(result._asdict())
-        return
-    click.echo(f"{network}, batch {batch}, {size}x{size}, {context}")
+    how: Dict[str, Any] = {"precision": devices.precision, "force": devices.force_precision}
+    how.update(repetitions=repetitions, width=width)
+    result = bench_inference(network, batch, size, context, **how)
+    print_json(result._asdict()) if as_json else _show_inference(result, context)
+
+
+def _workload(config: NetworkConfig, batch: int, size: int, devices: EngineDevices) -> "Workload":
+    from rnw.bench.peers import Workload
+
+    where = (devices.gpus, devices.cpus, devices.provider)
+    return Workload(config, batch, size, *where, devices.force_precision)
+
+
+def _show_inference(result: "InferenceSpeed", context: Any) -> None:
+    click.echo(f"{result.network}, batch {result.batch}, {result.size}x{result.size}, {context}")
     click.echo(f"{result.images_per_second:.2f} images/s, {result.gflops:.1f} GFLOP/s")
     click.echo(f"matrix product {result.reference_gflops:.1f} GFLOP/s, ratio {result.ratio:.3f}")
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
@@ -100,6 +122,80 @@ def inference(
         click.echo(f"optimized, in {result.precision}: {gain}")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
+
+
+def _show_peers(found: "Comparison") -> None:
+    click.echo(f"{found.network}, batch {found.batch}, {found.size}x{found.size}")
+    for speed in found.speeds:
+        parts = [f"{speed.images_per_second:.2f} images/s"]
+        if speed.ratio is not None:
+            parts.append(f"{speed.ratio:.3f} times the best other")
+        if speed.gain is not None:
+            parts.append(f"{speed.gain:.2f} times float32")
+        parts.append(f"peak memory {speed.peak_memory_mb:.0f} MB")
+        click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
+    for what, why in found.missing.items():
+        click.echo(f"{what}: {why}")
+
+
+@command.command()
+@click.argument("network")
+@click.option(
+    "--images", type=int, default=96, show_default=True, help="Number of pictures to evaluate."
+)
+@click.option(
+    "--size",
+    type=int,
+    help="Side in pixels of the crops of a classifier, or of the longer side of the pictures of a "
+    "segmentation network (default: as in the paper's tests, 320 for networks of 224, and 500).",
+)
+@click.option(
+    "--batch",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Number of crops in a batch of a classifier.",
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@width_option
+@engine_options
+@json_option
+@gather("devices", EngineDevices)
+def evaluation(
+    network: str,
+    images: int,
+    size: Optional[int],
+    batch: int,
+    repetitions: int,
+    width: float,
+    devices: EngineDevices,
+    as_json: bool,
+) -> None:
+    """Compare evaluating pictures from files with NETWORK alone, in turn.
+
+    A whole evaluation reads, scales and normalizes photographs, which are made for the measurement,
+    computes the network, finds and counts labels, and keeps predictions.
+    """
+    from rnw.bench.evaluation import bench_evaluation, usual_size  # needs an extra
+
+    config = configure(network, width=width)
+    work = _workload(config, batch, usual_size(config) if size is None else size, devices)
+    asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
+    result = bench_evaluation(work, images=images, repetitions=repetitions, **asked)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(
+        f"{network} in {result.precision} by {result.engine}, {images} pictures at {work.size}"
+    )
+    click.echo(f"evaluation {result.images_per_second:.2f} images/s, network {result.bare:.2f}")
+    click.echo(f"ratio {result.kept:.3f}, peak memory {result.peak_memory_mb:.0f} MB")
 
 
 @command.command()
@@ -129,6 +225,8 @@ def inference(
 @json_option
 def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_json: bool) -> None:
     """Compare the conversion of a weights file with a plain copy, and time `rnw weights show`."""
+    from rnw.bench.convert import bench_conversion
+
     result = bench_conversion(network, to, repetitions=repetitions, folder=folder)
     if as_json:
         print_json(result._asdict())
@@ -167,6 +265,7 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
     help="Measure plans of recomputation from little to the most instead, each beside a step "
     "without any, and PyTorch's checkpoints where PyTorch is installed.",
 )
+@precision_options
 @click.option(
     "--gpus",
     metavar="0,1,...",
@@ -188,11 +287,18 @@ def train(
     repetitions: int,
     recompute: bool,
     frontier: bool,
+    precision: str,
+    force_precision: bool,
     devices: Devices,
     as_json: bool,
 ) -> None:
-    """Compare a training step of NETWORK with that of MXNet's Module, and with one device."""
+    """Compare a training step of NETWORK with that of MXNet's Module, and with one device.
+
+    With --precision the step is measured once more in that precision.
+    """
     if frontier:
+        if precision != FLOAT32:
+            raise click.UsageError("--frontier measures float32: leave out --precision")
         _show_frontier(network, batch, size, repetitions, devices, as_json)
         return
     from rnw.bench.train import bench_training
@@ -204,6 +310,8 @@ def train(
         gpus=devices.gpus,
         cpus=devices.cpus,
         recompute=recompute,
+        precision=precision,
+        force=force_precision,
         repetitions=repetitions,
     )
     if as_json:
@@ -257,6 +365,8 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
         again = rows["recomputing"]
         share = again.parts["activations"] / first.parts["activations"]
         parts.append(f"recomputing {again.ratio:.3f} times the step, {share:.3f} the activations")
+    low = [name for name in rows if name in PRECISIONS]
+    parts += [f"{name} {rows[name].ratio:.3f} times the step" for name in low]
     return "; ".join(parts)
 
 
@@ -341,6 +451,54 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
             f"ratio {result.scaling:.2f}"
         )
         click.echo(f"two loaders of one process at once {apart:.0f}, ratio {result.kept:.2f}")
+
+
+@command.command()
+@click.option(
+    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
+)
+@click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+@click.option(
+    "--gpu-rate",
+    type=float,
+    metavar="X",
+    help="Images/s that one GPU trains on, to tell how many cores feed such GPUs.",
+)
+@click.option("--gpus", type=int, default=4, show_default=True, help="Number of such GPUs.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def reading(
+    images: int, size: int, gpu_rate: Optional[float], gpus: int, repetitions: int, as_json: bool
+) -> None:
+    """Compare reading pictures for training with torchvision, where that is installed.
+
+    The loader is timed with one process, with two, and so on up to one for each core.
+    """
+    from rnw.bench.reading import bench_reading  # needs an extra
+
+    result = bench_reading(images, size, gpus=gpus, gpu_rate=gpu_rate, repetitions=repetitions)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(f"{images} JPEGs of 500x375, augmented to {size}x{size}, images/s on one core:")
+    for name, rate in result.core.items():
+        click.echo(f"{name} {rate:.0f}")
+    if result.ratio is not None:
+        click.echo(f"ratio to the best of the others {result.ratio:.2f}")
+    rates = (f"{rate:.0f} with {count}" for count, rate in result.processes.items())
+    click.echo("images/s by the number of processes: " + ", ".join(rates))
+    if result.scaling is not None:
+        click.echo(f"two processes read {result.scaling:.2f} times as much as one")
+    if result.cores is not None:
+        click.echo(f"{gpus} GPUs of {gpu_rate:g} images/s each: {result.cores} cores feed them")
 
 
 @command.command()
@@ -457,3 +615,71 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
             f"pillow {1000 * row.pillow:.0f} ms, ratio {row.ratio:.2f}, {row.other_labels} labels "
             f"differ; counting {1000 * row.score:.1f} ms"
         )
+
+
+@command.command()
+@click.option(
+    "--size", type=int, default=500, show_default=True, help="Side of the picture in pixels."
+)
+@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@json_option
+def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
+    """Compare the CRF with and without numba, and with pydensecrf where that is installed.
+
+    The times are processor time, as on one core.
+    """
+    from rnw.bench.crf import bench_crf  # needs an extra
+
+    rows = bench_crf(size, classes, repetitions=repetitions)
+    if as_json:
+        print_json({"cases": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        times = (("SciPy", row.sparse), ("numba", row.compiled), ("pydensecrf", row.pydensecrf))
+        parts = [f"{name} {seconds:.2f} s" for name, seconds in times if seconds is not None]
+        if row.ratio is not None and row.other_labels is not None:
+            parts.append(f"ratio {row.ratio:.2f}, {100 * row.other_labels:.2f} % of labels differ")
+        click.echo(f"{row.setting}, {size}x{size}, {classes} classes: " + ", ".join(parts))
+
+
+@command.command("all")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Measure only this, such as inference or loss (may be repeated; an unknown name lists all "
+    "of them).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of times that each ratio is measured; the median counts, and half the distance of "
+    "the quartiles is the noise.",
+)
+@json_option
+def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
+    """Measure all ratios that have a goal, at full size; the exit status is 1 where one is missed.
+
+    A ratio misses its goal where it falls short by more than the noise of its measurement. What
+    this machine cannot measure is told, and misses no goal.
+    """
+    from rnw.bench.goals import measure_goals
+
+    outcomes = []
+    for outcome in measure_goals(only, rounds=rounds):
+        outcomes.append(outcome)
+        print_line(str(outcome), err=as_json)
+    missed = sum(outcome.met is False for outcome in outcomes)
+    if as_json:
+        print_json({"ratios": [outcome._asdict() for outcome in outcomes], "missed": missed})
+    if missed:
+        raise SystemExit(1)

@@ -22,7 +22,7 @@ from rnw.data.own.description import Description, write_description
 from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
 from rnw.data.sets.reading import prepared_classes, read_split
 from rnw.data.sets.rows import Dataset, Row
-from rnw.errors import InputError
+from rnw.errors import InputError, counted
 from rnw.files import check_free, write_text
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def check(dataset: str, split: Optional[str], val_fraction: Optional[float], as_
 
 def _show_survey(row: Row, found: "Survey") -> None:
     for name, split in found.splits.items():
-        print_line(f"{row.name} {name}: {split.pictures} pictures")
+        print_line(f"{row.name} {name}: {counted(split.pictures, 'picture')}")
         sizes = [f"{w}x{h} ({count})" for (h, w), count in split.sizes.most_common(5)]
         print_line(f"  sizes: {', '.join(sizes)}{', ...' * (len(split.sizes) > 5)}")
         print_line(f"  mean {_three(split.mean)}, deviation {_three(split.deviation)}")

@@ -3,7 +3,6 @@
 import click
 
 from rnw.cli.common import json_option, print_json
-from rnw.doctor import diagnose
 
 
 @click.command()
@@ -14,6 +13,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     The exit status is 1 when something needs mending.
     """
+    from rnw.doctor import diagnose  # takes time that help need not spend
+
     findings = diagnose()
     if as_json:
         print_json({"findings": [finding._asdict() for finding in findings]})

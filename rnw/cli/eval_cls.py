@@ -25,6 +25,7 @@ from rnw.cli.common import (
     tested_split_option,
 )
 from rnw.cli.display import Display
+from rnw.errors import counted
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification.evaluate import Evaluation
@@ -131,7 +132,7 @@ class _Tested:
     type=FILE,
     metavar="FILE.npz",
     help="Also write the averaged predictions to FILE.npz, and to FILE.txt in the format of "
-    "ILSVRC submissions.",
+    "ILSVRC submissions (for data of your own: names of pictures and classes).",
 )
 @click.option(
     "--devkit",
@@ -227,7 +228,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
 
 
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
-    click.echo(f"{result.dataset} {result.split}, {result.images} images")
+    click.echo(f"{result.dataset} {result.split}, {counted(result.images, 'image')}")
     if result.subset:
         whose = "taken by name as those of all" if result.by_name else "for networks trained on it"
         click.echo(f"labels of a subset of {result.subset} classes, {whose}")

@@ -29,6 +29,7 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.data.sets.catalog import SEGMENTATION
+from rnw.errors import counted
 
 if TYPE_CHECKING:
     from rnw.evaluation.segmentation.evaluate import Evaluation
@@ -197,7 +198,7 @@ def command(
 
 
 def _show(result: "Evaluation", saved: Optional[Path]) -> None:
-    click.echo(f"{result.dataset} {result.split}, {result.images} images")
+    click.echo(f"{result.dataset} {result.split}, {counted(result.images, 'image')}")
     click.echo(str(result.protocol))
     for meaning in result.meanings:
         click.echo(str(meaning))

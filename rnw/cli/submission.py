@@ -13,6 +13,7 @@ from rnw.cli.common import (
     print_json,
     segmentation_dataset_option,
 )
+from rnw.errors import counted
 
 
 @click.group(cls=Group)
@@ -38,7 +39,7 @@ def make(predictions: Path, dataset: Optional[str], output: Path, overwrite: boo
     from rnw.evaluation.segmentation.submission import write_submission
 
     count = write_submission(predictions, kept_dataset(predictions, dataset), output, overwrite)
-    click.echo(f"{output}: {count} pictures")
+    click.echo(f"{output}: {counted(count, 'picture')}")
 
 
 @command.command()

@@ -426,6 +426,7 @@ def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -
             folder=arguments.output,
             recompute=arguments.recompute,
             epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
+            force_precision=arguments.force_precision,
         )
     click.echo(f"{plan}")
 

@@ -10,6 +10,7 @@ import click
 from rnw.cli.common import FILE, Group, json_option, print_json, print_line
 from rnw.errors import printable
 from rnw.networks.layout import NetworkConfig
+from rnw.weights.containers import PARAMS
 from rnw.weights.fit import describe
 from rnw.weights.inspection import (
     Comparison,
@@ -64,8 +65,7 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
     print_line(
         f"{file}: {found.size / 1e6:.1f} MB, {len(found.entries)} arrays, {found.values:,} values"
     )
-    devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
-    print_line(f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}")
+    print_line(_format_text(found))
     print_line(f"fits {_fits_text(found.fits)}")
     print_line(f"is for {found.meaning}" if found.meaning else found.problem)
     names = [printable(entry.name) for entry in found.entries]
@@ -75,6 +75,13 @@ def show(file: Path, stats: bool, as_json: bool) -> None:
         numbers = _statistics_text(statistics(entry.array)) if stats else ""
         line = f"{name:{width}}  {type_name(entry.array.dtype):8}  {shape:16}  {numbers}"
         print_line(line.rstrip())
+
+
+def _format_text(found: Inspection) -> str:
+    if found.kind != PARAMS.title:
+        return found.kind
+    devices = f", saved from {', '.join(found.devices)}" * bool(found.devices)
+    return f"format of MXNet {', '.join(found.versions) or 'any version'}{devices}"
 
 
 def _fits_text(fits: List[NetworkConfig]) -> str:
@@ -95,6 +102,7 @@ def _statistics_text(found: Statistics) -> str:
 def _inspection_json(found: Inspection, stats: bool) -> Dict[str, Any]:
     return {
         "file": str(found.path),
+        "format": found.kind,
         "size": found.size,
         "values": found.values,
         "versions": found.versions,
@@ -116,9 +124,9 @@ def _entry_json(entry: Entry, stats: bool) -> Dict[str, Any]:
         "name": entry.name,
         "dtype": type_name(entry.array.dtype),
         "shape": entry.array.shape,
-        "offset": entry.offset,
+        "offset": entry.offset if entry.version else None,
         "device": entry.device,
-        "version": entry.version,
+        "version": entry.version or None,
         **(statistics(entry.array)._asdict() if stats else {}),
     }
 

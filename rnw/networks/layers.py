@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Dict, NamedTuple, Optional, Tuple
 
+FLOAT32 = "float32"  # the type of parameters, and of feature maps where no other is asked for
 BN_EPSILON = 1.001e-5  # the original's; cuDNN refuses less than 1e-5
 CLASSIFIER = "classifier"  # the block of either classifier
 LOWEST = -3.4028234e38  # of float32: what a dilated maximum finds beyond the edges

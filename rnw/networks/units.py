@@ -11,9 +11,7 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 
 from rnw.networks import layers
-from rnw.networks.layers import LOWEST, is_normalization, parameter_kind
-
-FLOAT32 = "float32"
+from rnw.networks.layers import FLOAT32, LOWEST, is_normalization, parameter_kind
 
 
 class LayerBlock(HybridBlock):

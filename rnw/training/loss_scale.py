@@ -25,7 +25,7 @@ ARRAYS_AT_ONCE = 200  # the most that one kernel takes on a GPU
 class Progress(NamedTuple):
     """The factor on the loss, and how many steps it has had no overflow."""
 
-    factor: float = FIRST
+    factor: float
     steps: int = 0
 
     def after(self, finite: bool) -> "Progress":
@@ -42,7 +42,7 @@ class ScaledLoss:
 
     def __init__(self, loss: Loss):
         self._loss = loss
-        self.progress = Progress()
+        self.progress = Progress(FIRST)
 
     def __call__(self, scores: mx.nd.NDArray, labels: mx.nd.NDArray) -> Result:
         """Do as the loss does, but with gradients times the factor."""

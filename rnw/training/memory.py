@@ -11,6 +11,7 @@ from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
 from rnw.training.recipe import ADAMS, Recipe
 from rnw.training.recompute_plan import Recompute, frontier, plan_step
+from rnw.weights.precision import FLOAT32
 
 # Measured on CPUs: what MXNet takes when its operators are first used, whatever the network; then,
 # in units of the largest parameter, what oneDNN reorders in the passes (and keeps), and what an
@@ -61,12 +62,18 @@ def training_memory(
     devices: int = 1,
     *,
     recompute: Recompute = False,
+    precision: str = FLOAT32,
 ) -> TrainingMemory:
-    """Return the peak of training steps on (batch, 3, size, size) float32 images on each device."""
+    """Return the peak of training steps on (batch, 3, size, size) float32 images on each device.
+
+    In half precision maps take half as much, and weights are there once more in it.
+    """
     maps = plan_step(config, size, recompute).peak
     weights = FLOAT_BYTES * count_parameters(config)
     largest = FLOAT_BYTES * max(prod(parameter.shape) for parameter in config.parameters())
     activations, update = FLOAT_BYTES * batch * maps, int(UPDATE * largest)
+    if precision != FLOAT32:
+        activations = (activations + weights) // 2
     at_once = min(batch, max(1, cpu_cores() // devices))
     kept = FLOAT_BYTES * at_once * _columns(config, size)
     if devices > 1:
@@ -130,7 +137,12 @@ def step_memory(
     """
     share = -(-recipe.batch // (devices * workers))
     memory = training_memory(
-        recipe.configure(), share, recipe.input_size, devices, recompute=recompute
+        recipe.configure(),
+        share,
+        recipe.input_size,
+        devices,
+        recompute=recompute,
+        precision=recipe.precision,
     )
     if recipe.optimizer in ADAMS:
         memory.main["variance"] = memory.main["momentum"]

@@ -12,6 +12,7 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layout import LINEAR, SEGMENTATION_CLASSIFIERS, NetworkConfig, configure
 from rnw.networks.zoo import LEVELS, MAX_UNITS, NetworkSpec, find_network, network_names
+from rnw.weights.containers import PARAMS, container_of, read_weights
 from rnw.weights.fit import channels_of, is_resnet, resnet_of, width_of
 from rnw.weights.formats import read_parameters
 from rnw.weights.meaning import Meaning, meaning_of
@@ -27,12 +28,14 @@ _FIRST_OF_UNIT = re.compile(r"bn(\d)[ab]\d*_branch2a_gamma")
 class Inspection:
     """The content of a weights file.
 
-    fits: the networks whose parameters have exactly these names and shapes, which are the same for
-    Model A, A1 and A2, and for D and F. meaning: the network according to a graph beside the file
-    or its name; None when neither indicates one that fits the content. problem: why it is None.
+    kind: its format, such as 'a safetensors file'. fits: the networks whose parameters have exactly
+    these names and shapes, which are the same for Model A, A1 and A2, and for D and F. meaning: the
+    network according to a graph beside the file or its name; None when neither indicates one that
+    fits the content. problem: why it is None.
     """
 
     path: Path
+    kind: str
     size: int  # bytes
     entries: List[Entry]
     fits: List[NetworkConfig]
@@ -45,7 +48,8 @@ class Inspection:
 
     @property
     def versions(self) -> List[str]:
-        return sorted({entry.version for entry in self.entries}, key=lambda v: int(v.split(".")[1]))
+        found = {entry.version for entry in self.entries if entry.version}
+        return sorted(found, key=lambda version: int(version.split(".")[1]))
 
     @property
     def devices(self) -> List[str]:
@@ -53,12 +57,13 @@ class Inspection:
 
 
 def inspect(path: PathLike) -> Inspection:
-    """List a `.params` file and find the network that it is for, without reading values.
+    """List a weights file and find the network that it is for; of `.params`, no value is read.
 
     Raises InputError for a file that cannot be read.
     """
     path = Path(path)
-    entries = list_arrays(path)
+    container = container_of(path)
+    entries = list_arrays(path) if container is PARAMS else _list_others(path)
     parameters = read_parameters(path)
     meaning, problem = None, ""
     try:
@@ -66,7 +71,13 @@ def inspect(path: PathLike) -> Inspection:
     except InputError as error:
         problem = str(error)
     fits = fitting_networks({name: array.shape for name, array in parameters.items()})
-    return Inspection(path, path.stat().st_size, entries, fits, meaning, problem)
+    size = path.stat().st_size
+    return Inspection(path, container.title, size, entries, fits, meaning, problem)
+
+
+def _list_others(path: Path) -> List[Entry]:
+    """Return the arrays of a file of another format than MXNet's, by the names there."""
+    return [Entry(name, array, "", None, 0) for name, array in read_weights(path).items()]
 
 
 def fitting_networks(shapes: Mapping[str, Shape]) -> List[NetworkConfig]:

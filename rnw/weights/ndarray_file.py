@@ -81,7 +81,8 @@ class Entry(NamedTuple):
     """One array of a file: a read-only memory map, and how it is stored.
 
     version: the first MXNet that wrote this layout. device: where the array was, such as 'gpu(3)';
-    None for an array that was never filled. offset: the byte where its values start.
+    None for an array that was never filled. offset: the byte where its values start. For arrays of
+    other formats these are an empty text, None and 0.
     """
 
     name: str

@@ -4,8 +4,9 @@ from typing import Dict, Optional, Sequence
 
 from rnw.errors import InputError, look_up
 from rnw.instructions import LIMIT, emulates_bfloat16, multiplies_bfloat16
+from rnw.networks.layers import FLOAT32
 
-FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
+BFLOAT16, FLOAT16 = "bfloat16", "float16"
 # the kind of device, as MXNet calls it, on which convolutions are computed in each
 PRECISIONS: Dict[str, Optional[str]] = {FLOAT32: None, BFLOAT16: "cpu", FLOAT16: "gpu"}
 

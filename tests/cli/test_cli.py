@@ -270,7 +270,7 @@ def test_refused_seeds_write_nothing(rnw, command, seed):
     [
         "networks",
         "launch --workers 1 -- echo",
-        "train-cls --dataset digits --set width=0.03125 --dry-run",
+        "train-cls --dataset digits --set width=0.03125 --set batch=1024 --set epochs=1",
     ],
 )
 def test_a_full_disk_under_standard_output_is_told(arguments):

@@ -23,7 +23,7 @@ def _prepare(rnw, name, folder="downloads"):
 def test_camvid_from_its_archive_to_scores(rnw):
     archives, _ = miniature_segmentation.FILES["camvid"]()
     miniature_segmentation.write_archives(Path("downloads"), archives)
-    assert _prepare(rnw, "camvid").endswith("data/camvid/test.lst: 1 pictures\n")
+    assert _prepare(rnw, "camvid").endswith("data/camvid/test.lst: 1 picture\n")
     options = (*TINY, "--set", "crop=16", "--set", "origin=32", "--val-every", 1)
     code, out, err = rnw("train-seg", "--dataset", "camvid", *options)
     assert (code, err) == (0, "trained by recipe scratch-seg; --recipe chooses another\n")
@@ -31,10 +31,10 @@ def test_camvid_from_its_archive_to_scores(rnw):
     assert weights == "output/camvid_rna-56-0-1-1-1-1-1-1_cls11_s8_ep-0001.params"
     code, out, _ = rnw("eval-seg", "--weights", weights)
     assert code == 0
-    assert "camvid test, 1 images" in out
+    assert "camvid test, 1 image\n" in out
     assert " bicyclist\n" in out
     code, out, _ = rnw("eval-seg", "--weights", weights, "--split", "val", "--flip")
-    assert (code, "camvid val, 1 images" in out) == (0, True)
+    assert (code, "camvid val, 1 image\n" in out) == (0, True)
 
 
 def test_cifar10_from_its_archive_to_scores(rnw):

@@ -32,10 +32,14 @@ def test_class_folders_from_training_to_names(rnw):
     )
     Path("output").rename("moved")
     weights = "moved" / weights.relative_to("output")
-    code, out, err = rnw("eval-cls", "--weights", weights)
+    code, out, err = rnw("eval-cls", "--weights", weights, "--save-predictions", "best.npz")
     assert code == 0, err
     assert out.startswith("data val, 16 images\n")
     assert "numbered" not in out
+    assert "best.txt, numbers: none, but the names of pictures and classes\n" in out
+    lines = [line.split("\t") for line in Path("best.txt").read_text().splitlines()]
+    assert len({picture for picture, *_ in lines}) == 16
+    assert {tuple(sorted(classes)) for _, *classes in lines} == {("cat", "dog")}
     assert rnw("report", weights.with_suffix(""))[0] == 0
     page = weights.with_suffix("").joinpath("report.html").read_text()
     assert "0 cat" in page and "1 dog" in page and "image/jpeg" in page

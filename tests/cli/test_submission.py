@@ -33,7 +33,7 @@ def kept(monkeypatch):
 
 def test_what_is_missing_is_named(rnw, kept):
     code, out, err = rnw("submission", "make", kept, "--dataset", "voc", "-o", "mine.tar")
-    assert (code, out, err) == (0, "mine.tar: 1 pictures\n", "")
+    assert (code, out, err) == (0, "mine.tar: 1 picture\n", "")
     missing = "results/VOC2012/Segmentation/comp6_test_cls/b.png: missing"
     check = ("submission", "check", "mine.tar", "--dataset", "voc")
     assert rnw(*check) == (2, "", f"{missing}\n")

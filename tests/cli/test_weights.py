@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from rnw.networks.classifier import get_network
+from rnw.networks.layout import configure
 from rnw.weights import save_params
 from rnw.weights.ndarray_file import read_arrays, write_arrays
+from rnw.weights.npz_file import write_npz
 from rnw.weights.released import RELEASED
 from rnw.weights.safetensors_file import read_safetensors, write_safetensors
-from tests.golden_cases import each_checkpoint, fill_network
+from tests.golden_cases import deterministic_weights, each_checkpoint, fill_network
 
 A1 = "ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
 FILES = {  # name: (MD5, published scores), from the original's README
@@ -122,6 +124,27 @@ def test_show_json(rnw):
     assert content[shown["arrays"][1]["offset"]] == 3
     assert [(row["maximum"], row["infinities"]) for row in shown["arrays"]] == [(1, 1), (3, 0)]
     assert "Infinity" not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "kind"),
+    [
+        ("x.safetensors", write_safetensors, "a safetensors file"),
+        ("x.npz", write_npz, "a NumPy archive"),
+    ],
+)
+def test_show_files_of_others(rnw, name, write, kind):
+    config = configure("28-1-1-1-1-1-1-1", 3, width=1 / 32)
+    write(name, deterministic_weights(config))
+    code, out, err = rnw("weights", "show", name)
+    assert (code, err) == (0, "")
+    _, stored, fits, _, first, *rows = out.splitlines()
+    assert (stored, fits.split(" (")[0]) == (kind, "fits <size>-1-1-1-1-1-1-1")
+    assert first.split() == ["conv1a_weight", "float32", "2x3x3x3"]
+    assert len(rows) == len(config.parameters()) - 1
+    shown = json.loads(rnw("weights", "show", name, "--json")[1])
+    assert shown["format"] == kind
+    assert {(row["offset"], row["version"]) for row in shown["arrays"]} == {(None, None)}
 
 
 def test_show_without_arrays(rnw):

@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.soak.disturbed import Run, SoakError
+from tests.soak.disturbed import DEADLINE_SECONDS, Run, SoakError
 from tests.soak.faults import FAULTS, FAULTS_OF_JOBS
 
 DISK = "256m"
@@ -72,16 +72,17 @@ def _soak(disk, output, arguments):
             _strike(run, kinds[name], dice, arguments.every)
             struck[name] += 1
             _say(f"{name}: resumed {sum(struck.values())} times, epoch {run.finished_epochs()}")
-    hours = (time.monotonic() - begin) / 3600
+    seconds = time.monotonic() - begin
     last = str(run.finished_epochs() + EPOCHS_AFTER)
     whole = Run(disk / "whole", output, arguments.workers)
     for each in (run, whole):
         each.start("--stop-epoch", last)
-        each.check_end(0)
+        each.check_end(0, seconds=DEADLINE_SECONDS + 2 * seconds)
     _compare(run, whole)
     faults = ", ".join(f"{name} {count}" for name, count in sorted(struck.items()))
     resumed = sum(struck.values())
-    _say(f"{hours:.2f} h, resumed {resumed} times ({faults}), {last} epochs: equal byte for byte")
+    summary = f"{seconds / 3600:.2f} h, resumed {resumed} times ({faults}), {last} epochs"
+    _say(f"{summary}: equal byte for byte")
 
 
 def _strike(run, fault, dice, every):

@@ -13,6 +13,7 @@ from tests.jobs import PATHS, PYTHON, TRAIN, job_processes
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 STALL_SECONDS = 30
 DEADLINE_SECONDS = 900  # until a run has started, or has ended after a fault, on a busy machine
+GONE_SECONDS = 60  # until what was killed is gone, on such a machine
 POLL_SECONDS = 0.01
 SETTINGS = ("width=0.03125", "batch=256", "base_lr=0.01", "epochs=100000")
 OFTEN = ("--checkpoint-every", "3", "--keep", "2", "--val-every", "4", "--resume")
@@ -62,7 +63,7 @@ class Run:
             if self._popen.poll() is not None:
                 raise SoakError(f"the run ended with status {self._popen.returncode}")
             if time.monotonic() > deadline:
-                raise SoakError(f"the run did not come so far in {DEADLINE_SECONDS} s")
+                self._give_up(f"the run did not come so far in {DEADLINE_SECONDS} s")
             time.sleep(pause)
 
     def processes(self):
@@ -91,15 +92,15 @@ class Run:
     def signal(self, number):
         self._popen.send_signal(number)
 
-    def check_end(self, status, *wordings):
+    def check_end(self, status, *wordings, seconds=DEADLINE_SECONDS):
         """Wait for the end of the run; raise SoakError unless it has the status and said so.
 
         Nothing that it has started may be left.
         """
         try:
-            found = self._popen.wait(DEADLINE_SECONDS)
+            found = self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise SoakError(f"the run did not end in {DEADLINE_SECONDS} s") from None
+            self._give_up(f"the run did not end in {seconds:.0f} s")
         said = self._output.read_bytes()[self._begin :].decode(errors="replace")
         if found != status:
             raise SoakError(f"status {found} in the place of {status}; it said:\n{said[-4000:]}")
@@ -108,14 +109,20 @@ class Run:
                 raise SoakError(f"it did not say {wording!r}, but:\n{said[-4000:]}")
         self._check_nothing_left()
 
+    def _give_up(self, reason):
+        """End the run, so that its files stay as they are."""
+        self._popen.kill()
+        self._popen.wait()
+        with contextlib.suppress(SoakError):
+            self._check_nothing_left()
+        raise SoakError(reason)
+
     def _check_nothing_left(self):
-        """What is killed takes a moment to go."""
-        for _ in range(500):
-            left = living_processes()
-            if not left:
-                return
+        deadline = time.monotonic() + GONE_SECONDS
+        while left := living_processes():
+            if time.monotonic() > deadline:
+                raise SoakError(f"processes are left: {left}")
             time.sleep(POLL_SECONDS)
-        raise SoakError(f"processes are left: {left}")
 
     def finished_epochs(self):
         """The number of epochs whose weights are saved."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+from operator import itemgetter
 
 import mxnet as mx
 import numpy as np
@@ -13,7 +14,7 @@ from rnw.training import launch
 from rnw.training.recipes import find_recipe
 from rnw.training.run import train
 from rnw.weights.formats import read_parameters
-from tests.golden_cases import each_json_case
+from tests.golden_cases import each_case, first_of_each
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 from tests.training.golden_runs import THREADS, assert_original
 
@@ -24,7 +25,7 @@ SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise
 GUARD = "rnw.training.guard"
 
 
-def _arguments(folder, *options, kvstore="dist_sync", devices=2, epochs=4):
+def _arguments(folder, *options, kvstore="dist_sync", devices=2, epochs=3):
     settings = [part for override in (*SMOOTH, f"epochs={epochs}") for part in ("--set", override)]
     what = ("--kvstore", kvstore, "--cpus", devices, "--output", folder)
     return (*TRAIN, *what, *settings, *options)
@@ -36,7 +37,7 @@ def _in_folders_of_their_own(folder, *options):
 
 
 def _train_alone(folder, **options):
-    recipe = find_recipe("digits", (*SMOOTH, "epochs=4"))
+    recipe = find_recipe("digits", (*SMOOTH, "epochs=3"))
     return train(recipe, [mx.cpu(i) for i in range(4)], folder, **options)
 
 
@@ -69,13 +70,13 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     status, output = run_job(*_in_folders_of_their_own(folder))
     assert status == 0, output
-    assert output.count("worker 0 | epoch ") == 4
+    assert output.count("worker 0 | epoch ") == 3
     assert "worker 1 | epoch " not in output
     assert [path.name for path in folder.iterdir()] == ["0"]  # only one of them writes
     return folder / "0"
 
 
-@each_json_case("train_cases")
+@each_case("case", "train_cases.json", first_of_each(itemgetter("task"), "train_cases"))
 def test_workers_that_share_the_devices_give_the_originals_numbers(case, reference_process):
     count = 2 if case["devices"] % 2 == 0 else 1
     command = (*PYTHON, "tests.training.golden_worker", case["case"], case["devices"] // count)
@@ -102,10 +103,11 @@ def test_a_job_is_the_run_of_one_process(whole, tmp_path):
 
 
 def test_killed_worker_ends_the_job_which_resumes(whole, tmp_path):
-    often = ("--resume", "--checkpoint-every", 1)
+    """As a job, and as one process with the devices of both workers."""
+    folder, often = tmp_path / "job", ("--resume", "--checkpoint-every", 1)
     marker = f"RNW_TEST_JOB={tmp_path}"
-    job = start_job(*_arguments(tmp_path, *often), RNW_TEST_JOB=str(tmp_path))
-    read_until(job, "epoch 1/4")
+    job = start_job(*_arguments(folder, *often), RNW_TEST_JOB=str(tmp_path))
+    read_until(job, "epoch 1/3")
     second = job_processes(marker, "DMLC_RANK=1")
     (worker,) = (number for number, command in second.items() if GUARD not in command)
     os.kill(worker, signal.SIGKILL)
@@ -113,10 +115,14 @@ def test_killed_worker_ends_the_job_which_resumes(whole, tmp_path):
     assert job.returncode == 128 + signal.SIGKILL
     assert "worker 1 was killed by SIGKILL" in output
     assert job_processes(marker) == {}
-    assert _results(tmp_path) != _results(whole)
-    status, output = run_job(*_arguments(tmp_path, *often))
+    assert _results(folder) != _results(whole)
+    shutil.copytree(folder, tmp_path / "alone")
+    status, output = run_job(*_arguments(folder, *often))
     assert status == 0, output
-    assert _results(tmp_path) == _results(whole)
+    assert _results(folder) == _results(whole)
+    last = _train_alone(tmp_path / "alone", resume=True)
+    assert "resumed after epoch" in (last.parent / f"{LABEL}.log").read_text()
+    _assert_close(last, whole / last.name)
 
 
 def _stop(job, number, marker):
@@ -130,26 +136,18 @@ def _stop(job, number, marker):
     assert job_processes(marker) == {}
 
 
-def test_stopped_job_resumes(whole, tmp_path):
-    job = start_job(*_arguments(tmp_path), RNW_TEST_JOB=str(tmp_path))
-    _stop(job, signal.SIGTERM, f"RNW_TEST_JOB={tmp_path}")
-    assert _results(tmp_path) != _results(whole)
-    last = _train_alone(tmp_path, resume=True)
-    assert "resumed after epoch" in (tmp_path / f"{LABEL}.log").read_text()
-    _assert_close(last, whole / last.name)
-
-
-def test_asynchronous_job_learns_and_resumes(tmp_path):
-    options = {"kvstore": "dist_async", "devices": 1}
+def test_stopped_job_resumes(tmp_path):
+    """Asynchronous, which learns."""
+    options = {"kvstore": "dist_async", "devices": 1, "epochs": 3}
     seed = 123456789  # of more bits than servers keep of a number
     faster = ("--set", "base_lr=0.05", "--set", "batch=64", "--seed", seed)
     job = start_job(*_arguments(tmp_path, *faster, **options), RNW_TEST_JOB=str(tmp_path))
-    _stop(job, signal.SIGINT, f"RNW_TEST_JOB={tmp_path}")
+    _stop(job, signal.SIGTERM, f"RNW_TEST_JOB={tmp_path}")
     status, output = run_job(*_arguments(tmp_path, *faster, "--resume", **options))
     assert status == 0, output
     log = (tmp_path / f"{LABEL}.log").read_text()
     epochs = [line for line in log.splitlines() if "saved" in line]
-    assert len(epochs) == 4
+    assert len(epochs) == 3
     first, last = (float(epochs[i].split("loss ")[1].split(",")[0]) for i in (0, -1))
     assert last < 0.5 * first
 

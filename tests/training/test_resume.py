@@ -26,8 +26,8 @@ from tests.training.observers import AtSteps, Keeping, stop_after
 pytestmark = pytest.mark.slow
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
-SHORT = ("epochs=3", "width=0.03125", "batch=256")
-EPOCHS = 6
+SHORT = ("epochs=2", "width=0.03125", "batch=256")
+EPOCHS = 4
 ROOT = Path(__file__).parents[2]
 
 
@@ -158,7 +158,7 @@ def test_resume_starts_afresh_where_there_is_nothing(tmp_path, finished):
     [
         ({"devices": 1}, "devices was 2, now 1"),
         ({"seed": 7}, "seed was 0, now 7"),
-        ({"overrides": ("epochs=4", *SHORT[1:])}, "settings: epochs was 3, now 4; use the same"),
+        ({"overrides": ("epochs=4", *SHORT[1:])}, "settings: epochs was 2, now 4; use the same"),
     ],
 )
 def test_other_settings_are_refused(finished, options, wording):
@@ -199,7 +199,7 @@ def test_a_run_goes_on_from_the_state_before_a_lost_one(finished, caplog, kept, 
         state.write_bytes(content[:kept])
     _train(folder, resume=True)
     assert re.search(rf"{LABEL}\.state: is {wording}.*; the run goes on from the ", caplog.text)
-    assert "resumed after epoch 2, step 0" in (folder / f"{LABEL}.log").read_text()
+    assert "resumed after epoch 1, step 0" in (folder / f"{LABEL}.log").read_text()
     assert _results(folder) == before
 
 

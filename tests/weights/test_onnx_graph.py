@@ -12,7 +12,7 @@ from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
 from rnw.weights.onnx_graph import onnx_graph, write_onnx
 from rnw.weights.surgery import fold_batch_norms, halve
-from tests.golden_cases import deterministic_weights
+from tests.golden_cases import deterministic_weights, one_of_each_task
 
 NARROW = 1 / 32
 NETWORKS = {
@@ -153,6 +153,7 @@ def test_what_is_folded_is_gone():
 
 
 @pytest.mark.slow
+@one_of_each_task()
 def test_scores_are_the_originals(forward_case):
     (found,) = _run(forward_case.config, forward_case.parameters, [forward_case.data])
     _check(found, forward_case.expected["scores"])

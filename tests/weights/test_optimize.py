@@ -164,6 +164,6 @@ def test_every_operator_is_fused(name, left):
 
 
 @pytest.mark.slow
-def test_full_size():
-    net = trained(rnw.get_network("model_a"))
+def test_wide():
+    net = trained(rnw.get_network("model_a", width=0.5))
     assert_same(rnw.optimize(net), net, (1, 3, 224, 224))

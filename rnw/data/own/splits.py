@@ -233,12 +233,14 @@ def read_classified(description: Description, split: str, root: Path) -> ImageLi
     entries = read_entries(description, split, root, logger.warning)
     numbers, unknown = class_numbers(description, entries)
     if unknown:
-        label, (entry, *_) = next(iter(unknown.items()))
+        label, *others = unknown
+        entry = unknown[label][0]
         source = f"{root / where.list}: line {entry.line}" if entry.line else root / entry.path
+        more = f", nor are {', '.join(map(repr, others))}" if others else ""
         raise InputError(
             f"{source}: class {label!r} is none of the {len(description.classes)} classes of "
-            f"{description.place}{did_you_mean(label, description.classes)}; `classes` of a "
-            "description can name those that the training pictures are without"
+            f"{description.place}{more or did_you_mean(label, description.classes)}; `classes` of "
+            "a description can name those that the training pictures are without"
         )
     paths = [entry.path for entry in entries]
     return ImageList(

@@ -30,7 +30,7 @@ from rnw.data.prepare.official import (
 from rnw.data.readers import ImageList
 from rnw.data.recordio import index_file, is_packed, pack_file, write_pack
 from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
-from rnw.errors import InputError
+from rnw.errors import InputError, counted
 from rnw.files import atomic_write, remove
 
 FoundAnnotations = Optional[Tuple[AnnotationFiles, Path]]
@@ -70,7 +70,10 @@ class Preparation:
         """Return a line for each list that was requested, with its pictures and classes."""
         splits = self._wanted(OfficialFiles(self.sources, self.output))
         labels = {path: read_list(path).labels for path in map(self._list, splits)}
-        return [f"{p}: {len(n)} pictures of {n.max() + 1} classes" for p, n in labels.items()]
+        return [
+            f"{path}: {counted(len(n), 'picture')} of {n.max() + 1} classes"
+            for path, n in labels.items()
+        ]
 
     def _wanted(self, files: OfficialFiles) -> List[str]:
         known = self.publication.images

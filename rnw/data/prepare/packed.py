@@ -12,7 +12,7 @@ from rnw.data.prepare.official import OfficialFiles, PreparationStep, check_spli
 from rnw.data.sets.publication import PackedPublication
 from rnw.data.sets.reading import count_pictures
 from rnw.data.sets.rows import Dataset
-from rnw.errors import InputError
+from rnw.errors import InputError, counted
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ class PackedPreparation:
 
         Raises InputError where that is not the published one, also for files that were there.
         """
-        return [f"{self.output}: {self._count(split)} pictures of {split}" for split in self._all]
+        return [
+            f"{self.output}: {counted(self._count(split), 'picture')} of {split}"
+            for split in self._all
+        ]
 
     @property
     def _all(self) -> Sequence[str]:

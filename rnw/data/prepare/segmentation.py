@@ -19,10 +19,10 @@ from rnw.data.labeled import check_size, read_label, read_pairs, write_label, wr
 from rnw.data.picture_types import Pair
 from rnw.data.pictures import open_picture
 from rnw.data.prepare.listing import ADVICE
-from rnw.data.prepare.official import OfficialFiles, PreparationStep, names_of
+from rnw.data.prepare.official import OfficialFiles, PreparationStep, check_splits, names_of
 from rnw.data.sets.publication import LabeledSplit, Rendering
 from rnw.data.sets.rows import SegmentationDataset
-from rnw.errors import InputError
+from rnw.errors import InputError, counted
 from rnw.files import open_regular, reading, remove_parts
 from rnw.networks.heads import IGNORED_LABEL
 
@@ -77,17 +77,14 @@ class SegmentationPreparation:
         """Return a line for each list that was requested, with its number of pictures."""
         files = OfficialFiles(self.sources, self.output)
         paths = [self._list(split) for split in self._wanted(files)]
-        return [f"{path}: {len(read_pairs(path))} pictures" for path in paths]
+        return [f"{path}: {counted(len(read_pairs(path)), 'picture')}" for path in paths]
 
     def _list(self, split: str) -> Path:
         return self.output / f"{split}.lst"
 
     def _wanted(self, files: OfficialFiles) -> List[str]:
         parts = [part for split in self.splits for part in self.dataset.parts_of(split)]
-        unknown = [split for split in parts if split not in self.publication]
-        if unknown:
-            known = ", ".join([*self.publication, *self.dataset.composed])
-            raise InputError(f"{self.dataset.name} has no split {unknown[0]!r}: it has {known}")
+        check_splits(parts, [*self.publication, *self.dataset.composed])
         if parts:
             return list(dict.fromkeys(parts))
         always = (self.dataset.train_split, self.dataset.test_split)

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.data.picture_types import Classified
+from rnw.data.picture_types import Classified, Examples
 from rnw.data.sets.rows import Dataset
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import picture_name
@@ -15,7 +15,10 @@ from rnw.weights.npz_file import write_npz
 
 
 class Numbering(NamedTuple):
-    """The number (classes,) that a submission gives to each class, and where it is from."""
+    """The number (classes,) that a submission gives to each class, and where it is from.
+
+    Names of classes may stand in the place of numbers.
+    """
 
     numbers: np.ndarray
     description: str
@@ -33,20 +36,24 @@ def find_numbering(
         sequence: unknown.
 
     Without `devkit` one is looked for in `root`. Where there is none, or it is for other classes,
-    classes are numbered from 1 in label order. Raises InputError for a `devkit` that does not fit,
+    classes are numbered from 1 in label order. No server takes predictions on data of one's own:
+    these are of class names. Raises InputError for a `devkit` that does not fit,
     or for a dataset that has no official numbers.
     """
     official = dataset.class_numbers
     if official is None and devkit is not None:
         raise InputError(f"{devkit}: {dataset.title} has no official class numbers to look up")
+    if dataset.description is not None:
+        names = np.array(dataset.class_names())
+        return Numbering(names, "none, but the names of pictures and classes")
     source = official.find(devkit or root) or devkit if official else None
     if official is not None and source is not None:
         numbers = official.read(source)
-        names = labels
+        wnids = labels
         if labels is None:
-            names = sorted(numbers) if len(numbers) == dataset.classes else ()
-        if names and numbers.keys() >= set(names):
-            by_label = [numbers[wnid] for wnid in names]
+            wnids = sorted(numbers) if len(numbers) == dataset.classes else ()
+        if wnids and numbers.keys() >= set(wnids):
+            by_label = [numbers[wnid] for wnid in wnids]
             return Numbering(np.array(by_label), f"{official.name} of {source}")
         if devkit is not None:
             whose = f"{dataset.title} has {dataset.classes}"
@@ -79,11 +86,15 @@ def write_predictions(
 
     The .npz has `probabilities` (N, classes) float32, `labels` (N,) and `images` (N,), file names.
     The text has a line for each image, in order: the numbers of its five most probable classes,
-    best first.
+    best first. For data of one's own, it has the path of the image and names of classes, between
+    tabs.
     """
     images = np.array([picture_name(examples, index) for index in range(len(probabilities))])
     labels = np.asarray(examples.labels)
     write_npz(path, {"probabilities": probabilities, "labels": labels, "images": images})
-    best = numbering.numbers[top_classes(probabilities)]
-    lines = (" ".join(map(str, row)) for row in best.tolist())
+    best = numbering.numbers[top_classes(probabilities)].tolist()
+    if isinstance(examples, Examples) or numbering.numbers.dtype.kind != "U":
+        lines = [" ".join(map(str, row)) for row in best]
+    else:
+        lines = ["\t".join((examples.name(index), *row)) for index, row in enumerate(best)]
     write_text(submission_file(path), "".join(f"{line}\n" for line in lines))

@@ -60,6 +60,10 @@ WRONG = {
         {f"{name}/a.jpg": picture() for name in ("train/cat", "train/dog", "val/cat", "val/eel")},
         "data/val/eel/a.jpg: class 'eel' is none of .*; `classes` of a description can name those",
     ),
+    "classes of val alone": (
+        {f"{name}/a.jpg": picture() for name in ("train/cat", "train/dog", "val/eel", "val/owl")},
+        "data/val/eel/a.jpg: class 'eel' is none of the 2 classes of data, nor are 'owl'; `classes",
+    ),
     "an empty picture": (
         {"cat/a.jpg": b"", "dog/a.jpg": picture()}, "1 pictures cannot be read: .*it is empty"
     ),

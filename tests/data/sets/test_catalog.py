@@ -322,7 +322,7 @@ def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
             Image.new("RGB", (20, 20)).save(folder / f"{name}.jpg")
             Image.new("L", (20, 20), 1).save(folder / f"{name}.png")
     out = _with_toy("prepare", "stamps", "downloads")
-    assert out.endswith("data/stamps/train.lst: 2 pictures\ndata/stamps/val.lst: 1 pictures\n")
+    assert out.endswith("data/stamps/train.lst: 2 pictures\ndata/stamps/val.lst: 1 picture\n")
     assert Path("data/stamps/val.lst").read_text() == "stamps/val/c.jpg\tstamps/val/c.png\n"
     assert "stamps" in _with_toy("prepare", "--help")
     assert "stamps" in _with_toy("train-seg", "--help")
@@ -332,6 +332,6 @@ def test_a_data_set_is_one_file_and_one_line_in_the_catalog():
     palette.putpalette([255] * 3 + [0] * 3)
     palette.save(labels / "c.png")
     make = ("submission", "make", "kept", "--dataset", "stamps", "-o", "mine.zip")
-    assert _with_toy(*make) == "mine.zip: 1 pictures\n"
+    assert _with_toy(*make) == "mine.zip: 1 picture\n"
     check = ("submission", "check", "mine.zip", "--dataset", "stamps")
     assert _with_toy(*check) == "mine.zip: nothing is wrong\n"

@@ -28,6 +28,19 @@ ONNX = ("onnx", "onnxruntime")
 CLASSIFIER = "digits_rna-28-1-1-1-1-1-1-1_cls10_ep-0001.params"
 SEGMENTER = "shapes_rna-28-1-1-1-1-1-1-1_cls5_s8_ep-0001.params"
 PICTURE = "photo.png"
+IN_TURN = """
+import contextlib, io, json, sys
+from rnw.cli import main
+
+for arguments in json.loads(sys.argv[1]):
+    shown = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(shown):
+            main(arguments)
+    except SystemExit as ended:
+        assert not ended.code, arguments
+    print(json.dumps(shown.getvalue()))
+"""
 
 
 def _closure(names):
@@ -61,7 +74,7 @@ def _link(folder):
 
 @pytest.fixture(scope="module", params=["this", "named"])
 def other(request, tmp_path_factory):
-    """Run `rnw` by a Python that has no MXNet."""
+    """Run commands of `rnw` in turn by a Python that has no MXNet; what each of them showed."""
     named = os.environ.get(NAMED)
     if request.param == "named" and not named:
         pytest.skip(f"{NAMED} names no Python")
@@ -74,7 +87,7 @@ def other(request, tmp_path_factory):
         return done.stdout
 
     assert run("-c", "import importlib.util as u; print(u.find_spec('mxnet'))") == "None\n"
-    return lambda *arguments: run("-m", "rnw", *arguments)
+    return lambda *commands: run("-c", IN_TURN, json.dumps(commands)).splitlines()
 
 
 @pytest.fixture
@@ -89,26 +102,28 @@ def weights():
 @pytest.mark.slow
 @pytest.mark.skipif(not ENGINES["onnxruntime"].installed, reason="onnxruntime is not installed")
 def test_the_scores_are_those_of_mxnet(other, weights, rnw):
-    options = ("eval-cls", "--flip", "--json", "--weights", CLASSIFIER)
-    found = json.loads(other(*options, "--predictions", "kept"))
-    code, out, err = rnw(*options, "--predictions", "mxnet")  # a folder, not taken for the package
+    Image.new("RGB", (32, 24), "red").save(PICTURE)
+    classify = ("eval-cls", "--flip", "--json", "--weights", CLASSIFIER)
+    segment = ("eval-seg", "--scales", "48", "--json", "--weights", SEGMENTER)
+    shown = other(
+        (*classify, "--predictions", "kept"),
+        (*segment, "--save-predictions", "labels"),
+        ("predict", "--json", "--weights", CLASSIFIER, PICTURE),
+        ("predict", "--weights", SEGMENTER, "-o", "drawn", "--crf", "deeplab", PICTURE),
+        ("report", "kept", "--pictures", "1"),
+        ("report", "labels", "--pictures", "1"),
+        ("figure", "labels", "--random", "1", "-o", "figure.png"),
+    )
+    found, labeled, told = (json.loads(json.loads(text)) for text in shown[:3])
+    code, out, err = rnw(*classify, "--predictions", "mxnet")  # a folder, not taken for the package
     assert code == 0, err
     expected = json.loads(out)
     assert (found.pop("engine"), expected.pop("engine")) == ("onnxruntime", "mxnet")
     assert found == expected
-    protocol = ("--scales", "48", "--json", "--weights", SEGMENTER)
-    found = json.loads(other("eval-seg", *protocol, "--save-predictions", "labels"))
-    code, out, err = rnw("eval-seg", *protocol)
+    code, out, err = rnw(*segment)
     assert code == 0, err
     expected = json.loads(out)
-    assert found["engine"] == "onnxruntime"
-    assert found["pixel_accuracy"] == pytest.approx(expected["pixel_accuracy"], abs=0.01)
-    assert found["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.01)
-    other("report", "kept", "--pictures", "1")
-    other("report", "labels", "--pictures", "1")
-    other("figure", "labels", "--random", "1", "-o", "figure.png")
-    Image.new("RGB", (32, 24), "red").save(PICTURE)
-    told = json.loads(other("predict", "--json", "--weights", CLASSIFIER, PICTURE))
-    assert told["engine"] == "onnxruntime"
-    other("predict", "--weights", SEGMENTER, "-o", "drawn", "--crf", "deeplab", PICTURE)
+    assert labeled["engine"] == told["engine"] == "onnxruntime"
+    assert labeled["pixel_accuracy"] == pytest.approx(expected["pixel_accuracy"], abs=0.01)
+    assert labeled["mean_iou"] == pytest.approx(expected["mean_iou"], abs=0.01)
     assert Path("drawn/photo_overlay.png").is_file()

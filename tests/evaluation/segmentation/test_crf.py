@@ -1,5 +1,7 @@
 """The fully connected CRF against sums over all pairs, the authors' filter and true labels."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,17 @@ from rnw.evaluation.segmentation.crf import (
     DEEPLAB,
     EXACT_PIXELS,
     KRAEHENBUEHL,
+    compiled_messages,
+    compiled_refinement,
     exact_messages,
-    lattice_messages,
     mean_field,
-    permutohedral_lattice,
     refine,
+    sparse_messages,
+    sparse_refinement,
 )
+from rnw.evaluation.segmentation.permutohedral import permutohedral_lattice
 
+needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="numba is not installed")
 SETTINGS = pytest.mark.parametrize("parameters", [DEEPLAB, KRAEHENBUEHL], ids=["deeplab", "kk"])
 
 
@@ -128,20 +134,37 @@ def test_the_lattice_is_near_the_exact_sums(size, parameters, difference, disagr
         image, _, probabilities = picture(index, size)
         exact, near = (
             mean_field(probabilities, messages(image, parameters), parameters.iterations)
-            for messages in (exact_messages, lattice_messages)
+            for messages in (exact_messages, sparse_messages)
         )
         assert np.abs(near - exact).mean() < difference
         assert (near.argmax(axis=0) != exact.argmax(axis=0)).mean() < disagreement
 
 
-def test_smoothness_is_exact_on_large_pictures_too():
+@pytest.mark.parametrize(
+    "lattice_messages",
+    [sparse_messages, pytest.param(compiled_messages, marks=needs_numba)],
+    ids=["sparse", "compiled"],
+)
+@pytest.mark.parametrize("deviation", [1, 3, 200])
+def test_smoothness_is_exact_on_large_pictures_too(lattice_messages, deviation):
     image, _, probabilities = picture(3, 40)
     beliefs = np.ascontiguousarray(np.moveaxis(probabilities, 0, 2)[:30])
-    parameters = KRAEHENBUEHL._replace(appearance_weight=0)
+    parameters = KRAEHENBUEHL._replace(appearance_weight=0, smoothness_position=deviation)
     exact, near = (
         messages(image[:30], parameters)(beliefs) for messages in (exact_messages, lattice_messages)
     )
     np.testing.assert_allclose(near, exact, rtol=1e-4)
+
+
+@needs_numba
+@SETTINGS
+def test_compiled_loops_give_what_sparse_matrices_give(parameters):
+    image, _, probabilities = picture(4)
+    image, probabilities = image[:70], probabilities[:, :70]
+    expected = sparse_refinement(probabilities, image, parameters)
+    found = compiled_refinement(probabilities, image, parameters)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(refine(probabilities, image, parameters), found)
 
 
 def mean_iou(predicted, label):
