@@ -4,12 +4,13 @@ import json
 from typing import Any, Dict, List, Mapping
 
 import mxnet as mx
+import numpy as np
 from mxnet.contrib import amp
 from mxnet.gluon import HybridBlock, SymbolBlock
 from mxnet.ndarray.ndarray import _DTYPE_MX_TO_NP
 
 from rnw.networks.classifier import Network
-from rnw.networks.layout import fold
+from rnw.networks.layout import NetworkConfig, fold
 from rnw.networks.symbols import to_symbol
 from rnw.weights import parameter_values
 from rnw.weights.precision import FLOAT32, check_precision
@@ -34,18 +35,35 @@ def optimize(net: Network, precision: str = FLOAT32, *, force: bool = False) -> 
     Raises InputError for a precision that is unknown or that the contexts do not compute in.
     """
     contexts = next(iter(net.collect_params().values())).list_ctx()
+    return optimized(net.config, parameter_values(net), contexts, precision, force=force)
+
+
+def optimized(
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    contexts: List[mx.Context],
+    precision: str = FLOAT32,
+    *,
+    force: bool = False,
+) -> HybridBlock:
+    """Return a network with these parameters on contexts as `optimize` makes it, and raise as it.
+
+    Segmentation networks are given no memory beforehand: what they take at one time, of pictures
+    that may be large and of many sizes, is half as much.
+    """
     check_precision(precision, [context.device_type for context in contexts], force=force)
-    folded = Network(fold(net.config))
-    values = fold_batch_norms(net.config, parameter_values(net))
+    folded = Network(fold(config))
+    values = fold_batch_norms(config, parameters)
     for name, parameter in folded.named_parameters.items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
-        parameter.set_data(values.pop(name))
+        parameter.set_data(values.pop(name).astype(np.float32, copy=False))
     fused = _can_fuse(contexts)
     plain = precision == FLOAT32 and not fused
     fast = folded if plain else _rewrite(folded, precision, fused=fused)
-    fast.config = net.config
-    fast.hybridize(static_alloc=True, static_shape=True)
+    fast.config = config
+    beforehand = not config.segmentation
+    fast.hybridize(static_alloc=beforehand, static_shape=beforehand)
     return fast
 
 

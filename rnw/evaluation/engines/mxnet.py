@@ -8,8 +8,7 @@ from mxnet.gluon.utils import split_and_load
 
 from rnw.evaluation.engines.table import Forward
 from rnw.networks.layout import NetworkConfig
-from rnw.weights import make_network
-from rnw.weights.optimize import optimize
+from rnw.weights.optimize import optimized
 
 
 def make_forward(
@@ -24,7 +23,7 @@ def make_forward(
 
     Raises InputError as `optimize`, for a precision that the contexts do not compute in.
     """
-    net = optimize(make_network(config, parameters, list(contexts)), precision, force=force)
+    net = optimized(config, parameters, list(contexts), precision, force=force)
     return segment(net, contexts) if config.segmentation else classify(net, contexts)
 
 
