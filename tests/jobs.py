@@ -11,10 +11,13 @@ TRAIN = (*PYTHON, "rnw", "train-cls", "--dataset", "digits")
 PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def start_job(*command, options=("--workers", "2"), **environment):
-    """`rnw launch`, both of its outputs to one pipe; one thread each, since waiting ones spin."""
+def start_job(*command, options=("--workers", "2"), inside=(), **environment):
+    """`rnw launch`, both of its outputs to one pipe; one thread each, since waiting ones spin.
+
+    inside: the beginning of a command line that runs the rest of it somewhere else.
+    """
     return subprocess.Popen(
-        [*PYTHON, "rnw", "launch", *options, "--", *map(str, command)],
+        [*inside, *PYTHON, "rnw", "launch", *options, "--", *map(str, command)],
         env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

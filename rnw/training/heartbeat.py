@@ -1,7 +1,8 @@
 """What the guard of a command tells its launcher: whether the command goes on.
 
-The command need not help: Linux tells in /proc which processes are stopped and which compute. Steps
-of training are told by `report_step`; who has told of none may be no training.
+The command need not help: Linux tells in /proc which processes are stopped, which compute, and what
+is under way on their connections. Steps of training are told by `report_step`, and before them that
+a worker waits for the others; who has told of none may be no training.
 """
 
 import contextlib
@@ -9,13 +10,14 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 from rnw.files import parse_json
 
 BEAT_SECONDS = 0.5
 IDLE_SHARE = 0.03  # of a core; one tick of the clock in a beat is less
 STOPPED = "T"  # the state, in /proc, of a process that SIGSTOP has stopped
+CONNECTED = "01"  # the state, there, of a TCP connection that is established
 STEPS = "RNW_STEPS"  # the variable that names the file whose time is that of the last step
 _MARK = "\x1ernw-beat "  # with which no other line begins
 _PROC = Path("/proc")
@@ -25,8 +27,8 @@ class Beat(NamedTuple):
     """How a command does, in seconds by the clock of its guard.
 
     process: of those it started, the one that has been stopped the longest, None when none is.
-    stopped: for how long. idle: since something computed. step: since the last step, None when it
-    has told of none.
+    stopped: for how long. idle: since something computed, or moved through a connection. step:
+    since the last step, None when it has told of none.
     """
 
     process: Optional[int] = None
@@ -48,7 +50,7 @@ def read_beat(line: str) -> Optional[Beat]:
 
 
 def report_step() -> None:
-    """Tell the guard, where there is one, that a step of training is done."""
+    """Tell the guard, where there is one, that training has begun, or that a step of it is done."""
     if STEPS in os.environ:
         with contextlib.suppress(OSError):
             os.utime(os.environ[STEPS])
@@ -67,6 +69,7 @@ class Pulse:
         self._computed = self._looked = self._stepped = time.monotonic()
         self._ticks: Dict[int, int] = {}
         self._stopped: Dict[int, float] = {}
+        self._queues: Dict[str, str] = {}
 
     def beats(self, session: int) -> Iterator[Beat]:
         """Yield a beat now, and one each BEAT_SECONDS."""
@@ -91,9 +94,11 @@ class Pulse:
         """Where the system tells of no process, there may be one that computes."""
         used = sum(max(0, count - self._ticks.get(process, 0)) for process, count in ticks.items())
         seconds = used / os.sysconf("SC_CLK_TCK")
-        if not ticks or seconds > IDLE_SHARE * (now - self._looked):
+        queues = _queues(ticks) if ticks else {}
+        is_idle = seconds <= IDLE_SHARE * (now - self._looked) and queues == self._queues
+        if not ticks or not is_idle:
             self._computed = now
-        self._ticks, self._looked = ticks, now
+        self._ticks, self._looked, self._queues = ticks, now, queues
 
     def _since_step(self, now: float) -> Optional[float]:
         told = self._last_told()
@@ -118,3 +123,18 @@ def _processes(session: int) -> Iterator[Tuple[int, Tuple[str, int]]]:
             if os.getsid(number) == session:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
                 yield number, (fields[0], int(fields[11]) + int(fields[12]))
+
+
+def _queues(processes: Iterable[int]) -> Dict[str, str]:
+    """What waits to be sent and to be read on each TCP connection of some processes.
+
+    It stays as it is where nobody sends, and where a link is cut.
+    """
+    sockets = set()
+    for number in processes:
+        with contextlib.suppress(OSError):  # it has ended
+            sockets |= {os.readlink(file) for file in (_PROC / str(number) / "fd").iterdir()}
+    rows = [row.split() for row in (_PROC / "self/net/tcp").read_text().splitlines()]
+    return {
+        row[9]: row[4] for row in rows if row[3] == CONNECTED and f"socket:[{row[9]}]" in sockets
+    }

@@ -14,6 +14,7 @@ import numpy as np
 from mxnet.base import _LIB, check_call
 
 from rnw.errors import InputError, look_up
+from rnw.training.heartbeat import report_step
 from rnw.training.optimizers import WithTallies
 from rnw.training.signals import SIGNALS, StopRequest
 
@@ -129,6 +130,7 @@ class _Distributed(Local):
 
     def __init__(self, kind: str):
         super().__init__("device" if kind == "dist_device_sync" else "local")
+        report_step()  # in the next line it waits for all others
         self._servers = mx.kv.create(kind)
         self._set_barrier_before_exit(False)  # a worker that fails would wait for the others
         self.workers = self._servers.num_workers

@@ -27,6 +27,11 @@ from rnw.training.signals import SIGNALS
 THIS_MACHINE = "127.0.0.1"
 GUARD = (sys.executable, "-m", "rnw.training.guard")
 SERVER = (sys.executable, "-m", "rnw.training.server")
+START_SECONDS = 30  # until a guard is there, on a machine that is slow
+SSH = ("ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={START_SECONDS}")
+SSH_FAILED = 255
+LOGINS = 8  # at once on a host; OpenSSH's server refuses some beyond 10 (MaxStartups)
+NO_SIGNAL = 0
 FORWARDED = (  # beginnings of the names of variables that ssh takes along
     *("PATH", "PYTHON", "LD_LIBRARY_PATH", "CUDA_", "NCCL_"),
     *("DMLC_", "PS_", "MXNET_", "OMP_", "DNNL_", "RNW_"),
@@ -36,7 +41,6 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 5  # from asking a process to end until it is killed
 WAITING_SECONDS = 1  # the same, where all that is left has computed nothing in that time
 IDLE_SECONDS = 30  # after a signal, until nobody is expected to do what it asks for
-START_SECONDS = 30  # until a guard is there, on a machine that is slow
 STALL_SECONDS = 600
 STALLED_STATUS = 1
 
@@ -89,11 +93,12 @@ def launch(
     is free here). Python and the working directory must have the same paths everywhere. `on_line`
     gets the name of a process (`worker 0`) and a line it wrote. SIGINT and SIGTERM are passed to
     the workers; a second one kills them, and so does that nothing comes of the first. When this
-    process is killed, so are all others.
+    process is killed, so are all others; those on a machine that hears nothing of it, as it is
+    stopped or the link is cut, end after `stall_seconds` and GRACE_SECONDS.
 
     A job has stalled when for `stall_seconds` a process was stopped (SIGSTOP), nothing was heard
     from its machine, or no worker has made a step of training while no process used a processor:
-    those that compute without steps, or sleep without having made any, may take their time.
+    those that compute without steps, or sleep without having begun to train, may take their time.
 
     Raises InputError for an unknown host, a port here that is taken and where ssh is missing,
     JobFailedError when a process fails or the job has stalled, and JobStoppedError when the workers
@@ -103,8 +108,7 @@ def launch(
         _check_port(port)
     job = _Job(on_line, stall_seconds)
     with _reserved_port() as free, _noted_signals() as received, contextlib.closing(job):
-        job.start(_places(command, workers, servers, hosts, port or free))
-        job.watch(received)
+        job.run(_places(command, workers, servers, hosts, port or free), received)
 
 
 class _Place(NamedTuple):
@@ -155,10 +159,20 @@ def _address(host: Optional[str]) -> str:
     name = host.rpartition("@")[2]
     try:
         if host.startswith("-"):  # which ssh would take for an option
-            raise OSError("not a name")
-        return socket.gethostbyname(name)
+            raise OSError(None, "not a name")
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise InputError(f"host {host}: its address cannot be found: {error}") from error
+        raise InputError(
+            f"host {host}: its address cannot be found: {error.strerror}; write an IPv4 address, "
+            "or a name that this machine knows"
+        ) from error
+    addresses = {family: str(address[0]) for family, *_, address in reversed(found)}
+    if socket.AF_INET not in addresses:
+        raise InputError(
+            f"host {host}: its only address is {addresses[socket.AF_INET6]}, and MXNet's parameter "
+            "servers do not use IPv6; write its IPv4 address"
+        )
+    return addresses[socket.AF_INET]
 
 
 @contextlib.contextmanager
@@ -233,17 +247,19 @@ class _Clock:
 class _Process:
     """A process under its guard; what it writes goes into `lines`, with its name.
 
-    `beat` is the last one of the guard, `heard` when it came, or is expected.
+    `beat` is the last one of the guard, `heard` when it came, or is expected. Each is answered:
+    a guard on another machine that hears nothing for `silence` seconds ends its command.
     """
 
-    def __init__(self, place: _Place, lines: queue.Queue):
+    def __init__(self, place: _Place, lines: queue.Queue, silence: float):
         self.name = place.name if place.host is None else f"{place.name} on {place.host}"
         self.is_worker = place.variables["DMLC_ROLE"] == "worker"
         self.last: Deque[str] = deque(maxlen=LAST_LINES)
         self.beat, self.heard = Beat(), time.monotonic() + START_SECONDS
-        self._lines, self._line_name = lines, place.name
+        self._lines, self._line_name, self.host = lines, place.name, place.host
+        self.is_started = False
         # of no type, since its streams, which are all pipes here, are optional
-        self._popen: Any = _start(_arguments(place), {**os.environ, **place.variables})
+        self._popen: Any = _start(_arguments(place, silence), {**os.environ, **place.variables})
         self._readers = [
             threading.Thread(target=read, daemon=True) for read in (self._read, self._listen)
         ]
@@ -260,7 +276,8 @@ class _Process:
             if beat is None:  # the guard cannot run the command, or ssh cannot run the guard
                 self._show(line)
             else:
-                self.beat, self.heard = beat, time.monotonic()
+                self.beat, self.heard, self.is_started = beat, time.monotonic(), True
+                self.send(NO_SIGNAL)
 
     def _show(self, line: str) -> None:
         self.last.append(line.rstrip("\n"))
@@ -273,19 +290,20 @@ class _Process:
         return 128 - status if status is not None and status < 0 else status
 
     def send(self, number: int) -> None:
-        """Pass a signal to the command."""
+        """Pass a signal to the command, or tell its guard that this process is there."""
         with contextlib.suppress(OSError, ValueError):  # it has ended, or is told to
-            os.write(self._popen.stdin.fileno(), bytes([number]))
+            self._popen.stdin.buffer.write(bytes([number]))
+            self._popen.stdin.buffer.flush()
 
     def kill(self) -> None:
         """Have the guard kill the command."""
         with contextlib.suppress(OSError):
             self._popen.stdin.close()
 
-    def wait(self) -> None:
-        """Wait until it is gone and all it wrote is read."""
+    def wait(self, seconds: float) -> None:
+        """Wait until it is gone, killed after `seconds`, and all it wrote is read."""
         try:
-            self._popen.wait(GRACE_SECONDS)
+            self._popen.wait(max(0, seconds))
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
@@ -298,9 +316,17 @@ class _Process:
         how = f"failed with status {status}"
         with contextlib.suppress(ValueError):
             how = f"was killed by {signal.Signals(status - 128).name}"
+        if self.host is not None and not self.is_started:
+            return "\n  ".join([f"{self.name} could not be started:", *self.last, self._remedy()])
         if not self.last:
             return f"{self.name} {how}"
         return "\n  ".join([f"{self.name} {how}; its last lines:", *self.last])
+
+    def _remedy(self) -> str:
+        """Return what to do where ssh has not started the guard."""
+        if self.status == SSH_FAILED:
+            return f"`ssh {self.host} true` must work without a password or any other question"
+        return f"on {self.host} must be {sys.executable} with rnw, and the folder {Path.cwd()}"
 
 
 def _start(arguments: Sequence[str], environment: Dict[str, str]) -> subprocess.Popen:
@@ -319,14 +345,14 @@ def _start(arguments: Sequence[str], environment: Dict[str, str]) -> subprocess.
         raise InputError(f"{arguments[0]}: cannot be run: {error.strerror}") from error
 
 
-def _arguments(place: _Place) -> List[str]:
-    guarded = [*GUARD, *place.command]
+def _arguments(place: _Place, silence: float) -> List[str]:
     if place.host is None:
-        return guarded
+        return [*GUARD, "inf", *place.command]
+    guarded = [*GUARD, str(silence), *place.command]
     variables = {**os.environ, **place.variables}
     taken = [f"{name}={value}" for name, value in variables.items() if name.startswith(FORWARDED)]
     remote = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(['env', *taken, *guarded])}"
-    return ["ssh", place.host, remote]
+    return [*SSH, place.host, remote]
 
 
 class _Job:
@@ -340,13 +366,11 @@ class _Job:
         self._clock = _Clock()
         self._is_asked = self._is_closed = False
 
-    def start(self, places: Sequence[_Place]) -> None:
-        for place in places:
-            self._processes.append(_Process(place, self._lines))
-
-    def watch(self, received: Sequence[int]) -> None:
+    def run(self, places: Sequence[_Place], received: Sequence[int]) -> None:
         """Show what is written until the workers have ended; pass on the signals `received`."""
-        while any(p.is_worker for p in self._running()):
+        waiting = [*places]
+        while waiting or any(p.is_worker for p in self._running()):
+            waiting = [] if received else self._start(waiting)
             self._show(POLL_SECONDS)
             self._clock.look()
             if received:
@@ -356,6 +380,19 @@ class _Job:
         self._wait()
         if received:
             raise JobStoppedError(received[0])
+
+    def _start(self, places: Sequence[_Place]) -> List[_Place]:
+        """Start the processes for which their hosts have a login; return the others."""
+        silence = self._stall_seconds + GRACE_SECONDS  # the launcher names the cause first
+        logins = Counter(p.host for p in self._running() if not p.is_started)
+        waiting = []
+        for place in places:
+            logins[place.host] += 1
+            if place.host is not None and logins[place.host] > LOGINS:
+                waiting.append(place)
+            else:
+                self._processes.append(_Process(place, self._lines, silence))
+        return waiting
 
     def _running(self) -> List[_Process]:
         return [process for process in self._processes if process.status is None]
@@ -430,7 +467,8 @@ class _Job:
         if min(since, self._idle_seconds()) <= self._stall_seconds:
             return None
         last = max(steps, key=steps.__getitem__)
-        return f"{last.name} made no step for {steps[last]:.0f} s, and no process computes"
+        guess = "" if last.host is None else ": the hosts may not reach each other"
+        return f"{last.name} made no step for {steps[last]:.0f} s, and no process computes{guess}"
 
     def _idle_seconds(self) -> float:
         """Return for how many seconds no process has computed anything."""
@@ -465,5 +503,6 @@ class _Job:
         self._is_closed = True
         for process in self._processes:
             process.kill()
+        deadline = time.monotonic() + GRACE_SECONDS
         for process in self._processes:
-            process.wait()
+            process.wait(deadline - time.monotonic())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from gluoncv.model_zoo import get_model
 
+from rnw.analysis import path_report
 from rnw.analysis.path_report import (
     CAPTION,
     PICTURE,
@@ -107,13 +108,11 @@ def test_report_of_a_network_of_one_unit(tmp_path):
     assert lines[1:] == ["tiny,0,1,1" + ",2.0" * 6, "tiny,1,1,1" + ",1.0" * 6]
 
 
-def test_stages_of_a_run_are_told_apart(tmp_path):
-    rows = [PathLength(k, 1, 1, *[2.0 - k] * 6) for k in (0, 1)]
+def test_stages_of_a_run_are_told_apart():
     weights = ("x_ep-0010.params", "x_ep-0200.params", "x.npz")
-    stages = [Measured("tiny", name, "digits", "val", 2, 16, 0, rows) for name in weights]
-    save_report([*stages, stages[0]._replace(name="other")], tmp_path)
-    found = json.loads((tmp_path / RECORD).read_text())["networks"]
-    names = [network["name"] for network in found]
+    stages = [Measured("tiny", name, "digits", "val", 2, 16, 0, []) for name in weights]
+    found = path_report._tell_apart([*stages, stages[0]._replace(name="other")])
+    names = [network.name for network in found]
     assert names == ["tiny, epoch 10", "tiny, epoch 200", "tiny, x.npz", "other"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rnw.runtime import cpu_cores
-from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
+from tests.jobs import PATHS, PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +19,7 @@ RNW_TRAIN = ("train-cls", "--dataset", "digits")
 FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 FAKE_SSH = """#!/bin/sh
+while [ "$1" = -o ]; do shift 2; done
 echo "$1" >> "$SSH_LOG"
 shift
 cd / && exec env -i SSH_LOG="$SSH_LOG" sh -c "$*"
@@ -152,13 +153,26 @@ def test_workers_that_make_no_more_steps_end_the_job():
     assert re.match(r"worker [01] made no step for \d+ s, and no process computes; all were", last)
 
 
+EXCHANGE = """
+import socket, threading
+listener = socket.create_server(("127.0.0.1", 0))
+sender = socket.create_connection(listener.getsockname())
+threading.Thread(target=sender.sendall, args=(bytes(10**8),), daemon=True).start()
+receiver, _ = listener.accept()
+for _ in range(14):
+    receiver.recv(300_000)
+    time.sleep(0.25)
+"""
+
+
 @pytest.mark.parametrize(
     "script",
     [
         STEP_THEN + "[0 for _ in iter(lambda: time.thread_time() < 2.5, False)]",
+        STEP_THEN + EXCHANGE,
         "import time; time.sleep(3)",
     ],
-    ids=["computes", "has made no step"],
+    ids=["computes", "exchanges over a slow link", "has made no step"],
 )
 def test_workers_that_may_take_their_time_are_left_alone(script):
     status, output = _run_with_limit(*PYTHON[:1], "-c", script)
@@ -279,6 +293,32 @@ def test_failure_over_ssh_names_the_machine(ssh, tmp_path):
     assert "worker 0 on localhost failed with status 1" in output
 
 
+NOBODY = """import os, sys, time
+if os.environ["DMLC_ROLE"] != "worker":
+    time.sleep(1000)
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["mxnet"]
+import mxnet
+"""
+JOIN = "from rnw.training.kvstores import open_kvstore; open_kvstore('dist_sync')"
+
+
+def test_workers_that_find_no_scheduler_end_the_job(ssh, tmp_path):
+    """As behind a firewall that lets ssh through, and nothing else."""
+    Path("machines").write_text("localhost\n")
+    nobody = tmp_path / "nobody" / "mxnet.py"
+    nobody.parent.mkdir()
+    nobody.write_text(NOBODY)
+    variables = {"PYTHONPATH": f"{nobody.parent}{os.pathsep}{PATHS}", "RNW_STALL_SECONDS": "2"}
+    options = ("--workers", "1", "--hosts", "machines")
+    status, output = run_job(*PYTHON[:1], "-c", JOIN, options=options, **variables)
+    assert status == 1
+    assert re.match(
+        r"worker 0 on localhost made no step for \d+ s, and no process computes: the hosts may not",
+        output.splitlines()[-1],
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "wording"),
     [
@@ -286,6 +326,7 @@ def test_failure_over_ssh_names_the_machine(ssh, tmp_path):
         ("# none\n\n", "machines: names no machine: expected one a line"),
         ("no.such.host.invalid\n", "host no.such.host.invalid: its address cannot be found: "),
         ("localhost\n192.0.2.1\n", "the others cannot reach 127.*"),
+        ("::1\n", "host ::1: its only address is ::1, and MXNet's parameter servers do not use"),
         ("-oProxyCommand=true\n", "host -oProxyCommand=true: its address cannot be found: "),
     ],
 )
