@@ -31,6 +31,7 @@ INSTALL_ONNX = "pip install '.[onnx]' in the rnw checkout"
 INSTALL_ONNX_GPU = "pip install '.[onnx-gpu]' in the rnw checkout"
 INSTALL_ONNX_DIRECTML = "pip install '.[onnx-directml]' in the rnw checkout"
 INSTALL_OPENVINO = "pip install '.[openvino]' in the rnw checkout"
+INSTALL_TORCH = "pip install '.[torch]' in the rnw checkout"
 
 # Directory under site-packages/nvidia: what MXNet (and cuDNN, of nvrtc) loads from there.
 CUDA_LIBRARIES = {

@@ -87,6 +87,13 @@ def first_of_each(key, name):
     return list({key(case): case for case in reversed(golden_json(name, []))}.values())
 
 
+def one_of_each_task():
+    """Run a test of `forward_case` for the first of classification and of segmentation."""
+    found = first_of_each(lambda case: case["graph"].startswith("fcn_"), "forward_cases")
+    params = case_params("forward_cases.json", found)
+    return pytest.mark.parametrize("forward_case", params, indirect=True)
+
+
 def golden_arrays(name):
     """What a .npz file holds, by name."""
     (path,) = golden_files(f"{name}.npz")

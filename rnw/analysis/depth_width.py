@@ -207,9 +207,7 @@ def run_study(
         check_own_data(recipe, data_root, on_step)
     family = [member.with_row(recipe.row) for member in make_family(recipe, budget, units)]
     rows = [StudyRow(describe(network, contexts), []) for network in family]
-    score = make_validator(recipe.row, contexts, data_root=data_root)
-    validation = Validation(score, recipe.epochs)
-    options = Options(checkpointing=Checkpointing(keep=1), validation=validation, unchecked=True)
+    options = _run_options(recipe, contexts, data_root)
     settings = _settings(recipe, budget, contexts)
     _claim(folder, settings)
     order = itertools.product(range(seeds), zip(family, rows))
@@ -232,6 +230,15 @@ def run_study(
             on_run(row.member, run)
         row.runs.append(run)
     return Study(settings, _count_tested(recipe, data_root), rows)
+
+
+def _run_options(
+    recipe: Recipe, contexts: Sequence[mx.Context], data_root: Optional[Path]
+) -> Options:
+    """Return options of runs that test their last epoch and keep its checkpoint alone."""
+    score = make_validator(recipe.row, contexts, data_root=data_root)
+    validation = Validation(score, recipe.epochs)
+    return Options(checkpointing=Checkpointing(keep=1), validation=validation, unchecked=True)
 
 
 def _count_tested(recipe: Recipe, data_root: Optional[Path]) -> int:

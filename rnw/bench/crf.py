@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
-from rnw.bench.data import make_pictures
+from rnw.bench.pictures import make_pictures
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.crf import (
     CRFS,

@@ -17,8 +17,9 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from rnw.bench.pictures import make_pictures
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.loader import Loader, Loading
@@ -27,8 +28,6 @@ from rnw.data.waiting import never
 from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
-SHAPE = (375, 500)  # usual in ILSVRC
-QUALITY = 90
 BATCH = 32
 LOADED = 80  # batches of a loader that are timed
 
@@ -167,35 +166,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(threads)
-
-
-def make_pictures(folder: Path, count: int) -> List[str]:
-    """Write `count` JPEGs of about 100 kB into a folder and return their names.
-
-    Their spectrum falls with frequency as that of photographs does, and they contain some edges.
-    """
-    names = [f"{index}.jpg" for index in range(count)]
-    for index, name in enumerate(names):
-        _natural_picture(np.random.RandomState(index)).save(folder / name, quality=QUALITY)
-    return names
-
-
-def _natural_picture(random: np.random.RandomState) -> Image.Image:
-    height, width = SHAPE
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    frequency[0, 0] = 1
-    waves = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
-    noise = np.fft.irfft2(waves, s=SHAPE)
-    noise /= noise.std(axis=(1, 2), keepdims=True)
-    colors = 118 + 40 * noise[:1] + 14 * noise
-    image = Image.fromarray(np.clip(np.moveaxis(colors, 0, -1), 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(image)
-    for _ in range(6):
-        left, top = random.randint(0, width), random.randint(0, height)
-        across, down = random.randint(20, 160, 2)
-        color = tuple(random.randint(0, 256, 3).tolist())
-        draw.ellipse([left, top, left + across, top + down], fill=color)
-    return image
 
 
 def _plain_chain(content: bytes, size: int, random: np.random.RandomState, out: np.ndarray) -> None:

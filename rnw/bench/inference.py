@@ -9,6 +9,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
+from rnw.bench.worker import median_ratio
 from rnw.errors import InputError
 from rnw.memory import used_memory_mb
 from rnw.networks.classifier import Network, get_network
@@ -112,11 +113,6 @@ def _hybridized(net: Any, context: Any) -> Any:
 def _warm_up(run: Callable[[], Any]) -> None:
     for _ in range(WARM_UP):
         _seconds(run)
-
-
-def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
-    """Return the median ratio of measurements that were taken in turn."""
-    return statistics.median(n / d for n, d in zip(numerators, denominators))
 
 
 def _matrix_product(context: Any) -> Callable[[], Any]:

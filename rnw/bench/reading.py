@@ -19,11 +19,11 @@ from rnw.bench.data import (
     Chain,
     chain,
     loader_rate,
-    make_pictures,
     one_thread,
     repeated,
     time_chains,
 )
+from rnw.bench.pictures import make_pictures
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.readers import ImageList

@@ -1,10 +1,11 @@
-"""Child processes that make something to be measured and answer requests for measurements.
+"""Measurements in turn: by processes that answer requests, and as ratios.
 
 The number of threads and the peak memory belong to a process, so what is compared is measured in
-processes of its own, which are asked in turn.
+processes of its own. They are asked in turn, so that the load of the machine is the same for all.
 """
 
 import multiprocessing
+import statistics
 import time
 from multiprocessing.connection import Connection
 from typing import Any, Callable, Sequence
@@ -75,3 +76,8 @@ def seconds_of(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """Return the median ratio of measurements that were taken in turn."""
+    return statistics.median(n / d for n, d in zip(numerators, denominators))

@@ -9,18 +9,25 @@ from rnw.cli.common import (
     FILE,
     Choice,
     Devices,
+    EngineDevices,
     Group,
     device_options,
+    engine_options,
     gather,
     json_option,
     precision_options,
     print_json,
+    print_line,
     width_option,
 )
+from rnw.evaluation.engines.table import MXNET, find_engine
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.weights.formats import FORMATS
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
+    from rnw.bench.inference import InferenceSpeed
+    from rnw.bench.peers import Comparison, Workload
     from rnw.bench.train import TrainingSpeed
     from rnw.reports.cost_tables import SpeedRow
 
@@ -53,44 +60,59 @@ def _one_device(devices: Devices) -> Any:
     help="Number of measurements, of which the median counts.",
 )
 @width_option
-@precision_options
-@device_options
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Compare the engine with all others that are installed, and with PyTorch.",
+)
+@engine_options
 @json_option
-@gather("devices", Devices)
+@gather("devices", EngineDevices)
 def inference(
     network: str,
     batch: int,
     size: int,
     repetitions: int,
     width: float,
-    precision: str,
-    force_precision: bool,
-    devices: Devices,
+    peers: bool,
+    devices: EngineDevices,
     as_json: bool,
 ) -> None:
-    """Compare the speed of NETWORK with that of a large matrix product, on one device.
+    """Compare the speed of NETWORK with that of a large matrix product, or of other engines.
 
-    The network as optimized for inference is measured, too, and with --precision once more in that
-    precision. On a CPU the measurement is repeated
-    in a second process that leaves the number of threads to MXNet.
+    MXNet is compared with the product, on one device. The network as optimized for inference is
+    measured, too, and with --precision once more in that precision. On a CPU the measurement is
+    repeated in a second process that leaves the number of threads to MXNet.
+
+    With --engine or --peers, and where MXNet is not installed, engines are compared instead, each
+    in a process of its own, in float32 and in the precision that --precision names.
     """
+    if peers or devices.engine or devices.provider or find_engine().name != MXNET:
+        from rnw.bench.peers import compare_peers
+
+        work = _workload(configure(network, width=width), batch, size, devices)
+        asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
+        found = compare_peers(work, peers=peers, repetitions=repetitions, **asked)
+        print_json(found.as_dict()) if as_json else _show_peers(found)
+        return
     context = _one_device(devices)
     from rnw.bench.inference import bench_inference  # starts MXNet
 
-    result = bench_inference(
-        network,
-        batch,
-        size,
-        context,
-        repetitions=repetitions,
-        precision=precision,
-        force=force_precision,
-        width=width,
-    )
-    if as_json:
-        print_json(result._asdict())
-        return
-    click.echo(f"{network}, batch {batch}, {size}x{size}, {context}")
+    how: Dict[str, Any] = {"precision": devices.precision, "force": devices.force_precision}
+    how.update(repetitions=repetitions, width=width)
+    result = bench_inference(network, batch, size, context, **how)
+    print_json(result._asdict()) if as_json else _show_inference(result, context)
+
+
+def _workload(config: NetworkConfig, batch: int, size: int, devices: EngineDevices) -> "Workload":
+    from rnw.bench.peers import Workload
+
+    where = (devices.gpus, devices.cpus, devices.provider)
+    return Workload(config, batch, size, *where, devices.force_precision)
+
+
+def _show_inference(result: "InferenceSpeed", context: Any) -> None:
+    click.echo(f"{result.network}, batch {result.batch}, {result.size}x{result.size}, {context}")
     click.echo(f"{result.images_per_second:.2f} images/s, {result.gflops:.1f} GFLOP/s")
     click.echo(f"matrix product {result.reference_gflops:.1f} GFLOP/s, ratio {result.ratio:.3f}")
     click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
@@ -100,6 +122,80 @@ def inference(
         click.echo(f"optimized, in {result.precision}: {gain}")
     if result.thread_gain is not None:
         click.echo(f"{result.thread_gain:.2f} times the speed with MXNet's own number of threads")
+
+
+def _show_peers(found: "Comparison") -> None:
+    click.echo(f"{found.network}, batch {found.batch}, {found.size}x{found.size}")
+    for speed in found.speeds:
+        parts = [f"{speed.images_per_second:.2f} images/s"]
+        if speed.ratio is not None:
+            parts.append(f"{speed.ratio:.3f} times the best other")
+        if speed.gain is not None:
+            parts.append(f"{speed.gain:.2f} times float32")
+        parts.append(f"peak memory {speed.peak_memory_mb:.0f} MB")
+        click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
+    for what, why in found.missing.items():
+        click.echo(f"{what}: {why}")
+
+
+@command.command()
+@click.argument("network")
+@click.option(
+    "--images", type=int, default=96, show_default=True, help="Number of pictures to evaluate."
+)
+@click.option(
+    "--size",
+    type=int,
+    help="Side in pixels of the crops of a classifier, or of the longer side of the pictures of a "
+    "segmentation network (default: as in the paper's tests, 320 for networks of 224, and 500).",
+)
+@click.option(
+    "--batch",
+    type=int,
+    default=64,
+    show_default=True,
+    help="Number of crops in a batch of a classifier.",
+)
+@click.option(
+    "--repetitions",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Number of measurements, of which the median counts.",
+)
+@width_option
+@engine_options
+@json_option
+@gather("devices", EngineDevices)
+def evaluation(
+    network: str,
+    images: int,
+    size: Optional[int],
+    batch: int,
+    repetitions: int,
+    width: float,
+    devices: EngineDevices,
+    as_json: bool,
+) -> None:
+    """Compare evaluating pictures from files with NETWORK alone, in turn.
+
+    A whole evaluation reads, scales and normalizes photographs, which are made for the measurement,
+    computes the network, finds and counts labels, and keeps predictions.
+    """
+    from rnw.bench.evaluation import bench_evaluation, usual_size  # needs an extra
+
+    config = configure(network, width=width)
+    work = _workload(config, batch, usual_size(config) if size is None else size, devices)
+    asked: Dict[str, Any] = {"engine": devices.engine, "precision": devices.precision}
+    result = bench_evaluation(work, images=images, repetitions=repetitions, **asked)
+    if as_json:
+        print_json(result._asdict())
+        return
+    click.echo(
+        f"{network} in {result.precision} by {result.engine}, {images} pictures at {work.size}"
+    )
+    click.echo(f"evaluation {result.images_per_second:.2f} images/s, network {result.bare:.2f}")
+    click.echo(f"ratio {result.kept:.3f}, peak memory {result.peak_memory_mb:.0f} MB")
 
 
 @command.command()
@@ -551,3 +647,39 @@ def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
         if row.ratio is not None and row.other_labels is not None:
             parts.append(f"ratio {row.ratio:.2f}, {100 * row.other_labels:.2f} % of labels differ")
         click.echo(f"{row.setting}, {size}x{size}, {classes} classes: " + ", ".join(parts))
+
+
+@command.command("all")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Measure only this, such as inference or loss (may be repeated; an unknown name lists all "
+    "of them).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Number of times that each ratio is measured; the median counts, and half the distance of "
+    "the quartiles is the noise.",
+)
+@json_option
+def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
+    """Measure all ratios that have a goal, at full size; the exit status is 1 where one is missed.
+
+    A ratio misses its goal where it falls short by more than the noise of its measurement. What
+    this machine cannot measure is told, and misses no goal.
+    """
+    from rnw.bench.goals import measure_goals
+
+    outcomes = []
+    for outcome in measure_goals(only, rounds=rounds):
+        outcomes.append(outcome)
+        print_line(str(outcome), err=as_json)
+    missed = sum(outcome.met is False for outcome in outcomes)
+    if as_json:
+        print_json({"ratios": [outcome._asdict() for outcome in outcomes], "missed": missed})
+    if missed:
+        raise SystemExit(1)

@@ -12,11 +12,17 @@ MAX_THREADS = 8
 
 
 def ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], depth: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    depth: int,
+    threads: int = MAX_THREADS,
 ) -> Iterator[Result]:
-    """Yield what `map` would, computed by threads that are up to `depth` results ahead."""
+    """Yield what `map` would, computed by threads that are up to `depth` results ahead.
+
+    threads: at most so many, and no more than there are cores.
+    """
     waiting: Deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

@@ -123,8 +123,13 @@ def normalize(
     means, deviations = np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
     for name, values in (("pixels", images), ("means", means), ("deviations", deviations)):
         check_finite(name, values)
-    scaled = images.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(np.moveaxis((scaled - means) / deviations, -1, -3))
+    planes = np.moveaxis(images, -1, -3)
+    out = np.empty(planes.shape, np.float32)
+    out[...] = planes
+    out /= np.float32(255)
+    out -= means[:, None, None]
+    out /= deviations[:, None, None]
+    return out
 
 
 class Box(NamedTuple):

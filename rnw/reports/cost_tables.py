@@ -5,8 +5,9 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
-from rnw.bench.inference import forward, in_turn, median_ratio
+from rnw.bench.inference import forward, in_turn
 from rnw.bench.train import measure_step
+from rnw.bench.worker import median_ratio
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, SEGMENTATION_PREFIX, network_names

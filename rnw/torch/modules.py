@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import Any, Callable, Dict, Type
 
 from rnw.networks import layers
+from rnw.runtime import INSTALL_TORCH
 
 try:
     import torch
@@ -17,7 +18,7 @@ try:
     from torch.nn import functional as F
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "rnw.torch needs PyTorch: pip install '.[torch]' in the rnw checkout", name=error.name
+        f"rnw.torch needs PyTorch: {INSTALL_TORCH}", name=error.name
     ) from error
 
 Modules = Dict[str, nn.Module]

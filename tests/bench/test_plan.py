@@ -82,9 +82,9 @@ def test_a_smaller_batch_where_time_is_short(monkeypatch, tmp_path):
     monkeypatch.setattr(plan, "SECONDS", 0)
     weights = tmp_path / "a.params"
     weights.touch()
-    write_list("train.lst", [(0, "a.JPEG")] * 30)
+    write_list("train.lst", [(0, "a.JPEG")] * 50_000)
     planned = _plan("batch=24", recipe="a_to_a1", weights=weights, data_root=Path())
-    assert planned.images == 30  # the lines of the list
+    assert planned.images == 50_000  # the lines of the list
     assert (planned.measured.batch, planned.measured.scale) == (1, 12)
     assert planned.measured.seconds_per_step == 12 * planned.measured.seconds
     assert "measured with a batch of 1 on each device" in str(planned)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import mxnet as mx
@@ -18,6 +19,7 @@ from rnw.bench import inference as speed
 from rnw.cli import main
 from rnw.networks.cost import count_multiply_adds, count_parameters
 from rnw.networks.layout import configure
+from rnw.reports import cost_tables
 from rnw.runtime import cpu_cores
 
 NETWORK, WIDTH = "28-1-1-1-1-1-1-1", 0.25
@@ -199,7 +201,9 @@ def test_table_beside_resnet_101(rnw):
 
 
 @pytest.mark.slow
-def test_table_of_memory(rnw):
+def test_table_of_memory(rnw, monkeypatch):
+    """Of networks of half the width, which take a quarter of it."""
+    monkeypatch.setattr(cost_tables, "configure", partial(configure, width=0.5))
     command = ("bench", "table", "--only", "fcn_resnet50", "--size", "32")
     code, out, err = rnw(*command, "--json")
     assert code == 0
@@ -207,7 +211,7 @@ def test_table_of_memory(rnw):
     (row,) = found["memory"]
     assert found["rows"] == []
     assert (row["network"], row["crops"], row["size"]) == ("fcn_resnet50", 1, 32)
-    weights_mb = 4e-6 * count_parameters(configure("fcn_resnet50"))
+    weights_mb = 4e-6 * count_parameters(configure("fcn_resnet50", width=0.5))
     assert 4 < row["memory_mb"] / weights_mb < 8
     assert 0.5 < row["ratio"] < 0.9
     shown = f"fcn_resnet50: {row['memory_mb']:.0f} MB to tune at 32, {row['ratio']:.2f} times"

@@ -21,7 +21,7 @@ from rnw.networks.zoo import (
     network_names,
 )
 from rnw.weights.module_names import module_key, original_name
-from tests.golden_cases import deterministic_weights
+from tests.golden_cases import deterministic_weights, one_of_each_task
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -143,6 +143,7 @@ def test_gradients_with_the_statistics_of_a_batch_are_gluons(case):
 
 
 @pytest.mark.slow
+@one_of_each_task()
 def test_scores_are_the_originals(forward_case):
     net = Network(forward_case.config)
     fill(net, forward_case.parameters)

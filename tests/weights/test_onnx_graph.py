@@ -12,7 +12,7 @@ from rnw.networks.layout import configure
 from rnw.networks.zoo import network_names
 from rnw.weights.onnx_graph import onnx_graph, write_onnx
 from rnw.weights.surgery import fold_batch_norms, halve
-from tests.golden_cases import case_params, deterministic_weights, first_of_each
+from tests.golden_cases import deterministic_weights, one_of_each_task
 
 NARROW = 1 / 32
 NETWORKS = {
@@ -31,10 +31,6 @@ NETWORKS = {
     "features of a ResNet rounded up": ("resnet50", {"head": "features", "pooling": "full"}),
 }
 SIZES = ((2, 64, 64), (1, 96, 64), (1, 71, 85))
-ONE_OF_EACH_TASK = case_params(
-    "forward_cases.json",
-    first_of_each(lambda case: case["graph"].startswith("fcn_"), "forward_cases"),
-)
 
 
 def _run(config, parameters, data):
@@ -157,7 +153,7 @@ def test_what_is_folded_is_gone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("forward_case", ONE_OF_EACH_TASK, indirect=True)
+@one_of_each_task()
 def test_scores_are_the_originals(forward_case):
     (found,) = _run(forward_case.config, forward_case.parameters, [forward_case.data])
     _check(found, forward_case.expected["scores"])

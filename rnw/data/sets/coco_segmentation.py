@@ -35,7 +35,8 @@ _ROWS = [row.rpartition(" ") for row in " ".join(_NUMBERS.split()).split(", ")]
 NUMBERS = {name: int(number) for name, _, number in _ROWS}
 CLASSES = ("background", *NUMBERS)
 LABEL_IDS = (0, *NUMBERS.values())
-PALETTE = tuple(voc.palette(1 + max(LABEL_IDS))[number] for number in LABEL_IDS)
+_COLORS = voc.palette(1 + max(LABEL_IDS))
+PALETTE = tuple(_COLORS[number] for number in LABEL_IDS)
 MEANING = LabelMeaning("COCO", LABEL_IDS, PALETTE)
 COUNTS = {"train2017": 118_287, "val2017": 5000, "train2014": 82_783, "val2014": 40_504}
 

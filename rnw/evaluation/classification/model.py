@@ -130,22 +130,7 @@ def load_model(
     """
     row = find_baseline(baseline) if baseline else baseline_of(path) if path else None
     if row is not None:
-        if dataset not in (None, BASELINE_DATASET):
-            raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
-        if pooling is not None:
-            raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
-        if network is not None:
-            raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
-        if engine != MXNET:
-            raise InputError(
-                f"{row.name}: is a network of gluoncv, which MXNet alone computes; expected "
-                f"--engine {MXNET}, found {engine}"
-            )
-        if precision != FLOAT32:
-            raise InputError(
-                f"{row.name}: is a network of gluoncv, which is computed in {FLOAT32} alone; leave "
-                f"out --precision {precision}"
-            )
+        _check_baseline(row, dataset, network, pooling, engine, precision)
         return _load_baseline(row, path or download_weights(row), devices)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
@@ -209,6 +194,33 @@ def released_of(model: Model) -> Optional[ReleasedFile]:
     if model.weights is None or model.meaning is None:
         return None
     return released_row(model.weights) if model.dataset.name == model.meaning.dataset else None
+
+
+def _check_baseline(
+    row: Baseline,
+    dataset: Optional[str],
+    network: Optional[str],
+    pooling: Optional[str],
+    engine: str,
+    precision: str,
+) -> None:
+    """Raise InputError for what `load_model` cannot do with a network of gluoncv."""
+    if dataset not in (None, BASELINE_DATASET):
+        raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
+    if pooling is not None:
+        raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
+    if network is not None:
+        raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
+    if engine != MXNET:
+        raise InputError(
+            f"{row.name}: is a network of gluoncv, which MXNet alone computes; expected "
+            f"--engine {MXNET}, found {engine}"
+        )
+    if precision != FLOAT32:
+        raise InputError(
+            f"{row.name}: is a network of gluoncv, which is computed in {FLOAT32} alone; leave "
+            f"out --precision {precision}"
+        )
 
 
 def _load_baseline(baseline: Baseline, path: PathLike, contexts: Sequence[Any]) -> Model:

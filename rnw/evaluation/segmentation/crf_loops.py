@@ -254,12 +254,16 @@ def _add_smooth(
     line = np.zeros(size + 2 * margin, np.float32)
     inner = line[margin : margin + size]
     smooth = np.empty(size, np.float32)
+    zero = np.float32(0)  # the weight of rows beyond the picture
     for y in range(height):
-        inner[:] = 0
-        for row in range(max(0, y - taps.size + 1), min(height, y + taps.size)):
-            weight = taps[abs(row - y)] * down[row]
+        for j in range(size):
+            inner[j] = taps[0] * down[y] * values[y, j]
+        for distance in range(1, taps.size):
+            above, below = max(y - distance, 0), min(y + distance, height - 1)
+            weight = taps[distance] * down[above] if y >= distance else zero
+            other = taps[distance] * down[below] if y + distance < height else zero
             for j in range(size):
-                inner[j] += weight * values[row, j]
+                inner[j] += weight * values[above, j] + other * values[below, j]
         for j in range(size):
             inner[j] *= before[j]
             smooth[j] = taps[0] * inner[j]

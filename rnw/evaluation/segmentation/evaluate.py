@@ -32,7 +32,7 @@ from rnw.evaluation.segmentation.official_scores import (
     official_scores,
 )
 from rnw.evaluation.segmentation.protocol import Protocol, released_protocol
-from rnw.evaluation.segmentation.score_maps import Size
+from rnw.evaluation.segmentation.score_maps import ScoreMap, Size
 from rnw.evaluation.speedometer import Speedometer
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
@@ -299,19 +299,37 @@ def _size(examples: LabeledSource, index: int, truth: Optional[np.ndarray]) -> S
     return height, width
 
 
+class _Computed(NamedTuple):
+    """A picture (H, W, 3) uint8 and what the networks give for it."""
+
+    image: np.ndarray
+    maps: List[ScoreMap]
+
+
 def _labeled(
     model: Model, examples: LabeledSource, names: List[str], kept: KeptLabels
 ) -> Iterator[Optional[np.ndarray]]:
-    """Yield the predicted classes of each picture, None for one that is kept."""
+    """Yield the predicted classes of each picture, None for one that is kept.
+
+    While one picture is labeled, counted and kept, a thread computes the network for the next.
+    """
 
     def read(index: int) -> Optional[np.ndarray]:
         if kept.has(names[index]) and model.has_scores(names[index]):
             return None
         return read_picture(examples, index)
 
-    for index, image in enumerate(ahead(read, range(len(examples)), DECODED_AHEAD)):
+    def compute(item: Tuple[int, Optional[np.ndarray]]) -> Optional[_Computed]:
+        index, image = item
+        if image is None:
+            return None
         with naming(examples.name(index)):
-            labels = None if image is None else model.segment(image, names[index])
+            return _Computed(image, model.score_maps(image, names[index]))
+
+    images = enumerate(ahead(read, range(len(examples)), DECODED_AHEAD))
+    for index, computed in enumerate(ahead(compute, images, depth=1, threads=1)):
+        with naming(examples.name(index)):
+            labels = None if computed is None else model.labels(computed.maps, computed.image)
         yield labels
 
 

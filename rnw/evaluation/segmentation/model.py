@@ -157,9 +157,15 @@ class Model(NamedTuple):
         return [self._score(scorer, image, scale, name) for scorer, scale, _ in self._views()]
 
     def segment(self, image: np.ndarray, name: str = "") -> np.ndarray:
-        """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8."""
+        """Return the class (H, W) uint8 of each pixel of a picture (H, W, 3) uint8.
+
+        name: of the picture, where scores are kept.
+        """
+        return self.labels(self.score_maps(image, name), image)
+
+    def labels(self, maps: Sequence[ScoreMap], image: np.ndarray) -> np.ndarray:
+        """Return the class (H, W) uint8 of each pixel by what `score_maps` gave for a picture."""
         mix = [weight for _, _, weight in self._views()]
-        maps = self.score_maps(image, name)
         height, width = image.shape[:2]
         if self.protocol.crf is None:
             return label(maps, (height, width), mix)

@@ -1,5 +1,6 @@
 """Evaluation of segmentation networks on a dataset."""
 
+import threading
 from pathlib import Path
 
 import mxnet as mx
@@ -96,6 +97,24 @@ def test_averaged_scores_are_refined():
     refined = refine(scores / scores.sum(axis=0), image, KRAEHENBUEHL).argmax(axis=0)
     assert (refined != scores.argmax(axis=0)).mean() > 0.01
     assert (model.segment(image) != refined).mean() < 0.001  # sums in another order
+
+
+def test_the_network_computes_a_picture_while_the_one_before_is_counted():
+    model = _model()
+    forward, computed = model.scorers[0].forward, [threading.Event() for _ in IMAGES]
+    events = iter(computed)
+
+    def noting(data):
+        next(events).set()
+        return forward(data)
+
+    def wait_for_the_next(progress):
+        assert all(event.wait(30) for event in computed[: progress.step + 1])
+        assert not any(event.is_set() for event in computed[progress.step + 1 :])
+
+    watched = model._replace(scorers=[model.scorers[0]._replace(forward=noting)])
+    found = evaluate(watched, on_step=wait_for_the_next)
+    assert (found.confusion.counts == evaluate(model).confusion.counts).all()
 
 
 def test_an_interrupted_evaluation_goes_on():

@@ -1,0 +1,293 @@
+"""TABLE of the goals of speed and memory, and their measurement in one run.
+
+Every ratio is one of two measurements of the same run, so that it depends little on the machine.
+"""
+
+import statistics
+from dataclasses import dataclass
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from rnw.errors import InputError, look_up
+from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
+from rnw.networks.layout import configure
+from rnw.runtime import make_contexts
+from rnw.weights.precision import BFLOAT16, FLOAT32, check_precision
+
+if TYPE_CHECKING:
+    from rnw.bench.crf import CrfSpeed
+    from rnw.bench.evaluation import EvaluationSpeed
+    from rnw.bench.loss import LossSpeed
+    from rnw.bench.peers import PeerSpeed
+    from rnw.bench.reading import ReadingSpeed
+    from rnw.bench.seg_eval import ScoringSpeed
+    from rnw.bench.train import TrainingSpeed
+
+NETWORK, SEGMENTATION_NETWORK = "model_a1", "fcn_a1"
+CLASSIFIED, SEGMENTED = 96, 12  # pictures
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio, and what it has to be at least, or `at_most`.
+
+    ratio: a function of what is measured; it gives None where a part of that is missing.
+    """
+
+    name: str
+    limit: float
+    ratio: Callable[[Any], Optional[float]]
+    at_most: bool = False
+
+    def is_met(self, ratio: float, noise: float) -> bool:
+        """Return whether a ratio falls short by no more than the noise of its measurement."""
+        if self.at_most:
+            return ratio - noise <= self.limit
+        return ratio + noise >= self.limit
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measurement, whose result has the ratios of one or several goals."""
+
+    name: str
+    run: Callable[[], Any]
+    goals: Tuple[Goal, ...]
+
+
+class Outcome(NamedTuple):
+    """A goal beside what was measured: the median ratio, and half the distance of its quartiles.
+
+    ratio and met are None where it could not be measured, and `missing` says why.
+    """
+
+    measurement: str
+    name: str
+    limit: float
+    at_most: bool
+    ratio: Optional[float] = None
+    noise: float = 0.0
+    met: Optional[bool] = None
+    missing: str = ""
+
+    def __str__(self) -> str:
+        bound = f"at {'most' if self.at_most else 'least'} {self.limit:g}"
+        if self.ratio is None:
+            return f"{self.measurement}: {self.name}: {bound}: not measured: {self.missing}"
+        verdict = "met" if self.met else "NOT MET"
+        found = f"{self.ratio:.3f} +- {self.noise:.3f}"
+        return f"{self.measurement}: {self.name}: {bound}: {found}, {verdict}"
+
+
+def measure_goals(
+    names: Sequence[str] = (),
+    *,
+    rounds: int = 3,
+    table: Optional[Dict[str, Measurement]] = None,
+) -> Iterator[Outcome]:
+    """Yield every goal with its ratio, measured `rounds` times.
+
+    names: of the measurements, by default all of `MEASUREMENTS`. table: other ones than these.
+
+    A goal whose measurement needs what this machine has not is yielded without a ratio. Raises
+    InputError for an unknown name and for fewer than one round.
+    """
+    table = MEASUREMENTS if table is None else table
+    if rounds < 1:
+        raise InputError(f"rounds {rounds}: expected at least 1")
+    chosen = [look_up(table, name, "measurement") for name in names] or list(table.values())
+    for measurement in chosen:
+        yield from _measure(measurement, rounds)
+
+
+def _measure(measurement: Measurement, rounds: int) -> List[Outcome]:
+    rows = [
+        Outcome(measurement.name, goal.name, goal.limit, goal.at_most) for goal in measurement.goals
+    ]
+    try:
+        results = [measurement.run() for _ in range(rounds)]
+    except (InputError, ModuleNotFoundError) as error:
+        return [row._replace(missing=str(error)) for row in rows]
+    return [_compare(goal, row, results) for goal, row in zip(measurement.goals, rows)]
+
+
+def _compare(goal: Goal, row: Outcome, results: Sequence[Any]) -> Outcome:
+    ratios = [ratio for ratio in map(goal.ratio, results) if ratio is not None]
+    if len(ratios) < len(results):
+        return row._replace(missing="there is nothing here to compare with")
+    ratio, noise = statistics.median(ratios), half_quartile_distance(ratios)
+    return row._replace(ratio=ratio, noise=noise, met=goal.is_met(ratio, noise))
+
+
+def half_quartile_distance(values: Sequence[float]) -> float:
+    """Return half the distance between the quartiles of numbers, 0 for a single one."""
+    if len(values) < 2:
+        return 0.0
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return (third - first) / 2
+
+
+def _peers(precision: str) -> "PeerSpeed":
+    """Return the speed of the engine that is used by default, in a precision.
+
+    Raises InputError where it cannot compute in it.
+    """
+    from rnw.bench.peers import Workload, compare_peers
+
+    if precision == BFLOAT16:
+        check_precision(precision, ["cpu"], newer=True)
+    work = Workload(configure(NETWORK), batch=8, size=224)
+    found = compare_peers(work, peers=True, precision=precision)
+    return next(speed for speed in found.speeds if speed.precision == precision)
+
+
+def _evaluation(network: str, images: int, engine: str, precision: str) -> "EvaluationSpeed":
+    from rnw.bench.evaluation import bench_evaluation, usual_size
+    from rnw.bench.peers import Workload
+
+    config = configure(network)
+    work = Workload(config, batch=64, size=usual_size(config))
+    asked = {"engine": engine, "precision": precision}
+    return bench_evaluation(work, images=images, repetitions=1, **asked)
+
+
+def _training() -> Dict[str, "TrainingSpeed"]:
+    from rnw.bench.train import bench_training
+
+    rows = bench_training(NETWORK, batch=8, size=224, recompute=True, repetitions=3)
+    return {row.variant: row for row in rows}
+
+
+def _activations(rows: Dict[str, "TrainingSpeed"]) -> float:
+    """Return those with recomputation over those without."""
+    own, again = (rows[name].parts["activations"] for name in ("rnw", "recomputing"))
+    return again / own
+
+
+def _loss() -> "LossSpeed":
+    (context,) = make_contexts()
+    from rnw.bench.loss import bench_loss  # starts MXNet
+
+    return bench_loss(images=4, classes=21, size=63, context=context)
+
+
+def _reading() -> "ReadingSpeed":
+    from rnw.bench.reading import bench_reading
+
+    return bench_reading()
+
+
+def _crf() -> List["CrfSpeed"]:
+    from rnw.bench.crf import bench_crf
+
+    return bench_crf()
+
+
+def _slowest_crf(rows: Sequence["CrfSpeed"]) -> Optional[float]:
+    """Return pydensecrf's time over ours, the least over the settings; None without it."""
+    return min((row.ratio for row in rows if row.ratio is not None), default=None)
+
+
+def _labels() -> List["ScoringSpeed"]:
+    from rnw.bench.seg_eval import bench_scoring
+
+    return bench_scoring()
+
+
+def _evaluations() -> Iterator[Measurement]:
+    kept = (Goal("speed over that of the network alone", 0.95, lambda found: found.kept),)
+    for engine in ENGINES:
+        for precision in (FLOAT32, BFLOAT16) if engine != ONNXRUNTIME else (FLOAT32,):
+            run = partial(_evaluation, NETWORK, CLASSIFIED, engine, precision)
+            yield Measurement(f"evaluation-{engine}-{precision}", run, kept)
+    run = partial(_evaluation, SEGMENTATION_NETWORK, SEGMENTED, ONNXRUNTIME, FLOAT32)
+    yield Measurement(f"segmentation-{ONNXRUNTIME}", run, kept)
+
+
+MEASUREMENTS: Dict[str, Measurement] = {
+    row.name: row
+    for row in (
+        Measurement(
+            "inference",
+            partial(_peers, FLOAT32),
+            (Goal("speed over that of the best other engine", 0.98, lambda found: found.ratio),),
+        ),
+        Measurement(
+            f"inference-{BFLOAT16}",
+            partial(_peers, BFLOAT16),
+            (
+                Goal("speed over that in float32", 1.9, lambda found: found.gain),
+                Goal("speed over that of the best other engine", 0.95, lambda found: found.ratio),
+            ),
+        ),
+        *_evaluations(),
+        Measurement(
+            "training",
+            _training,
+            (
+                Goal(
+                    "time over that of Module",
+                    1.0,
+                    lambda rows: 1 / rows["module"].ratio,
+                    at_most=True,
+                ),
+                Goal(
+                    "activations with recomputation over those without",
+                    0.5,
+                    _activations,
+                    at_most=True,
+                ),
+                Goal(
+                    "time with recomputation over that without",
+                    1.25,
+                    lambda rows: rows["recomputing"].ratio,
+                    at_most=True,
+                ),
+            ),
+        ),
+        Measurement(
+            "loss",
+            _loss,
+            (
+                Goal(
+                    "time over that of SoftmaxOutput alone",
+                    1.0,
+                    lambda found: found.ours / found.softmax,
+                    at_most=True,
+                ),
+            ),
+        ),
+        Measurement(
+            "reading",
+            _reading,
+            (
+                Goal("speed over the best of torchvision's", 1.3, lambda found: found.ratio),
+                Goal("speed of two processes over one", 1.95, lambda found: found.scaling),
+            ),
+        ),
+        Measurement("crf", _crf, (Goal("speed over pydensecrf's", 1.0, _slowest_crf),)),
+        Measurement(
+            "labels",
+            _labels,
+            (
+                Goal(
+                    "time over that of upsampling by Pillow",
+                    1.0,
+                    lambda cases: max(case.ratio for case in cases),
+                    at_most=True,
+                ),
+            ),
+        ),
+    )
+}

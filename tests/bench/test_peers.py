@@ -1,0 +1,77 @@
+"""Engines and PyTorch beside each other."""
+
+import importlib.util
+import json
+import re
+
+import pytest
+
+from rnw.bench.peers import PeerSpeed, Workload, _speed, compare_peers
+from rnw.errors import InputError
+from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
+from rnw.networks.layout import configure
+from rnw.weights.precision import BFLOAT16, FLOAT32
+
+NETWORK, WIDTH = "28-1-1-1-1-1-1-1", 1 / 16
+SMALL = (NETWORK, "--width", WIDTH, "--batch", 2, "--size", 28, "--repetitions", 1)
+INSTALLED = [name for name, engine in ENGINES.items() if engine.installed]
+needs_onnxruntime = pytest.mark.skipif(
+    ONNXRUNTIME not in INSTALLED, reason="needs onnxruntime and onnx"
+)
+SECONDS = {
+    ("mxnet", FLOAT32): [4.0, 8.0, 4.0],
+    ("openvino", FLOAT32): [2.0, 8.0, 6.0],
+    ("torch", FLOAT32): [9.0, 9.0, 9.0],
+    ("mxnet", BFLOAT16): [1.0, 2.0, 1.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        (("mxnet", FLOAT32), PeerSpeed("mxnet", FLOAT32, 2.0, 1.0, None, 50)),
+        (("openvino", FLOAT32), PeerSpeed("openvino", FLOAT32, 8 / 6, 1.0, None, 50)),
+        (("torch", FLOAT32), PeerSpeed("torch", FLOAT32, 8 / 9, 4 / 9, None, 50)),
+        (("mxnet", BFLOAT16), PeerSpeed("mxnet", BFLOAT16, 8.0, None, 4.0, 50)),
+    ],
+)
+def test_ratios_are_medians_over_the_turns(variant, expected):
+    assert _speed(variant, SECONDS, 8, 50) == expected
+
+
+@pytest.mark.slow
+def test_all_engines_in_one_run_and_why_others_are_missing(rnw):
+    code, out, err = rnw("bench", "inference", *SMALL, "--peers", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["network"], found["batch"], found["size"]) == (NETWORK, 2, 28)
+    assert [speed["peer"] for speed in found["speeds"]][: len(INSTALLED)] == INSTALLED
+    for speed in found["speeds"]:
+        assert speed["precision"] == FLOAT32
+        assert speed["images_per_second"] > 0
+        assert 10 < speed["peak_memory_mb"] < 20_000
+        assert speed["gain"] is None
+    best, *_ = sorted(found["speeds"], key=lambda speed: -speed["images_per_second"])
+    assert all((speed["ratio"] >= 1) == (speed is best) for speed in found["speeds"])
+    if importlib.util.find_spec("torch") is None:
+        assert found["missing"]["torch in float32"].startswith("PyTorch is not installed: pip")
+
+
+@needs_onnxruntime
+@pytest.mark.slow
+def test_one_engine_alone(rnw):
+    code, out, err = rnw("bench", "inference", *SMALL, "--engine", ONNXRUNTIME)
+    assert (code, err) == (0, "")
+    number = r"\d+(\.\d+)?"
+    assert re.fullmatch(
+        rf"{NETWORK}, batch 2, 28x28\n"
+        rf"onnxruntime in float32: {number} images/s, peak memory {number} MB\n",
+        out,
+    )
+
+
+@pytest.mark.parametrize(("batch", "size", "repetitions"), [(0, 28, 1), (1, 0, 1), (1, 28, 0)])
+def test_refuses_less_than_one(batch, size, repetitions):
+    work = Workload(configure(NETWORK), batch, size)
+    with pytest.raises(InputError, match="batch, size and repetitions must be at least 1"):
+        compare_peers(work, repetitions=repetitions)
