@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
+from pathlib import Path
 
 from rnw.children import die_with
 
@@ -45,6 +46,7 @@ ip link set lo up
 echo ready
 exec {then}
 """
+TUN = "/dev/net/tun"
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000  # of linux/if_tun.h
 
 
@@ -53,8 +55,10 @@ def why_not():
     if os.geteuid() != 0:
         return "network namespaces need root"
     missing = [tool for tool in ("ip", "tc", "nsenter", "ssh", SSHD) if not shutil.which(tool)]
+    if not Path(TUN).exists():
+        missing.append(TUN)
     if missing:
-        return f"not installed: {', '.join(missing)}"
+        return f"not there: {', '.join(missing)}"
     bridge = ("unshare", "--net", "--mount", "ip", "link", "add", "switch", "type", "bridge")
     if subprocess.run(bridge, stderr=subprocess.DEVNULL, check=False).returncode != 0:
         return "the kernel or the container allows no network namespaces with a bridge"
@@ -181,7 +185,7 @@ class Wire(threading.Thread):
     def __init__(self, delay, loss):
         super().__init__(daemon=True)
         self._delay, self._loss = delay, loss
-        self._files = [os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK) for _ in range(2)]
+        self._files = [os.open(TUN, os.O_RDWR | os.O_NONBLOCK) for _ in range(2)]
         self.names = [self._open_end(file) for file in self._files]
 
     def _open_end(self, file):

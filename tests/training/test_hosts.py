@@ -153,6 +153,8 @@ def test_training_over_a_slow_and_lossy_link_that_is_cut(network, tmp_path):
     assert job.returncode == 1
     assert "worker 2 on node3 made no progress for" in output.splitlines()[-1]
     _assert_nothing_is_left(tmp_path)
+    network.vanish("node3")
+    network.start("node3")
     recipe, devices = find_recipe("digits", SETTINGS), [mx.cpu(number) for number in range(3)]
     last = train(recipe, devices, tmp_path / "cut", resume=True)
     alone = train(recipe, devices, tmp_path / "alone")
