@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -253,3 +254,46 @@ def test_loss_json(rnw):
 
 def test_loss_refused(refused):
     assert "must be at least 1" in refused("bench", "loss", "--classes", "0")
+
+
+NARROW_POINTS = (NETWORK, "--batches", "2,1", "--sizes", "28", "--widths", 1 / 16, "--devices", "1")
+
+
+@pytest.mark.slow
+def test_scaling(rnw, tmp_path):
+    picture = tmp_path / "growth.svg"
+    options = ("--repetitions", "1", "-o", picture, "--json")
+    code, out, err = rnw("bench", "scaling", *NARROW_POINTS, *options)
+    assert code == 0
+    found = json.loads(out)
+    base, other = found["rows"]
+    points = [(row["varied"], row["batch"], row["width"], row["devices"]) for row in (base, other)]
+    assert points == [(None, 2, 1 / 16, 1), ("batch", 1, 1 / 16, 1)]
+    assert base["time"] == 1
+    for row in (base, other):
+        assert row["seconds_per_step"] > 0
+        assert row["peak_memory_mb"] > row["added_mb"] > 0
+    (growth,) = found["exponents"]
+    assert growth["time"] == pytest.approx(-math.log2(other["time"]))
+    lines = err.splitlines()
+    assert re.fullmatch(
+        r"batch 1, 28x28, width 0\.0625, 1 CPU device: [\d.]+ s a step, [\d.]+ times the first, "
+        r"peak \d+ MB, \d+ of it by the step",
+        lines[1],
+    )
+    assert lines[2:] == [
+        f"exponents of batch: time {growth['time']:.2f}, memory {growth['memory']:.2f}",
+        str(picture),
+    ]
+    assert picture.read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("options", "wording"),
+    [
+        (("-o", "growth.jpg"), "expected a name that ends in .png, .svg, .pdf"),
+        (("--batches", "2"), "one of them two that differ"),
+    ],
+)
+def test_scaling_refused(refused, options, wording):
+    assert wording in refused("bench", "scaling", *NARROW_POINTS, *options)
