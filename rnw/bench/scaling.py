@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from rnw.bench.peers import PAUSE
-from rnw.bench.train import OURS, StepProcess, Variant, check_counts
+from rnw.bench.train import OURS, StepProcess, Variant
 from rnw.bench.worker import median_ratio
 from rnw.errors import InputError
 from rnw.networks.layout import configure
@@ -75,8 +75,9 @@ def bench_scaling(
     list has two, for an unknown network, and for a batch that devices cannot share.
     """
     base, *points = _points(batches, sizes, widths, devices)
-    check_counts(*batches, *sizes, *devices, repetitions)
-    _check_shares(points)
+    if min(*batches, *sizes, *devices, repetitions) < 1:
+        raise InputError("batches, sizes, devices and repetitions must be at least 1")
+    _check_points(network, [base, *points])
     rows = []
     with ExitStack() as stack:
         reference = _open(network, base[1], stack)
@@ -107,9 +108,10 @@ def _points(*lists: Sequence[Any]) -> Iterator[Tuple[Optional[str], Point]]:
                 yield varied, base._replace(**{varied: number})
 
 
-def _check_shares(points: Sequence[Tuple[Optional[str], Point]]) -> None:
-    """Raise InputError for a batch that cannot be cut into equal parts, before any is measured."""
+def _check_points(network: str, points: Sequence[Tuple[Optional[str], Point]]) -> None:
+    """Raise InputError for what cannot be measured, before anything is."""
     for _, point in points:
+        configure(network, width=point.width)
         if point.batch % point.devices:
             raise InputError(
                 f"a batch of {point.batch} cannot be cut into {point.devices} equal parts: choose "
