@@ -5,8 +5,9 @@ and keeps predictions. What it takes beyond the network is to hide behind it.
 """
 
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, NamedTuple, Optional
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -40,7 +41,9 @@ class EvaluationSpeed(NamedTuple):
 
     size: of the crops, or of the longer side of a picture that is segmented. bare: the speed of the
     network alone on the same batches. kept: the speed of the evaluation over that of the network,
-    the median over the turns. peak_memory_mb: of the process, in 10^6 bytes.
+    the median over the turns. processor_share: the processor time of the network alone over that of
+    the evaluation, likewise; it depends little on other programs, so that a smaller `kept` tells of
+    waiting, or of cores that others used. peak_memory_mb: of the process, in 10^6 bytes.
     """
 
     network: str
@@ -51,6 +54,7 @@ class EvaluationSpeed(NamedTuple):
     images_per_second: float
     bare: float
     kept: float
+    processor_share: float
     peak_memory_mb: float
 
 
@@ -88,7 +92,9 @@ def bench_evaluation(
             memory = worker.ask("memory")
         finally:
             worker.stop()
-    whole, bare = map(list, zip(*turns))
+    seconds, processor = zip(*(zip(*turn) for turn in turns))
+    whole, bare = zip(*seconds)
+    of_evaluation, of_network = zip(*processor)
     return EvaluationSpeed(
         work.config.name,
         chosen,
@@ -98,6 +104,7 @@ def bench_evaluation(
         images / float(np.median(whole)),
         images / float(np.median(bare)),
         median_ratio(bare, whole),
+        median_ratio(of_network, of_evaluation),
         memory,
     )
 
@@ -114,16 +121,22 @@ def _make_turns(
     for data in {data.shape: data for data in batches}.values():
         forward(data)
 
-    def answer(request: str) -> float:
+    def answer(request: str) -> Any:
         if request == "memory":
             return process_peak_mb()
         if request == "bare":
-            return seconds_of(lambda: [forward(data) for data in batches])
+            return _time_of(lambda: [forward(data) for data in batches])
         with tempfile.TemporaryDirectory(dir=folder) as kept:
-            return seconds_of(lambda: evaluate(Path(kept)))
+            return _time_of(lambda: evaluate(Path(kept)))
 
     answer("evaluation")  # a warm-up
     return answer
+
+
+def _time_of(run: Callable[[], Any]) -> Tuple[float, float]:
+    """Return how many seconds a call takes, and how many of processor time in all threads."""
+    start = time.process_time()
+    return seconds_of(run), time.process_time() - start
 
 
 def _batches(work: Workload, images: int) -> Iterator[np.ndarray]:

@@ -197,7 +197,8 @@ def evaluation(
         f"{network} in {result.precision} by {result.engine}, {images} pictures at {work.size}"
     )
     click.echo(f"evaluation {result.images_per_second:.2f} images/s, network {result.bare:.2f}")
-    click.echo(f"ratio {result.kept:.3f}, peak memory {result.peak_memory_mb:.0f} MB")
+    click.echo(f"ratio {result.kept:.3f}, of processor time {result.processor_share:.3f}")
+    click.echo(f"peak memory {result.peak_memory_mb:.0f} MB")
 
 
 @command.command()

@@ -60,7 +60,7 @@ def test_a_segmentation_network(rnw):
     assert re.fullmatch(
         "fcn_f in float32 by onnxruntime, 5 pictures at 60\n"
         rf"evaluation {number} images/s, network {number}\n"
-        rf"ratio {number}, peak memory {number} MB\n",
+        rf"ratio {number}, of processor time {number}\npeak memory {number} MB\n",
         out,
     )
 
