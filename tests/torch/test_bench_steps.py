@@ -3,11 +3,14 @@
 import copy
 
 import numpy as np
-import torch
+import pytest
 
-from rnw.bench import torch_steps
 from rnw.bench.examples import training_example
 from rnw.networks.layout import configure
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from rnw.bench import torch_steps  # noqa: E402 # after it is known that it can be had
 
 
 def test_checkpoints_change_no_step(monkeypatch):
