@@ -1,4 +1,4 @@
-"""Random images and labels for training steps."""
+"""Random images and labels for training steps, and the optimizer that all of them use."""
 
 from typing import Tuple
 
@@ -7,6 +7,7 @@ import numpy as np
 from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layout import NetworkConfig
 
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 IGNORED_SHARE = 0.1  # of the labels of a segmentation network
 
 

@@ -15,8 +15,8 @@ from rnw.bench.train import (
     TORCH_CHECKPOINTED,
     StepProcess,
     Variant,
-    check_counts,
 )
+from rnw.bench.worker import check_counts, median_ratio
 from rnw.networks.layout import configure
 from rnw.training.recompute_plan import Plan, frontier, plan_step
 
@@ -103,6 +103,7 @@ def _row(
 ) -> FrontierRow:
     plan = other.variant.recompute
     found = plan if isinstance(plan, Plan) else None
+    whole_steps, steps = zip(*turns)
     activations, whole = (process.memory()[2]["activations"] for process in (other, base))
     return FrontierRow(
         other.variant.name,
@@ -111,7 +112,7 @@ def _row(
         found.peak / keeping.peak if found else None,
         found.time if found else None,
         activations / whole,
-        statistics.median(time / reference for reference, time in turns),
+        median_ratio(steps, whole_steps),
         activations,
-        statistics.median(time for _, time in turns),
+        statistics.median(steps),
     )

@@ -9,8 +9,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 
-from rnw.bench.worker import median_ratio
-from rnw.errors import InputError
+from rnw.bench.worker import check_counts, median_ratio
 from rnw.memory import used_memory_mb
 from rnw.networks.classifier import Network, get_network
 from rnw.networks.cost import count_multiply_adds
@@ -68,8 +67,7 @@ def bench_inference(
     Raises InputError for numbers below 1, for an unknown network, and for a precision that the
     device does not compute in.
     """
-    if min(batch, size, repetitions) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
+    check_counts(batch, size, repetitions)
     check_precision(precision, [context.device_type], force=force)
     net = _hybridized(get_network(name, **options), context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from rnw.bench.weights import random_parameters
-from rnw.bench.worker import Worker, median_ratio, seconds_of
+from rnw.bench.worker import Worker, check_counts, median_ratio, seconds_of
 from rnw.errors import InputError
 from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME, Forward, find_engine
 from rnw.memory import process_peak_mb
@@ -90,8 +90,7 @@ def compare_peers(
     Raises InputError for numbers below 1, and where the engine is not installed or cannot compute
     in the precision on these devices.
     """
-    if min(work.batch, work.size, repetitions) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
+    check_counts(work.batch, work.size, repetitions)
     chosen = find_engine(engine).name
     names = [chosen, *(peer for peer in (*ENGINES, TORCH) if peers and peer != chosen)]
     precisions = dict.fromkeys((FLOAT32, precision))

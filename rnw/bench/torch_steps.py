@@ -8,13 +8,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from rnw.bench.examples import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY
 from rnw.networks.heads import IGNORED_LABEL
 from rnw.networks.layers import CLASSIFIER
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import computing_threads
 from rnw.torch.network import Network, build, initialize
-
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 
 
 def torch_step(

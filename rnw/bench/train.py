@@ -8,8 +8,7 @@ import os
 import statistics
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from rnw.bench.worker import Worker, seconds_of
-from rnw.errors import InputError
+from rnw.bench.worker import Worker, check_counts, seconds_of
 from rnw.memory import process_peak_mb, used_memory_mb
 from rnw.networks.cost import count_parameters
 from rnw.networks.layout import NetworkConfig, configure
@@ -94,12 +93,6 @@ def bench_training(
     finally:
         for process in processes:
             process.stop()
-
-
-def check_counts(*counts: int) -> None:
-    """Raise InputError for a batch, a size or a number of repetitions below 1."""
-    if min(counts) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
 
 
 def measure_step(

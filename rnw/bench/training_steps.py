@@ -6,7 +6,7 @@ from typing import Callable, Sequence
 import mxnet as mx
 import numpy as np
 
-from rnw.bench.examples import training_example
+from rnw.bench.examples import LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, training_example
 from rnw.networks.classifier import Network
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.symbols import to_symbol
@@ -18,8 +18,6 @@ from rnw.training.recompute_plan import Recompute
 from rnw.training.schedules import make_schedule
 from rnw.training.trainer import Trainer, check_devices, trained_parameters
 from rnw.weights.precision import FLOAT32
-
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 
 
 def trainer_step(

@@ -71,6 +71,12 @@ def _serve(
         connection.send(error)
 
 
+def check_counts(*counts: int) -> None:
+    """Raise InputError for a batch, a size or a number of repetitions below 1."""
+    if min(counts) < 1:
+        raise InputError("batch, size and repetitions must be at least 1")
+
+
 def seconds_of(run: Callable[[], Any]) -> float:
     """Return how many seconds a call takes."""
     start = time.perf_counter()

@@ -1,7 +1,7 @@
 """`rnw bench`: speed and memory, beside a reference that is measured in the same run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 import click
 
@@ -39,6 +39,17 @@ def command() -> None:
     """Measure speed and memory on this machine."""
 
 
+def _repetitions(default: int) -> Callable:
+    """Return the option `--repetitions`, with its default for a benchmark."""
+    return click.option(
+        "--repetitions",
+        type=int,
+        default=default,
+        show_default=True,
+        help="Number of measurements, of which the median counts.",
+    )
+
+
 def _one_device(devices: Devices) -> Any:
     context, *others = devices.contexts()
     if others:
@@ -54,13 +65,7 @@ def _one_device(devices: Devices) -> Any:
 @click.option(
     "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @width_option
 @click.option(
     "--peers",
@@ -158,13 +163,7 @@ def _show_peers(found: "Comparison") -> None:
     show_default=True,
     help="Number of crops in a batch of a classifier.",
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=3,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(3)
 @width_option
 @engine_options
 @json_option
@@ -212,13 +211,7 @@ def evaluation(
     show_default=True,
     help="Format to convert to.",
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @click.option(
     "--folder",
     type=FILE,
@@ -254,13 +247,7 @@ def convert(network: str, to: str, repetitions: int, folder: Optional[Path], as_
 @click.option(
     "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
 @click.option(
     "--frontier",
@@ -403,13 +390,7 @@ def _compare(rows: Dict[str, "TrainingSpeed"]) -> str:
     callback=parse_numbers(int, "numbers of CPU devices such as 1,2,4"),
     help="Numbers of CPU devices that share a batch.",
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=3,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(3)
 @click.option(
     "-o", "--output", type=FILE, help="File to draw the growth to as well: .png, .svg or .pdf."
 )
@@ -479,13 +460,7 @@ def _scaling_line(row: "ScalingRow") -> str:
 @click.option(
     "--size", type=int, default=63, show_default=True, help="Side of the score maps in cells."
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=50,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(50)
 @device_options
 @json_option
 @gather("devices", Devices)
@@ -518,13 +493,7 @@ def loss(
 @click.option(
     "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
 )
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @json_option
 def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
     """Compare decoding and augmentation on one core, and loading in one and two processes.
@@ -568,13 +537,7 @@ def data(images: int, size: int, repetitions: int, as_json: bool) -> None:
     help="Images/s that one GPU trains on, to tell how many cores feed such GPUs.",
 )
 @click.option("--gpus", type=int, default=4, show_default=True, help="Number of such GPUs.")
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @json_option
 def reading(
     images: int, size: int, gpu_rate: Optional[float], gpus: int, repetitions: int, as_json: bool
@@ -691,13 +654,7 @@ def _speed_line(row: "SpeedRow") -> str:
 
 
 @command.command("seg-eval")
-@click.option(
-    "--repetitions",
-    type=int,
-    default=5,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(5)
 @json_option
 def seg_eval(repetitions: int, as_json: bool) -> None:
     """Compare labeling pictures from score maps with upsampling the scores by Pillow.
@@ -723,13 +680,7 @@ def seg_eval(repetitions: int, as_json: bool) -> None:
     "--size", type=int, default=500, show_default=True, help="Side of the picture in pixels."
 )
 @click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
-@click.option(
-    "--repetitions",
-    type=int,
-    default=3,
-    show_default=True,
-    help="Number of measurements, of which the median counts.",
-)
+@_repetitions(3)
 @json_option
 def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
     """Compare the CRF with and without numba, and with pydensecrf where that is installed.
