@@ -333,7 +333,8 @@ def _show_frontier(
     for row in rows:
         name = row.variant
         if row.planned_memory is not None:
-            name = f"the first {row.layers_again} layers again{' (--recompute)' * row.chosen}"
+            layers = f"the first {row.layers_again} layers" if row.layers_again else "no layers"
+            name = f"{layers} again{' (--recompute)' * row.chosen}"
         planned = (
             ""
             if row.planned_memory is None

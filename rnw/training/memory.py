@@ -166,10 +166,11 @@ def fit_recomputation(
     if isinstance(wanted, bool):
         return wanted
     held = 0 if on_gpus(contexts) else int(1e6 * used_memory_mb(contexts))
-    for plan in frontier(recipe.configure(), recipe.input_size):
+    plans = frontier(recipe.configure(), recipe.input_size)
+    for plan in plans:
         needed = held + step_memory(recipe, len(contexts), plan, workers).needed_by(contexts)
         if needed <= wanted:
-            return plan if plan.layers_again else False
+            return False if plan == plans[0] else plan
     raise InputError(
         f"--recompute {wanted / 1e9:.3g}GB: a step of recipe {recipe.name} takes "
         f"{needed / 1e9:.3g} GB at least, by estimate; give more, or make the batch smaller "

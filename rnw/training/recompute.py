@@ -1,8 +1,9 @@
 """Gradients in less memory: what lies inside a segment of layers is computed again, not kept.
 
-The forward pass keeps the input of each segment only. The backward pass runs the segments once
-more, from the last to the first, and differentiates each there, layer by layer; the original does
-this through MXNet's `--backward-do-mirror`, which saves nothing in 1.9.1.
+The forward pass keeps the input of each segment, and all of the last. The backward pass runs the
+others once more, from the last to the first. Each is differentiated layer by layer, so that what a
+layer has kept is freed as soon as it has been read. The original recomputes through MXNet's
+`--backward-do-mirror`, which saves nothing in 1.9.1.
 """
 
 import contextlib
@@ -12,16 +13,19 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import mxnet as mx
 from mxnet.gluon import Block
+from mxnet.ndarray.ndarray import _new_alloc_handle
 
 from rnw.networks.classifier import Network
 from rnw.networks.heads import loss_of
 from rnw.networks.layers import parameter_kind
 from rnw.networks.layout import NetworkConfig
+from rnw.networks.liveness import reads_output
 from rnw.training.recompute_plan import Recompute, plan_step
 
 Arrays = List[mx.nd.NDArray]
 Steps = List[Tuple[Block, Arrays]]  # blocks, each with what it takes beside its input
 Result = Tuple[mx.nd.NDArray, mx.nd.NDArray]  # what is differentiated, and the probabilities
+Passes = List[Tuple[Block, Arrays, Arrays]]  # of layers: block, and each device's input and output
 Loss = Callable[[mx.nd.NDArray, mx.nd.NDArray], Result]  # from scores and labels
 
 _M_MMAP_THRESHOLD = -3  # of malloc.h
@@ -59,16 +63,19 @@ def recompute_gradients(
     *again, last = plan_step(net.config, max(inputs[0].shape[2:]), recompute).segments
     steps = [_steps(net.blocks, device_masks) for device_masks in masks]
     kept = [_forward([own[s] for s in again], x) for own, x in zip(steps, inputs)]
-    tops = [_variable(maps.pop()) for maps in kept]
+    passes = _record([own[last] for own in steps], [maps.pop() for maps in kept])
+    scores = list(map(_variable, passes[-1][2]))
     with mx.autograd.record():
-        scores = [_run(own[last], x) for own, x in zip(steps, tops)]
         losses, outputs = zip(*map(loss or HeadLoss(net.config), scores, labels))
     mx.autograd.backward(losses)
-    gradients = _wait(tops)
-    del tops, scores
+    gradients = _wait(scores)
+    del scores
+    _differentiate(passes, gradients)
     for segment in reversed(again):
+        _return_freed_parts()
         beginnings = [maps.pop() for maps in kept]
-        gradients = _gradients_again([own[segment] for own in steps], beginnings, gradients)
+        passes = _record([own[segment] for own in steps], beginnings, again=True)
+        _differentiate(passes, gradients)
     return list(outputs)
 
 
@@ -95,29 +102,40 @@ def _forward(segments: Sequence[Steps], x: mx.nd.NDArray) -> Arrays:
 def _variable(x: mx.nd.NDArray) -> mx.nd.NDArray:
     """Return the same values, to differentiate by."""
     x = x.detach()
-    gradient = mx.nd.empty(x.shape, x.context, x.dtype)  # zeros would take their memory at once
-    mx.autograd.mark_variables([x], [gradient])
+    handle = _new_alloc_handle(x.shape, x.context, True, x.dtype)  # no memory until it is written
+    mx.autograd.mark_variables([x], [mx.nd.NDArray(handle)])
     return x
 
 
-def _gradients_again(segments: Sequence[Steps], inputs: Arrays, gradients: Arrays) -> Arrays:
-    """Run a segment once more and differentiate it; return the gradients of its inputs.
+def _record(segments: Sequence[Steps], inputs: Arrays, *, again: bool = False) -> Passes:
+    """Run a segment, for the second time with `again`; record each layer for itself.
 
-    segments, inputs, gradients: one entry per device; the gradients are those of the outputs.
+    segments, inputs: one entry per device.
     """
-    _return_freed_parts()
-    passes = []
+    passes: Passes = []
     for layer in zip(*segments):
-        inputs = [_variable(x) for x in inputs]
-        with _statistics_kept(layer[0][0], inputs), mx.autograd.record():
-            outputs = [block(x, *extra) for x, (block, extra) in zip(inputs, layer)]
-        passes.append((inputs, outputs))
+        inputs, block = list(map(_variable, inputs)), layer[0][0]
+        kept = _statistics_kept(block, inputs) if again else contextlib.nullcontext()
+        with kept, mx.autograd.record():
+            outputs = [own(x, *extra) for x, (own, extra) in zip(inputs, layer)]
+        passes.append((block, inputs, outputs))
         inputs = outputs
+    return passes
+
+
+def _differentiate(passes: Passes, gradients: Arrays) -> None:
+    """Go back through layers; what they kept is freed on the way.
+
+    gradients: of the outputs of the last layer, and in the end of the inputs of the first, one
+        entry per device.
+    """
     while passes:
-        inputs, outputs = passes.pop()
+        block, inputs, outputs = passes.pop()
+        if not reads_output(block.layer):
+            for device, output in enumerate(outputs):
+                gradients[device] = gradients[device].copyto(output)
         mx.autograd.backward(outputs, gradients)
-        gradients = _wait(inputs)
-    return gradients
+        gradients[:] = _wait(inputs)
 
 
 def _wait(variables: Arrays) -> Arrays:
