@@ -89,7 +89,7 @@ def bench_frontier(
 
 
 class RecomputedShare(NamedTuple):
-    """A step by the plan of recomputation `layers_again` beside one that keeps all.
+    """A step that computes the first `layers_again` layers again, beside one that keeps all.
 
     memory: of activations, what the peak grows by from half a batch to a whole one, so that what
     does not depend on the batch is left out. time: of a step, the median over the turns.

@@ -159,7 +159,8 @@ def fit_recomputation(
 
     The bytes are those of each GPU, or with CPU devices those of the process, with what it has
     taken by now. Of the plans that fit, it is the one that computes the fewest layers again, or
-    False where no layer need be. Whether to recompute at all is returned as it is.
+    False where all can be kept to the end of a step. Whether to recompute at all is returned as it
+    is.
 
     Raises InputError where even the smallest plan does not fit, and as `step_memory`.
     """
