@@ -9,7 +9,7 @@ import numpy as np
 from mxnet.gluon import HybridBlock
 
 from rnw.arrays import check_finite
-from rnw.errors import InputError
+from rnw.bench.worker import check_counts
 from rnw.networks.heads import (
     IGNORED_LABEL,
     OHEM_KEPT,
@@ -50,8 +50,7 @@ def bench_loss(
 
     Raises InputError for numbers below 1.
     """
-    if min(images, classes, size, repetitions) < 1:
-        raise InputError("images, classes, size and repetitions must be at least 1")
+    check_counts(images=images, classes=classes, size=size, repetitions=repetitions)
     random = np.random.RandomState(0)
     scores = random.standard_normal((images, classes, size, size)) * SPREAD
     scores = scores.astype(np.float32)
