@@ -64,7 +64,7 @@ def bench_frontier(
 
     Raises InputError as `rnw.bench.train.bench_training`.
     """
-    check_counts(batch, size, repetitions)
+    check_counts(batch=batch, size=size, repetitions=repetitions)
     config = configure(network, head="softmax", **options)
     keeping, *all_plans = frontier(config, size)
     chosen = plan_step(config, size, True)
@@ -110,7 +110,7 @@ def bench_share(
 
     Raises InputError as `rnw.bench.train.bench_training`.
     """
-    check_counts(batch // 2, size, repetitions)
+    check_counts(half_of_batch=batch // 2, size=size, repetitions=repetitions)
     config = configure(network, head="softmax", **options)
     plan = _plan_for(share, frontier(config, size))
     variants = (Variant(OURS, None, None), Variant(RECOMPUTING, None, None, plan))

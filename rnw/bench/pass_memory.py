@@ -45,7 +45,7 @@ def measure_pass(
     Raises InputError for numbers below 1, for an engine that is not installed, and where the system
     does not tell the memory of a process, as only Linux does.
     """
-    check_counts(batch, height, width)
+    check_counts(batch=batch, height=height, width=width)
     name = find_engine(engine).name
     worker = Worker("the pass", _make_pass, name, config, (batch, config.channels, height, width))
     try:

@@ -44,7 +44,7 @@ def bench_start(*, repetitions: int = 5) -> StartSpeed:
 
     Raises InputError for no repetitions, and when a command fails.
     """
-    check_counts(repetitions)
+    check_counts(repetitions=repetitions)
     with tempfile.TemporaryDirectory() as folder:
         predict = ("predict", *_digit_files(Path(folder)))
         turns = [_turn(predict) for _ in range(1 + repetitions)][1:]  # the first: a warm-up

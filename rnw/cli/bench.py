@@ -53,7 +53,9 @@ def _repetitions(default: int) -> Callable:
 def _one_device(devices: Devices) -> Any:
     context, *others = devices.contexts()
     if others:
-        raise click.UsageError("one device is measured at a time")
+        raise click.UsageError(
+            "one device is measured at a time: leave out '--cpus', or give '--gpus' one number"
+        )
     return context
 
 
@@ -178,7 +180,7 @@ def evaluation(
     devices: EngineDevices,
     as_json: bool,
 ) -> None:
-    """Compare evaluating pictures from files with NETWORK alone, in turn.
+    """Compare the speed of a whole evaluation with that of NETWORK alone.
 
     A whole evaluation reads, scales and normalizes photographs, which are made for the measurement,
     computes the network, finds and counts labels, and keeps predictions.
@@ -744,8 +746,9 @@ def all_goals(only: Tuple[str, ...], rounds: int, width: float, as_json: bool) -
     """Measure all ratios that have a goal; the exit status is 1 where one is missed.
 
     A ratio misses its goal where it falls short by more than the noise of its measurement. What
-    this machine cannot measure is told, and misses no goal. Goals are those of full networks:
-    narrow ones, by --width, are measured sooner, but of their time more is not convolutions.
+    this machine cannot measure is listed, and counts as no missed goal. Goals are those of full
+    networks: narrow ones, by --width, are measured sooner, but of their time more is not
+    convolutions.
     """
     from rnw.bench.goals import measure_goals
 
