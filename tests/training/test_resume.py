@@ -54,7 +54,7 @@ def _check_stopped_and_resumed(folder, steps, expected, **options):
     assert _results(folder) == expected
 
 
-@pytest.mark.parametrize("steps", [1, 4, 5, 7])
+@pytest.mark.parametrize("steps", [1, 5, 7])
 def test_stopped_and_resumed_is_never_stopped(tmp_path, _finished, steps):
     _check_stopped_and_resumed(tmp_path, steps, _finished[2])
 
@@ -63,7 +63,6 @@ def test_stopped_and_resumed_is_never_stopped(tmp_path, _finished, steps):
     "fields",
     [
         ("optimizer=sgd",),
-        ("optimizer=adam", "base_lr=0.001"),
         ("optimizer=adamw", "base_lr=0.001", "schedule=cosine", "warmup=1"),
     ],
 )
@@ -238,21 +237,21 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
 
 
 def test_pruning(tmp_path):
-    overrides = ("epochs=7", "width=0.03125", "batch=1024")
-    options = Options(checkpointing=Checkpointing(keep=2, keep_every=3))
+    overrides = ("epochs=5", "width=0.03125", "batch=1024")
+    options = Options(checkpointing=Checkpointing(keep=2, keep_every=2))
     _train(tmp_path, overrides=overrides, options=options)
     kept = sorted(path.name for path in tmp_path.glob("*.params"))
-    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (3, 6, 7)]
+    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (2, 4, 5)]
 
 
 def test_the_best_of_those_validated_is_kept(tmp_path):
-    top1 = iter([0.3, 0.8, 0.7, 0.8, 0.5])
+    top1 = iter([0.3, 0.8, 0.8, 0.5])
     scores = [{"loss": 1.0, "top-1": value, "top-5": 1.0} for value in top1]
     told = Keeping()
     validation = Validation(lambda net: scores[len(told.validated)], every=2)
     _train(
         tmp_path,
-        overrides=("epochs=9", "width=0.03125", "batch=1024"),
+        overrides=("epochs=7", "width=0.03125", "batch=1024"),
         options=Options(checkpointing=Checkpointing(keep=2), validation=validation),
         observer=told,
     )
@@ -260,12 +259,11 @@ def test_the_best_of_those_validated_is_kept(tmp_path):
         (2, True),
         (4, True),
         (6, False),
-        (8, False),
-        (9, False),
+        (7, False),
     ]
     assert [v.scores for v in told.validated] == scores
     kept = sorted(path.name for path in tmp_path.glob("*.params"))
-    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (4, 8, 9)]
+    assert kept == [f"{LABEL}_ep-{epoch:04d}.params" for epoch in (4, 6, 7)]
     best = json.loads((tmp_path / f"{LABEL}.best.json").read_text())
     assert best == {"epoch": 4, "file": kept[0], **scores[1]}
 
