@@ -13,6 +13,7 @@ from rnw.networks.classifier import Network
 from rnw.networks.layout import NetworkConfig, fold
 from rnw.networks.symbols import to_symbol
 from rnw.weights import parameter_values
+from rnw.weights.level_ends import fold_level_ends
 from rnw.weights.precision import FLOAT32, check_precision
 from rnw.weights.surgery import fold_batch_norms
 
@@ -22,7 +23,8 @@ FUSION_BACKEND = "MKLDNN"  # MXNet's name of oneDNN
 def optimize(net: Network, precision: str = FLOAT32, *, force: bool = False) -> HybridBlock:
     """Return a copy of an initialized network for inference only, on the same contexts.
 
-    Batch normalizations that follow a convolution are folded into it. On CPUs where MXNet has
+    Batch normalizations that follow a convolution are folded into it, and those that follow the
+    last unit of a level, where no pooling comes between, into the level. On CPUs where MXNet has
     oneDNN, convolutions are also fused with the ReLU or sum that follows, and other normalizations
     with their ReLU. The copy has the `config` of `net` and is called in the same way, in float32
     and for any batch and size; later changes to `net` do not affect it.
@@ -52,8 +54,8 @@ def optimized(
     that may be large and of many sizes, is half as much.
     """
     check_precision(precision, [context.device_type for context in contexts], force=force)
-    folded = Network(fold(config))
-    values = fold_batch_norms(config, parameters)
+    simple, values = fold_level_ends(fold(config), fold_batch_norms(config, parameters))
+    folded = Network(simple)
     for name, parameter in folded.named_parameters.items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
