@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequen
 from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import InputError
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.files import PathLike
 from rnw.networks.zoo import (
@@ -129,37 +130,32 @@ def load_model(
     dataset: Optional[str] = None,
     network: Optional[str] = None,
     pooling: Optional[str] = None,
-    engine: str = MXNET,
-    precision: str = FLOAT32,
-    *,
-    force: bool = False,
+    computing: Computing = REFERENCE,
 ) -> "Union[Model, segmentation_model.Model]":
     """Return the network in a weights file, of either task, with the protocol that it is tested by.
 
-    devices: those that the engine has opened; contexts of MXNet. engine: what computes the network.
-    dataset: replaces that of the file's name. network: what the weights belong to, whatever the
-    file says. pooling: the convention of its poolings, by default that which the file tells.
-    precision: what it is computed in; force: also where that is slower than float32. Raise
-    InputError for a file that cannot be read or does not tell its network, for an unknown dataset,
-    for a `pooling` of a network that has none, and for a `precision` that the engine does not
-    compute in.
+    devices: those that the engine has opened; contexts of MXNet. dataset: replaces that of the
+    file's name. network: what the weights belong to, whatever the file says. pooling: the
+    convention of its poolings, by default that which the file tells. computing: the engine and the
+    precision. Raise InputError for a file that cannot be read or does not tell its network, for an
+    unknown dataset, for a `pooling` of a network that has none, and for a precision that the engine
+    does not compute in.
     """
     from rnw.evaluation.classification import model as classifiers
     from rnw.evaluation.classification.baselines import baseline_of
     from rnw.evaluation.loading import read_pooled
     from rnw.evaluation.segmentation.model import model_of_files
 
-    computing: Any = {"engine": engine, "precision": precision, "force": force}
     if baseline_of(path) is not None:
         return classifiers.load_model(
-            path, devices, dataset=dataset, network=network, pooling=pooling, **computing
+            path, devices, dataset=dataset, network=network, pooling=pooling, computing=computing
         )
     (found,) = read_pooled([path], pooling, network)
     if found.meaning.config.segmentation:
         labeled = None if dataset is None else find_segmentation_dataset(dataset)
-        return model_of_files([path], [found], devices, dataset=labeled, **computing)
+        return model_of_files([path], [found], devices, dataset=labeled, computing=computing)
     row = None if dataset is None else find_dataset(dataset)
-    return classifiers.model_of_file(path, found, devices, dataset=row, **computing)
+    return classifiers.model_of_file(path, found, devices, row, computing)
 
 
 def _load_model(
@@ -178,7 +174,8 @@ def _load_model(
     if contexts and chosen.name != MXNET:
         raise InputError(f"engine {engine}: computes on no contexts of MXNet; leave them out")
     devices = contexts or chosen.open_devices()
-    return load_model(weights, devices, dataset, network, engine=chosen.name, precision=precision)
+    computing = Computing(chosen.name, precision)
+    return load_model(weights, devices, dataset, network, computing=computing)
 
 
 def _model_of(
@@ -197,4 +194,4 @@ def _model_of(
     if net.config.segmentation:
         return own_segmentation_model(net, find_segmentation_dataset(dataset), contexts, precision)
     model = own_classifier(optimize(net, precision), find_dataset(dataset), contexts)
-    return model._replace(precision=precision)
+    return model._replace(computing=Computing(precision=precision))

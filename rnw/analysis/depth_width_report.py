@@ -30,7 +30,7 @@ Wider or deeper: networks of {budget} each, from narrow and deep to wide and sha
 trained alike on {dataset}, after "Wider or Deeper" (arXiv 1611.10080).
 
 {networks}
-All are trained by recipe {name}: {epochs} epochs in batches of {batch}, learning rate from
+All are trained by recipe {name}: {passes} in batches of {batch}, learning rate from
 {base_lr:g} ({schedule}), {optimizer}, weight decay {weight_decay:g}; {seeds}, on {devices}.
 Depth is the number of convolutions on the longest path, and the classifier. The width multiplies
 the channels of all levels, which are whole numbers (rounded down): of all widths the one whose
@@ -115,6 +115,7 @@ def _caption(study: Study) -> str:
     return _CAPTION.format(
         **{**study.settings, "devices": ", ".join(devices)},
         networks=as_text(study) + "\n",
+        passes=_epochs(study),
         seeds=_seeds(study),
         tested=study.tested,
         picture=100 / study.tested,
@@ -127,20 +128,25 @@ def _seeds(study: Study) -> str:
     return f"{number} seeds" if number > 1 else "one seed"
 
 
+def _epochs(study: Study) -> str:
+    number = study.settings["epochs"]
+    return f"{number} epoch{'s' * (number > 1)}"
+
+
 def _draw(study: Study) -> Figure:
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     settings = study.settings
     figure.suptitle(
-        f"{settings['dataset']}: {settings['budget']} each, {settings['epochs']} epochs, "
-        f"{_seeds(study)}"
+        f"{settings['dataset']}: {settings['budget']} each, {_epochs(study)}, {_seeds(study)}"
     )
     accuracy, memory, seconds = figure.subplots(1, 3)
     depths = [row.member.depth for row in study.rows]
     mean, lowest, highest = np.transpose([over_seeds(row, "top1") for row in study.rows])
     bars = (mean - lowest, highest - mean)
-    accuracy.errorbar(depths, mean, bars, marker="o", capsize=4, label="mean and range")
-    accuracy.legend(fontsize="small")
+    accuracy.errorbar(depths, mean, bars, marker="o", capsize=4, label="mean and range of seeds")
+    if len(study.rows[0].runs) > 1:
+        accuracy.legend(fontsize="small")
     accuracy.set(title="Accuracy", ylabel="top-1 on the test split (%)")
     megabytes = [row.member.memory_bytes / 1e6 for row in study.rows]
     milliseconds = [1000 * over_seeds(row, "seconds_per_step").lowest for row in study.rows]

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import re
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
@@ -29,7 +27,7 @@ from rnw.plots import save_plot
 
 TABLE, RECORD, CAPTION = "paths.csv", "paths.json", "paths.txt"
 PICTURE, PDF = "paths.png", "paths.pdf"  # the same figure
-PANEL, DPI = (4.6, 7.6), 100  # inches, pixels per inch
+PANEL, DPI = (4, 7.2), 100  # inches, pixels per inch
 
 _style = partial(matplotlib.rc_context, {"font.size": 11})
 _CAPTION = """\
@@ -160,7 +158,6 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
     Raises InputError when one of them exists and `overwrite` is not set.
     """
     check_free(*report_files(folder), overwrite=overwrite)
-    networks = _tell_apart(networks)
     write_text(folder / TABLE, _table(networks))
     write_json(folder / RECORD, _record(networks))
     write_text(folder / CAPTION, _caption(networks))
@@ -168,20 +165,6 @@ def save_report(networks: Sequence[Measured], folder: Path, *, overwrite: bool =
         figure = _draw(networks)
         for name in (PICTURE, PDF):
             save_plot(figure, folder / name)
-
-
-def _tell_apart(networks: Sequence[Measured]) -> List[Measured]:
-    """Add to names that several have, as at several stages of a run, which weights are meant."""
-    having = Counter(network.name for network in networks)
-    return [
-        n._replace(name=f"{n.name}, {_stage(n.weights)}") if having[n.name] > 1 else n
-        for n in networks
-    ]
-
-
-def _stage(weights: str) -> str:
-    epoch = re.search(r"_ep-0*(\d+)\.", weights)
-    return f"epoch {epoch[1]}" if epoch else weights
 
 
 def _record(networks: Sequence[Measured]) -> Dict[str, Any]:
@@ -232,6 +215,8 @@ def _draw(networks: Sequence[Measured]) -> Figure:
     for network, above, below in zip(networks, *panels):
         _draw_norms(above, network)
         _draw_sums(below, network)
+    for axes, paths in zip(panels[:, 0], ("one path", "all paths")):
+        axes.set_ylabel(f"gradient at the input, {paths}\n(norm of a batch / examples)")
     return figure
 
 
@@ -241,8 +226,8 @@ def _draw_norms(axes: Axes, network: Measured) -> None:
     axes.fill_between(k, low, high, alpha=0.2, linewidth=0, label="lowest to highest")
     axes.plot(k, mean, marker=".", label="mean")
     units = f"{network.units} residual unit{'s' * (network.units > 1)}"
-    axes.set_title(f"{network.name}\n{units}, {network.dataset}")
-    axes.set_ylabel("gradient at the input, one path\n(norm of a batch / examples)")
+    name = network.name.replace(", ", "\n")  # panels are narrow
+    axes.set_title(f"{name}\n{units}, {network.dataset}", fontsize="medium")
     _finish(axes)
 
 
@@ -253,7 +238,6 @@ def _draw_sums(axes: Axes, network: Measured) -> None:
     axes.axvline(
         network.depth, color="black", linestyle="--", label=f"effective depth {network.depth}"
     )
-    axes.set_ylabel("gradient at the input, all paths\n(norm of a batch / examples)")
     _finish(axes)
 
 
@@ -262,4 +246,4 @@ def _finish(axes: Axes) -> None:
     axes.set_xlabel("path length (residual units)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, framealpha=1)

@@ -1,8 +1,9 @@
 """The networks that are analyzed, and the images that they are analyzed on."""
 
 import re
+from collections import Counter
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -114,6 +115,20 @@ def find_subject(name: str, context: mx.Context, dataset: Optional[str] = None) 
         context,
         normalization=found.normalization,
     )
+
+
+def tell_apart(subjects: Sequence[Subject]) -> List[Subject]:
+    """Add to names that several have, as at several stages of a run, which weights are meant."""
+    having = Counter(subject.name for subject in subjects)
+    return [
+        s._replace(name=f"{s.name}, {_stage(s.weights)}") if having[s.name] > 1 else s
+        for s in subjects
+    ]
+
+
+def _stage(weights: str) -> str:
+    epoch = re.search(r"_ep-0*(\d+)\.", weights)
+    return f"epoch {epoch[1]}" if epoch else weights
 
 
 def _gluoncv_row(name: str) -> Baseline:

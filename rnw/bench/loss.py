@@ -2,13 +2,14 @@
 
 import statistics
 import time
-from typing import Any, Callable, NamedTuple, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock
 
 from rnw.arrays import check_finite
+from rnw.bench.train import measure_step
 from rnw.errors import InputError
 from rnw.networks.heads import (
     IGNORED_LABEL,
@@ -17,6 +18,7 @@ from rnw.networks.heads import (
     bootstrapped_softmax,
     segmentation_softmax,
 )
+from rnw.networks.layout import configure
 
 IGNORED_SHARE = 0.1  # of the labels
 WARM_UP = 3
@@ -29,8 +31,12 @@ class LossSpeed(NamedTuple):
     """Milliseconds for probabilities and gradient, medians over the repetitions.
 
     yardstick: plain NumPy on one thread. softmax: SoftmaxOutput without bootstrapping. ratio: the
-    yardstick's time over ours, the median over the repetitions. difference: the largest absolute
-    difference between its probabilities or gradients and ours.
+    yardstick's time over ours, softmax_ratio: ours over that of SoftmaxOutput, both the median over
+    the repetitions. difference: the largest absolute difference between the yardstick's
+    probabilities or gradients and ours.
+
+    step: a whole training step of a segmentation network that ends in this loss. share: the part
+    of it that the loss takes, in [0, 1]. Both are None where no network was asked for.
     """
 
     images: int
@@ -40,18 +46,32 @@ class LossSpeed(NamedTuple):
     ours: float
     softmax: float
     ratio: float
+    softmax_ratio: float
     difference: float
+    step: Optional[float]
+    share: Optional[float]
 
 
 def bench_loss(
-    images: int, classes: int, size: int, context: Any, *, repetitions: int = 50
+    images: int,
+    classes: int,
+    size: int,
+    context: Any,
+    *,
+    network: Optional[str] = None,
+    width: float = 1.0,
+    repetitions: int = 50,
 ) -> LossSpeed:
     """Time the bootstrapped loss on scores (images, classes, size, size) float32.
 
-    Raises InputError for numbers below 1.
+    network: also time a training step of this segmentation network, `width` times as wide, on
+    crops that give such scores.
+
+    Raises InputError for numbers below 1 and for a network that is unknown or a classifier.
     """
     if min(images, classes, size, repetitions) < 1:
         raise InputError("images, classes, size and repetitions must be at least 1")
+    step = None if network is None else _step_of(network, width, images, classes, size, context)
     random = np.random.RandomState(0)
     scores = random.standard_normal((images, classes, size, size)) * SPREAD
     scores = scores.astype(np.float32)
@@ -74,8 +94,22 @@ def bench_loss(
         ours,
         softmax,
         statistics.median(plain / own for plain, own, _ in rounds),
+        statistics.median(own / alone for _, own, alone in rounds),
         max(float(np.abs(b.asnumpy() - a).max()) for a, b in zip(expected, found)),
+        step,
+        None if step is None else ours / step,
     )
+
+
+def _step_of(
+    network: str, width: float, images: int, classes: int, size: int, context: mx.Context
+) -> float:
+    """Return the milliseconds of a training step on crops whose score maps have that size."""
+    if not configure(network).segmentation:
+        raise InputError(f"{network} is a classifier; expected a segmentation network, say fcn_a1")
+    config = configure(network, classes=classes, width=width, head="ohem")
+    side = size * config.stride
+    return 1e3 * measure_step(config, images, side, [context], repetitions=1).seconds_per_step
 
 
 def plain_bootstrapped_softmax(

@@ -145,7 +145,7 @@ def paths(
         raise click.UsageError("give '--weights', '--network' or '--demo'")
     contexts = devices.contexts()
     from rnw.analysis.path_report import report_files, save_report
-    from rnw.analysis.subjects import find_subject, load_subject
+    from rnw.analysis.subjects import find_subject, load_subject, tell_apart
 
     check_free(*report_files(output), overwrite=overwrite)
     with Display() as display, exit_when_interrupted(), alone_in(output):
@@ -154,7 +154,7 @@ def paths(
         subjects = [load_subject(path, contexts[0], dataset) for path in files]
         subjects += [find_subject(name, contexts[0], dataset) for name in names]
         measured = []
-        for subject in subjects:
+        for subject in tell_apart(subjects):
             found = _measure(subject, sampling, display)
             display.on_row(found)
             measured.append(found)

@@ -30,9 +30,9 @@ from rnw.data.picture_types import INTERPOLATIONS
 from rnw.data.sets.catalog import SEGMENTATION, hold_out
 from rnw.data.sets.rows import Row
 from rnw.errors import InputError, did_you_mean, printable
+from rnw.evaluation.computing import Computing
 from rnw.evaluation.engines.providers import OF_GPUS, PROVIDERS
 from rnw.evaluation.engines.table import ENGINES, open_engine
-from rnw.evaluation.origins import computing_note
 from rnw.memory import AUTO
 from rnw.networks.layout import POOLINGS
 from rnw.runtime import make_contexts
@@ -178,14 +178,14 @@ class EngineDevices(Devices):
         """Return whether an engine, its provider or a precision is asked for."""
         return bool(self.engine or self.provider) or self.precision != FLOAT32
 
-    def open(self) -> Tuple[List[Any], Dict[str, Any]]:
-        """Return the devices, and what else functions called `load_model` must know to compute.
+    def open(self) -> Tuple[List[Any], Computing]:
+        """Return the devices, and what computes on them.
 
         Raises InputError where the engine cannot be used.
         """
         engine, devices = open_engine(self.engine, self.gpus, self.cpus, self.provider)
-        computing = {"precision": self.precision, "force": self.force_precision}
-        return devices, {"engine": engine.name, **computing}
+        computing = Computing(engine.name, self.precision, self.force_precision)
+        return devices, computing.on(devices)
 
 
 def engine_options(command: Callable) -> Callable:
@@ -204,10 +204,10 @@ def engine_options(command: Callable) -> Callable:
     )(command)
 
 
-def tell_computing(engine: str, precision: str, err: bool = False) -> None:
+def tell_computing(computing: Computing, err: bool = False) -> None:
     """Tell what computed the network, unless it is the reference, MXNet in float32."""
-    if note := computing_note(engine, precision):
-        print_line(note, err=err)
+    if computing.note:
+        print_line(computing.note, err=err)
 
 
 def parse_numbers(kind: Callable[[str], Any], expected: str) -> Callable:

@@ -184,7 +184,7 @@ def command(
             dataset=dataset,
             network=chosen.network,
             pooling=chosen.pooling,
-            **computing,
+            computing=computing,
         )
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
@@ -218,8 +218,7 @@ def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
         "subset": result.subset,
         "by_name": result.by_name,
         "model": result.meaning and result.meaning.as_dict(),
-        "engine": result.engine,
-        "precision": result.precision,
+        **result.computing.as_dict(),
         "note": result.note or None,
     }
     if per_class:
@@ -235,7 +234,7 @@ def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     if result.meaning:
         click.echo(str(result.meaning))
-    tell_computing(result.engine, result.precision)
+    tell_computing(result.computing)
     if result.note:
         click.echo(result.note)
     if len(result.scales) > 1:

@@ -72,7 +72,7 @@ class _Networks:
         from rnw.evaluation.segmentation.model import load_model
 
         given = (self.mix, dataset, self.network, self.pooling)
-        model = load_model(self.weights, opened, *given, **computing)
+        model = load_model(self.weights, opened, *given, computing=computing)
         return model.tested_by(kept=kept, **vars(protocol))
 
 
@@ -202,7 +202,7 @@ def _show(result: "Evaluation", saved: Optional[Path]) -> None:
     click.echo(str(result.protocol))
     for meaning in result.meanings:
         click.echo(str(meaning))
-    tell_computing(result.engine, result.precision)
+    tell_computing(result.computing)
     if result.note:
         click.echo(result.note)
     if result.confusion:

@@ -109,7 +109,7 @@ def command(
 
     bad: List[InputError] = []
     model = load_model(
-        chosen.weights, opened, chosen.dataset, chosen.network, chosen.pooling, **computing
+        chosen.weights, opened, chosen.dataset, chosen.network, chosen.pooling, computing
     )
     if isinstance(model, SegmentationModel):
         if output is None:
@@ -131,6 +131,7 @@ def command(
         if output is not None:
             print_line(f"pictures in {output}")
         _print_origin(origin)
+        tell_computing(model.computing, err=True)
     _print_bad(bad, done)
 
 
@@ -145,8 +146,7 @@ def _origin(
         "model": meaning,
         "protocol": str(model.protocol),
         "note": note,
-        "engine": model.engine,
-        "precision": model.precision,
+        **model.computing.as_dict(),
     }
 
 
@@ -155,7 +155,6 @@ def _print_origin(origin: Dict[str, Any]) -> None:
     for key in ("model", "protocol", "note"):
         if origin[key] is not None:
             print_line(str(origin[key]), err=True)
-    tell_computing(origin["engine"], origin["precision"], err=True)
 
 
 class _Prediction(Protocol):

@@ -18,7 +18,6 @@ from rnw.cli.common import (
 )
 from rnw.cli.display import Display
 from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import computing_note
 from rnw.reports.table_files import check_table_files, write_table_files
 
 OF_TABLE_1 = {"networks": "--only", "speed": "--speed", "batch": "--batch"}
@@ -93,8 +92,7 @@ def command(
     if misplaced:
         raise click.UsageError(f"{misplaced[0]} is not for table {number}")
     opened, computing = devices.open()
-    told = {key: computing[key] for key in ("engine", "precision")}
-    note = computing_note(**told)
+    note = computing.note
     measured = [option for name, option in MEASURED.items() if name in given]
     if measured and note:
         raise click.UsageError(
@@ -106,7 +104,7 @@ def command(
         fill = _fill_table_1 if number == 1 else _fill_other_table
         where = {"computing": computing, "data_root": data_root}
         text, content = fill(number, weights_dir, opened, **where, **given, **hooks)
-    text, content = text + (f"\n{note}\n" if note else ""), {**content, **told}
+    text, content = text + (f"\n{note}\n" if note else ""), {**content, **computing.as_dict()}
     write_table_files(output, number, text, content)
     if as_json:
         print_json(content)
@@ -121,7 +119,7 @@ def _fill_table_1(
     from rnw.reports.classification_tables import as_dict, as_markdown, fill_table
 
     rows = fill_table(weights, devices, **options)
-    engine = options["computing"]["engine"]
+    engine = options["computing"].engine
     device = str(devices[0]) if engine == MXNET else engine
     return as_markdown(rows, device), as_dict(rows, device)
 

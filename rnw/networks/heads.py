@@ -56,7 +56,7 @@ def bootstrapped_softmax(
     label = label + easy * (IGNORED_LABEL - label)
     probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)
     probabilities = F.reshape_like(probabilities, cells)
-    return F.MakeLoss(F.transpose(probabilities, axes=(0, 3, 1, 2)), name="softmax")
+    return F.transpose(probabilities, axes=(0, 3, 1, 2), name="softmax")
 
 
 def easy_labels(

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from types import MappingProxyType
 from typing import (
     Any,
     Callable,
@@ -10,7 +9,6 @@ from typing import (
     Iterable,
     Iterator,
     List,
-    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -24,6 +22,7 @@ from rnw.evaluation.classification.baselines import BASELINES, baseline_of
 from rnw.evaluation.classification.evaluate import Evaluation, OnStep, evaluate
 from rnw.evaluation.classification.model import load_model
 from rnw.evaluation.classification.protocol import own_protocol
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.networks.zoo import find_network
 from rnw.reports.published import README, REMEMBERED, TABLE_1, Published
 from rnw.weights.labels import parse_label
@@ -90,7 +89,7 @@ def fill_table(
     weights_folder: Path,
     devices: Sequence[Any],
     *,
-    computing: Mapping[str, Any] = MappingProxyType({}),
+    computing: Computing = REFERENCE,
     data_root: Optional[Path] = None,
     networks: Sequence[str] = (),
     speed: bool = False,
@@ -100,8 +99,8 @@ def fill_table(
 ) -> List[ClassificationRow]:
     """Test all weights of Table 1's networks in a folder.
 
-    devices: those that an engine has opened; contexts of MXNet. computing: what else `load_model`
-        is to know of the engine.
+    devices: those that an engine has opened; contexts of MXNet. computing: the engine and the
+        precision.
     networks: only the rows of these (`model_a`, `vgg16`); default all.
     speed: also measure that of each network with MXNet, on the first device, ten images of the test
         crop at a time. On a CPU it takes ten minutes.
@@ -123,7 +122,7 @@ def fill_table(
     filled = []
     for row in rows:
         if row.weights:
-            model = load_model(row.weights, devices, **computing)
+            model = load_model(row.weights, devices, computing=computing)
             kept = row.weights.with_suffix("")
             found = evaluate(
                 model, data_root=data_root, batch=batch, predictions=kept, on_step=on_step

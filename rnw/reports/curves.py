@@ -32,7 +32,11 @@ _STEPS: _LineStyle = {"linewidth": 1, "alpha": 0.35}
 _THIN: _LineStyle = {"linewidth": 1, "alpha": 0.6}
 _EPOCH: _LineStyle = {"marker": ".", "markersize": 4}
 _VALIDATION: _LineStyle = {"linestyle": ":", "marker": "o", "markersize": 5}
-_LOSSES = {"step": _STEPS, "epoch": _EPOCH, "validation": _VALIDATION}
+_LOSSES: Dict[str, Tuple[str, _LineStyle]] = {
+    "train": ("step", _STEPS),
+    "epoch": ("epoch", _EPOCH),
+    "val": ("validation", _VALIDATION),
+}
 _ERRORS: Dict[Tuple[str, str], _LineStyle] = {
     ("epoch", "top-1"): _EPOCH,
     ("epoch", "top-5"): {**_EPOCH, **_THIN},
@@ -130,7 +134,7 @@ def _draw(runs: Sequence[RunCurves]) -> Figure:
     loss, error, rate = figure.subplots(1, 3, sharex=True)
     for number, run in enumerate(runs):
         color = f"C{number}"
-        for kind, style in zip(("train", "epoch", "val"), _LOSSES.values()):
+        for kind, (_, style) in _LOSSES.items():
             _line(loss, run, (kind, "loss"), {**style, "color": color})
         for key, style in _ERRORS.items():
             _line(error, run, key, {**style, "color": color})
@@ -144,7 +148,7 @@ def _draw(runs: Sequence[RunCurves]) -> Figure:
     for axes in (loss, error, rate):
         axes.set_xlabel("epochs")
         axes.grid(alpha=0.3)
-    _explain(loss, _LOSSES)
+    _explain(loss, dict(named for kind, named in _LOSSES.items() if (kind, "loss") in drawn))
     names = {key: f"{_ERROR_NAMES[key[1]]}, {_PHASES[key[0]]}" for key in _ERRORS if key in drawn}
     _explain(error, {name: _ERRORS[key] for key, name in names.items()})
     _name_runs(figure, runs)

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from rnw.data.sets.rows import SegmentationDataset
+from rnw.evaluation.computing import Computing
 from rnw.evaluation.described import notes_on_test
-from rnw.evaluation.origins import computing_note, computing_of
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.kept import ORIGIN, read_origin
 from rnw.reports.confusion_matrix import FEW, draw_matrix, most_confused, shares_of_true
@@ -99,7 +99,7 @@ def _describe(results: Results) -> str:
     parts = [f"{total} pictures" if found == total else f"{found} of {total} pictures so far"]
     parts += origin.get("weights", [])
     parts += [origin["protocol"]] if "protocol" in origin else []
-    parts += filter(None, [computing_note(**computing_of(origin))])
+    parts += filter(None, [Computing.of_record(origin).note])
     parts += notes_on_test(results.dataset, results.split).splitlines()
     return "; ".join(parts)
 

@@ -1,7 +1,6 @@
 """The paper's Tables 2 to 7 beside the scores of the weights at hand."""
 
 from pathlib import Path
-from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -9,7 +8,6 @@ from typing import (
     Dict,
     Iterator,
     List,
-    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -18,6 +16,7 @@ from typing import (
 
 from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.errors import InputError
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.segmentation.evaluate import Evaluation, OnStep, evaluate
 from rnw.evaluation.segmentation.model import load_model
 from rnw.networks.zoo import SEGMENTATION_PREFIX, find_network
@@ -85,7 +84,7 @@ def fill_table(
     weights_folder: Path,
     devices: Sequence[Any],
     *,
-    computing: Mapping[str, Any] = MappingProxyType({}),
+    computing: Computing = REFERENCE,
     data_root: Optional[Path] = None,
     memory_at: Optional[int] = None,
     on_step: OnStep = lambda progress: None,
@@ -95,8 +94,8 @@ def fill_table(
 
     Labels are kept beside the weights, so that an interrupted table can be resumed.
 
-    devices: those that an engine has opened; contexts of MXNet. computing: what else `load_model`
-    is to know of the engine.
+    devices: those that an engine has opened; contexts of MXNet. computing: the engine and the
+        precision.
     memory_at: measure for Table 2, with MXNet on the first device, the memory of tuning each
     network on a crop with that many pixels a side (504 for the paper's 500).
 
@@ -115,7 +114,7 @@ def fill_table(
         if published.split == dataset.test_split:
             row = row._replace(weights=_find_weights(weights_folder, table.dataset, published))
         if row.weights:
-            model = load_model([row.weights], devices, **computing)
+            model = load_model([row.weights], devices, computing=computing)
             kept = row.weights.with_suffix("")
             found = evaluate(model, data_root=data_root, predictions=kept, on_step=on_step)
             row = row._replace(evaluation=found)

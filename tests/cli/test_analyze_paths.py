@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from gluoncv.model_zoo import get_model
 
-from rnw.analysis import path_report
 from rnw.analysis.path_report import (
     CAPTION,
     PICTURE,
@@ -21,9 +20,11 @@ from rnw.analysis.path_report import (
     save_report,
 )
 from rnw.analysis.paths import PathLength
-from rnw.analysis.subjects import load_subject
+from rnw.analysis.subjects import Subject, load_subject, tell_apart
+from rnw.data.sets.catalog import find_dataset
 from rnw.evaluation.classification.evaluate import evaluate
 from rnw.evaluation.classification.model import load_model
+from rnw.evaluation.classification.protocol import Protocol
 from rnw.locks import alone_in
 from rnw.networks.classifier import get_network
 from rnw.runtime import make_contexts
@@ -109,10 +110,12 @@ def test_report_of_a_network_of_one_unit(tmp_path):
 
 
 def test_stages_of_a_run_are_told_apart():
+    digits = find_dataset("digits")
+    subject = Subject("tiny", "", [], digits, digits.classes, Protocol((28,)), mx.cpu())
     weights = ("x_ep-0010.params", "x_ep-0200.params", "x.npz")
-    stages = [Measured("tiny", name, "digits", "val", 2, 16, 0, []) for name in weights]
-    found = path_report._tell_apart([*stages, stages[0]._replace(name="other")])
-    names = [network.name for network in found]
+    stages = [subject._replace(weights=name) for name in weights]
+    found = tell_apart([*stages, subject._replace(name="other")])
+    names = [each.name for each in found]
     assert names == ["tiny, epoch 10", "tiny, epoch 200", "tiny, x.npz", "other"]
 
 

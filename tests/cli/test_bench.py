@@ -238,7 +238,7 @@ def test_loss(rnw):
         r"scores \(1, 3, 20, 20\), cpu\(0\), forward and backward:",
         rf"numpy {number} ms, ours {number} ms",
         rf"ratio {number}, {number}e-\d\d apart",
-        rf"SoftmaxOutput without bootstrapping {number} ms",
+        rf"SoftmaxOutput without bootstrapping {number} ms, ours takes {number} times as long",
     )
     assert re.fullmatch("\n".join(expected) + "\n", out)
 
@@ -250,10 +250,24 @@ def test_loss_json(rnw):
     assert (found["images"], found["classes"], found["size"]) == (1, 3, 20)
     assert found["difference"] < 1e-6
     assert all(found[name] > 0 for name in ("yardstick", "ours", "softmax", "ratio"))
+    assert found["step"] is found["share"] is None
+
+
+@pytest.mark.slow
+def test_share_of_the_loss(rnw):
+    narrow = ("--network", "fcn_56-0-1-1-1-1-1-1", "--width", 1 / 32)
+    code, out, err = rnw("bench", "loss", *SMALL_MAP, *narrow)
+    assert (code, err) == (0, "")
+    line = r"^a training step of fcn_56-0-1-1-1-1-1-1 (\S+) ms, of which the loss takes (\S+)%$"
+    step, share = map(float, re.search(line, out, re.MULTILINE).groups())
+    ours = float(re.search(r"ours (\S+) ms", out)[1])
+    assert share == pytest.approx(100 * ours / step, rel=0.1)
 
 
 def test_loss_refused(refused):
     assert "must be at least 1" in refused("bench", "loss", "--classes", "0")
+    wording = "model_a is a classifier; expected a segmentation network, say fcn_a1"
+    assert wording in refused("bench", "loss", "--network", "model_a")
 
 
 NARROW_POINTS = (NETWORK, "--batches", "2,1", "--sizes", "28", "--widths", 1 / 16, "--devices", "1")

@@ -3,7 +3,8 @@
 import pytest
 
 from rnw.errors import InputError
-from rnw.evaluation.origins import check_origin, computing_note, computing_origin
+from rnw.evaluation.computing import REFERENCE, Computing
+from rnw.evaluation.origins import check_origin
 
 
 def test_each_difference_is_named():
@@ -32,9 +33,9 @@ def test_each_difference_is_named():
 def test_what_names_neither_engine_nor_precision_is_of_mxnet_in_float32(
     engine, precision, differences
 ):
-    older, other = {"split": "val"}, {"split": "val", **computing_origin(engine, precision)}
-    assert computing_origin("mxnet", "float32") == {}
-    check_origin("kept", older, {**older, **computing_origin("mxnet", "float32")}, "")
+    older, other = {"split": "val"}, {"split": "val", **Computing(engine, precision).record}
+    assert REFERENCE.record == {}
+    check_origin("kept", older, {**older, **REFERENCE.record}, "")
     there = "; ".join(f"{key} {first}, now {then}" for key, first, then in differences)
     back = "; ".join(f"{key} {then}, now {first}" for key, first, then in differences)
     for found, now, told in ((older, other, there), (other, older, back)):
@@ -43,6 +44,19 @@ def test_what_names_neither_engine_nor_precision_is_of_mxnet_in_float32(
 
 
 def test_the_reference_is_not_mentioned():
-    assert computing_note("mxnet", "float32") == ""
-    assert computing_note("onnxruntime", "float32") == "computed by onnxruntime"
-    assert computing_note("mxnet", "bfloat16") == "computed by mxnet in bfloat16"
+    assert REFERENCE.note == ""
+    assert Computing("onnxruntime").note == "computed by onnxruntime"
+    assert Computing("onnxruntime", provider="cuda").note == "computed by onnxruntime (cuda)"
+    assert Computing(precision="bfloat16").note == "computed by mxnet in bfloat16"
+
+
+def test_providers_are_not_mixed_and_an_older_record_fits_any():
+    older, cpu, cuda = (
+        Computing("onnxruntime", "float16", provider=provider).record
+        for provider in ("", "cpu", "cuda")
+    )
+    assert Computing.of_record(cuda) == Computing("onnxruntime", "float16", provider="cuda")
+    for found, now in ((older, cuda), (cuda, older), (cpu, cpu)):
+        check_origin("kept", found, now, "")
+    with pytest.raises(InputError, match="another evaluation: provider cpu, now cuda; choose"):
+        check_origin("kept", cpu, cuda, "choose another folder")

@@ -33,14 +33,12 @@ from rnw.evaluation.classification.submission import (
     find_numbering,
     write_predictions,
 )
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.described import notes_on_test
-from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import computing_origin
 from rnw.evaluation.speedometer import Speedometer
 from rnw.files import md5
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
-from rnw.weights.precision import FLOAT32
 from rnw.weights.released import published_of
 
 
@@ -56,7 +54,7 @@ class Evaluation(NamedTuple):
     by_name: whether the labels of that subset were matched by name to those of all classes.
     meaning: how the network in the weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
-    engine, precision: what computed the network, and in which numbers.
+    computing: what computed the network.
     """
 
     dataset: str
@@ -72,8 +70,7 @@ class Evaluation(NamedTuple):
     by_name: bool = False
     meaning: Optional[Meaning] = None
     note: str = ""
-    engine: str = MXNET
-    precision: str = FLOAT32
+    computing: Computing = REFERENCE
 
     @property
     def top1(self) -> float:
@@ -84,6 +81,16 @@ class Evaluation(NamedTuple):
     def top5(self) -> float:
         """Top-5 accuracy in percent."""
         return self.accuracy.top5
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that computed the network."""
+        return self.computing.engine
+
+    @property
+    def precision(self) -> str:
+        """The numbers that it computed convolutions in."""
+        return self.computing.precision
 
 
 class EvaluationProgress(NamedTuple):
@@ -208,8 +215,7 @@ def _score(
         bool(data.subset and not data.own),
         model.meaning,
         notes_on_test(model.dataset, data.split, [model.trained_on], filter(None, [model.weights])),
-        model.engine,
-        model.precision,
+        model.computing,
     )
 
 
@@ -235,7 +241,7 @@ def _origin(model: Model, examples: Classified) -> Dict[str, str]:
     origin["interpolation"] = model.protocol.interpolation
     if model.meaning is not None:
         origin["network"] = model.meaning.network
-    return {**origin, **computing_origin(model.engine, model.precision)}
+    return {**origin, **model.computing.record}
 
 
 def _fill(

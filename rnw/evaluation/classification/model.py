@@ -31,8 +31,9 @@ from rnw.evaluation.classification.baselines import (
     load_baseline,
 )
 from rnw.evaluation.classification.protocol import CROPS, Protocol, own_protocol, released_protocol
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.described import dataset_beside_weights
-from rnw.evaluation.engines.table import MXNET, Forward, find_engine
+from rnw.evaluation.engines.table import MXNET, Forward
 from rnw.evaluation.loading import read_pooled
 from rnw.files import PathLike
 from rnw.weights import Recognized
@@ -56,8 +57,7 @@ class Model(NamedTuple):
     meaning: how the network in the file was recognized.
     normalization: how it is given pictures.
     trained_on: the dataset that is described beside the file; None where none is.
-    engine: the name of what computes the network (see `rnw.evaluation.engines.table`).
-    precision: what it computes in (see `rnw.weights.precision`).
+    computing: what computes it.
     """
 
     forward: Forward
@@ -69,8 +69,7 @@ class Model(NamedTuple):
     meaning: Optional[Meaning] = None
     normalization: Normalization = IMAGENET
     trained_on: Optional[Row] = None
-    engine: str = MXNET
-    precision: str = FLOAT32
+    computing: Computing = REFERENCE
 
     @property
     def classes(self) -> int:
@@ -108,9 +107,7 @@ def load_model(
     dataset: Optional[str] = None,
     network: Optional[str] = None,
     pooling: Optional[str] = None,
-    engine: str = MXNET,
-    precision: str = FLOAT32,
-    force: bool = False,
+    computing: Computing = REFERENCE,
 ) -> Model:
     """Return the classifier in a weights file; dataset and protocol come from the file's name.
 
@@ -120,45 +117,37 @@ def load_model(
     baseline: the name of a network of gluoncv's. Such a file is otherwise recognized by its name,
         as `resnet101_v1-d988c13d.params`; without a path gluoncv downloads it.
     pooling: the convention of its poolings, by default that which the file tells.
-    engine: the name of what computes the network.
-    precision: what it computes in: 'float32', 'bfloat16' on CPUs or 'float16' on GPUs.
-    force: also where that is slower than float32.
+    computing: the engine and the precision.
 
     A released file is tested as published. Raises InputError for a file that cannot be read or is
     not a classifier, for an unknown `dataset`, for a `pooling` of a network that has none, and for
-    a `precision` that the engine does not compute in.
+    a precision that the engine does not compute in.
     """
     row = find_baseline(baseline) if baseline else baseline_of(path) if path else None
     if row is not None:
-        _check_baseline(row, dataset, network, pooling, engine, precision)
+        _check_baseline(row, dataset, network, pooling, computing)
         return _load_baseline(row, path or download_weights(row), devices)
     if path is None:
         raise InputError("expected a weights file, or the name of a baseline")
     given = None if dataset is None else find_dataset(dataset)
     (found,) = read_pooled([path], pooling, network)
-    return model_of_file(
-        path, found, devices, dataset=given, engine=engine, precision=precision, force=force
-    )
+    return model_of_file(path, found, devices, given, computing)
 
 
 def model_of_file(
     path: PathLike,
     found: Recognized,
     devices: Sequence[Any],
-    *,
     dataset: Optional[Dataset] = None,
-    engine: str = MXNET,
-    precision: str = FLOAT32,
-    force: bool = False,
+    computing: Computing = REFERENCE,
 ) -> Model:
     """Return the classifier that was found in a weights file, as `load_model` does."""
     meaning, parameters = found
     if meaning.config.segmentation:
         raise InputError(f"{path}: holds a segmentation network, expected a classifier")
-    make_forward = find_engine(engine).make_forward
-    forward = make_forward(meaning.config, parameters, devices, precision, force=force)
+    forward = computing.make_forward(meaning.config, parameters, devices)
     model = describe_model(path, meaning, forward, dataset=dataset)
-    return model._replace(engine=engine, precision=precision)
+    return model._replace(computing=computing.on(devices))
 
 
 def describe_model(
@@ -201,8 +190,7 @@ def _check_baseline(
     dataset: Optional[str],
     network: Optional[str],
     pooling: Optional[str],
-    engine: str,
-    precision: str,
+    computing: Computing,
 ) -> None:
     """Raise InputError for what `load_model` cannot do with a network of gluoncv."""
     if dataset not in (None, BASELINE_DATASET):
@@ -211,15 +199,15 @@ def _check_baseline(
         raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
     if network is not None:
         raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
-    if engine != MXNET:
+    if computing.engine != MXNET:
         raise InputError(
             f"{row.name}: is a network of gluoncv, which MXNet alone computes; expected "
-            f"--engine {MXNET}, found {engine}"
+            f"--engine {MXNET}, found {computing.engine}"
         )
-    if precision != FLOAT32:
+    if computing.precision != FLOAT32:
         raise InputError(
             f"{row.name}: is a network of gluoncv, which is computed in {FLOAT32} alone; leave "
-            f"out --precision {precision}"
+            f"out --precision {computing.precision}"
         )
 
 

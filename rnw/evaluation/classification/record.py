@@ -7,7 +7,8 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import read_kept
-from rnw.evaluation.origins import computing_note, computing_of
+from rnw.evaluation.computing import Computing
+from rnw.evaluation.origins import find_differences
 from rnw.files import read_json, write_json
 
 RECORD = "eval-cls.json"
@@ -65,14 +66,14 @@ def read_predictions(folder: Path) -> KeptPredictions:
                 f"{len(record.labels)} pictures; run `rnw eval-cls` again to finish them"
             )
         origin = origin or found
-        if found != origin:
+        if find_differences(found, origin) or find_differences(origin, found):
             raise InputError(
                 f"{folder / name}: was made by other weights or another engine, in another "
                 f"precision or of other pictures than {record.files[0]}; run `rnw eval-cls` again "
                 "with --overwrite"
             )
         by_scale.append(probabilities)
-    computing = computing_note(**computing_of(origin))
+    computing = Computing.of_record(origin).note
     return KeptPredictions(record, np.mean(by_scale, axis=0), origin.get("weights", ""), computing)
 
 

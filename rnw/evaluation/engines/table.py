@@ -61,6 +61,10 @@ class Engine:
             return make_contexts(gpus, cpus)
         return self._module().open_devices(gpus, cpus)
 
+    def provider_of(self, devices: Sequence[Any]) -> str:
+        """Return the name of the provider of devices of ONNX Runtime; empty for other engines."""
+        return devices[0].provider.name if self.name == ONNXRUNTIME else ""
+
     def make_forward(
         self,
         config: NetworkConfig,

@@ -13,9 +13,8 @@ from rnw.data.sets.catalog import SEGMENTATION
 from rnw.data.sets.reading import check_label_maps, read_pictures
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError, naming
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.described import notes_on_test
-from rnw.evaluation.engines.table import MXNET
-from rnw.evaluation.origins import computing_origin
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.from_scores import keep_scores
 from rnw.evaluation.segmentation.kept import (
@@ -36,7 +35,6 @@ from rnw.evaluation.segmentation.score_maps import ScoreMap, Size
 from rnw.evaluation.speedometer import Speedometer
 from rnw.locks import alone_in
 from rnw.weights.meaning import Meaning
-from rnw.weights.precision import FLOAT32
 from rnw.weights.released import published_of
 
 DECODED_AHEAD = 4  # pictures
@@ -50,7 +48,7 @@ class Evaluation(NamedTuple):
     official: the scores of the dataset's own tool.
     meanings: how the network in each weights file was recognized.
     note: what is to be said of the test (see `rnw.evaluation.described.notes_on_test`).
-    engine, precision: what computed the networks, and in which numbers.
+    computing: what computed the networks.
     """
 
     dataset: str
@@ -63,8 +61,17 @@ class Evaluation(NamedTuple):
     official: Optional[OfficialScores] = None
     meanings: Sequence[Meaning] = ()
     note: str = ""
-    engine: str = MXNET
-    precision: str = FLOAT32
+    computing: Computing = REFERENCE
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that computed the networks."""
+        return self.computing.engine
+
+    @property
+    def precision(self) -> str:
+        """The numbers that it computed convolutions in."""
+        return self.computing.precision
 
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types, with all scores in percent."""
@@ -75,8 +82,7 @@ class Evaluation(NamedTuple):
             **self.protocol._asdict(),
             "published": self.published,
             "models": [meaning.as_dict() for meaning in self.meanings],
-            "engine": self.engine,
-            "precision": self.precision,
+            **self.computing.as_dict(),
             "note": self.note or None,
         }
         if self.confusion:
@@ -184,8 +190,7 @@ def _describe(
         official,
         model.meanings,
         notes_on_test(model.dataset, split, model.trained_on, files),
-        model.engine,
-        model.precision,
+        model.computing,
     )
 
 
@@ -260,8 +265,9 @@ def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str,
         "networks": [network for _, network in origins],
         "mix": [scorer.weight for scorer in model.scorers],
         "protocol": str(model.protocol),
+        "tile": model.protocol.tile,
         "images": hashlib.md5("\n".join(names).encode()).hexdigest(),
-        **computing_origin(model.engine, model.precision),
+        **model.computing.record,
     }
 
 

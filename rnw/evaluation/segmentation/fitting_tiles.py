@@ -3,7 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
-from typing import Optional
+from typing import Any, Mapping, Optional
 
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.kept import ORIGIN
@@ -17,7 +17,7 @@ from rnw.networks.liveness import liveness
 USABLE = 0.6  # of the free memory: ONNX Runtime was measured to take 1.5 times the maps
 FIXED = 150_000_000  # bytes of a pass of any size: oneDNN's order of the largest weights, and code
 _PROBE = 512  # pixels a side; maps grow as the area does
-_TILES = re.compile(r"\btiles of (\d+)")  # in the words of a protocol
+_TILES = re.compile(r"\btiles of (\d+)")  # in the words of a protocol, for older records
 
 
 def bytes_per_pixel(config: NetworkConfig) -> float:
@@ -49,9 +49,15 @@ def fitting_tile(size: Size, stride: int, pixel: float, free: int) -> Optional[i
 
 def kept_tile(folder: Path) -> Optional[int]:
     """Return the tiles by which labels or scores in a folder were made; None if it has none."""
-    with contextlib.suppress(InputError):
-        found = _TILES.search(str(read_json(folder / ORIGIN).get("protocol")))
-        return None if found is None else int(found[1])
-    with contextlib.suppress(InputError):
-        return read_json(folder / RECORD).get("tile")
+    for name in (ORIGIN, RECORD):
+        with contextlib.suppress(InputError):
+            return _tile_of(read_json(folder / name))
     return None
+
+
+def _tile_of(record: Mapping[str, Any]) -> Optional[int]:
+    tile = record.get("tile")
+    if "tile" not in record:  # an older one, which tells it in words alone
+        words = _TILES.search(str(record.get("protocol")))
+        tile = int(words[1]) if words else None
+    return tile if isinstance(tile, int) else None

@@ -1,7 +1,7 @@
 """Segmentation from score maps that are there: kept by `rnw eval-seg`, or of other programs."""
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Iterable, Optional, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rnw.data.sets.described import describe_own
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import SegmentationDataset
 from rnw.errors import InputError
-from rnw.evaluation.origins import computing_of, computing_origin
+from rnw.evaluation.computing import Computing
 from rnw.evaluation.segmentation.kept_scores import (
     RECORD,
     KeptScores,
@@ -56,7 +56,7 @@ def _record(model: Model, scorer: Scorer) -> Dict[str, Any]:
         "stride": scorer.stride,
         "normalization": [list(numbers) for numbers in scorer.normalization],
         **fixed,
-        **computing_origin(model.engine, model.precision),
+        **model.computing.record,
     }
 
 
@@ -84,12 +84,24 @@ def model_of_scores(
     if not scales:
         raise InputError(f"{', '.join(map(str, folders))}: have scores at no scale in common")
     fixed = {key: kept[0].record[key] for key in Protocol._fields if key not in FREE}
-    told = [computing_of(scores.record) for scores in kept]
-    computing: Any = {key: " and ".join(sorted({each[key] for each in told})) for key in told[0]}
-    model = Model(scorers, chosen, Protocol(scales, **fixed), **computing).tested_by(**changes)
+    computing = _computing_of(kept)
+    model = Model(scorers, chosen, Protocol(scales, **fixed), computing=computing)
+    model = model.tested_by(**changes)
     for scores in kept:
         _check(scores, model)
     return model
+
+
+def _computing_of(kept: Sequence[KeptScores]) -> Computing:
+    """Return what computed the scores; where there are several, each is named."""
+    told = [Computing.of_record(scores.record) for scores in kept]
+
+    def joined(names: Iterable[str]) -> str:
+        return " and ".join(sorted(filter(None, set(names))))
+
+    precision = joined(each.precision for each in told)
+    provider = joined(each.provider for each in told)
+    return Computing(joined(each.engine for each in told), precision, provider=provider)
 
 
 def _dataset_of(kept: KeptScores, name: Optional[str]) -> SegmentationDataset:

@@ -27,7 +27,7 @@ from rnw.networks.heads import IGNORED_LABEL
 from rnw.weights.labels import parse_label
 
 LABELS, CORRECT, ORIGIN = "labels", "correct", "evaluation.json"
-_SAID = ("dataset", "split")  # of an origin, for who reads the folder
+_SAID = ("dataset", "split", "tile")  # of an origin, for who reads the folder
 REMEDY = "predictions have the colors of the dataset, or are gray"
 RIGHT, WRONG, NOT_JUDGED = 127, 0, 255  # gray levels of the maps of correct pixels
 

@@ -1,7 +1,6 @@
 """Segmentation networks with the protocol they are tested by: from a picture to its labels."""
 
 import math
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -12,8 +11,9 @@ from rnw.data.sets.catalog import find_segmentation_dataset
 from rnw.data.sets.numbered import segmentation_dataset_or_numbered
 from rnw.data.sets.rows import Row, SegmentationDataset
 from rnw.errors import InputError, look_up
+from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.described import dataset_beside_weights
-from rnw.evaluation.engines.table import MXNET, Forward, find_engine
+from rnw.evaluation.engines.table import Forward, find_engine
 from rnw.evaluation.loading import read_pooled
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.fitting_tiles import (
@@ -80,18 +80,16 @@ class Scorer(NamedTuple):
 class Model(NamedTuple):
     """Networks for the classes of a dataset, with the protocol they are tested by.
 
-    trained_on: the dataset that is described beside each file; None where none is. engine: the name
-    of what computes the networks (see `rnw.evaluation.engines.table`). precision: what it computes
-    in (see `rnw.weights.precision`). devices: those it computes on, by which `tested_by` knows the
-    memory there is.
+    trained_on: the dataset that is described beside each file; None where none is. computing: what
+    computes the networks. devices: those it computes on, by which `tested_by` knows the memory
+    there is.
     """
 
     scorers: List[Scorer]
     dataset: SegmentationDataset
     protocol: Protocol
     trained_on: Sequence[Optional[Row]] = ()
-    engine: str = MXNET
-    precision: str = FLOAT32
+    computing: Computing = REFERENCE
     devices: Sequence[Any] = ()
 
     @property
@@ -144,7 +142,7 @@ class Model(NamedTuple):
             sides = self.dataset.largest
             short = math.ceil(scale * min(sides) / max(sides))
         stride = max(scorer.stride for scorer in self.scorers)
-        free = find_engine(self.engine).free_memory(self.devices)
+        free = find_engine(self.computing.engine).free_memory(self.devices)
         fitting = fitting_tile((short, scale), stride, scorer.memory, free)
         before = None if kept is None else kept_tile(kept)
         return before if before and before <= (fitting or before) else fitting
@@ -220,9 +218,7 @@ def load_model(
     network: Optional[str] = None,
     pooling: Optional[str] = None,
     *,
-    engine: str = MXNET,
-    precision: str = FLOAT32,
-    force: bool = False,
+    computing: Computing = REFERENCE,
 ) -> Model:
     """Return the segmentation networks in weights files; `mix` weights the average of their scores.
 
@@ -230,13 +226,12 @@ def load_model(
     published, others at one scale. `dataset` replaces the dataset of all files; the classes of an
     unknown dataset are numbered. `network` is what all the weights belong to, whatever the files
     say; `pooling` the convention of its poolings, by default that which each file tells. By default
-    all files have the same weight. The engine computes on the `devices` that it has opened; those
-    of MXNet are contexts. `precision` is what it computes in, 'float32', 'bfloat16' on CPUs or
-    'float16' on GPUs; `force` is for one that is slower here than float32.
+    all files have the same weight. The engine of `computing` computes on the `devices` that it has
+    opened; those of MXNet are contexts.
 
     Raises InputError for a file that cannot be read, is no segmentation network or is for another
     dataset, for an unknown `dataset`, for a `pooling` where no network has any, and for a
-    `precision` that the engine does not compute in.
+    precision that the engine does not compute in.
     """
     mix = check_mix(mix, len(paths))
     given = None if dataset is None else find_segmentation_dataset(dataset)
@@ -244,8 +239,7 @@ def load_model(
     for path, (meaning, _) in zip(paths, found):
         if not meaning.config.segmentation:
             raise InputError(f"{path}: holds a classifier, expected a segmentation network")
-    computing: Any = {"engine": engine, "precision": precision, "force": force}
-    return model_of_files(paths, found, devices, mix, given, **computing)
+    return model_of_files(paths, found, devices, mix, given, computing)
 
 
 def model_of_files(
@@ -254,10 +248,7 @@ def model_of_files(
     devices: Sequence[Any],
     mix: Sequence[float] = (1.0,),
     dataset: Optional[SegmentationDataset] = None,
-    *,
-    engine: str = MXNET,
-    precision: str = FLOAT32,
-    force: bool = False,
+    computing: Computing = REFERENCE,
 ) -> Model:
     """Return the segmentation networks that were found in files, as `load_model` does."""
     files = [WeightsFile(Path(path), meaning) for path, (meaning, _) in zip(paths, found)]
@@ -266,18 +257,14 @@ def model_of_files(
     chosen = dataset or _told_dataset(beside[0], first)
     for file in files:
         _check_dataset(file, chosen, asked=dataset is not None)
-    make = partial(find_engine(engine).make_forward, precision=precision, force=force)
-    scorers = [
-        _scorer(meaning.config, make(meaning.config, parameters, devices), row or chosen)
-        for (meaning, parameters), row in zip(found, beside)
-    ]
-    scorers = [
-        scorer._replace(weight=weight, file=file)
-        for scorer, weight, file in zip(scorers, mix, files)
-    ]
+    scorers = []
+    for (meaning, parameters), row, weight, file in zip(found, beside, mix, files):
+        forward = computing.make_forward(meaning.config, parameters, devices)
+        scorer = _scorer(meaning.config, forward, row or chosen)
+        scorers.append(scorer._replace(weight=weight, file=file))
     released = released_of(scorers[0], chosen)
     protocol = released_protocol(released) if released else own_protocol(chosen)
-    return Model(scorers, chosen, protocol, beside, engine, precision, devices)
+    return Model(scorers, chosen, protocol, beside, computing.on(devices), devices)
 
 
 def _told_dataset(beside: Optional[Row], meaning: Meaning) -> SegmentationDataset:
@@ -315,7 +302,8 @@ def own_model(
     net.config.check_rgb()
     scorer = _scorer(net.config, segment(optimize(net, precision), contexts), dataset)
     protocol = own_protocol(dataset)
-    return Model([scorer], dataset, protocol, precision=precision, devices=contexts)
+    computing = Computing(precision=precision)
+    return Model([scorer], dataset, protocol, computing=computing, devices=contexts)
 
 
 def released_of(scorer: Scorer, dataset: SegmentationDataset) -> Optional[ReleasedFile]:

@@ -73,6 +73,15 @@ def test_scales_in_different_precisions_are_not_averaged():
     assert read_predictions(FOLDER).computing == "computed by mxnet in bfloat16"
 
 
+def test_scales_by_different_providers_are_not_averaged():
+    _keep("64.npz", LARGE, engine="onnxruntime")  # an older file, which does not tell
+    _keep("32.npz", SMALL, engine="onnxruntime", provider="cuda")
+    assert read_predictions(FOLDER).computing == "computed by onnxruntime"
+    _keep("64.npz", LARGE, engine="onnxruntime", provider="cpu")
+    with pytest.raises(InputError, match=r"32\.npz: .* another engine.* than 64\.npz"):
+        read_predictions(FOLDER)
+
+
 def test_refuses_predictions_of_several_networks():
     _keep("32.npz", SMALL, weights="other")
     with pytest.raises(InputError, match=r"32\.npz: was made by other weights .* than 64\.npz"):

@@ -119,6 +119,7 @@ def test_the_scores_are_those_of_mxnet(other, weights, rnw):
     assert code == 0, err
     expected = json.loads(out)
     assert (found.pop("engine"), expected.pop("engine")) == ("onnxruntime", "mxnet")
+    assert (found.pop("provider"), expected.pop("provider")) == ("cpu", None)
     assert found == expected
     code, out, err = rnw(*segment)
     assert code == 0, err

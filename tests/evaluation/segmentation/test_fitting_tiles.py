@@ -15,7 +15,9 @@ from rnw.evaluation.segmentation.fitting_tiles import (
     fitting_tile,
     kept_tile,
 )
+from rnw.evaluation.segmentation.kept import ORIGIN
 from rnw.evaluation.segmentation.protocol import Protocol
+from rnw.files import read_json, write_json
 from rnw.networks.layout import configure
 from tests.data.test_transforms import picture
 from tests.evaluation.segmentation.segments import Pictures, label_map, make_dataset, make_model
@@ -62,7 +64,7 @@ def _model(size=96, **fields):
     dataset = make_dataset(Pictures(images, labels), 4, **fields)
     model = make_model(dataset, 1, protocol=Protocol((size,)))
     scorers = [scorer._replace(memory=1.0) for scorer in model.scorers]
-    return model._replace(scorers=scorers, devices=ENGINES[model.engine].open_devices())
+    return model._replace(scorers=scorers, devices=ENGINES[model.computing.engine].open_devices())
 
 
 @pytest.fixture
@@ -114,3 +116,16 @@ def test_an_evaluation_goes_on_with_the_tiles_it_began_with(pixels_fit):
     assert kept_tile(Path("scores")) == 48
     evaluate(_model(), predictions=Path("whole"))
     assert kept_tile(Path("whole")) is None
+
+
+def test_an_older_record_tells_its_tiles_in_words(pixels_fit):
+    folder = Path("kept")
+    evaluate(_model().tested_by(tile=64), predictions=folder)
+    record = read_json(folder / ORIGIN)
+    assert record.pop("tile") == 64
+    write_json(folder / ORIGIN, record)
+    pixels_fit(96 * 96)
+    again = _model().tested_by(tile="auto", kept=folder)
+    assert again.protocol.tile == 64
+    evaluate(again, predictions=folder)
+    assert read_json(folder / ORIGIN)["tile"] == 64

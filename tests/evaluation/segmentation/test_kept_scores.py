@@ -9,6 +9,7 @@ from PIL import Image
 
 from rnw.data.labeled import read_label
 from rnw.errors import InputError
+from rnw.evaluation.computing import Computing
 from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.evaluate import evaluate
 from rnw.evaluation.segmentation.from_scores import (
@@ -100,7 +101,7 @@ def test_files_are_as_the_originals_in_layout_and_scale():
 
 
 def test_what_is_kept_in_one_precision_is_not_continued_in_another():
-    exact, fast = _model(1), _model(1)._replace(precision="bfloat16")
+    exact, fast = _model(1), _model(1)._replace(computing=Computing(precision="bfloat16"))
     told = evaluate(fast, predictions=Path("kept"), scores=Path("scores"))
     assert told.precision == told.as_dict()["precision"] == "bfloat16"
     for folders in ({"predictions": Path("kept")}, {"scores": Path("scores")}):
@@ -108,7 +109,7 @@ def test_what_is_kept_in_one_precision_is_not_continued_in_another():
             evaluate(exact, **folders)
     evaluate(exact, scores=Path("exact"))
     assert evaluate(_of("scores")).precision == "bfloat16"
-    assert _of("exact", "scores").precision == "bfloat16 and float32"
+    assert _of("exact", "scores").computing.precision == "bfloat16 and float32"
 
 
 def test_a_scale_is_added_and_nothing_is_computed_again():
