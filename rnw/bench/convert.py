@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from rnw.bench.worker import check_counts
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.memory import peak_memory_mb
@@ -63,8 +64,7 @@ def bench_conversion(
     Raises InputError for an unknown network or format, for a folder that cannot be written, and
     when a conversion fails.
     """
-    if repetitions < 1:
-        raise InputError("repetitions must be at least 1")
+    check_counts(repetitions=repetitions)
     find_format(to)
     config = configure(name, **options)
     try:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rnw.bench.pictures import make_pictures
+from rnw.bench.worker import check_counts
 from rnw.errors import InputError
 from rnw.evaluation.segmentation.crf import (
     CRFS,
@@ -52,8 +53,9 @@ def bench_crf(size: int = 500, classes: int = 21, *, repetitions: int = 3) -> Li
 
     Raises InputError for a size below 51, where sums are exact, and other numbers below 1.
     """
-    if size <= 50 or min(classes, repetitions) < 1:
-        raise InputError("size must be at least 51, classes and repetitions at least 1")
+    if size <= 50:
+        raise InputError(f"size is {size}, expected at least 51")
+    check_counts(classes=classes, repetitions=repetitions)
     with tempfile.TemporaryDirectory() as folder:
         (name,) = make_pictures(Path(folder), 1)
         image = np.array(Image.open(Path(folder) / name).resize((size, size)))

@@ -20,12 +20,12 @@ import numpy as np
 from PIL import Image
 
 from rnw.bench.pictures import make_pictures
+from rnw.bench.worker import check_counts
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.loader import Loader, Loading
 from rnw.data.readers import ImageList
 from rnw.data.waiting import never
-from rnw.errors import InputError
 from rnw.runtime import cpu_cores
 
 BATCH = 32
@@ -63,8 +63,7 @@ def bench_data(images: int = 64, size: int = 224, *, repetitions: int = 5) -> Da
 
     Raises InputError for numbers below 1.
     """
-    if min(images, size, repetitions) < 1:
-        raise InputError("images, size and repetitions must be at least 1")
+    check_counts(images=images, size=size, repetitions=repetitions)
     with tempfile.TemporaryDirectory() as folder, one_thread():
         names = make_pictures(Path(folder), images)
         contents = [(Path(folder) / name).read_bytes() for name in names]

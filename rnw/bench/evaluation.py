@@ -14,11 +14,10 @@ from PIL import Image
 
 from rnw.bench.peers import Workload, make_forward
 from rnw.bench.pictures import make_pictures
-from rnw.bench.worker import Worker, median_ratio, seconds_of
+from rnw.bench.worker import Worker, check_counts, median_ratio, seconds_of
 from rnw.data.own.description import CLASSIFICATION, SEGMENTATION, Description, Split
 from rnw.data.sets.catalog import find_dataset
 from rnw.data.sets.described import TEST_SIZE, make_row
-from rnw.errors import InputError
 from rnw.evaluation.classification import evaluate as classification
 from rnw.evaluation.classification import model as classifiers
 from rnw.evaluation.classification.protocol import Protocol
@@ -82,8 +81,7 @@ def bench_evaluation(
     Raises InputError for numbers below 1, and where the engine is not installed or cannot compute
     in the precision on these devices.
     """
-    if min(work.batch, work.size, images, repetitions) < 1:
-        raise InputError("batch, size, images and repetitions must be at least 1")
+    check_counts(batch=work.batch, size=work.size, images=images, repetitions=repetitions)
     chosen = find_engine(engine).name
     with tempfile.TemporaryDirectory() as folder:
         worker = Worker("the evaluation", _make_turns, chosen, precision, work, images, folder)

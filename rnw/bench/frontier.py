@@ -61,7 +61,7 @@ def bench_frontier(
 
     Raises InputError as `rnw.bench.train.bench_training`.
     """
-    check_counts(batch, size, repetitions)
+    check_counts(batch=batch, size=size, repetitions=repetitions)
     config = configure(network, head="softmax", **options)
     keeping, *all_plans = frontier(config, size)
     chosen = plan_step(config, size, True)

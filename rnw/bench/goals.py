@@ -19,6 +19,7 @@ from typing import (
     Tuple,
 )
 
+from rnw.bench.worker import check_counts
 from rnw.errors import InputError, look_up
 from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
 from rnw.networks.layout import configure
@@ -104,8 +105,7 @@ def measure_goals(
     InputError for an unknown name and for fewer than one round.
     """
     table = MEASUREMENTS if table is None else table
-    if rounds < 1:
-        raise InputError(f"rounds {rounds}: expected at least 1")
+    check_counts(rounds=rounds)
     chosen = [look_up(table, name, "measurement") for name in names] or list(table.values())
     for measurement in chosen:
         yield from _measure(measurement, rounds)

@@ -61,25 +61,21 @@ def bench_inference(
 
     Its copy optimized for inference, from `rnw.optimize`, is timed as well, and in another
     `precision` (see there, also for `force`) a second copy. Peak memory is that of the process
-    before copies and product are made. options: those of the network, as `rnw.get_network` takes
-    them.
+    before copies and product are made. options: of the network, as `rnw.get_network` takes them.
 
     Raises InputError for numbers below 1, for an unknown network, and for a precision that the
     device does not compute in.
     """
-    check_counts(batch, size, repetitions)
+    check_counts(batch=batch, size=size, repetitions=repetitions)
     check_precision(precision, [context.device_type], force=force)
     net = _hybridized(get_network(name, **options), context)
     data = mx.nd.random.normal(shape=(batch, 3, size, size), ctx=context)
     _warm_up(lambda: net(data))
     peak = used_memory_mb([context])
-    copies = [optimize(net)]
-    if precision != FLOAT32:
-        copies.append(optimize(net, precision, force=force))
+    copies = [optimize(net, kind, force=force) for kind in dict.fromkeys((FLOAT32, precision))]
     passes = [partial(block, data) for block in (net, *copies)]
     runs: List[Callable[[], Any]] = [_matrix_product(context), *passes]
-    for run in runs:
-        _warm_up(run)
+    _warm_up(*runs)
     multiply, plain, optimized, *other = in_turn(runs, repetitions)
     work = batch * count_multiply_adds(net.config, size)
     rates = [work / seconds for seconds in plain]
@@ -108,9 +104,10 @@ def _hybridized(net: Any, context: Any) -> Any:
     return net
 
 
-def _warm_up(run: Callable[[], Any]) -> None:
-    for _ in range(WARM_UP):
-        _seconds(run)
+def _warm_up(*runs: Callable[[], Any]) -> None:
+    for run in runs:
+        for _ in range(WARM_UP):
+            _seconds(run)
 
 
 def _matrix_product(context: Any) -> Callable[[], Any]:

@@ -10,6 +10,7 @@ from mxnet.gluon import HybridBlock
 
 from rnw.arrays import check_finite
 from rnw.bench.train import measure_step
+from rnw.bench.worker import check_counts
 from rnw.errors import InputError
 from rnw.networks.heads import (
     IGNORED_LABEL,
@@ -69,8 +70,7 @@ def bench_loss(
 
     Raises InputError for numbers below 1 and for a network that is unknown or a classifier.
     """
-    if min(images, classes, size, repetitions) < 1:
-        raise InputError("images, classes, size and repetitions must be at least 1")
+    check_counts(images=images, classes=classes, size=size, repetitions=repetitions)
     step = None if network is None else _step_of(network, width, images, classes, size, context)
     random = np.random.RandomState(0)
     scores = random.standard_normal((images, classes, size, size)) * SPREAD

@@ -112,7 +112,7 @@ def compare_peers(
     Raises InputError for numbers below 1, and where the engine is not installed or cannot compute
     in the precision on these devices.
     """
-    check_counts(work.batch, work.size, repetitions)
+    check_counts(batch=work.batch, size=work.size, repetitions=repetitions)
     chosen = find_engine(engine).name
     names = [chosen, *(peer for peer in (*ENGINES, *BARE) if peers and peer != chosen)]
     precisions = dict.fromkeys((FLOAT32, precision))

@@ -185,7 +185,8 @@ def _measure(recipe: Recipe, contexts: Sequence[Any], recompute: Recompute) -> M
     if not fitting:
         raise InputError(
             f"{config.name}: not even one image a device fits into the "
-            f"{free_memory(contexts) / 1e9:.1f} GB that are free"
+            f"{free_memory(contexts) / 1e9:.1f} GB that are free; free some, or make the network "
+            "narrower (--set width=X)"
         )
     batch, time = 1, seconds(1)
     steps = WARM_UP + REPETITIONS

@@ -24,6 +24,7 @@ from rnw.bench.data import (
     time_chains,
 )
 from rnw.bench.pictures import make_pictures
+from rnw.bench.worker import check_counts
 from rnw.data import transforms
 from rnw.data.augmentation import Augmentation
 from rnw.data.readers import ImageList
@@ -67,10 +68,9 @@ def bench_reading(
 
     Raises InputError for numbers below 1.
     """
-    if min(images, size, gpus, repetitions) < 1 or (gpu_rate is not None and not gpu_rate > 0):
-        raise InputError(
-            "images, size, gpus and repetitions must be at least 1, the rate of a GPU above 0"
-        )
+    check_counts(images=images, size=size, gpus=gpus, repetitions=repetitions)
+    if gpu_rate is not None and not gpu_rate > 0:
+        raise InputError(f"the rate of a GPU is {gpu_rate}, expected more than 0")
     chains = {OURS: chain(Augmentation(size)), **_peer_chains(size)}
     with tempfile.TemporaryDirectory() as name, one_thread():
         folder = Path(name)

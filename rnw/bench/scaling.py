@@ -13,7 +13,7 @@ import numpy as np
 
 from rnw.bench.peers import PAUSE
 from rnw.bench.train import OURS, StepProcess, Variant
-from rnw.bench.worker import median_ratio
+from rnw.bench.worker import check_counts, median_ratio
 from rnw.errors import InputError
 from rnw.networks.layout import configure
 
@@ -75,8 +75,8 @@ def bench_scaling(
     list has two, for an unknown network, and for a batch that devices cannot share.
     """
     base, *points = _points(batches, sizes, widths, devices)
-    if min(*batches, *sizes, *devices, repetitions) < 1:
-        raise InputError("batches, sizes, devices and repetitions must be at least 1")
+    least = {"batches": min(batches), "sizes": min(sizes), "devices": min(devices)}
+    check_counts(**least, repetitions=repetitions)
     _check_points(network, [base, *points])
     rows = []
     with ExitStack() as stack:

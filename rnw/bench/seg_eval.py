@@ -8,7 +8,7 @@ from typing import Any, Callable, List, NamedTuple, Tuple
 import numpy as np
 from PIL import Image
 
-from rnw.errors import InputError
+from rnw.bench.worker import check_counts
 from rnw.evaluation.segmentation.confusion import Confusion
 from rnw.evaluation.segmentation.score_maps import ScoreMap
 from rnw.evaluation.segmentation.upsampling import label, upsample
@@ -45,8 +45,7 @@ def bench_scoring(*, repetitions: int = 5) -> List[ScoringSpeed]:
 
     Raises InputError for no repetitions.
     """
-    if repetitions < 1:
-        raise InputError("repetitions must be at least 1")
+    check_counts(repetitions=repetitions)
     return [_measure(*case, repetitions) for case in CASES]
 
 

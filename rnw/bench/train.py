@@ -20,6 +20,7 @@ from rnw.weights.precision import FLOAT32, check_precision
 OURS, RECOMPUTING, MODULE, ONE_DEVICE = "rnw", "recomputing", "module", "one device"
 TORCH, TORCH_CHECKPOINTED = "pytorch", "pytorch, checkpointed"
 WARM_UP = 1
+Memory = Tuple[int, float, Dict[str, float]]  # number of devices, peak and its parts in 10^6 bytes
 
 
 class Variant(NamedTuple):
@@ -76,7 +77,7 @@ def bench_training(
     Raises InputError for numbers below 1, an unknown network and missing devices, and as
     `check_precision` does.
     """
-    check_counts(batch, size, repetitions)
+    check_counts(batch=batch, size=size, repetitions=repetitions)
     if precision != FLOAT32:  # what a CPU may be used for is known when MXNet has started
         kinds = [context.device_type for context in make_contexts(gpus, cpus)]
         check_precision(precision, kinds, force=force)
@@ -165,7 +166,7 @@ class StepProcess(Worker):
         """Take a step; return its seconds."""
         return self.ask("step")
 
-    def memory(self) -> Tuple[int, float, Dict[str, float]]:
+    def memory(self) -> Memory:
         """Return the number of devices, the peak memory and its parts."""
         return self.ask("memory")
 
@@ -185,18 +186,14 @@ def _make_steps(
     else:
         how: Dict[str, Any] = {"recompute": variant.recompute, "precision": variant.precision}
         step = training_steps.trainer_step(config, batch, size, contexts, **how)
-    for _ in range(WARM_UP):
-        step()
 
-    def answer(request: str) -> Any:
-        if request == "step":
-            return seconds_of(step)
+    def memory() -> Memory:
         devices, peak = len(contexts), used_memory_mb(contexts)
         if variant.name == MODULE:
             return devices, peak, {}
         return devices, peak, _parts(config, devices, peak, before, kvstore_copies(devices))
 
-    return answer
+    return _answering(step, memory)
 
 
 def _make_torch_steps(
@@ -209,16 +206,19 @@ def _make_torch_steps(
     before = process_peak_mb()
     images, labels = training_example(config, batch, size)
     step = torch_step(config, images, labels, checkpointed=variant.name == TORCH_CHECKPOINTED)
-    for _ in range(WARM_UP):
-        step()
 
-    def answer(request: str) -> Any:
-        if request == "step":
-            return seconds_of(step)
+    def memory() -> Memory:
         peak = process_peak_mb()
         return 1, peak, _parts(config, 1, peak, before, kvstore=0)
 
-    return answer
+    return _answering(step, memory)
+
+
+def _answering(step: Callable[[], Any], memory: Callable[[], Memory]) -> Callable[[str], Any]:
+    """Take the first steps; return a function of the request, "step" or "memory"."""
+    for _ in range(WARM_UP):
+        step()
+    return lambda request: seconds_of(step) if request == "step" else memory()
 
 
 def _parts(

@@ -71,10 +71,11 @@ def _serve(
         connection.send(error)
 
 
-def check_counts(*counts: int) -> None:
-    """Raise InputError for a batch, a size or a number of repetitions below 1."""
-    if min(counts) < 1:
-        raise InputError("batch, size and repetitions must be at least 1")
+def check_counts(**counts: int) -> None:
+    """Raise InputError for the first of some numbers that is below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(f"{name} is {count}, expected at least 1")
 
 
 def seconds_of(run: Callable[[], Any]) -> float:

@@ -53,7 +53,9 @@ def _repetitions(default: int) -> Callable:
 def _one_device(devices: Devices) -> Any:
     context, *others = devices.contexts()
     if others:
-        raise click.UsageError("one device is measured at a time")
+        raise click.UsageError(
+            "one device is measured at a time: leave out '--cpus', or give '--gpus' one number"
+        )
     return context
 
 
@@ -184,7 +186,7 @@ def evaluation(
     devices: EngineDevices,
     as_json: bool,
 ) -> None:
-    """Compare evaluating pictures from files with NETWORK alone, in turn.
+    """Compare the speed of a whole evaluation with that of NETWORK alone.
 
     A whole evaluation reads, scales and normalizes photographs, which are made for the measurement,
     computes the network, finds and counts labels, and keeps predictions.
@@ -748,7 +750,7 @@ def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
     """Measure all ratios that have a goal, at full size; the exit status is 1 where one is missed.
 
     A ratio misses its goal where it falls short by more than the noise of its measurement. What
-    this machine cannot measure is told, and misses no goal.
+    this machine cannot measure is listed, and counts as no missed goal.
     """
     from rnw.bench.goals import measure_goals
 

@@ -29,8 +29,8 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.option(
     "--network",
     metavar="NAME",
-    help="Network that the weights belong to (default: inferred from the file's name and the "
-    "array shapes).",
+    help="Network that the weights belong to (default: inferred from SOURCE, its name and "
+    "what lies beside it).",
 )
 @click.option(
     "--classes",

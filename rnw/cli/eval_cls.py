@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 import click
 
@@ -29,6 +29,8 @@ from rnw.errors import counted
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification.evaluate import Evaluation
+    from rnw.evaluation.classification.model import Model
+    from rnw.evaluation.computing import Computing
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,20 @@ class _Chosen:
     baseline: Optional[str]
     network: Optional[str]
     pooling: Optional[str]
+
+    def check(self) -> None:
+        """Raise UsageError where no network is given."""
+        if self.weights is None and self.baseline is None:
+            raise click.UsageError("give '--weights' or '--baseline'")
+
+    def load(
+        self, devices: Sequence[Any], computing: "Computing", dataset: Optional[str]
+    ) -> "Model":
+        """Return the network; the dataset replaces that of the file."""
+        from rnw.evaluation.classification.model import load_model
+
+        given: Any = {"network": self.network, "pooling": self.pooling, "computing": computing}
+        return load_model(self.weights, devices, self.baseline, dataset=dataset, **given)
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,7 @@ class _Tested:
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="Number of images in a batch.",
+    help="Number of crops that go through the network at a time.",
 )
 @click.option(
     "--predictions",
@@ -168,24 +184,13 @@ def command(
     same command again to resume an interrupted evaluation; predictions at further crop sizes are
     added to those computed before. A baseline without weights is downloaded by gluoncv.
     """
-    weights, baseline = chosen.weights, chosen.baseline
-    if weights is None and baseline is None:
-        raise click.UsageError("give '--weights' or '--baseline'")
+    chosen.check()
     crops = views.crops()
     opened, computing = devices.open()
     from rnw.evaluation.classification.evaluate import evaluate
-    from rnw.evaluation.classification.model import load_model
 
     with exit_when_interrupted(overwrite=files.overwrite), Display(err=as_json) as display:
-        model = load_model(
-            weights,
-            opened,
-            baseline,
-            dataset=dataset,
-            network=chosen.network,
-            pooling=chosen.pooling,
-            computing=computing,
-        )
+        model = chosen.load(opened, computing, dataset)
         tell_held_out(model.dataset)
         beside = model.weights and model.weights.with_suffix("")
         result = evaluate(

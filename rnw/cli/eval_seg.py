@@ -99,8 +99,7 @@ class _Files:
     multiple=True,
     type=FILE,
     metavar="DIR",
-    help="Folder of --save-scores to take the scores from in the place of a network (may be "
-    "repeated).",
+    help="Folder of --save-scores to take the scores from in place of a network (may be repeated).",
 )
 @click.option(
     "--mix",
@@ -123,8 +122,8 @@ class _Files:
 @click.option(
     "--original-layout",
     is_flag=True,
-    help="Also copy the predicted labels to DIR/NAME.png, where the original has them (with "
-    "--save-predictions).",
+    help="Also copy the predicted labels to DIR/NAME.png, where the authors' released code writes "
+    "them (with --save-predictions).",
 )
 @click.option(
     "--save-scores",

@@ -20,7 +20,7 @@ from rnw.runtime import import_mxnet
 @click.option(
     "--stride",
     type=int,
-    help="Input pixels per cell of the last feature map: 32, 16 or 8 (default: by the network).",
+    help="Input pixels per cell of the last feature map: 32, 16 or 8 (default: that of NETWORK).",
 )
 @click.option(
     "--head",
@@ -49,7 +49,7 @@ from rnw.runtime import import_mxnet
     "--classifier",
     type=Choice((LINEAR, *SEGMENTATION_CLASSIFIERS)),
     help="Classifier: linear for classification, or the number of dilated convolutions for "
-    "segmentation (default: by the network).",
+    "segmentation (default: that of NETWORK).",
 )
 @width_option
 @click.option(

@@ -36,6 +36,7 @@ from rnw.cli.common import (
     trained_dataset_option,
 )
 from rnw.errors import InputError
+from rnw.evaluation.computing import Computing
 from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def command(
     if done and not as_json:
         if output is not None:
             print_line(f"pictures in {output}")
-        _print_origin(origin)
-        tell_computing(model.computing, err=True)
+        _print_origin(origin, model.computing)
     _print_bad(bad, done)
 
 
@@ -150,11 +150,12 @@ def _origin(
     }
 
 
-def _print_origin(origin: Dict[str, Any]) -> None:
-    """Print how the network was recognized, by which protocol pictures were seen, and the note."""
+def _print_origin(origin: Dict[str, Any], computing: Computing) -> None:
+    """Print how the network was recognized, the protocol, the note, and what computed it."""
     for key in ("model", "protocol", "note"):
         if origin[key] is not None:
             print_line(str(origin[key]), err=True)
+    tell_computing(computing, err=True)
 
 
 class _Prediction(Protocol):

@@ -69,6 +69,13 @@ unchecked_option = click.option(
     help="Train on data of your own without reading all of it first, as `rnw dataset check` does, "
     "and even where that finds errors.",
 )
+
+
+def _whole_number(name: str, text: str) -> Callable:
+    """Return an option that takes a whole number from 1 on."""
+    return click.option(name, type=click.IntRange(1), metavar="N", help=text)
+
+
 _OPTIONS = (
     recipe_option,
     overrides_option,
@@ -124,7 +131,8 @@ _OPTIONS = (
         type=_Memory(),
         metavar="[BYTES]",
         help="Recompute activations in the backward pass: less memory, more time. With BYTES, such "
-        "as 8GB, only as many as it takes to fit into them: into each GPU, or on CPUs the process.",
+        "as 8GB, only as many as it takes to fit into that memory: of each GPU, or on CPUs of the "
+        "process.",
     ),
     click.option(
         "--dry-run",
@@ -146,41 +154,20 @@ _OPTIONS = (
         metavar="FILE",
         help="Take momentum from a .states file of Module or of gluon.Trainer (with --weights).",
     ),
-    click.option(
+    _whole_number(
         "--stop-epoch",
-        type=click.IntRange(1),
-        metavar="N",
-        help="End after epoch N, with the schedule of the whole run, which --resume continues.",
+        "End after epoch N, with the schedule of the whole run, which --resume continues.",
     ),
-    click.option(
+    _whole_number(
         "--checkpoint-every",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Also save the state of the run every N steps, not only after each epoch.",
+        "Also save the state of the run every N steps, not only after each epoch.",
     ),
-    click.option(
-        "--keep",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Number of newest checkpoints to keep (default: all).",
-    ),
-    click.option(
-        "--keep-every",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Also keep the checkpoint of every N-th epoch (with --keep).",
-    ),
-    click.option(
-        "--val-every",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Test the network every N epochs, and keep the best checkpoint.",
-    ),
-    click.option(
+    _whole_number("--keep", "Number of newest checkpoints to keep (default: all)."),
+    _whole_number("--keep-every", "Also keep the checkpoint of every N-th epoch (with --keep)."),
+    _whole_number("--val-every", "Test the network every N epochs, and keep the best checkpoint."),
+    _whole_number(
         "--early-stop",
-        type=click.IntRange(1),
-        metavar="N",
-        help="End the run after N tests in a row without a better score (with --val-every).",
+        "End the run after N tests in a row without a better score (with --val-every).",
     ),
     click.option(
         "--log-file",

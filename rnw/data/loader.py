@@ -9,7 +9,7 @@ import numpy as np
 
 from rnw.data.augmentation import DECODERS, Augmentation, ClassifiedPictures
 from rnw.data.crops import Cropping, LabeledCrops
-from rnw.data.identity import identity
+from rnw.data.list_digest import list_digest
 from rnw.data.picture_types import (
     IMAGENET,
     Classified,
@@ -101,9 +101,9 @@ class Loader:
         self.batches_per_epoch = self.examples // batch
 
     @cached_property
-    def identity(self) -> str:
+    def list_digest(self) -> str:
         """A digest of the names and labels of the examples, in order."""
-        return identity(self._in_memory or self._pictures.maker.images)
+        return list_digest(self._in_memory or self._pictures.maker.images)
 
     @property
     def normalization(self) -> Normalization:

@@ -7,8 +7,7 @@ import mxnet as mx
 
 from rnw.bench.inference import forward, in_turn
 from rnw.bench.train import measure_step
-from rnw.bench.worker import median_ratio
-from rnw.errors import InputError
+from rnw.bench.worker import check_counts, median_ratio
 from rnw.networks.layout import configure
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, RESNETS, SEGMENTATION_PREFIX, network_names
 from rnw.reports.classification_tables import SPEED_BATCH, choose, untrained
@@ -119,8 +118,7 @@ def compare_memory(
 
     Raises InputError for an unknown name, numbers below 1, and where memory is short.
     """
-    if min(crops, size) < 1:
-        raise InputError("crops and size must be at least 1")
+    check_counts(crops=crops, size=size)
     names = (TUNED_YARDSTICK, *networks) if networks else ()
     configs = {name: configure(name, head="softmax") for name in names}
     yardstick, rows = 0.0, []

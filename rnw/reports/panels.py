@@ -128,7 +128,9 @@ def read_results(
     split = split or kept_split(folder) or dataset.test_split
     examples = read_pictures(dataset, split, data_root)
     if not examples.has_labels:
-        raise InputError(f"{dataset.title}, split {split}: has no labels to compare with")
+        raise InputError(
+            f"{dataset.title}, split {split}: has no labels to compare with; choose another --split"
+        )
     names = picture_names(examples)
     kept = [k for k, name in enumerate(names) if labels_file(folder, name).is_file()]
     if not kept:

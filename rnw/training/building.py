@@ -244,7 +244,7 @@ class Job:
         """
         position = (-1, -1) if state is None else (state.position.epoch, state.position.step)
         own = [self.options.from_epoch, self.options.stop_epoch, len(self.contexts), self.seed]
-        facts = [*position, *own, loader.identity]
+        facts = [*position, *own, loader.list_digest]
         if not self.kvstore.agrees(facts):
             raise InputError(
                 f"{self.folder}: worker {self.kvstore.rank} has another --seed, number of devices, "
@@ -258,7 +258,7 @@ class Job:
             "seed": self.seed,
             "decoder": loader.decoder,
             "images": loader.examples,
-            "digest of the list": loader.identity,
+            "digest of the list": loader.list_digest,
         }
         if self.recipe.row.description is not None:
             settings["normalization"] = _told_normalization(loader.normalization)

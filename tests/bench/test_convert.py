@@ -24,7 +24,7 @@ def test_measures(to, tmp_path):
 
 @pytest.mark.parametrize(
     ("to", "repetitions", "wording"),
-    [("onyx", 1, "unknown format 'onyx'"), ("gluon", 0, "repetitions must be at least 1")],
+    [("onyx", 1, "unknown format 'onyx'"), ("gluon", 0, "repetitions is 0, expected at least 1")],
 )
 def test_refuses(to, repetitions, wording, tmp_path):
     with pytest.raises(InputError, match=wording):

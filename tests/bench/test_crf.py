@@ -19,8 +19,15 @@ def test_measures_every_way_that_is_installed():
         assert not peer or row.other_labels < 0.02
 
 
-@pytest.mark.parametrize("numbers", [(50, 3, 1), (51, 0, 1), (51, 3, 0)])
-def test_refuses_numbers_that_are_too_small(numbers):
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((50, 3, 1), "size is 50, expected at least 51"),
+        ((51, 0, 1), "classes is 0, expected at least 1"),
+        ((51, 3, 0), "repetitions is 0, expected at least 1"),
+    ],
+)
+def test_refuses_numbers_that_are_too_small(numbers, message):
     size, classes, repetitions = numbers
-    with pytest.raises(InputError, match="at least"):
+    with pytest.raises(InputError, match=message):
         bench_crf(size, classes, repetitions=repetitions)

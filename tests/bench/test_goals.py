@@ -75,7 +75,7 @@ def test_goals_of_a_measurement_have_names_of_their_own(name):
 
 def test_refused(refused):
     assert "unknown measurement 'lost'" in refused("bench", "all", "--only", "lost")
-    with pytest.raises(InputError, match="rounds 0: expected at least 1"):
+    with pytest.raises(InputError, match="rounds is 0, expected at least 1"):
         list(measure_goals(rounds=0))
 
 

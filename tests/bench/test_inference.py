@@ -64,7 +64,7 @@ def test_reference_is_of_the_order_of_the_same_product_timed_here(measured):
     ("batch", "size", "repetitions"), [(0, 28, 1), (-1, 28, 1), (1, 0, 1), (1, 28, 0)]
 )
 def test_refuses_less_than_one(batch, size, repetitions):
-    with pytest.raises(InputError, match="batch, size and repetitions must be at least 1"):
+    with pytest.raises(InputError, match=r"(batch|size|repetitions) is (0|-1), expected"):
         speed.bench_inference(NETWORK, batch, size, mx.cpu(), repetitions=repetitions)
 
 

@@ -27,7 +27,14 @@ def test_the_last_core_may_be_half_idle(rate, cores):
     assert cores_to_feed(rate, 400) == cores
 
 
-@pytest.mark.parametrize("wrong", [{"images": 0}, {"gpus": 0}, {"gpu_rate": 0.0}])
-def test_refuses_numbers_that_are_too_small(wrong):
-    with pytest.raises(InputError, match="must be at least 1, the rate of a GPU above 0"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"images": 0}, "images is 0, expected at least 1"),
+        ({"gpus": 0}, "gpus is 0, expected at least 1"),
+        ({"gpu_rate": 0.0}, "the rate of a GPU is 0.0, expected more than 0"),
+    ],
+)
+def test_refuses_numbers_that_are_too_small(wrong, message):
+    with pytest.raises(InputError, match=message):
         bench_reading(**wrong)

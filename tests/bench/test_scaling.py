@@ -40,10 +40,10 @@ def test_one_field_differs_from_the_base_at_a_time():
     [
         (([4], [28], [1], [1]), "one of them two that differ"),
         (([4, 2], [28], [], [1]), "at least one number each"),
-        (([4, 2], [28, 0], [1], [1]), "must be at least 1"),
+        (([4, 2], [28, 0], [1], [1]), "sizes is 0, expected at least 1"),
         (([4, 2], [28], [1], [1, 3]), "a batch of 4 cannot be cut into 3 equal parts"),
         (([4, 3], [28], [1], [2]), "a batch of 3 cannot be cut into 2 equal parts"),
-        (([4, 2], [28], [1], [1, 0]), "devices and repetitions must be at least 1"),
+        (([4, 2], [28], [1], [1, 0]), "devices is 0, expected at least 1"),
         (([4, 2], [28], [1, -1.0], [1]), "width"),
     ],
 )

@@ -18,5 +18,5 @@ def test_labels_are_right_and_measured_beside_upsampling_every_class():
 
 
 def test_refuses_no_repetitions():
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(InputError, match="repetitions is 0, expected at least 1"):
         scoring.bench_scoring(repetitions=0)

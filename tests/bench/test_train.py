@@ -54,7 +54,7 @@ def test_memory_adds_up(rows):
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
-        (NETWORK, {"batch": 0}, "must be at least 1"),
+        (NETWORK, {"batch": 0}, "batch is 0, expected at least 1"),
         ("model_z", {}, "unknown network"),
         (NETWORK, {"cpus": 2, "batch": 3}, "a batch of 3 cannot be cut into 2"),
         (NETWORK, {"gpus": "0"}, "CPU build|no GPU|found 0"),

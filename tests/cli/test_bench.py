@@ -97,10 +97,10 @@ def test_text(rnw):
     ("arguments", "wording"),
     [
         (("model_z",), "unknown network 'model_z'"),
-        ((NETWORK, "--batch", "0"), "must be at least 1"),
-        ((NETWORK, "--batch", "-8"), "must be at least 1"),
-        ((NETWORK, "--size", "0"), "must be at least 1"),
-        ((NETWORK, "--repetitions", "0"), "must be at least 1"),
+        ((NETWORK, "--batch", "0"), "batch is 0, expected at least 1"),
+        ((NETWORK, "--batch", "-8"), "batch is -8, expected at least 1"),
+        ((NETWORK, "--size", "0"), "size is 0, expected at least 1"),
+        ((NETWORK, "--repetitions", "0"), "repetitions is 0, expected at least 1"),
         ((NETWORK, "--precision", "float16"), "is for GPUs; expected float32 or bfloat16 here"),
         ((NETWORK, "--precision", "bfloat16"), "this CPU cannot compute in it"),
         ((NETWORK, "--cpus", "0"), "--cpus 0: expected at least 1"),
@@ -183,7 +183,7 @@ def test_data_json(rnw, monkeypatch):
 
 
 def test_data_refused(refused):
-    assert "must be at least 1" in refused("bench", "data", "--images", "0")
+    assert "images is 0, expected at least 1" in refused("bench", "data", "--images", "0")
 
 
 @pytest.mark.slow
@@ -265,7 +265,7 @@ def test_share_of_the_loss(rnw):
 
 
 def test_loss_refused(refused):
-    assert "must be at least 1" in refused("bench", "loss", "--classes", "0")
+    assert "classes is 0, expected at least 1" in refused("bench", "loss", "--classes", "0")
     wording = "model_a is a classifier; expected a segmentation network, say fcn_a1"
     assert wording in refused("bench", "loss", "--network", "model_a")
 

@@ -210,7 +210,7 @@ def test_classifiers_of_an_unknown_data_set(rnw, refused, fill):
 def test_a_baseline_is_for_its_own_data_set(refused):
     Path("vgg16-e660d456.params").touch()
     command = ("eval-cls", "--weights", "vgg16-e660d456.params", "--dataset", "digits")
-    assert "vgg16: is for ilsvrc-cls, found --dataset digits" in refused(*command)
+    assert "vgg16: is for ilsvrc-cls; leave out --dataset digits" in refused(*command)
 
 
 def test_a_file_of_any_name_is_for_the_network_that_is_asked_for(rnw, refused, gta):
@@ -235,7 +235,7 @@ def test_networks_are_asked_for_in_evaluations_too(rnw, refused, caffe):
     assert _json(rnw, *command, "--network", TINY)["model"]["name"] == TINY
     Path("vgg16-e660d456.params").touch()
     baseline = ("eval-cls", "--weights", "vgg16-e660d456.params", "--network", "a")
-    assert "vgg16: is a network of gluoncv, found --network a" in refused(*baseline)
+    assert "vgg16: is a network of gluoncv; leave out --network a" in refused(*baseline)
 
 
 def test_a_label_of_an_unknown_network_gives_way(rnw, gta):

@@ -66,7 +66,7 @@ def test_what_is_there_is_tested_and_the_rest_is_a_dash(ade20k, rnw, refused):
         shutil.rmtree(f"weights/{Path(ADE20K).stem}")
         code, text, _ = rnw(*elsewhere)
         assert code == 0
-        assert text.endswith("\ncomputed by onnxruntime\n")
+        assert text.endswith("\ncomputed by onnxruntime (cpu)\n")
         assert f"| {value} |" in text
         assert json.loads(Path("elsewhere/table6.json").read_text())["engine"] == "onnxruntime"
     Path("tables/table6.md").write_text("mine")

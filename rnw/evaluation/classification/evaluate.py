@@ -13,9 +13,9 @@ from rnw.data.sets.subsets import match_labels, with_labels
 from rnw.errors import InputError
 from rnw.evaluation.classification.kept import (
     KeptProbabilities,
-    fingerprint,
     make_folder_to_keep,
     picture_name,
+    pictures_digest,
 )
 from rnw.evaluation.classification.model import Model, picture_reader, predict_batches, released_of
 from rnw.evaluation.classification.protocol import Protocol, released_protocol
@@ -237,7 +237,7 @@ def _origin(model: Model, examples: Classified) -> Dict[str, str]:
     origin = {}
     if model.weights is not None:
         origin["weights"] = f"{model.weights.name} (md5 {md5(model.weights)})"
-    origin["images"] = fingerprint(examples)
+    origin["images"] = pictures_digest(examples)
     origin["interpolation"] = model.protocol.interpolation
     if model.meaning is not None:
         origin["network"] = model.meaning.network

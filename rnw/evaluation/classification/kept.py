@@ -140,8 +140,12 @@ def _check_probabilities(found: np.ndarray, images: int, classes: int) -> None:
         raise InputError("probabilities of an image do not sum to 1")
 
 
-def fingerprint(examples: Classified) -> str:
-    """Return a checksum of which images a split has, in which order, with which labels."""
+def pictures_digest(examples: Classified) -> str:
+    """Return a digest of the pictures of a split, in order, and of their labels.
+
+    It is of the pixels of embedded pictures and of the names of others. `list_digest`, by which
+    training recognizes its data, is another one; both are in files of users.
+    """
     digest = hashlib.md5(np.asarray(examples.labels, np.int64).tobytes())
     if isinstance(examples, Examples):
         for image in examples.images:

@@ -95,7 +95,9 @@ class Model(NamedTuple):
         if scales:
             protocol = protocol.with_scales(scales)
         if self.fixed_size and protocol.scales != self.protocol.scales:
-            raise InputError(f"the network takes crops of {self.protocol.scales[0]} only")
+            raise InputError(
+                f"the network takes crops of {self.protocol.scales[0]} only; leave out --scales"
+            )
         return self._replace(protocol=protocol)
 
 
@@ -144,7 +146,9 @@ def model_of_file(
     """Return the classifier that was found in a weights file, as `load_model` does."""
     meaning, parameters = found
     if meaning.config.segmentation:
-        raise InputError(f"{path}: holds a segmentation network, expected a classifier")
+        raise InputError(
+            f"{path}: holds a segmentation network, expected a classifier; `rnw eval-seg` takes it"
+        )
     forward = computing.make_forward(meaning.config, parameters, devices)
     model = describe_model(path, meaning, forward, dataset=dataset)
     return model._replace(computing=computing.on(devices))
@@ -194,11 +198,11 @@ def _check_baseline(
 ) -> None:
     """Raise InputError for what `load_model` cannot do with a network of gluoncv."""
     if dataset not in (None, BASELINE_DATASET):
-        raise InputError(f"{row.name}: is for {BASELINE_DATASET}, found --dataset {dataset}")
+        raise InputError(f"{row.name}: is for {BASELINE_DATASET}; leave out --dataset {dataset}")
     if pooling is not None:
         raise InputError(f"{row.name}: has the poolings of gluoncv; leave out --pooling")
     if network is not None:
-        raise InputError(f"{row.name}: is a network of gluoncv, found --network {network}")
+        raise InputError(f"{row.name}: is a network of gluoncv; leave out --network {network}")
     if computing.engine != MXNET:
         raise InputError(
             f"{row.name}: is a network of gluoncv, which MXNet alone computes; expected "

@@ -68,9 +68,9 @@ def read_predictions(folder: Path) -> KeptPredictions:
         origin = origin or found
         if find_differences(found, origin) or find_differences(origin, found):
             raise InputError(
-                f"{folder / name}: was made by other weights or another engine, in another "
-                f"precision or of other pictures than {record.files[0]}; run `rnw eval-cls` again "
-                "with --overwrite"
+                f"{folder / name}: was made by other weights or another engine or provider, in "
+                f"another precision or of other pictures than {record.files[0]}; run "
+                "`rnw eval-cls` again with --overwrite"
             )
         by_scale.append(probabilities)
     computing = Computing.of_record(origin).note

@@ -28,9 +28,9 @@ class Provider:
     def check_devices(self, gpus: Optional[str], cpus: Optional[int]) -> None:
         """Raise InputError for `--gpus` and `--cpus` that it does not compute on."""
         if gpus is not None and self.kind != "gpu":
-            raise InputError(f"--provider {self.name}: computes on no GPU by number, found --gpus")
+            raise InputError(f"--provider {self.name}: has no GPUs by number; leave out --gpus")
         if cpus is not None and self.kind != "cpu":
-            raise InputError(f"--provider {self.name}: does not count CPU devices, found --cpus")
+            raise InputError(f"--provider {self.name}: has no CPU devices; leave out --cpus")
 
 
 CPU = "CPUExecutionProvider"

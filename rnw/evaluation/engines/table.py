@@ -55,7 +55,8 @@ class Engine:
             return self._module().open_devices(gpus, cpus, provider)
         if provider is not None:
             raise InputError(
-                f"--provider {provider}: is of the engine {ONNXRUNTIME}, found --engine {self.name}"
+                f"--provider {provider}: is of the engine {ONNXRUNTIME}, found --engine "
+                f"{self.name}; leave out one of them"
             )
         if self.name == MXNET:  # which takes its threads before it is imported
             return make_contexts(gpus, cpus)

@@ -154,8 +154,7 @@ def evaluate(
     _check_request(dataset, split, examples, predictions, official, keeps=keeps)
     if predictions is not None and original_layout:
         _check_apart(predictions, examples, [""])
-    by_name = predictions or scores or any(scorer.scores for scorer in model.scorers)
-    names = picture_names(examples) if by_name else [""] * len(examples)
+    names = picture_names(examples) if keeps or _reads_scores(model) else [""] * len(examples)
     with alone_in(predictions), alone_in(scores if scores != predictions else None):
         if scores is not None:
             model = keep_scores(model, scores, overwrite=overwrite)
@@ -253,12 +252,17 @@ def _score_officially(
     return official_scores(dataset.official_tool, [kept.path(name) for name in names], truth)
 
 
+def _reads_scores(model: Model) -> bool:
+    """Return whether labels are made of scores that are kept by the names of pictures."""
+    return any(scorer.scores is not None for scorer in model.scorers)
+
+
 def _origin(model: Model, names: List[str], folder: Optional[Path]) -> Dict[str, Any]:
     """All that predictions depend on."""
     if folder is None:
         return {}
     origins = [origin for origin in (scorer.origin for scorer in model.scorers) if origin]
-    rounded = {"scores": "float16"} if any(scorer.scores for scorer in model.scorers) else {}
+    rounded = {"scores": "float16"} if _reads_scores(model) else {}
     return {
         **rounded,
         "weights": [weights for weights, _ in origins],

@@ -82,7 +82,10 @@ def model_of_scores(
     ]
     scales = tuple(s for s in kept[0].scales() if all(s in other.scales() for other in kept))
     if not scales:
-        raise InputError(f"{', '.join(map(str, folders))}: have scores at no scale in common")
+        raise InputError(
+            f"{', '.join(map(str, folders))}: have scores at no scale in common; `rnw eval-seg "
+            "--save-scores --scales N` adds some"
+        )
     fixed = {key: kept[0].record[key] for key in Protocol._fields if key not in FREE}
     computing = _computing_of(kept)
     model = Model(scorers, chosen, Protocol(scales, **fixed), computing=computing)
@@ -170,7 +173,7 @@ class GivenScores(KeptScores):
         if scores.shape[1:] != size:
             raise InputError(
                 f"{self.path(name, scale)}: scores of {scores.shape[2]}x{scores.shape[1]} for a "
-                f"picture of {size[1]}x{size[0]}"
+                f"picture of {size[1]}x{size[0]}, expected one of each class for each pixel"
             )
         power = self.record["background_power"]
         if power is not None:
@@ -221,6 +224,9 @@ def model_of_arrays(
     else:
         row = find_segmentation_dataset(dataset)
     if row.classes != classes:
-        raise InputError(f"{first}: has {classes} classes, {row.title} has {row.classes}")
+        raise InputError(
+            f"{first}: has {classes} classes, {row.title} has {row.classes}; choose another "
+            "--dataset, or leave it out"
+        )
     given = GivenScores(folder, {"classes": classes, "background_power": background_power})
     return Model([Scorer(_no_network, 1, scores=given)], row, Protocol((row.test_size,)))

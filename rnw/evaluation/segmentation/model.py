@@ -238,7 +238,10 @@ def load_model(
     found = read_pooled(paths, pooling, network)
     for path, (meaning, _) in zip(paths, found):
         if not meaning.config.segmentation:
-            raise InputError(f"{path}: holds a classifier, expected a segmentation network")
+            raise InputError(
+                f"{path}: holds a classifier, expected a segmentation network; `rnw eval-cls` "
+                "takes it"
+            )
     return model_of_files(paths, found, devices, mix, given, computing)
 
 
@@ -317,11 +320,14 @@ def _check_dataset(file: WeightsFile, dataset: SegmentationDataset, *, asked: bo
     """Raise InputError for weights of another dataset, unless that was asked for, or classes."""
     path, meaning = file
     if not asked and meaning.dataset != dataset.name:
-        raise InputError(f"{path}: is for dataset {meaning.dataset}, expected {dataset.name}")
+        raise InputError(
+            f"{path}: is for dataset {meaning.dataset}, expected {dataset.name}; --dataset NAME "
+            "tests all files on one"
+        )
     if meaning.config.classes != dataset.classes:
         raise InputError(
             f"{path}: is for {meaning.config.classes} classes, {dataset.title} has "
-            f"{dataset.classes}"
+            f"{dataset.classes}; choose another --dataset"
         )
 
 

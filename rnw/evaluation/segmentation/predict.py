@@ -87,7 +87,9 @@ def _check_outputs(images: Sequence[Path], output: Path, overwrite: bool) -> Non
         for file in _outputs(path, output):
             other = by_file.setdefault(file, path)
             if other is not path:
-                raise InputError(f"{other} and {path}: would both be written to {file.name}")
+                raise InputError(
+                    f"{other} and {path}: would both be written to {file.name}; rename one"
+                )
     _spare_photographs(images, output)
     check_free(*by_file, overwrite=overwrite)
 

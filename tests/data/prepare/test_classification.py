@@ -35,7 +35,7 @@ from rnw.data.sets.publication import Publication
 from rnw.data.sets.reading import read_examples
 from rnw.data.sets.subsets import match_labels
 from rnw.errors import InputError
-from rnw.evaluation.classification.kept import fingerprint
+from rnw.evaluation.classification.kept import pictures_digest
 from tests.data.prepare import miniature
 from tests.data.prepare.miniature_segmentation import write_folder, write_zip
 
@@ -615,7 +615,7 @@ def test_names_that_are_not_utf8(extracted):
     images = read_places365(OUTPUT, "val")
     assert images.labels.tolist() == [0, 1]
     assert images.read(1) == miniature.jpeg(1, 0)
-    assert len(fingerprint(images)) == 32
+    assert len(pictures_digest(images)) == 32
 
 
 def test_one_split_alone(ilsvrc):

@@ -104,7 +104,7 @@ def test_devices_that_are_not_there_are_refused(engine):
         ("tensorrt", {}, r"does not have it; for GPUs of NVIDIA .*\[onnx-gpu\].* install TensorRT"),
         ("directml", {}, r"does not have it; for GPUs on Windows .*\[onnx-directml\]"),
         ("coreml", {}, "does not have it; it is for Macs"),
-        ("cpu", {"gpus": "0"}, "provider cpu: computes on no GPU by number, found --gpus"),
+        ("cpu", {"gpus": "0"}, "provider cpu: has no GPUs by number; leave out --gpus"),
         ("cpus", {}, "unknown provider 'cpus'.*did you mean 'cpu'"),
     ],
 )
@@ -126,9 +126,9 @@ def test_devices_of_providers(monkeypatch):
     ]
     assert list(map(str, opened(provider="tensorrt"))) == ["TensorrtExecutionProvider on GPU 0"]
     assert list(map(str, opened(provider="coreml"))) == ["CoreMLExecutionProvider"]
-    with pytest.raises(InputError, match="coreml: computes on no GPU by number, found --gpus"):
+    with pytest.raises(InputError, match="coreml: has no GPUs by number; leave out --gpus"):
         opened(provider="coreml", gpus="0")
-    with pytest.raises(InputError, match="tensorrt: does not count CPU devices, found --cpus"):
+    with pytest.raises(InputError, match="tensorrt: has no CPU devices; leave out --cpus"):
         opened(provider="tensorrt", cpus=2)
 
 

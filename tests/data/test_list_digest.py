@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnw.data.identity import identity
 from rnw.data.labeled import LabeledImages
+from rnw.data.list_digest import list_digest
 from rnw.data.lists import read_list
 from rnw.data.picture_types import Examples, Pair
 from rnw.data.readers import ImageList
@@ -26,8 +26,8 @@ def _listed(folder, lines=LINES):
 def test_the_same_list_anywhere(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     numbered = [f"9{line}" for line in LINES]
-    assert identity(_listed(tmp_path)) == identity(_listed(tmp_path / "elsewhere", numbered))
-    assert len(identity(_listed(tmp_path))) == 16
+    assert list_digest(_listed(tmp_path)) == list_digest(_listed(tmp_path / "elsewhere", numbered))
+    assert len(list_digest(_listed(tmp_path))) == 16
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_same_list_anywhere(tmp_path):
     ],
 )
 def test_another_list(tmp_path, lines):
-    assert identity(_listed(tmp_path)) != identity(_listed(tmp_path, lines))
+    assert list_digest(_listed(tmp_path)) != list_digest(_listed(tmp_path, lines))
 
 
 def test_a_pack_is_its_list(tmp_path):
@@ -51,12 +51,12 @@ def test_a_pack_is_its_list(tmp_path):
         (tmp_path / name).write_bytes(JPEG)
     write_pack(images, tmp_path / "train.rec")
     packed = PackedImages(tmp_path / "train.rec", read_list(tmp_path / "train.lst"))
-    assert identity(packed) == identity(images)
+    assert list_digest(packed) == list_digest(images)
 
 
 def test_label_maps_count():
     def of(*pairs):
-        return identity(LabeledImages("root", [Pair(*pair) for pair in pairs]))
+        return list_digest(LabeledImages("root", [Pair(*pair) for pair in pairs]))
 
     found = {
         of(("a", "b"), ("c", "d")),
@@ -71,7 +71,7 @@ def test_embedded_ones():
     digits = read_examples(find_dataset("digits"), "train")
     turned = Examples(digits.images, digits.labels[::-1])
     test = read_examples(find_dataset("digits"), "test")
-    found = {identity(examples) for examples in (digits, turned, test)}
+    found = {list_digest(examples) for examples in (digits, turned, test)}
     assert len(found) == 3
-    assert identity(Examples(digits.images, digits.labels.astype(np.int32))) in found
-    assert identity(Shapes(3, seed=0)) != identity(Shapes(3, seed=1))
+    assert list_digest(Examples(digits.images, digits.labels.astype(np.int32))) in found
+    assert list_digest(Shapes(3, seed=0)) != list_digest(Shapes(3, seed=1))

@@ -9,7 +9,7 @@ import numpy as np
 from rnw.data.picture_types import Examples, PictureSource
 
 
-def identity(examples: Union[Examples, PictureSource]) -> str:
+def list_digest(examples: Union[Examples, PictureSource]) -> str:
     """Return a digest of the names and labels of examples, in order, as 16 hexadecimal digits.
 
     It does not depend on the folder of the pictures, nor on whether they are packed; the pictures
