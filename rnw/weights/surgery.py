@@ -141,7 +141,7 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
     """
     folded = dict(parameters)
     for convolution, bn in foldable(config).items():
-        scale, shift = scale_and_shift(folded, bn, config.epsilon)
+        scale, shift = _scale_and_shift(folded, bn, config.epsilon)
         weight = parameters[f"{convolution}_weight"]
         scaled = weight * scale[:, None, None, None]
         folded[f"{convolution}_weight"] = scaled.astype(weight.dtype)
@@ -149,7 +149,7 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
     return folded
 
 
-def scale_and_shift(
+def _scale_and_shift(
     parameters: Dict[str, np.ndarray], bn: str, epsilon: float
 ) -> Tuple[np.ndarray, np.ndarray]:
     """Remove normalization `bn`; return its factor and its summand, (C,) float64 each."""
