@@ -50,6 +50,7 @@ def _onnxruntime(config: NetworkConfig, parameters: Parameters, precision: str) 
         raise InputError(f"ONNX Runtime computes in {FLOAT32} on CPUs")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = computing_threads()
+    options.log_severity_level = 3  # errors
     graph = _graph(config, parameters)
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
