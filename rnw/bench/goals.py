@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rnw.bench.frontier import RecomputedShare
     from rnw.bench.loss import LossSpeed
     from rnw.bench.pass_memory import PassMemory
-    from rnw.bench.peers import PeerSpeed
+    from rnw.bench.peers import PeerSpeed, Standing
     from rnw.bench.reading import ReadingSpeed
     from rnw.bench.seg_eval import ScoringSpeed
     from rnw.bench.start import StartSpeed
@@ -146,8 +146,19 @@ def half_quartile_distance(values: Sequence[float]) -> float:
     return (third - first) / 2
 
 
-def _peers(precision: str, width: float) -> "PeerSpeed":
-    """Return the speed of the engine that is used by default, in a precision.
+class _Inference(NamedTuple):
+    """The speed of the engine that is used by default, and how the best engine stands."""
+
+    speed: "PeerSpeed"
+    standing: Optional["Standing"]
+
+    @property
+    def best(self) -> Optional[float]:
+        return self.standing.ratio if self.standing else None
+
+
+def _peers(precision: str, width: float) -> _Inference:
+    """Return how fast the engines are in a precision.
 
     Raises InputError where it cannot compute in it.
     """
@@ -156,8 +167,10 @@ def _peers(precision: str, width: float) -> "PeerSpeed":
     if precision == BFLOAT16:
         check_precision(precision, ["cpu"], newer=True)
     work = Workload(configure(NETWORK, width=width), batch=8, size=224)
-    found = compare_peers(work, peers=True, precision=precision)
-    return next(speed for speed in found.speeds if speed.precision == precision)
+    found = compare_peers(work, peers=True, precision=precision, repetitions=3)
+    speed = next(speed for speed in found.speeds if speed.precision == precision)
+    standing = next((row for row in found.standings if row.precision == precision), None)
+    return _Inference(speed, standing)
 
 
 def _evaluation(
@@ -279,14 +292,18 @@ MEASUREMENTS: Dict[str, Measurement] = {
         Measurement(
             "inference",
             partial(_peers, FLOAT32),
-            (Goal("speed over that of the best other engine", 0.98, lambda found: found.ratio),),
+            (
+                Goal("speed over that of the best other", 0.98, lambda found: found.speed.ratio),
+                Goal("the best engine over the best peer", 0.98, lambda found: found.best),
+            ),
         ),
         Measurement(
             f"inference-{BFLOAT16}",
             partial(_peers, BFLOAT16),
             (
-                Goal("speed over that in float32", 1.9, lambda found: found.gain),
-                Goal("speed over that of the best other engine", 0.95, lambda found: found.ratio),
+                Goal("speed over that in float32", 1.9, lambda found: found.speed.gain),
+                Goal("speed over that of the best other", 0.95, lambda found: found.speed.ratio),
+                Goal("the best engine over the best peer", 0.95, lambda found: found.best),
             ),
         ),
         *_evaluations(),

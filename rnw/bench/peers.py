@@ -1,7 +1,9 @@
-"""Speed of a network by each engine, and by PyTorch, in one run.
+"""Speed of a network by each engine, and by the libraries that are its peers, in one run.
 
 Each is measured in a process of its own, and all take their passes in turn, so that the load of the
-machine is the same for all.
+machine is the same for all. In each turn a pass that does not count comes first: it fetches weights
+and maps back into the caches, which another process has used, so that the pass that counts is as
+fast as it is for who runs one library alone.
 """
 
 import statistics
@@ -11,17 +13,17 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from rnw.bench.bare import BARE
 from rnw.bench.weights import random_parameters
 from rnw.bench.worker import Worker, check_counts, median_ratio, seconds_of
 from rnw.errors import InputError
-from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME, Forward, find_engine
+from rnw.evaluation.engines.table import ENGINES, MXNET, ONNXRUNTIME, Forward, find_engine
 from rnw.memory import process_peak_mb
 from rnw.networks.layout import NetworkConfig
-from rnw.runtime import INSTALL_TORCH, computing_threads
-from rnw.weights.precision import FLOAT32
+from rnw.weights.precision import FLOAT32, check_precision
 
-TORCH = "torch"
 WARM_UP = 2
+LISTS = ("speeds", "standings")  # of a `Comparison`
 PAUSE = 0.2  # seconds before a pass, until the threads of the process before wait no longer
 
 
@@ -42,7 +44,7 @@ class Workload(NamedTuple):
 
 
 class PeerSpeed(NamedTuple):
-    """Speed of an engine, or of PyTorch, in a precision: medians over the repetitions.
+    """Speed of an engine, or of a bare library, in a precision: medians over the repetitions.
 
     ratio: the speed over that of the fastest other one in this precision, the median over the
     turns; None where there is no other. gain: the speed over its own in float32, likewise; None for
@@ -57,18 +59,37 @@ class PeerSpeed(NamedTuple):
     peak_memory_mb: float
 
 
+class Standing(NamedTuple):
+    """What the engines make of a precision: medians over the turns.
+
+    ratio: the speed of the fastest engine over that of the fastest bare library. reference_ratio:
+    that of MXNet, the reference engine, likewise; None where it is not measured.
+    """
+
+    precision: str
+    engine: str
+    library: str
+    ratio: float
+    reference_ratio: Optional[float]
+
+
 class Comparison(NamedTuple):
-    """Speeds on (batch, 3, size, size) float32; `missing` says why a peer was not measured."""
+    """Speeds on (batch, 3, size, size) float32; `missing` says why a peer was not measured.
+
+    standings: of each precision in which an engine and a bare library were measured.
+    """
 
     network: str
     batch: int
     size: int
     speeds: List[PeerSpeed]
+    standings: List[Standing]
     missing: Dict[str, str]
 
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types."""
-        return {**self._asdict(), "speeds": [speed._asdict() for speed in self.speeds]}
+        lists = {name: [row._asdict() for row in getattr(self, name)] for name in LISTS}
+        return {**self._asdict(), **lists}
 
 
 Variant = Tuple[str, str]  # peer, precision
@@ -85,14 +106,15 @@ def compare_peers(
     """Time a network by an engine in float32 and in `precision`.
 
     engine: the name of what computes it, by default the first that is installed. peers: also time
-        the other engines and PyTorch, as far as they are installed and compute in the precision.
+        the other engines and the bare libraries, as far as they are installed and compute in the
+        precision.
 
     Raises InputError for numbers below 1, and where the engine is not installed or cannot compute
     in the precision on these devices.
     """
     check_counts(batch=work.batch, size=work.size, repetitions=repetitions)
     chosen = find_engine(engine).name
-    names = [chosen, *(peer for peer in (*ENGINES, TORCH) if peers and peer != chosen)]
+    names = [chosen, *(peer for peer in (*ENGINES, *BARE) if peers and peer != chosen)]
     precisions = dict.fromkeys((FLOAT32, precision))
     workers: Dict[Variant, Worker] = {}
     missing: Dict[str, str] = {}
@@ -109,15 +131,17 @@ def compare_peers(
         seconds = _take_turns(workers, repetitions)
         memory = {variant: worker.ask("memory") for variant, worker in workers.items()}
     speeds = [_speed(variant, seconds, work.batch, memory[variant]) for variant in seconds]
-    return Comparison(work.config.name, work.batch, work.size, speeds, missing)
+    standings = [found for kind in precisions if (found := _standing(kind, seconds))]
+    return Comparison(work.config.name, work.batch, work.size, speeds, standings, missing)
 
 
 def _take_turns(workers: Dict[Variant, Worker], repetitions: int) -> Dict[Variant, List[float]]:
-    """Return the seconds of each pass."""
+    """Return the seconds of each pass that counts."""
     seconds: Dict[Variant, List[float]] = {variant: [] for variant in workers}
     for _ in range(repetitions):
         for variant, worker in workers.items():
             time.sleep(PAUSE)
+            worker.ask("pass")
             seconds[variant].append(worker.ask("pass"))
     return seconds
 
@@ -141,6 +165,22 @@ def _speed(
     )
 
 
+def _standing(precision: str, seconds: Dict[Variant, List[float]]) -> Optional[Standing]:
+    """Return how the engines stand in a precision, None where there is nothing to compare."""
+    times = {peer: own for (peer, kind), own in seconds.items() if kind == precision}
+    engines, libraries = (sorted(times.keys() & table) for table in (ENGINES, BARE))
+    if not engines or not libraries:
+        return None
+
+    def passes(peer: str) -> float:
+        return statistics.median(times[peer])
+
+    engine, library = min(engines, key=passes), min(libraries, key=passes)
+    reference = median_ratio(times[library], times[MXNET]) if MXNET in times else None
+    ratio = median_ratio(times[library], times[engine])
+    return Standing(precision, engine, library, ratio, reference)
+
+
 def _make_passes(peer: str, precision: str, work: Workload) -> Callable[[str], Any]:
     """Warm a network up; return what answers "pass" and "memory" in its process."""
     forward = make_forward(peer, precision, work)
@@ -156,39 +196,17 @@ def _make_passes(peer: str, precision: str, work: Workload) -> Callable[[str], A
 
 
 def make_forward(peer: str, precision: str, work: Workload) -> Forward:
-    """Return the network with random parameters as a function of an engine, or of PyTorch.
+    """Return the network with random parameters as a function of an engine, or of a bare library.
 
     Raises InputError where it is not installed, or cannot compute in the precision.
     """
     parameters = random_parameters(work.config)
-    if peer == TORCH:
-        return _torch_forward(precision, work, parameters)
+    if peer in BARE:
+        if work.gpus is not None or work.provider is not None:
+            raise InputError("bare libraries are compared on CPUs only")
+        check_precision(precision, ["cpu"], force=work.force, newer=True)
+        return BARE[peer](work.config, parameters, precision)
     engine = find_engine(peer)
     provider = work.provider if peer == ONNXRUNTIME else None
     opened = engine.open_devices(work.gpus, work.cpus, provider)
     return engine.make_forward(work.config, parameters, opened, precision, force=work.force)
-
-
-def _torch_forward(precision: str, work: Workload, parameters: Dict[str, np.ndarray]) -> Forward:
-    """Return the network as a module of PyTorch, its channels last, which is fastest on CPUs."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        raise InputError(f"PyTorch is not installed: {INSTALL_TORCH}") from None
-    from rnw.torch.loading import fill
-    from rnw.torch.network import build
-
-    if work.gpus is not None:
-        raise InputError("PyTorch is compared on CPUs only")
-    torch.set_num_threads(computing_threads())
-    net = build(work.config).eval()
-    fill(net, parameters)
-    kind = getattr(torch, precision)
-    net.to(dtype=kind, memory_format=torch.channels_last)
-
-    def forward(data: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            pictures = torch.from_numpy(data).to(kind).to(memory_format=torch.channels_last)
-            return net(pictures).float().softmax(1).numpy()
-
-    return forward

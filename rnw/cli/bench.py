@@ -72,7 +72,8 @@ def _one_device(devices: Devices) -> Any:
 @click.option(
     "--peers",
     is_flag=True,
-    help="Compare the engine with all others that are installed, and with PyTorch.",
+    help="Compare the engine with all others that are installed, and with OpenVINO, ONNX Runtime "
+    "and PyTorch as they are used without rnw.",
 )
 @engine_options
 @json_option
@@ -143,6 +144,11 @@ def _show_peers(found: "Comparison") -> None:
             parts.append(f"{speed.gain:.2f} times float32")
         parts.append(f"peak memory {speed.peak_memory_mb:.0f} MB")
         click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
+    for row in found.standings:
+        best = f"the best engine, {row.engine}, {row.ratio:.3f} times {row.library}, the best peer"
+        reference = row.reference_ratio
+        known = "" if reference is None else f"; the reference, {MXNET}, {reference:.3f} times"
+        click.echo(f"in {row.precision}: {best}{known}")
     for what, why in found.missing.items():
         click.echo(f"{what}: {why}")
 

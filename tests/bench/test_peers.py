@@ -1,4 +1,4 @@
-"""Engines and PyTorch beside each other."""
+"""Engines and the libraries that are their peers beside each other."""
 
 import importlib.util
 import json
@@ -6,9 +6,19 @@ import re
 
 import pytest
 
-from rnw.bench.peers import PeerSpeed, Workload, _speed, compare_peers
+from rnw.bench.bare import BARE
+from rnw.bench.peers import (
+    PeerSpeed,
+    Standing,
+    Workload,
+    _speed,
+    _standing,
+    _take_turns,
+    compare_peers,
+)
+from rnw.bench.worker import Worker
 from rnw.errors import InputError
-from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
+from rnw.evaluation.engines.table import ENGINES, MXNET, ONNXRUNTIME
 from rnw.networks.layout import configure
 from rnw.weights.precision import BFLOAT16, FLOAT32
 
@@ -39,6 +49,53 @@ def test_ratios_are_medians_over_the_turns(variant, expected):
     assert _speed(variant, SECONDS, 8, 50) == expected
 
 
+LIBRARIES = {
+    ("torch", FLOAT32): [9.0, 9.0, 9.0],
+    ("bare openvino", FLOAT32): [4.0, 4.0, 3.0],
+    ("bare openvino", BFLOAT16): [3.0, 1.0, 2.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "precision", "expected"),
+    [
+        (
+            {**SECONDS, **LIBRARIES},
+            FLOAT32,
+            Standing(FLOAT32, "mxnet", "bare openvino", 0.75, 0.75),
+        ),
+        (
+            {**LIBRARIES, ("openvino", FLOAT32): [2.0, 5.0, 6.0]},
+            FLOAT32,
+            Standing(FLOAT32, "openvino", "bare openvino", 0.8, None),
+        ),
+        (
+            {**SECONDS, **LIBRARIES},
+            BFLOAT16,
+            Standing(BFLOAT16, "mxnet", "bare openvino", 2.0, 2.0),
+        ),
+        (SECONDS, BFLOAT16, None),
+        (LIBRARIES, FLOAT32, None),
+    ],
+)
+def test_the_best_engine_beside_the_best_library(seconds, precision, expected):
+    assert _standing(precision, seconds) == expected
+
+
+def _count_passes():
+    passes = iter(range(1, 100))
+    return lambda request: float(next(passes))
+
+
+def test_every_second_pass_counts():
+    worker = Worker("counting", _count_passes)
+    try:
+        found = _take_turns({("mxnet", FLOAT32): worker}, repetitions=2)
+    finally:
+        worker.stop()
+    assert found == {("mxnet", FLOAT32): [2.0, 4.0]}
+
+
 @pytest.mark.slow
 def test_all_engines_in_one_run_and_why_others_are_missing(rnw):
     code, out, err = rnw("bench", "inference", *SMALL, "--peers", "--json")
@@ -51,6 +108,13 @@ def test_all_engines_in_one_run_and_why_others_are_missing(rnw):
         assert speed["images_per_second"] > 0
         assert 10 < speed["peak_memory_mb"] < 20_000
         assert speed["gain"] is None
+    peers = {speed["peer"] for speed in found["speeds"]}
+    assert {f"bare {name}" for name in INSTALLED if name != MXNET} == peers & {*BARE} - {"torch"}
+    (standing,) = found["standings"]
+    assert standing["engine"] in INSTALLED
+    assert standing["library"] in BARE
+    assert standing["ratio"] > 0
+    assert standing["reference_ratio"] > 0
     best, *_ = sorted(found["speeds"], key=lambda speed: -speed["images_per_second"])
     assert all((speed["ratio"] >= 1) == (speed is best) for speed in found["speeds"])
     if importlib.util.find_spec("torch") is None:

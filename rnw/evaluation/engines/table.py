@@ -20,7 +20,7 @@ from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 Forward = Callable[[np.ndarray], np.ndarray]
-MXNET, ONNXRUNTIME = "mxnet", "onnxruntime"
+MXNET, ONNXRUNTIME, OPENVINO = "mxnet", "onnxruntime", "openvino"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,16 @@ class Engine:
         sharing = 1 if on_gpus(devices) else len(devices)
         return free_memory(devices) // sharing
 
-    def _module(self) -> Any:
+    def check_installed(self) -> None:
+        """Raise InputError, which says what to install, where one of the packages is missing."""
         missing = [package for package in self.packages if not _is_there(package)]
         if missing:
             raise InputError(
                 f"the engine {self.name} needs {missing[0]}, which is not installed: {self.remedy}"
             )
+
+    def _module(self) -> Any:
+        self.check_installed()
         return importlib.import_module(f"rnw.evaluation.engines.{self.name}")
 
 
@@ -119,7 +123,7 @@ ENGINES: Dict[str, Engine] = {
     for row in (
         Engine(MXNET, ("mxnet",), f"{INSTALL_CPU}, or for GPUs {INSTALL_GPU}"),
         Engine(ONNXRUNTIME, (ONNXRUNTIME, "onnx"), INSTALL_ONNX),
-        Engine("openvino", ("openvino", "onnx"), INSTALL_OPENVINO),
+        Engine(OPENVINO, (OPENVINO, "onnx"), INSTALL_OPENVINO),
     )
 }
 
