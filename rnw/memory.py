@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from rnw.allowance import unused_memory
+from rnw.errors import InputError
 from rnw.runtime import import_mxnet
 
 AUTO = "auto"  # in the place of a size: as large as fits into the memory that is free
 _STATUS = Path("/proc/self/status")
+_PEAK = Path("/proc/self/clear_refs")
 _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
 
 
@@ -36,9 +38,25 @@ def used_memory_mb(contexts: Sequence[Any]) -> float:
 def process_peak_mb() -> float:
     """Return the peak of this process alone; Linux's `getrusage` includes that of its parent."""
     if _STATUS.exists():
-        lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+        return _status_mb("VmHWM")
     return peak_memory_mb(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def restart_peak() -> float:
+    """Let the peak of this process begin anew; return what it holds now, in 10^6 bytes.
+
+    Raises InputError where the system cannot do so, as only Linux can.
+    """
+    try:
+        _PEAK.write_text("5")
+    except OSError as error:
+        raise InputError(f"{_PEAK}: {error.strerror}; expected Linux, which has it") from error
+    return _status_mb("VmRSS")
+
+
+def _status_mb(name: str) -> float:
+    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024 / 1e6
 
 
 def peak_memory_mb(usage: "resource.struct_rusage") -> float:

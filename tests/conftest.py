@@ -7,6 +7,7 @@ import os
 # are here.
 os.environ["DNNL_MAX_CPU_ISA"] = "AVX2"
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"  # of more, idle ones leave cores to others
 
 import random
 import sys
@@ -34,6 +35,11 @@ sys.dont_write_bytecode = False
 
 def pytest_report_header():
     return f"reference data: {golden_folder()}"
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with tests that wait, since others compute meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -121,9 +121,11 @@ def deterministic_weights(config):
 
 def fill_network(net, contexts=None, values=None):
     """The network with `values` by name; else with the deterministic ones of the reference data."""
-    net.initialize(init="zeros", ctx=contexts, force_reinit=True)
+    from mxnet.initializer import Constant  # reading the data needs no MXNet
+
+    parameters = net.collect_params()
     for name, value in (values or deterministic_weights(net.config)).items():
-        net.collect_params()[name].set_data(value)
+        parameters[name].initialize(Constant(value), contexts, force_reinit=True)
     return net
 
 

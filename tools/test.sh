@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up and run all tests, in two processes. `--fast`, first, leaves out the slow ones; all other
-# arguments go to pytest.
+# Set up and run all tests, in three processes: one of them often waits. `--fast`, first, leaves out
+# the slow ones; all other arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
@@ -9,4 +9,4 @@ if [ "${1:-}" = --fast ]; then
   shift
   set -- -m "not slow" "$@"
 fi
-.venv/bin/python -m pytest -n 2 --dist worksteal "$@"
+.venv/bin/python -m pytest -n 3 --dist worksteal "$@"

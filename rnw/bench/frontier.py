@@ -6,7 +6,8 @@ the machine is the same for both, and two processes at most are there at one tim
 
 import importlib.util
 import statistics
-from typing import Any, List, NamedTuple, Optional, Tuple
+from contextlib import ExitStack
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.train import (
     OURS,
@@ -17,8 +18,10 @@ from rnw.bench.train import (
     Variant,
 )
 from rnw.bench.worker import check_counts, median_ratio
-from rnw.networks.layout import configure
+from rnw.networks.layout import NetworkConfig, configure
 from rnw.training.recompute_plan import Plan, frontier, plan_step
+
+SPARE = 0.1  # of a share, for what the process takes beyond the plan
 
 
 class FrontierRow(NamedTuple):
@@ -83,6 +86,57 @@ def bench_frontier(
     finally:
         base.stop()
     return rows
+
+
+class RecomputedShare(NamedTuple):
+    """A step that computes the first `layers_again` layers again, beside one that keeps all.
+
+    memory: of activations, what the peak grows by from half a batch to a whole one, so that what
+    does not depend on the batch is left out. time: of a step, the median over the turns.
+    """
+
+    layers_again: int
+    memory: float
+    time: float
+
+
+def bench_share(
+    network: str, batch: int, size: int, share: float, *, repetitions: int = 3, **options: Any
+) -> RecomputedShare:
+    """Measure the plan that computes the fewest layers again for a share of the activations.
+
+    It is chosen by the liveness of the graph, with a tenth of the share to spare; the smallest plan
+    where there is none. Steps are on (batch, 3, size, size) float32 on one CPU device.
+
+    Raises InputError as `rnw.bench.train.bench_training`.
+    """
+    check_counts(half_of_batch=batch // 2, size=size, repetitions=repetitions)
+    config = configure(network, head="softmax", **options)
+    plan = _plan_for(share, frontier(config, size))
+    variants = (Variant(OURS, None, None), Variant(RECOMPUTING, None, None, plan))
+    turns, whole = _in_turn(config, batch, size, variants, repetitions)
+    _, half = _in_turn(config, batch // 2, size, variants, 1)
+    kept, again = (more - less for more, less in zip(whole, half))
+    own, others = zip(*turns)
+    return RecomputedShare(plan.layers_again, again / kept, median_ratio(others, own))
+
+
+def _plan_for(share: float, plans: Sequence[Plan]) -> Plan:
+    most = (1 - SPARE) * share * plans[0].peak
+    return next((plan for plan in plans if plan.peak <= most), plans[-1])
+
+
+def _in_turn(
+    config: NetworkConfig, batch: int, size: int, variants: Sequence[Variant], repetitions: int
+) -> Tuple[List[List[float]], List[float]]:
+    """Return the seconds of steps, a list for each turn, and the activations of each variant."""
+    with ExitStack() as stack:
+        processes = []
+        for variant in variants:
+            processes.append(StepProcess(config, batch, size, variant))
+            stack.callback(processes[-1].stop)
+        turns = [[process.step() for process in processes] for _ in range(repetitions)]
+        return turns, [process.memory()[2]["activations"] for process in processes]
 
 
 def _spread(plans: List[Plan], number: int) -> List[Plan]:

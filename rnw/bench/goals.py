@@ -29,10 +29,13 @@ from rnw.weights.precision import BFLOAT16, FLOAT32, check_precision
 if TYPE_CHECKING:
     from rnw.bench.crf import CrfSpeed
     from rnw.bench.evaluation import EvaluationSpeed
+    from rnw.bench.frontier import RecomputedShare
     from rnw.bench.loss import LossSpeed
+    from rnw.bench.pass_memory import PassMemory
     from rnw.bench.peers import PeerSpeed
     from rnw.bench.reading import ReadingSpeed
     from rnw.bench.seg_eval import ScoringSpeed
+    from rnw.bench.start import StartSpeed
     from rnw.bench.train import TrainingSpeed
 
 NETWORK, SEGMENTATION_NETWORK = "model_a1", "fcn_a1"
@@ -60,10 +63,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement, whose result has the ratios of one or several goals."""
+    """A measurement, whose result has the ratios of one or several goals.
+
+    run: a function of the width of networks, a factor on the channels of all layers.
+    """
 
     name: str
-    run: Callable[[], Any]
+    run: Callable[[float], Any]
     goals: Tuple[Goal, ...]
 
 
@@ -87,7 +93,7 @@ class Outcome(NamedTuple):
         if self.ratio is None:
             return f"{self.measurement}: {self.name}: {bound}: not measured: {self.missing}"
         verdict = "met" if self.met else "NOT MET"
-        found = f"{self.ratio:.3f} +- {self.noise:.3f}"
+        found = f"{self.ratio:.4g} +- {self.noise:.2g}"
         return f"{self.measurement}: {self.name}: {bound}: {found}, {verdict}"
 
 
@@ -95,11 +101,13 @@ def measure_goals(
     names: Sequence[str] = (),
     *,
     rounds: int = 3,
+    width: float = 1.0,
     table: Optional[Dict[str, Measurement]] = None,
 ) -> Iterator[Outcome]:
     """Yield every goal with its ratio, measured `rounds` times.
 
-    names: of the measurements, by default all of `MEASUREMENTS`. table: other ones than these.
+    names: of the measurements, by default all of `MEASUREMENTS`. width: a factor on the channels of
+    networks; goals are those of width 1. table: other measurements than these.
 
     A goal whose measurement needs what this machine has not is yielded without a ratio. Raises
     InputError for an unknown name and for fewer than one round.
@@ -108,15 +116,15 @@ def measure_goals(
     check_counts(rounds=rounds)
     chosen = [look_up(table, name, "measurement") for name in names] or list(table.values())
     for measurement in chosen:
-        yield from _measure(measurement, rounds)
+        yield from _measure(measurement, rounds, width)
 
 
-def _measure(measurement: Measurement, rounds: int) -> List[Outcome]:
+def _measure(measurement: Measurement, rounds: int, width: float) -> List[Outcome]:
     rows = [
         Outcome(measurement.name, goal.name, goal.limit, goal.at_most) for goal in measurement.goals
     ]
     try:
-        results = [measurement.run() for _ in range(rounds)]
+        results = [measurement.run(width) for _ in range(rounds)]
     except (InputError, ModuleNotFoundError) as error:
         return [row._replace(missing=str(error)) for row in rows]
     return [_compare(goal, row, results) for goal, row in zip(measurement.goals, rows)]
@@ -138,7 +146,7 @@ def half_quartile_distance(values: Sequence[float]) -> float:
     return (third - first) / 2
 
 
-def _peers(precision: str) -> "PeerSpeed":
+def _peers(precision: str, width: float) -> "PeerSpeed":
     """Return the speed of the engine that is used by default, in a precision.
 
     Raises InputError where it cannot compute in it.
@@ -147,48 +155,70 @@ def _peers(precision: str) -> "PeerSpeed":
 
     if precision == BFLOAT16:
         check_precision(precision, ["cpu"], newer=True)
-    work = Workload(configure(NETWORK), batch=8, size=224)
+    work = Workload(configure(NETWORK, width=width), batch=8, size=224)
     found = compare_peers(work, peers=True, precision=precision)
     return next(speed for speed in found.speeds if speed.precision == precision)
 
 
-def _evaluation(network: str, images: int, engine: str, precision: str) -> "EvaluationSpeed":
+def _evaluation(
+    network: str, images: int, engine: str, precision: str, width: float
+) -> "EvaluationSpeed":
     from rnw.bench.evaluation import bench_evaluation, usual_size
     from rnw.bench.peers import Workload
 
-    config = configure(network)
+    config = configure(network, width=width)
     work = Workload(config, batch=64, size=usual_size(config))
     asked = {"engine": engine, "precision": precision}
     return bench_evaluation(work, images=images, repetitions=1, **asked)
 
 
-def _training() -> Dict[str, "TrainingSpeed"]:
+def _training(width: float) -> Dict[str, "TrainingSpeed"]:
     from rnw.bench.train import bench_training
 
-    rows = bench_training(NETWORK, batch=8, size=224, recompute=True, repetitions=3)
+    rows = bench_training(NETWORK, batch=8, size=224, repetitions=3, width=width)
     return {row.variant: row for row in rows}
 
 
-def _activations(rows: Dict[str, "TrainingSpeed"]) -> float:
-    """Return those with recomputation over those without."""
-    own, again = (rows[name].parts["activations"] for name in ("rnw", "recomputing"))
-    return again / own
+def _recomputation(share: float, width: float) -> "RecomputedShare":
+    from rnw.bench.frontier import bench_share
+
+    return bench_share(NETWORK, 8, 224, share, width=width)
 
 
-def _loss() -> "LossSpeed":
+def _loss(width: float) -> "LossSpeed":
     (context,) = make_contexts()
     from rnw.bench.loss import bench_loss  # starts MXNet
 
     return bench_loss(images=4, classes=21, size=63, context=context)
 
 
-def _reading() -> "ReadingSpeed":
+def _loss_share(width: float) -> "LossSpeed":
+    """Measure the loss of one crop of the paper's, and a step with it."""
+    (context,) = make_contexts()
+    from rnw.bench.loss import bench_loss  # starts MXNet
+
+    return bench_loss(1, 21, 63, context, network=SEGMENTATION_NETWORK, width=width)
+
+
+def _pass_memory(network: str, shape: Tuple[int, ...], width: float) -> "PassMemory":
+    from rnw.bench.pass_memory import measure_pass
+
+    return measure_pass(configure(network, width=width), *shape)
+
+
+def _start(width: float) -> "StartSpeed":
+    from rnw.bench.start import bench_start
+
+    return bench_start(repetitions=3)
+
+
+def _reading(width: float) -> "ReadingSpeed":
     from rnw.bench.reading import bench_reading
 
     return bench_reading()
 
 
-def _crf() -> List["CrfSpeed"]:
+def _crf(width: float) -> List["CrfSpeed"]:
     from rnw.bench.crf import bench_crf
 
     return bench_crf()
@@ -199,7 +229,7 @@ def _slowest_crf(rows: Sequence["CrfSpeed"]) -> Optional[float]:
     return min((row.ratio for row in rows if row.ratio is not None), default=None)
 
 
-def _labels() -> List["ScoringSpeed"]:
+def _labels(width: float) -> List["ScoringSpeed"]:
     from rnw.bench.seg_eval import bench_scoring
 
     return bench_scoring()
@@ -213,6 +243,34 @@ def _evaluations() -> Iterator[Measurement]:
             yield Measurement(f"evaluation-{engine}-{precision}", run, kept)
     run = partial(_evaluation, SEGMENTATION_NETWORK, SEGMENTED, ONNXRUNTIME, FLOAT32)
     yield Measurement(f"segmentation-{ONNXRUNTIME}", run, kept)
+
+
+def _recomputing(name: str, share: float, time: float) -> Measurement:
+    memory = "activations with recomputation over those without"
+    return Measurement(
+        f"recomputation-{name}",
+        partial(_recomputation, share),
+        (
+            Goal(memory, share, lambda found: found.memory, at_most=True),
+            Goal("time over that without", time, lambda found: found.time, at_most=True),
+        ),
+    )
+
+
+def _memories() -> Iterator[Measurement]:
+    goal = Goal(
+        "memory beyond parameters over what the graph needs",
+        1.2,
+        lambda found: found.ratio,
+        at_most=True,
+    )
+    for network, shape in (
+        (NETWORK, (8, 224, 224)),
+        (SEGMENTATION_NETWORK, (1, 512, 1024)),
+        (SEGMENTATION_NETWORK, (1, 1024, 2048)),
+    ):
+        name = "x".join(map(str, shape[1:]))
+        yield Measurement(f"memory-{name}", partial(_pass_memory, network, shape), (goal,))
 
 
 MEASUREMENTS: Dict[str, Measurement] = {
@@ -242,20 +300,11 @@ MEASUREMENTS: Dict[str, Measurement] = {
                     lambda rows: 1 / rows["module"].ratio,
                     at_most=True,
                 ),
-                Goal(
-                    "activations with recomputation over those without",
-                    0.5,
-                    _activations,
-                    at_most=True,
-                ),
-                Goal(
-                    "time with recomputation over that without",
-                    1.25,
-                    lambda rows: rows["recomputing"].ratio,
-                    at_most=True,
-                ),
             ),
         ),
+        _recomputing("half", 1 / 2, 1.25),
+        _recomputing("third", 1 / 3, 1.4),
+        *_memories(),
         Measurement(
             "loss",
             _loss,
@@ -264,6 +313,36 @@ MEASUREMENTS: Dict[str, Measurement] = {
                     "time over that of SoftmaxOutput alone",
                     1.0,
                     lambda found: found.softmax_ratio,
+                    at_most=True,
+                ),
+            ),
+        ),
+        Measurement(
+            "loss-share",
+            _loss_share,
+            (
+                Goal(
+                    "time over that of a step of FCN A1",
+                    0.01,
+                    lambda found: found.share,
+                    at_most=True,
+                ),
+            ),
+        ),
+        Measurement(
+            "start",
+            _start,
+            (
+                Goal(
+                    "time of the slowest --help over that of importing click",
+                    4.0,
+                    lambda found: found.help_ratio,
+                    at_most=True,
+                ),
+                Goal(
+                    "time of predicting a digit over that of importing click",
+                    40.0,
+                    lambda found: found.predict_ratio,
                     at_most=True,
                 ),
             ),

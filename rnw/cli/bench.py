@@ -335,7 +335,8 @@ def _show_frontier(
     for row in rows:
         name = row.variant
         if row.planned_memory is not None:
-            name = f"the first {row.layers_again} layers again{' (--recompute)' * row.chosen}"
+            layers = f"the first {row.layers_again} layers" if row.layers_again else "no layers"
+            name = f"{layers} again{' (--recompute)' * row.chosen}"
         planned = (
             ""
             if row.planned_memory is None
@@ -739,17 +740,20 @@ def crf(size: int, classes: int, repetitions: int, as_json: bool) -> None:
     help="Number of times that each ratio is measured; the median counts, and half the distance of "
     "the quartiles is the noise.",
 )
+@width_option
 @json_option
-def all_goals(only: Tuple[str, ...], rounds: int, as_json: bool) -> None:
-    """Measure all ratios that have a goal, at full size; the exit status is 1 where one is missed.
+def all_goals(only: Tuple[str, ...], rounds: int, width: float, as_json: bool) -> None:
+    """Measure all ratios that have a goal; the exit status is 1 where one is missed.
 
     A ratio misses its goal where it falls short by more than the noise of its measurement. What
-    this machine cannot measure is listed, and counts as no missed goal.
+    this machine cannot measure is listed, and counts as no missed goal. Goals are those of full
+    networks: narrow ones, by --width, are measured sooner, but of their time more is not
+    convolutions.
     """
     from rnw.bench.goals import measure_goals
 
     outcomes = []
-    for outcome in measure_goals(only, rounds=rounds):
+    for outcome in measure_goals(only, rounds=rounds, width=width):
         outcomes.append(outcome)
         print_line(str(outcome), err=as_json)
     missed = sum(outcome.met is False for outcome in outcomes)

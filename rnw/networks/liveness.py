@@ -4,7 +4,7 @@ The operations of each layer are those of the exported graph, and maps take each
 MXNet plans it: a ReLU that of the normalized map, a sum that of its last term.
 """
 
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple, Type
+from typing import Callable, Dict, Iterator, List, NamedTuple, Set, Tuple, Type
 
 from rnw.networks.layers import (
     Bottleneck,
@@ -43,13 +43,21 @@ class Liveness(NamedTuple):
 
     input: those of the map on entry. kept: what the backward pass reads, and the output, without
     the input. forward: the most values of maps at one time when nothing is kept; backward: the most
-    of their gradients; both with input and output.
+    of their gradients; both with input and output. replaced: those of the output if its gradient
+    may take its place, since the layer's backward pass does not read it, otherwise 0.
     """
 
     input: int
     kept: int
     forward: int
     backward: int
+    replaced: int
+
+
+def reads_output(layer: Layer) -> bool:
+    """Return whether the backward pass of a layer reads the output of its forward pass."""
+    operations = list(_OPERATIONS[type(layer)](layer, INPUT, 1))
+    return operations[-1].output in _read(operations)
 
 
 def liveness(config: NetworkConfig, size: int) -> List[Liveness]:
@@ -157,15 +165,20 @@ _OPERATIONS: Dict[Type[Layer], Callable[..., Iterator[Operation]]] = {
 
 def _of_layer(operations: List[Operation], values: int) -> Liveness:
     sizes = {INPUT: values, **{operation.output: operation.values for operation in operations}}
-    read = {name for operation in operations for name in operation.read}
-    kept = (read | {operations[-1].output}) - {INPUT}
+    last, read = operations[-1], _read(operations)
+    kept = (read | {last.output}) - {INPUT}
     masks = sum(operation.mask for operation in operations)
     return Liveness(
         values,
         masks + sum(sizes[name] for name in kept),
         _forward_peak(operations, values),
         _backward_peak(operations, sizes),
+        0 if last.output in read else last.values,
     )
+
+
+def _read(operations: List[Operation]) -> Set[str]:
+    return {name for operation in operations for name in operation.read}
 
 
 def _forward_peak(operations: List[Operation], values: int) -> int:

@@ -4,7 +4,7 @@ Every block has an empty prefix and declares its parameters by the original's fu
 exported graph carries those names and a released file loads without renaming.
 """
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
 import mxnet as mx
 import numpy as np
@@ -165,14 +165,23 @@ class ResidualUnitBlock(LayerBlock):
         self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any
     ) -> Tuple[Any, Any]:
         """Return what is added up: the shortcut (`x`, or its projection) and the last stage."""
-        shortcut = top = x
+        shortcut, top = x, self.open(F, x, **parameters)
+        if self.layer.projection is not None:
+            shortcut = convolve(F, top, self.layer.projection, parameters)
+        return shortcut, self.go_on(F, top, mask, **parameters)
+
+    def open(self, F: Any, x: Any, **parameters: Any) -> Any:
+        """Return `x` behind the normalization and the ReLU of the first stage."""
+        return normalize(F, x, self.layer.stages[0].normalization, parameters, self._frozen)
+
+    def go_on(self, F: Any, top: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
+        """Return the last stage, from what `open` gives."""
         for position, stage in enumerate(self.layer.stages):
-            top = normalize(F, top, stage.normalization, parameters, self._frozen)
-            if position == 0 and self.layer.projection is not None:
-                shortcut = convolve(F, top, self.layer.projection, parameters)
+            if position > 0:
+                top = normalize(F, top, stage.normalization, parameters, self._frozen)
             top = self.drop(F, top, stage, mask)
             top = convolve(F, top, stage.convolution, parameters)
-        return shortcut, top
+        return top
 
     def join(self, F: Any, total: Any) -> Any:
         """Return the output, from the sum of what `split` gives."""
@@ -186,6 +195,43 @@ class ResidualUnitBlock(LayerBlock):
             return x * mask
         kept = F.Dropout(self.to_float32(F, x), p=stage.dropout, name=stage.dropout_name)
         return self.lower(F, kept)  # MXNet has no dropout in bfloat16
+
+
+class UnitPart(LayerBlock):
+    """A part of a unit, as a block of its own that has parameters of the unit.
+
+    names: of its parameters. compute: gives its output, as that of a `LayerBlock`.
+    """
+
+    def __init__(
+        self, unit: LayerBlock, layer: layers.Layer, names: Iterable[str], compute: Callable
+    ):
+        HybridBlock.__init__(self, prefix="", params=unit.params)
+        self.layer, self.precision, self.compute = layer, unit.precision, compute
+        for name in names:
+            setattr(self, name, self.params.get(name))
+
+
+def projected_parts(
+    unit: ResidualUnitBlock, projection: layers.Convolution
+) -> Tuple[UnitPart, UnitPart, UnitPart]:
+    """Return three blocks that compute what a unit with this projection does.
+
+    The first is the normalization and the ReLU that all else reads; the others give, from that,
+    what is added up: the projection and the last stage. Each parameter is in one of them.
+    """
+    opening = unit.layer.stages[0].normalization
+    elsewhere = {**opening.parameters(), **projection.parameters()}
+    others = [name for name in unit.layer.parameters() if name not in elsewhere]
+
+    def projected(F: Any, top: Any, **parameters: Any) -> Any:
+        return convolve(F, top, projection, parameters)
+
+    return (
+        UnitPart(unit, opening, opening.parameters(), unit.open),
+        UnitPart(unit, projection, projection.parameters(), projected),
+        UnitPart(unit, unit.layer, others, unit.go_on),
+    )
 
 
 class BottleneckBlock(ResidualUnitBlock):

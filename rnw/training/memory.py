@@ -159,17 +159,19 @@ def fit_recomputation(
 
     The bytes are those of each GPU, or with CPU devices those of the process, with what it has
     taken by now. Of the plans that fit, it is the one that computes the fewest layers again, or
-    False where no layer need be. Whether to recompute at all is returned as it is.
+    False where all can be kept to the end of a step. Whether to recompute at all is returned as it
+    is.
 
     Raises InputError where even the smallest plan does not fit, and as `step_memory`.
     """
     if isinstance(wanted, bool):
         return wanted
     held = 0 if on_gpus(contexts) else int(1e6 * used_memory_mb(contexts))
-    for plan in frontier(recipe.configure(), recipe.input_size):
+    plans = frontier(recipe.configure(), recipe.input_size)
+    for plan in plans:
         needed = held + step_memory(recipe, len(contexts), plan, workers).needed_by(contexts)
         if needed <= wanted:
-            return plan if plan.layers_again else False
+            return False if plan == plans[0] else plan
     raise InputError(
         f"--recompute {wanted / 1e9:.3g}GB: a step of recipe {recipe.name} takes "
         f"{needed / 1e9:.3g} GB at least, by estimate; give more, or make the batch smaller "

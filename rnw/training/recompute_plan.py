@@ -1,7 +1,8 @@
 """Which feature maps a training step keeps, and which it computes again in the backward pass.
 
-A plan cuts the layers into segments. The forward pass keeps the input of each; the last segment is
-recorded as usual, and each of the others is computed again when the backward pass comes to it.
+A plan cuts the layers into segments. The forward pass keeps the input of each and all of the last;
+each of the others is computed again when the backward pass comes to it. A segment is differentiated
+layer by layer, and what a layer has kept is gone before the next one's gradients are there.
 Plain Python, so that the memory of a step is known without MXNet.
 """
 
@@ -49,7 +50,7 @@ Recompute = Union[bool, Plan]  # not at all, by the knee of the frontier, or by 
 def plan_step(config: NetworkConfig, size: int, recompute: Recompute) -> Plan:
     """Return the plan of a training step on (3, size, size) images.
 
-    Without recomputation all layers are one segment. With it the plan is the knee of the frontier:
+    Without recomputation all is kept to the end. With it the plan is the knee of the frontier:
     the one whose peak times its time is the least. To either side of it, a percent of the one
     costs more than a percent of the other.
     """
@@ -63,18 +64,19 @@ def plan_step(config: NetworkConfig, size: int, recompute: Recompute) -> Plan:
 def frontier(config: NetworkConfig, size: int) -> Tuple[Plan, ...]:
     """Return the plans of steps on (3, size, size) images to choose from, each smaller and slower.
 
-    The first keeps all, the last has the least peak that any cuts give. Of the plans that compute
-    the same layers again, each has the least peak.
+    The first keeps all to the end of the step, as MXNet does by itself, the last has the least peak
+    that any cuts give. Of the plans that compute the same layers again, each has the least peak.
     """
     rows = liveness(config, size)
-    plans: List[Plan] = []
+    kept = rows[0].input + sum(row.kept for row in rows)
+    plans = [Plan(kept + max(row.backward for row in rows), (0,))]
     work = [0]
     for layer in config.layers:
         work.append(work[-1] + layer.multiply_adds(size))
         size = layer.output_size(size)
     for last in range(len(rows)):
         plan = _cut(rows, last)._replace(time=1 + work[last] / (3 * work[-1]))
-        if not plans or plan.peak < plans[-1].peak:
+        if plan.peak < plans[-1].peak:
             plans.append(plan)
     return tuple(plans)
 
@@ -97,7 +99,11 @@ def _cut(rows: Sequence[Liveness], last: int) -> Plan:
 
 
 def _held(rows: Sequence[Liveness]) -> Iterator[int]:
-    """Yield what the first layer holds in its backward pass, the first two together, and so on."""
+    """Yield the most that the first layer holds going backward, the first two in turn, and so on.
+
+    A layer holds what is kept up to it and its gradients, of which that of its output takes the
+    place of the output where nothing reads this. Before that both are there.
+    """
     kept = accumulate(row.kept for row in rows)
-    gradients = accumulate((row.backward for row in rows), max)
-    return map(add, kept, gradients)
+    gradients = (max(row.backward - row.replaced, row.replaced) for row in rows)
+    return accumulate(map(add, kept, gradients), max)

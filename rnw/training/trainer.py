@@ -4,7 +4,6 @@ Each device runs its part of the batch with its own batch statistics; gradients 
 KVStore, where one optimizer updates the weights that then go back to all devices.
 """
 
-from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import mxnet as mx
@@ -17,7 +16,7 @@ from rnw.networks.layers import parameter_kind
 from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.loss_scale import ScaledLoss, are_finite
-from rnw.training.recompute import Loss, recompute_gradients, return_freed_memory
+from rnw.training.recompute import Loss, Recomputation, return_freed_memory
 from rnw.training.recompute_plan import Recompute, plan_step
 from rnw.weights import wait_for_statistics
 
@@ -67,7 +66,7 @@ class Trainer:
         self._seed = seed
         self._gradients: Callable[..., Arrays] = _recorded_gradients
         if recompute:
-            self._gradients = partial(recompute_gradients, recompute=recompute)
+            self._gradients = Recomputation(net, recompute).gradients
             return_freed_memory()
         net.hybridize(static_alloc=not recompute, static_shape=not recompute)
         self._parameters = trained_parameters(net)
@@ -144,7 +143,7 @@ def _recorded_gradients(
     masks: Sequence[Arrays],
     loss: Optional[Loss] = None,
 ) -> Arrays:
-    """Do as `recompute_gradients`, but keep all that lies between input and output."""
+    """Do as `Recomputation.gradients`, but keep all that lies between input and output."""
     if loss is None:
         with mx.autograd.record():
             outputs = [net(x, y, *extra) for x, y, extra in zip(inputs, labels, masks)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnw.bench.frontier import _spread, bench_frontier
+from rnw.bench.frontier import _plan_for, _spread, bench_frontier
 from rnw.bench.train import RECOMPUTING
 from rnw.networks.layout import configure
 from rnw.training.recompute_plan import Plan, frontier, plan_step
@@ -15,6 +15,12 @@ def test_plans_are_spread_evenly_in_memory():
     assert [plan.peak for plan in _spread(plans, 4)] == [90, 70, 50, 30]
     assert [plan.peak for plan in _spread(plans, 1)] == [90]
     assert _spread(plans, 7) == plans
+
+
+@pytest.mark.parametrize(("share", "peak"), [(0.9, 80), (0.8, 70), (0.5, 45), (0.4, 45)])
+def test_the_plan_for_a_share_has_a_tenth_to_spare(share, peak):
+    plans = [Plan(values, (0, 100 - values)) for values in (100, 80, 70, 50, 45)]
+    assert _plan_for(share, plans).peak == peak
 
 
 @pytest.mark.slow

@@ -82,4 +82,4 @@ def test_recipes_as_text(rnw):
     assert (code, err) == (0, "")
     _, *rows = (line.split() for line in out.splitlines())
     assert [row[0] for row in rows] == list(RECIPES)
-    assert rows[1] == ["model_a1", "ilsvrc-cls", "256", "90", "0.1", "15.2", "5.86", "-"]
+    assert rows[1] == ["model_a1", "ilsvrc-cls", "256", "90", "0.1", "15.2", "5.45", "-"]

@@ -13,7 +13,7 @@ import pytest
 from rnw.runtime import cpu_cores
 from tests.jobs import PATHS, PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 RNW_TRAIN = ("train-cls", "--dataset", "digits")
 FEW = ("--set", "epochs=1", "--set", "width=0.03125", "--set", "batch=512", "--output", "out")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from rnw.data.readers import ORIENTATION
 from rnw.data.sets.digits import read_digits
@@ -89,11 +88,6 @@ def test_pictures_of_the_test_split_score_as_evaluated(rnw, checkpoint):
     assert 100 * hits[:, 0].mean() == pytest.approx(scores["top1"], abs=0.3)
     assert 100 * hits.any(axis=1).mean() == pytest.approx(scores["top5"], abs=0.3)
     assert scores["top1"] > 40
-
-
-def test_test_split_is_every_fifth_digit():
-    digits = load_digits()
-    assert list(read_digits(Path(), "test").labels) == list(digits.target[4::5])
 
 
 @pytest.mark.slow

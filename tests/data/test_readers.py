@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
-from sklearn.datasets import load_digits
 
 from rnw.data.readers import read_image
 from rnw.data.sets.catalog import find_dataset
@@ -123,13 +122,20 @@ def test_digits(split, count, digits):
     assert images.max() == 255
 
 
-def test_every_digit_is_in_one_split(digits):
+@pytest.fixture(scope="module")
+def source():
+    """The digits as scikit-learn gives them."""
+    from sklearn.datasets import load_digits  # takes as long as all tests of this file
+
+    return load_digits()
+
+
+def test_every_digit_is_in_one_split(digits, source):
     everything = np.concatenate([digits["train"].images, digits["test"].images])
-    assert len({image.tobytes() for image in everything}) == len(load_digits().images) == 1797
+    assert len({image.tobytes() for image in everything}) == len(source.images) == 1797
 
 
-def test_test_digits_are_every_fifth(digits):
-    source = load_digits()
+def test_test_digits_are_every_fifth(digits, source):
     assert digits["test"].labels.tolist() == source.target[4::5].tolist()
     assert digits["train"].labels[:6].tolist() == source.target[[0, 1, 2, 3, 5, 6]].tolist()
     for index in (0, 100, 358):

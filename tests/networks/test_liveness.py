@@ -85,12 +85,13 @@ def test_first_unit_of_a1_by_hand():
     assert unit.kept == 4096 + 3 * 2048
     assert unit.forward == 2 * 4096
     assert unit.backward == 2 * 4096 + 2048
+    assert unit.replaced == 2048
 
 
 def test_second_unit_of_a1_by_hand():
     """All is 128 maps of 4x4; the input stays for the sum, and so does the sum's gradient."""
     unit = liveness(configure("model_a1"), 8)[2]
-    assert [values / 2048 for values in unit] == [1, 4, 3, 3]
+    assert [values / 2048 for values in unit] == [1, 4, 3, 3, 1]
 
 
 def test_first_units_of_resnet50_by_hand():
@@ -98,14 +99,15 @@ def test_first_units_of_resnet50_by_hand():
 
     Kept: each convolution's output (the projection's too), what two ReLUs give, and the output.
     Forward most is there while the last normalization is computed. Backward it is while the last
-    convolution is: its gradients, and that of the sum, which the shortcut waits for.
+    convolution is: its gradients, and that of the sum, which the shortcut waits for. The last ReLU
+    reads its own output.
     """
     first, second = (
         [values / 1024 for values in row] for row in liveness(configure("resnet50"), 16)[3:5]
     )
     convolutions, relus = 1 + 1 + 4, 1 + 1
-    assert first == [1, convolutions + 4 + relus + 4, 4 + 4 + 4, 4 + 4 + 1]
-    assert second == [4, convolutions + relus + 4, 4 + 4 + 4, 4 + 4 + 1]
+    assert first == [1, convolutions + 4 + relus + 4, 4 + 4 + 4, 4 + 4 + 1, 0]
+    assert second == [4, convolutions + relus + 4, 4 + 4 + 4, 4 + 4 + 1, 0]
 
 
 def test_dropout_of_a_resnet_keeps_its_mask_and_its_output():

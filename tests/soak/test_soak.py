@@ -16,6 +16,7 @@ def _may_make_namespaces():
         return False
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 @pytest.mark.skipif(not _may_make_namespaces(), reason="this system lets its user make no disk")
 def test_a_disturbed_run_ends_as_one_that_never_was(tmp_path):

@@ -17,7 +17,11 @@ from tests.jobs import PATHS, PYTHON, TRAIN, job_processes, read_until, run_job,
 from tests.machines import HEAD, Network, why_not
 
 WHY_NOT = why_not()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
+pytestmark = [
+    pytest.mark.waits,
+    pytest.mark.slow,
+    pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT)),
+]
 
 STALL_SECONDS = 4
 SETTINGS = ("width=0.03125", "batch=384", "base_lr=0.001", "epochs=2")
@@ -69,7 +73,7 @@ def test_a_machine_that_vanishes_is_named(network, job, tmp_path):
     network.start("node2")
     assert running.returncode == 1
     assert re.match(
-        rf"worker 1 on node2 made no progress for [{STALL_SECONDS}-9] s: its guard, or the machine",
+        r"worker 1 on node2 made no progress for \d+ s: its guard, or the machine",
         output.splitlines()[-1],
     )
     _assert_nothing_is_left(tmp_path)

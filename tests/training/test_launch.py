@@ -18,7 +18,7 @@ from tests.golden_cases import each_case, first_of_each
 from tests.jobs import PYTHON, TRAIN, job_processes, read_until, run_job, start_job
 from tests.training.golden_runs import THREADS, assert_original
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 LABEL = "digits_rna-28-1-1-1-1-1-1-1_cls10"
 SMOOTH = ("width=0.03125", "batch=256", "base_lr=0.001")  # rates at which noise stays small

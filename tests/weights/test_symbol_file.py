@@ -1,5 +1,6 @@
 """Graphs beside weights files: read without MXNet, and computed by MXNet itself."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def in_param(graph):
 
 
 DIALECTS = {"attrs": lambda graph: graph, "attr": in_attr, "param": in_param}
+OLD = ("attr", "param")
 
 NETWORKS = {
     "A without padding": ("model_a", {"pooling": "caffe"}),
@@ -99,8 +101,10 @@ def _executed(parameters, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("case", NETWORKS)
+@pytest.mark.parametrize(
+    ("case", "dialect"),
+    [*((case, "attrs") for case in NETWORKS), *itertools.product(("A1", "A1 at stride 16"), OLD)],
+)
 def test_a_file_without_a_label_computes_what_its_graph_does(case, dialect, fill, monkeypatch):
     monkeypatch.setenv("MXNET_SUBGRAPH_BACKEND", "NONE")  # it cannot bind units on level 1
     name, options = NETWORKS[case]

@@ -1,6 +1,5 @@
 """Networks filled from files and saved to files."""
 
-import itertools
 from pathlib import Path
 
 import mxnet as mx
@@ -370,8 +369,11 @@ def test_a_warm_start_refuses_numbers_that_are_not_finite(fill, value):
 @pytest.mark.parametrize(
     ("name", "source", "classifier", "stride"),
     [
-        *itertools.product(["fcn_a", "fcn_a1", "fcn_a2"], ["model_a", "model_a1"], ["2 conv"], [8]),
-        *itertools.product(["fcn_a1"], ["model_a2"], ["1 conv", "2 conv"], [32, 16, 8]),
+        ("fcn_a", "model_a", "2 conv", 8),
+        ("fcn_a2", "model_a1", "2 conv", 8),
+        ("fcn_a1", "model_a", "1 conv", 8),
+        ("fcn_a1", "model_a2", "1 conv", 32),
+        ("fcn_a1", "model_a2", "2 conv", 16),
     ],
 )
 def test_a_classification_file_starts_a_segmentation_network(

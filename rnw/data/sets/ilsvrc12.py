@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from rnw.data.archives import read_member
 from rnw.data.matlab import read_variables
 from rnw.data.sets.ilsvrc12_ids import WORDNET_IDS
 from rnw.data.sets.ilsvrc12_names import NAMES
@@ -39,7 +38,7 @@ def read_devkit(source: Path) -> Annotations:
     words = {synset.number: synset.wnid for synset in synsets}
     images = {synset.wnid: synset.images for synset in synsets}
     val = {}
-    for number, line in enumerate(read_member(source, GROUND_TRUTH).splitlines(), 1):
+    for number, line in enumerate(_read(source, GROUND_TRUTH).splitlines(), 1):
         name = words.get(int(line)) if line.strip().isdigit() else None
         if name is None:
             raise InputError(
@@ -57,7 +56,7 @@ def read_kaggle(source: Path) -> Annotations:
     picture, and a box. Raises InputError for a table that is missing or malformed.
     """
     val = {}
-    lines = read_member(source, KAGGLE_VAL).splitlines()
+    lines = _read(source, KAGGLE_VAL).splitlines()
     for number, line in enumerate(lines[1:], 2):
         row = _KAGGLE_ROW.fullmatch(line)
         if row is None:
@@ -94,9 +93,16 @@ class _Synset(NamedTuple):
     images: int
 
 
+def _read(source: Path, name: str) -> bytes:
+    """Return the content of a file in an archive or folder."""
+    from rnw.data.archives import read_member  # imports what only a preparation needs
+
+    return read_member(source, name)
+
+
 def _read_synsets(source: Path) -> List[_Synset]:
     """Return the low-level synsets of meta.mat, which are the classes of pictures."""
-    content = read_member(source, META)
+    content = _read(source, META)
     try:
         return [
             _Synset(

@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Container, Dict, Iterator, Optional, Tuple
 
-from rnw.data.archives import read_member
 from rnw.data.sets.places365_names import PLACES365_NAMES
 from rnw.data.sets.publication import AnnotationFiles, Annotations, Form, Publication
 from rnw.data.sets.rows import Dataset, prepared
@@ -55,6 +54,8 @@ def _lines(
     source: Path, name: str, labels: Optional[Container[int]] = None
 ) -> Iterator[Tuple[str, int]]:
     """Yield path and label of each line; the label must be one of `labels`."""
+    from rnw.data.archives import read_member  # imports what only a preparation needs
+
     for number, line in enumerate(read_member(source, name).splitlines(), 1):
         path, _, label = line.rpartition(b" ")
         if not path.strip(b"/") or not label.isdigit():

@@ -53,8 +53,10 @@ def segment(net: Any, contexts: Sequence[mx.Context]) -> Forward:
         scores = []
         for start in range(0, len(data), len(contexts)):
             inputs = zip(data[start : start + len(contexts)], contexts)
-            parts = [mx.nd.array(one[None], ctx=context) for one, context in inputs]
-            outputs = [mx.nd.softmax(net(part), axis=1) for part in parts]
+            outputs = [  # nothing holds an input longer than its first convolution
+                mx.nd.softmax(net(mx.nd.array(one[None], ctx=context)), axis=1)
+                for one, context in inputs
+            ]
             scores += [output.asnumpy() for output in outputs]
         return np.concatenate(scores)
 

@@ -1,0 +1,23 @@
+"""Memory of a pass beside what its graph needs."""
+
+import numpy as np
+import pytest
+
+from rnw.bench.pass_memory import measure_pass
+from rnw.memory import process_peak_mb, restart_peak
+from rnw.networks.layout import configure
+
+
+@pytest.mark.slow
+def test_a_pass_of_a_large_picture_takes_little_more_than_its_maps():
+    """MXNet reserves maps for a whole graph at once, where it finds them places too few by half."""
+    found = measure_pass(configure("224-0-1-1-1-1-1-1", width=1 / 4), 1, 1024, 1024)
+    assert 0.9 < found.ratio < 1.9
+
+
+def test_the_peak_begins_anew():
+    array = np.ones(8_000_000)
+    before = process_peak_mb()
+    del array
+    held = restart_peak()
+    assert held <= process_peak_mb() < before - 40
