@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rnw.analysis.depth_width import RunResult, Study, StudyNetwork, StudyRow
+from rnw.errors import counted
 from rnw.files import write_json, write_text
 from rnw.plots import save_plot
 
@@ -115,7 +116,7 @@ def _caption(study: Study) -> str:
     return _CAPTION.format(
         **{**study.settings, "devices": ", ".join(devices)},
         networks=as_text(study) + "\n",
-        passes=_epochs(study),
+        passes=counted(study.settings["epochs"], "epoch"),
         seeds=_seeds(study),
         tested=study.tested,
         picture=100 / study.tested,
@@ -128,18 +129,12 @@ def _seeds(study: Study) -> str:
     return f"{number} seeds" if number > 1 else "one seed"
 
 
-def _epochs(study: Study) -> str:
-    number = study.settings["epochs"]
-    return f"{number} epoch{'s' * (number > 1)}"
-
-
 def _draw(study: Study) -> Figure:
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     settings = study.settings
-    figure.suptitle(
-        f"{settings['dataset']}: {settings['budget']} each, {_epochs(study)}, {_seeds(study)}"
-    )
+    epochs = counted(settings["epochs"], "epoch")
+    figure.suptitle(f"{settings['dataset']}: {settings['budget']} each, {epochs}, {_seeds(study)}")
     accuracy, memory, seconds = figure.subplots(1, 3)
     depths = [row.member.depth for row in study.rows]
     mean, lowest, highest = np.transpose([over_seeds(row, "top1") for row in study.rows])

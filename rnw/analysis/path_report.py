@@ -21,7 +21,7 @@ from rnw.analysis.paths import (
     measure_paths,
 )
 from rnw.analysis.subjects import Batches, Subject
-from rnw.errors import InputError
+from rnw.errors import InputError, counted
 from rnw.files import check_free, write_json, write_text
 from rnw.plots import save_plot
 
@@ -93,7 +93,7 @@ class Measured(NamedTuple):
     def __str__(self) -> str:
         shown = sorted({0, self.units // 2, self.units})
         norms = ", ".join(f"{self.lengths[k].mean:.2e} at length {k}" for k in shown)
-        units = f"{self.units} unit{'s' * (self.units > 1)}"
+        units = counted(self.units, "unit")
         return (
             f"{self.name}: {units}, effective depth {self.depth} ({self.exact_depth} by "
             f"exact sums, {self.even_depth} if all paths were alike); mean norms {norms}"
@@ -225,7 +225,7 @@ def _draw_norms(axes: Axes, network: Measured) -> None:
     low, mean, high = zip(*((row.lowest, row.mean, row.highest) for row in network.lengths))
     axes.fill_between(k, low, high, alpha=0.2, linewidth=0, label="lowest to highest")
     axes.plot(k, mean, marker=".", label="mean")
-    units = f"{network.units} residual unit{'s' * (network.units > 1)}"
+    units = counted(network.units, "residual unit")
     name = network.name.replace(", ", "\n")  # panels are narrow
     axes.set_title(f"{name}\n{units}, {network.dataset}", fontsize="medium")
     _finish(axes)

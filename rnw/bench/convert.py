@@ -3,16 +3,14 @@
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from rnw.bench.worker import check_counts
+from rnw.bench.worker import check_counts, run_python
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.memory import peak_memory_mb
@@ -113,26 +111,16 @@ class _Round(NamedTuple):
         start = time.perf_counter()
         _copy(source, copied)
         copy = time.perf_counter() - start
-        seconds, peak = _run("-c", _CONVERT, str(source), str(converted), to)
+        seconds, usage = run_python("-c", _CONVERT, str(source), str(converted), to)
         start = time.perf_counter()
-        _run("-m", "rnw", "weights", "show", str(source))
+        run_python("-m", "rnw", "weights", "show", str(source))
         show = time.perf_counter() - start
         copied.unlink()
         converted.unlink()
-        return cls(copy, float(seconds), show, peak)
+        return cls(copy, float(seconds), show, peak_memory_mb(usage))
 
 
 def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
     with target.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _run(*arguments: str) -> Tuple[bytes, float]:
-    """Run Python in a new process; return what it prints and its peak memory in 10^6 bytes."""
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
-        printed = process.stdout.read() if process.stdout else b""
-        _, process.returncode, usage = os.wait4(process.pid, 0)
-    if process.returncode:
-        raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")
-    return printed, peak_memory_mb(usage)

@@ -84,12 +84,10 @@ def bench_evaluation(
     check_counts(batch=work.batch, size=work.size, images=images, repetitions=repetitions)
     chosen = find_engine(engine).name
     with tempfile.TemporaryDirectory() as folder:
-        worker = Worker("the evaluation", _make_turns, chosen, precision, work, images, folder)
-        try:
+        asked = (chosen, precision, work, images, folder)
+        with Worker("the evaluation", _make_turns, *asked) as worker:
             turns = [(worker.ask("evaluation"), worker.ask("bare")) for _ in range(repetitions)]
             memory = worker.ask("memory")
-        finally:
-            worker.stop()
     seconds, processor = zip(*(zip(*turn) for turn in turns))
     whole, bare = zip(*seconds)
     of_evaluation, of_network = zip(*processor)

@@ -6,7 +6,6 @@ the machine is the same for both, and two processes at most are there at one tim
 
 import importlib.util
 import statistics
-from contextlib import ExitStack
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.train import (
@@ -16,6 +15,7 @@ from rnw.bench.train import (
     TORCH_CHECKPOINTED,
     StepProcess,
     Variant,
+    step_processes,
 )
 from rnw.bench.worker import check_counts, median_ratio
 from rnw.networks.layout import NetworkConfig, configure
@@ -74,17 +74,11 @@ def bench_frontier(
     if gpus is None and cpus in (None, 1) and importlib.util.find_spec("torch"):
         variants += [Variant(TORCH, None, None), Variant(TORCH_CHECKPOINTED, None, None)]
     rows = []
-    base = StepProcess(config, batch, size, Variant(OURS, gpus, cpus))
-    try:
+    with StepProcess(config, batch, size, Variant(OURS, gpus, cpus)) as base:
         for variant in variants:
-            other = StepProcess(config, batch, size, variant)
-            try:
+            with StepProcess(config, batch, size, variant) as other:
                 turns = [(base.step(), other.step()) for _ in range(repetitions)]
                 rows.append(_row(base, other, turns, keeping, chosen))
-            finally:
-                other.stop()
-    finally:
-        base.stop()
     return rows
 
 
@@ -130,11 +124,7 @@ def _in_turn(
     config: NetworkConfig, batch: int, size: int, variants: Sequence[Variant], repetitions: int
 ) -> Tuple[List[List[float]], List[float]]:
     """Return the seconds of steps, a list for each turn, and the activations of each variant."""
-    with ExitStack() as stack:
-        processes = []
-        for variant in variants:
-            processes.append(StepProcess(config, batch, size, variant))
-            stack.callback(processes[-1].stop)
+    with step_processes(config, batch, size, variants) as processes:
         turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return turns, [process.memory()[2]["activations"] for process in processes]
 

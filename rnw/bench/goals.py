@@ -198,19 +198,12 @@ def _recomputation(share: float, width: float) -> "RecomputedShare":
     return bench_share(NETWORK, 8, 224, share, width=width)
 
 
-def _loss(width: float) -> "LossSpeed":
+def _loss(crops: int, network: Optional[str], width: float) -> "LossSpeed":
+    """Measure the loss of crops of the paper's, and a step of a network with it."""
     (context,) = make_contexts()
     from rnw.bench.loss import bench_loss  # starts MXNet
 
-    return bench_loss(images=4, classes=21, size=63, context=context)
-
-
-def _loss_share(width: float) -> "LossSpeed":
-    """Measure the loss of one crop of the paper's, and a step with it."""
-    (context,) = make_contexts()
-    from rnw.bench.loss import bench_loss  # starts MXNet
-
-    return bench_loss(1, 21, 63, context, network=SEGMENTATION_NETWORK, width=width)
+    return bench_loss(crops, 21, 63, context, network=network, width=width)
 
 
 def _pass_memory(network: str, shape: Tuple[int, ...], width: float) -> "PassMemory":
@@ -324,7 +317,7 @@ MEASUREMENTS: Dict[str, Measurement] = {
         *_memories(),
         Measurement(
             "loss",
-            _loss,
+            partial(_loss, 4, None),
             (
                 Goal(
                     "time over that of SoftmaxOutput alone",
@@ -336,7 +329,7 @@ MEASUREMENTS: Dict[str, Measurement] = {
         ),
         Measurement(
             "loss-share",
-            _loss_share,
+            partial(_loss, 1, SEGMENTATION_NETWORK),
             (
                 Goal(
                     "time over that of a step of FCN A1",

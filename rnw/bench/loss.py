@@ -10,7 +10,7 @@ from mxnet.gluon import HybridBlock
 
 from rnw.arrays import check_finite
 from rnw.bench.train import measure_step
-from rnw.bench.worker import check_counts
+from rnw.bench.worker import check_counts, median_ratio
 from rnw.errors import InputError
 from rnw.networks.heads import (
     IGNORED_LABEL,
@@ -85,16 +85,17 @@ def bench_loss(
     for _ in range(WARM_UP):
         expected, found, _ = (run() for run in runs)
     rounds = [[_milliseconds(run) for run in runs] for _ in range(repetitions)]
-    yardstick, ours, softmax = (statistics.median(times) for times in zip(*rounds))
+    plain, own, alone = zip(*rounds)
+    ours = statistics.median(own)
     return LossSpeed(
         images,
         classes,
         size,
-        yardstick,
+        statistics.median(plain),
         ours,
-        softmax,
-        statistics.median(plain / own for plain, own, _ in rounds),
-        statistics.median(own / alone for _, own, alone in rounds),
+        statistics.median(alone),
+        median_ratio(plain, own),
+        median_ratio(own, alone),
         max(float(np.abs(b.asnumpy() - a).max()) for a, b in zip(expected, found)),
         step,
         None if step is None else ours / step,

@@ -47,11 +47,9 @@ def measure_pass(
     """
     check_counts(batch=batch, height=height, width=width)
     name = find_engine(engine).name
-    worker = Worker("the pass", _make_pass, name, config, (batch, config.channels, height, width))
-    try:
+    shape = (batch, config.channels, height, width)
+    with Worker("the pass", _make_pass, name, config, shape) as worker:
         taken = worker.ask("pass")
-    finally:
-        worker.stop()
     needed = batch * height * width * bytes_per_pixel(config) / 1e6
     return PassMemory(config.name, name, batch, height, width, needed, taken)
 

@@ -121,13 +121,13 @@ def compare_peers(
     with ExitStack() as stack:
         for variant in ((peer, kind) for kind in precisions for peer in names):
             try:
-                workers[variant] = Worker(" in ".join(variant), _make_passes, *variant, work)
+                worker = Worker(" in ".join(variant), _make_passes, *variant, work)
             except InputError as error:
                 if variant[0] == chosen:
                     raise
                 missing[" in ".join(variant)] = str(error)
             else:
-                stack.callback(workers[variant].stop)
+                workers[variant] = stack.enter_context(worker)
         seconds = _take_turns(workers, repetitions)
         memory = {variant: worker.ask("memory") for variant, worker in workers.items()}
     speeds = [_speed(variant, seconds, work.batch, memory[variant]) for variant in seconds]

@@ -6,7 +6,6 @@ that the load of the machine is the same for both, and two processes at most are
 
 import statistics
 import time
-from contextlib import ExitStack
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -79,14 +78,12 @@ def bench_scaling(
     check_counts(**least, repetitions=repetitions)
     _check_points(network, [base, *points])
     rows = []
-    with ExitStack() as stack:
-        reference = _open(network, base[1], stack)
+    with _open(network, base[1]) as reference:
         alone = [_step(reference) for _ in range(repetitions)]
         rows.append(_row(*base, reference, [(seconds, seconds) for seconds in alone]))
         on_row(rows[-1])
         for varied, point in points:
-            with ExitStack() as inner:
-                process = _open(network, point, inner)
+            with _open(network, point) as process:
                 turns = [(_step(process), _step(reference)) for _ in range(repetitions)]
                 rows.append(_row(varied, point, process, turns))
             on_row(rows[-1])
@@ -119,11 +116,9 @@ def _check_points(network: str, points: Sequence[Tuple[Optional[str], Point]]) -
             )
 
 
-def _open(network: str, point: Point, stack: ExitStack) -> StepProcess:
+def _open(network: str, point: Point) -> StepProcess:
     config = configure(network, head="softmax", width=point.width)
-    process = StepProcess(config, point.batch, point.size, Variant(OURS, None, point.devices))
-    stack.callback(process.stop)
-    return process
+    return StepProcess(config, point.batch, point.size, Variant(OURS, None, point.devices))
 
 
 def _step(process: StepProcess) -> float:

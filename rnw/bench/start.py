@@ -3,10 +3,7 @@
 What counts is processor time, on which other programs have little influence.
 """
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple, Sequence, Tuple
@@ -14,8 +11,7 @@ from typing import NamedTuple, Sequence, Tuple
 from PIL import Image
 
 from rnw.bench.weights import random_parameters
-from rnw.bench.worker import check_counts, median_ratio
-from rnw.errors import InputError
+from rnw.bench.worker import check_counts, median_ratio, run_python
 from rnw.networks.layout import configure
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
@@ -75,8 +71,5 @@ def _turn(predict: Sequence[str]) -> Tuple[float, float, float]:
 
 def _processor_seconds(*arguments: str) -> float:
     """Run Python in a new process; return the processor time that it takes."""
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL) as process:
-        _, process.returncode, usage = os.wait4(process.pid, 0)
-    if process.returncode:
-        raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")
+    _, usage = run_python(*arguments)
     return usage.ru_utime + usage.ru_stime

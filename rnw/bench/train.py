@@ -6,7 +6,8 @@ to a process; the steps are taken in turn, so that the load of the machine is th
 
 import os
 import statistics
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from rnw.bench.worker import Worker, check_counts, seconds_of
 from rnw.memory import process_peak_mb, used_memory_mb
@@ -82,18 +83,13 @@ def bench_training(
         kinds = [context.device_type for context in make_contexts(gpus, cpus)]
         check_precision(precision, kinds, force=force)
     config = configure(network, head="softmax", **options)
-    processes: List[StepProcess] = []
-    try:
-        for variant in _variants(gpus, cpus, recompute, precision):
-            processes.append(StepProcess(config, batch, size, variant))
+    variants = _variants(gpus, cpus, recompute, precision)
+    with step_processes(config, batch, size, variants) as processes:
         turns = [[process.step() for process in processes] for _ in range(repetitions)]
         return [
             _result(process, batch, [turn[place] for turn in turns], [turn[0] for turn in turns])
             for place, process in enumerate(processes)
         ]
-    finally:
-        for process in processes:
-            process.stop()
 
 
 def measure_step(
@@ -115,12 +111,9 @@ def measure_step(
     on_gpus = contexts[0].device_type == "gpu"
     gpus, cpus = (numbers, None) if on_gpus else (None, len(contexts))
     variant = Variant(RECOMPUTING if recompute else OURS, gpus, cpus, recompute, precision)
-    process = StepProcess(config, batch, size, variant)
-    try:
+    with StepProcess(config, batch, size, variant) as process:
         seconds = [process.step() for _ in range(repetitions)]
         return _result(process, batch, seconds, seconds)
-    finally:
-        process.stop()
 
 
 def _variants(
@@ -169,6 +162,15 @@ class StepProcess(Worker):
     def memory(self) -> Memory:
         """Return the number of devices, the peak memory and its parts."""
         return self.ask("memory")
+
+
+@contextmanager
+def step_processes(
+    config: NetworkConfig, batch: int, size: int, variants: Sequence[Variant]
+) -> Iterator[List[StepProcess]]:
+    """Give a process for each variant; end them with the block."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(StepProcess(config, batch, size, each)) for each in variants]
 
 
 def _make_steps(

@@ -5,19 +5,25 @@ processes of its own. They are asked in turn, so that the load of the machine is
 """
 
 import multiprocessing
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from multiprocessing.connection import Connection
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Sequence, Tuple, TypeVar
 
 from rnw.errors import InputError
+
+Opened = TypeVar("Opened", bound="Worker")
 
 
 class Worker:
     """A process that calls `make(*arguments)` and then answers requests by the function it gives.
 
     make: a function at the top of a module. name: of what the process measures, for messages. The
-    process ends with this one at the latest.
+    process ends with the `with` block that it is opened by.
 
     What `make` or its function raises is raised here; InputError where the process dies.
     """
@@ -34,6 +40,12 @@ class Worker:
         except BaseException:
             self.stop()
             raise
+
+    def __enter__(self: Opened) -> Opened:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def ask(self, request: str) -> Any:
         """Return the answer of the process to a request."""
@@ -76,6 +88,19 @@ def check_counts(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise InputError(f"{name} is {count}, expected at least 1")
+
+
+def run_python(*arguments: str) -> Tuple[bytes, resource.struct_rusage]:
+    """Run Python in a new process; return what it prints and the resources that it used.
+
+    Raises InputError when it fails.
+    """
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE) as process:
+        printed = process.stdout.read() if process.stdout else b""
+        _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
+        raise InputError(f"python {' '.join(arguments)} failed; its errors are shown above")
+    return printed, usage
 
 
 def seconds_of(run: Callable[[], Any]) -> float:

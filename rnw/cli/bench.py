@@ -21,6 +21,7 @@ from rnw.cli.common import (
     print_line,
     width_option,
 )
+from rnw.errors import counted
 from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.networks.layout import NetworkConfig, configure
 from rnw.weights.formats import FORMATS
@@ -453,7 +454,7 @@ def scaling(
 
 
 def _scaling_line(row: "ScalingRow") -> str:
-    devices = f"{row.devices} CPU device{'s' * (row.devices != 1)}"
+    devices = counted(row.devices, "CPU device")
     return (
         f"batch {row.batch}, {row.size}x{row.size}, width {row.width:g}, {devices}: "
         f"{row.seconds_per_step:.3f} s a step, {row.time:.3f} times the first, "

@@ -36,7 +36,7 @@ class Computing:
     @property
     def record(self) -> Dict[str, str]:
         """What a record says: nothing of the reference, as before there were others."""
-        reference = Computing().as_dict()
+        reference = REFERENCE.as_dict()
         return {key: name for key, name in self.as_dict().items() if name != reference[key]}
 
     @property
