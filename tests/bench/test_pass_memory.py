@@ -16,6 +16,13 @@ def test_a_pass_of_a_large_picture_takes_little_more_than_its_maps():
     assert 0.9 < found.ratio < 1.9
 
 
+@pytest.mark.slow
+def test_a_second_pass_of_onnxruntime_takes_no_memory_of_its_own():
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    found = measure_pass(configure("model_a1", width=1 / 4), 8, 224, 224, engine="onnxruntime")
+    assert 0.9 < found.ratio < 1.4
+
+
 def test_the_peak_begins_anew():
     with mmap.mmap(-1, 64_000_000) as block:  # gone at once when closed, as no array need be
         block[::1024] = bytes(62_500)

@@ -90,6 +90,7 @@ def _session(graph: bytes, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = device.threads
     options.log_severity_level = 3  # errors; what else it says is of no use to who evaluates
+    options.enable_mem_pattern = False  # else a second pass reserves all maps anew
     number = {} if device.number is None else {"device_id": device.number}
     title, *beside = device.provider.title, *device.provider.beside
     providers = [(title, {**device.provider.options, **number}), *((b, number) for b in beside)]
