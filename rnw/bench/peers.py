@@ -1,9 +1,10 @@
 """Speed of a network by each engine, and by the libraries that are its peers, in one run.
 
 In each turn each is measured in a process that is started for it and ends before the next one
-starts, every second turn in reverse order. Processes that are kept would not do: where a network
-happens to lie in memory makes it faster or slower by several percent for as long as it is there.
-What a process computes first, for which it also lays out weights and claims memory, does not count.
+starts, every second turn in reverse order. Processes that are kept would not do: the same network
+differs by several percent from one process to the next for as long as they live, and those started
+first were found to be slower. The first pass, which also lays out weights and claims memory, does
+not count.
 """
 
 import statistics
