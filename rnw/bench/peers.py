@@ -113,7 +113,7 @@ def compare_peers(
     engine: Optional[str] = None,
     peers: bool = False,
     precision: str = FLOAT32,
-    repetitions: int = 3,
+    repetitions: int = 5,
 ) -> Comparison:
     """Time a network by an engine in `precision` and in float32.
 
