@@ -20,7 +20,6 @@ from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
 from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
-from rnw.data.sets.reading import prepared_classes, read_split
 from rnw.data.sets.rows import Dataset, Row
 from rnw.errors import InputError, counted
 from rnw.files import check_free, write_text
@@ -131,6 +130,8 @@ def _read(
     name: str, split: Optional[str], val_fraction: Optional[float]
 ) -> Tuple[Row, Dict[str, Any]]:
     """The dataset, and the sources of all its splits, or of one."""
+    from rnw.data.sets.reading import read_split
+
     dataset = find_task_dataset(name if val_fraction is None else hold_out(name, val_fraction))
     if dataset.description is None:
         own = (dataset.train_split, dataset.test_split)
@@ -142,6 +143,8 @@ def _read(
 
 def _class_names(dataset: Row) -> Tuple[str, ...]:
     """The names of the classes, those of a subset where data of a dataset were prepared so."""
+    from rnw.data.sets.reading import prepared_classes
+
     subset = prepared_classes(dataset) if isinstance(dataset, Dataset) else ()
     return subset or names_of(dataset)
 
