@@ -5,7 +5,18 @@ Importing it needs none of the extras. A module is imported when its row is look
 
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, MutableMapping, Tuple, Type, TypeVar, Union
+from typing import (
+    Any,
+    ChainMap,
+    Dict,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.errors import InputError, look_up
@@ -64,6 +75,8 @@ SEGMENTATION: Rows[SegmentationDataset] = Rows(
         "sbd": "sbd",
     }
 )
+# of both tasks; a ChainMap lists the last table first
+ROWS: Mapping[str, Row] = ChainMap[str, Any](SEGMENTATION, DATASETS)
 EMBEDDED = ("digits", "shapes-cls", "shapes")  # in the package: there is nothing to prepare
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val
@@ -106,7 +119,7 @@ def _called(dataset: Union[str, Row]) -> str:
 
 def find_task_dataset(name: str) -> Row:
     """Return the dataset of either task of that name or path; raise InputError for neither."""
-    return _look_up(name, {**DATASETS, **SEGMENTATION})
+    return _look_up(name, ROWS)
 
 
 def names_of(dataset: Row) -> Tuple[str, ...]:
@@ -125,10 +138,8 @@ def _look_up(name: Union[str, Row], table: Mapping[str, Row]) -> Row:
     """
     if not isinstance(name, str):
         return name
-    if not is_path(name):
-        tasks = (DATASETS, SEGMENTATION)  # one of the other task is told so
-        known: Mapping[str, Row] = next((rows for rows in tasks if name in rows), table)
-        return look_up(known, name, "dataset")
+    if not is_path(name):  # one of the other task is told so
+        return ROWS[name] if name in ROWS else look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
 
     path, mark, fraction = name.partition(HELD_OUT)
@@ -158,6 +169,6 @@ def _parse_fraction(text: str) -> float:
 def is_path(name: str) -> bool:
     """Return whether a dataset is called by a path: of a folder or a file, there or not."""
     name, _, _ = name.partition(HELD_OUT)
-    if name in DATASETS or name in SEGMENTATION:
+    if name in ROWS:
         return False
     return "/" in name or name.endswith(YAML_SUFFIXES) or (name != "" and Path(name).exists())
