@@ -13,7 +13,6 @@ from rnw.cli.common import (
     json_option,
     print_json,
     print_line,
-    show_warnings,
     val_fraction_option,
 )
 from rnw.cli.display import Display
@@ -91,8 +90,7 @@ def init(
     """Write a description of the dataset that is found in FOLDER, to be read and corrected."""
     from rnw.data.own.layouts import find_layout, with_part_held_out  # needs an extra
 
-    with show_warnings():
-        found = find_layout(folder, classes=classes, ignored=_numbers(ignored))
+    found = find_layout(folder, classes=classes, ignored=_numbers(ignored))
     if val_fraction is not None:
         found = with_part_held_out(found, val_fraction)
     output = output or folder / DESCRIPTION
@@ -165,7 +163,7 @@ def check(dataset: str, split: Optional[str], val_fraction: Optional[float], as_
     """
     from rnw.data.own.survey import survey  # needs an extra
 
-    with show_warnings(), Display(err=as_json) as display:
+    with Display(err=as_json) as display:
         row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, _class_names(row), display.on_step)
     if as_json:
@@ -232,7 +230,7 @@ def show(
     from rnw.data.own.survey import survey  # needs an extra
     from rnw.reports.dataset_page import dataset_page
 
-    with show_warnings(), Display(err=True) as display:
+    with Display(err=True) as display:
         row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, _class_names(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))

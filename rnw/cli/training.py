@@ -30,7 +30,6 @@ from rnw.cli.common import (
     overrides_option,
     print_line,
     recipe_option,
-    show_warnings,
     tell_held_out,
     val_fraction_option,
 )
@@ -385,7 +384,7 @@ def run_training(task: Task, arguments: Arguments) -> None:
     from rnw.training.run import train  # starts MXNet
 
     options = arguments.options(task, recipe.row, contexts)
-    with Display() as display, _exit_when_stopped(), show_warnings():
+    with Display() as display, _exit_when_stopped():
         path = train(
             recipe,
             contexts,
@@ -407,17 +406,16 @@ def run_training(task: Task, arguments: Arguments) -> None:
 def _print_plan(recipe: "Recipe", contexts: Sequence[Any], arguments: Arguments) -> None:
     from rnw.bench.plan import plan_training
 
-    with show_warnings():
-        plan = plan_training(
-            recipe,
-            contexts,
-            data_root=arguments.data_root,
-            weights=arguments.weights,
-            folder=arguments.output,
-            recompute=arguments.recompute,
-            epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
-            force_precision=arguments.force_precision,
-        )
+    plan = plan_training(
+        recipe,
+        contexts,
+        data_root=arguments.data_root,
+        weights=arguments.weights,
+        folder=arguments.output,
+        recompute=arguments.recompute,
+        epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
+        force_precision=arguments.force_precision,
+    )
     click.echo(f"{plan}")
 
 
