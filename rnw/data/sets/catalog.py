@@ -26,7 +26,7 @@ TaskRow = TypeVar("TaskRow", Dataset, SegmentationDataset)
 
 
 class Rows(MutableMapping[str, TaskRow]):
-    """The datasets of a task by name, made of a table from names to modules."""
+    """The datasets of a task by name, of a table from names to modules; rows may be added."""
 
     def __init__(self, modules: Mapping[str, str]):
         self._rows: Dict[str, Union[str, TaskRow]] = dict(modules)

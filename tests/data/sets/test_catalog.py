@@ -261,6 +261,10 @@ def test_each_module_of_a_data_set_is_listed():
     assert with_rows <= set(imported)
 
 
+def test_the_table_of_both_tasks_begins_with_classification():
+    assert list(catalog.ROWS) == [*DATASETS, *SEGMENTATION]
+
+
 @pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
 def test_all_but_embedded_data_sets_can_be_prepared(table):
     without = {name for name, row in table.items() if row.publication is None}
