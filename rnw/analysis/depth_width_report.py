@@ -134,7 +134,8 @@ def _draw(study: Study) -> Figure:
     FigureCanvasAgg(figure)
     settings = study.settings
     epochs = counted(settings["epochs"], "epoch")
-    figure.suptitle(f"{settings['dataset']}: {settings['budget']} each, {epochs}, {_seeds(study)}")
+    dataset = Path(settings["dataset"]).resolve().name  # a folder is named in full in the caption
+    figure.suptitle(f"{dataset}: {settings['budget']} each, {epochs}, {_seeds(study)}")
     accuracy, memory, seconds = figure.subplots(1, 3)
     depths = [row.member.depth for row in study.rows]
     mean, lowest, highest = np.transpose([over_seeds(row, "top1") for row in study.rows])

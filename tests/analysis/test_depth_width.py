@@ -181,3 +181,13 @@ def test_picture_has_a_line_in_each_panel(whole, tmp_path):
     assert picture.shape == (500, 1500, 3)
     blue = (picture[..., 0] - picture[..., 2] > 100).any(axis=0)  # matplotlib's first color
     assert all(panel.sum() > 200 for panel in blue.reshape(3, 500))
+
+
+def test_picture_names_a_folder_by_its_last_part(whole, tmp_path):
+    study = whole[1]
+    elsewhere = study._replace(settings={**study.settings, "dataset": "/somewhere/digits"})
+    save_report(study, tmp_path / "named")
+    save_report(elsewhere, tmp_path / "folder")
+    pictures = [(tmp_path / name / PICTURE).read_bytes() for name in ("named", "folder")]
+    assert pictures[0] == pictures[1]
+    assert "alike on /somewhere/digits" in (tmp_path / "folder" / CAPTION).read_text()
