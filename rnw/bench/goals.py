@@ -19,7 +19,7 @@ from typing import (
     Tuple,
 )
 
-from rnw.bench.worker import check_counts
+from rnw.bench.worker import check_counts, half_quartile_distance
 from rnw.errors import InputError, look_up
 from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
 from rnw.networks.layout import configure
@@ -136,14 +136,6 @@ def _compare(goal: Goal, row: Outcome, results: Sequence[Any]) -> Outcome:
         return row._replace(missing="there is nothing here to compare with")
     ratio, noise = statistics.median(ratios), half_quartile_distance(ratios)
     return row._replace(ratio=ratio, noise=noise, met=goal.is_met(ratio, noise))
-
-
-def half_quartile_distance(values: Sequence[float]) -> float:
-    """Return half the distance between the quartiles of numbers, 0 for a single one."""
-    if len(values) < 2:
-        return 0.0
-    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
-    return (third - first) / 2
 
 
 class _Inference(NamedTuple):

@@ -1,30 +1,29 @@
 """Speed of a network by each engine, and by the libraries that are its peers, in one run.
 
-Each is measured in a process of its own, and all take their passes in turn, so that the load of the
-machine is the same for all. In each turn a pass that does not count comes first: it fetches weights
-and maps back into the caches, which another process has used, so that the pass that counts is as
-fast as it is for who runs one library alone.
+In each turn each is measured in a process that is started for it and ends before the next one
+starts, every second turn in reverse order. Processes that are kept would not do: the same network
+differs by several percent from one process to the next for as long as they live, and those started
+first were found to be slower. The first pass, which also lays out weights and claims memory, does
+not count.
 """
 
 import statistics
-import time
-from contextlib import ExitStack
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from rnw.bench.bare import BARE
 from rnw.bench.weights import random_parameters
-from rnw.bench.worker import Worker, check_counts, median_ratio, seconds_of
+from rnw.bench.worker import Worker, check_counts, ratio_and_noise, seconds_of
 from rnw.errors import InputError
 from rnw.evaluation.engines.table import ENGINES, MXNET, ONNXRUNTIME, Forward, find_engine
 from rnw.memory import process_peak_mb
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.precision import FLOAT32, check_precision
 
-WARM_UP = 2
+WARM_UP = 1  # pass of a process that does not count
+PASSES = 2  # that do; the median is taken
 LISTS = ("speeds", "standings")  # of a `Comparison`
-PAUSE = 0.2  # seconds before a pass, until the threads of the process before wait no longer
 
 
 class Workload(NamedTuple):
@@ -48,14 +47,17 @@ class PeerSpeed(NamedTuple):
 
     ratio: the speed over that of the fastest other one in this precision, the median over the
     turns; None where there is no other. gain: the speed over its own in float32, likewise; None for
-    float32. peak_memory_mb: of its process, in 10^6 bytes, without that of GPUs.
+    float32. noise, gain_noise: half the distance between their quartiles. peak_memory_mb: of its
+    process, in 10^6 bytes, without that of GPUs.
     """
 
     peer: str
     precision: str
     images_per_second: float
     ratio: Optional[float]
+    noise: Optional[float]
     gain: Optional[float]
+    gain_noise: Optional[float]
     peak_memory_mb: float
 
 
@@ -63,14 +65,17 @@ class Standing(NamedTuple):
     """What the engines make of a precision: medians over the turns.
 
     ratio: the speed of the fastest engine over that of the fastest bare library. reference_ratio:
-    that of MXNet, the reference engine, likewise; None where it is not measured.
+    that of MXNet, the reference engine, likewise; None where it is not measured. noise,
+    reference_noise: half the distance between their quartiles.
     """
 
     precision: str
     engine: str
     library: str
     ratio: float
+    noise: float
     reference_ratio: Optional[float]
+    reference_noise: Optional[float]
 
 
 class Comparison(NamedTuple):
@@ -95,6 +100,13 @@ class Comparison(NamedTuple):
 Variant = Tuple[str, str]  # peer, precision
 
 
+class Measured(NamedTuple):
+    """What one process tells: seconds of a pass, and its peak memory in 10^6 bytes."""
+
+    seconds: float
+    memory: float
+
+
 def compare_peers(
     work: Workload,
     *,
@@ -103,11 +115,11 @@ def compare_peers(
     precision: str = FLOAT32,
     repetitions: int = 5,
 ) -> Comparison:
-    """Time a network by an engine in float32 and in `precision`.
+    """Time a network by an engine in `precision` and in float32.
 
     engine: the name of what computes it, by default the first that is installed. peers: also time
         the other engines and the bare libraries, as far as they are installed and compute in the
-        precision.
+        precision. repetitions: the number of turns.
 
     Raises InputError for numbers below 1, and where the engine is not installed or cannot compute
     in the precision on these devices.
@@ -115,54 +127,52 @@ def compare_peers(
     check_counts(batch=work.batch, size=work.size, repetitions=repetitions)
     chosen = find_engine(engine).name
     names = [chosen, *(peer for peer in (*ENGINES, *BARE) if peers and peer != chosen)]
-    precisions = dict.fromkeys((FLOAT32, precision))
-    workers: Dict[Variant, Worker] = {}
+    precisions = dict.fromkeys((precision, FLOAT32))
+    variants = [(peer, kind) for kind in precisions for peer in names]
+    turns: Dict[Variant, List[Measured]] = {variant: [] for variant in variants}
     missing: Dict[str, str] = {}
-    with ExitStack() as stack:
-        for variant in ((peer, kind) for kind in precisions for peer in names):
-            try:
-                worker = Worker(" in ".join(variant), _make_passes, *variant, work)
-            except InputError as error:
-                if variant[0] == chosen:
-                    raise
-                missing[" in ".join(variant)] = str(error)
-            else:
-                workers[variant] = stack.enter_context(worker)
-        seconds = _take_turns(workers, repetitions)
-        memory = {variant: worker.ask("memory") for variant, worker in workers.items()}
+    for variant in _in_turns(variants, repetitions):
+        if variant not in turns:
+            continue
+        try:
+            turns[variant].append(_measure(variant, work))
+        except InputError as error:
+            if variant[0] == chosen:
+                raise
+            del turns[variant]
+            missing[" in ".join(variant)] = str(error)
+    seconds = {variant: [one.seconds for one in found] for variant, found in turns.items()}
+    memory = {variant: max(one.memory for one in found) for variant, found in turns.items()}
     speeds = [_speed(variant, seconds, work.batch, memory[variant]) for variant in seconds]
     standings = [found for kind in precisions if (found := _standing(kind, seconds))]
     return Comparison(work.config.name, work.batch, work.size, speeds, standings, missing)
 
 
-def _take_turns(workers: Dict[Variant, Worker], repetitions: int) -> Dict[Variant, List[float]]:
-    """Return the seconds of each pass that counts."""
-    seconds: Dict[Variant, List[float]] = {variant: [] for variant in workers}
-    for _ in range(repetitions):
-        for variant, worker in workers.items():
-            time.sleep(PAUSE)
-            worker.ask("pass")
-            seconds[variant].append(worker.ask("pass"))
-    return seconds
+def _in_turns(variants: Sequence[Variant], repetitions: int) -> Iterator[Variant]:
+    """Yield them `repetitions` times, every second time in reverse order."""
+    for turn in range(repetitions):
+        yield from reversed(variants) if turn % 2 else variants
+
+
+def _measure(variant: Variant, work: Workload) -> Measured:
+    with Worker(" in ".join(variant), _make_passes, *variant, work) as worker:
+        return worker.ask("passes")
 
 
 def _speed(
     variant: Variant, seconds: Dict[Variant, List[float]], batch: int, memory: float
 ) -> PeerSpeed:
     peer, precision = variant
-    own, plain = seconds[variant], seconds.get((peer, FLOAT32))
+    own = seconds[variant]
+    plain = seconds.get((peer, FLOAT32)) if precision != FLOAT32 else None
     others = [
         times for other, times in seconds.items() if other != variant and other[1] == precision
     ]
     best = min(others, key=statistics.median, default=None)
-    return PeerSpeed(
-        peer,
-        precision,
-        batch / statistics.median(own),
-        median_ratio(best, own) if best else None,
-        median_ratio(plain, own) if plain and precision != FLOAT32 else None,
-        memory,
-    )
+    ratio, noise = ratio_and_noise(best, own) if best else (None, None)
+    gain, gain_noise = ratio_and_noise(plain, own) if plain else (None, None)
+    speed = batch / statistics.median(own)
+    return PeerSpeed(peer, precision, speed, ratio, noise, gain, gain_noise, memory)
 
 
 def _standing(precision: str, seconds: Dict[Variant, List[float]]) -> Optional[Standing]:
@@ -176,21 +186,22 @@ def _standing(precision: str, seconds: Dict[Variant, List[float]]) -> Optional[S
         return statistics.median(times[peer])
 
     engine, library = min(engines, key=passes), min(libraries, key=passes)
-    reference = median_ratio(times[library], times[MXNET]) if MXNET in times else None
-    ratio = median_ratio(times[library], times[engine])
-    return Standing(precision, engine, library, ratio, reference)
+    ratio = ratio_and_noise(times[library], times[engine])
+    known = ratio_and_noise(times[library], times[MXNET]) if MXNET in times else (None, None)
+    return Standing(precision, engine, library, *ratio, *known)
 
 
-def _make_passes(peer: str, precision: str, work: Workload) -> Callable[[str], Any]:
-    """Warm a network up; return what answers "pass" and "memory" in its process."""
+def _make_passes(peer: str, precision: str, work: Workload) -> Callable[[str], Measured]:
+    """Warm a network up; return what measures it in its process."""
     forward = make_forward(peer, precision, work)
     shape = (work.batch, work.config.channels, work.size, work.size)
     data = np.random.RandomState(0).standard_normal(shape).astype(np.float32)
     for _ in range(WARM_UP):
         forward(data)
 
-    def answer(request: str) -> float:
-        return process_peak_mb() if request == "memory" else seconds_of(lambda: forward(data))
+    def answer(request: str) -> Measured:
+        seconds = [seconds_of(lambda: forward(data)) for _ in range(PASSES)]
+        return Measured(statistics.median(seconds), process_peak_mb())
 
     return answer
 

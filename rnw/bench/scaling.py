@@ -10,11 +10,12 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from rnw.bench.peers import PAUSE
 from rnw.bench.train import OURS, StepProcess, Variant
 from rnw.bench.worker import check_counts, median_ratio
 from rnw.errors import InputError
 from rnw.networks.layout import configure
+
+PAUSE = 0.2  # seconds before a step, until the threads of the process before wait no longer
 
 
 class Point(NamedTuple):

@@ -113,3 +113,19 @@ def seconds_of(run: Callable[[], Any]) -> float:
 def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
     """Return the median ratio of measurements that were taken in turn."""
     return statistics.median(n / d for n, d in zip(numerators, denominators))
+
+
+def ratio_and_noise(
+    numerators: Sequence[float], denominators: Sequence[float]
+) -> Tuple[float, float]:
+    """Return the median ratio of measurements in turn, and half the distance of its quartiles."""
+    ratios = [n / d for n, d in zip(numerators, denominators)]
+    return statistics.median(ratios), half_quartile_distance(ratios)
+
+
+def half_quartile_distance(values: Sequence[float]) -> float:
+    """Return half the distance between the quartiles of numbers, 0 for a single one."""
+    if len(values) < 2:
+        return 0.0
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return (third - first) / 2

@@ -140,18 +140,25 @@ def _show_peers(found: "Comparison") -> None:
     for speed in found.speeds:
         parts = [f"{speed.images_per_second:.2f} images/s"]
         if speed.ratio is not None:
-            parts.append(f"{speed.ratio:.3f} times the best other")
+            parts.append(f"{_noisy(speed.ratio, speed.noise)} times the best other")
         if speed.gain is not None:
-            parts.append(f"{speed.gain:.2f} times float32")
+            parts.append(f"{_noisy(speed.gain, speed.gain_noise)} times float32")
         parts.append(f"peak memory {speed.peak_memory_mb:.0f} MB")
         click.echo(f"{speed.peer} in {speed.precision}: {', '.join(parts)}")
     for row in found.standings:
-        best = f"the best engine, {row.engine}, {row.ratio:.3f} times {row.library}, the best peer"
-        reference = row.reference_ratio
-        known = "" if reference is None else f"; the reference, {MXNET}, {reference:.3f} times"
+        ratio = _noisy(row.ratio, row.noise)
+        best = f"the best engine, {row.engine}, {ratio} times {row.library}, the best peer"
+        known = ""
+        if row.reference_ratio is not None:
+            ratio = _noisy(row.reference_ratio, row.reference_noise)
+            known = f"; the reference, {MXNET}, {ratio} times"
         click.echo(f"in {row.precision}: {best}{known}")
     for what, why in found.missing.items():
         click.echo(f"{what}: {why}")
+
+
+def _noisy(ratio: float, noise: Optional[float]) -> str:
+    return f"{ratio:.3f} +- {noise:.3f}"
 
 
 @command.command()
