@@ -5,8 +5,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Sequence, Union
 
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION, find_dataset, find_segmentation_dataset
-from rnw.data.sets.rows import Dataset, SegmentationDataset
+from rnw.data.sets.catalog import ROWS, find_dataset, find_segmentation_dataset
+from rnw.data.sets.rows import Row
 from rnw.errors import InputError
 from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.engines.table import MXNET, find_engine
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from rnw.evaluation.segmentation import predict as segmentation_predict
     from rnw.networks.classifier import Network
 
-datasets: Mapping[str, Union[Dataset, SegmentationDataset]] = MappingProxyType(
-    {**DATASETS, **SEGMENTATION}
-)
+datasets: Mapping[str, Row] = MappingProxyType(ROWS)
 
 
 def list_networks() -> List[str]:

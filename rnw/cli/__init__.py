@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import click
 
 from rnw import __version__
-from rnw.cli.common import INTERRUPTED, Group
+from rnw.cli.common import INTERRUPTED, Group, show_warnings
 from rnw.errors import InputError, printable
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX
 
@@ -53,7 +53,7 @@ OPTIONAL_MODULES = ("mxnet", "gluoncv", "cv2", *WITHOUT_MXNET)
 
 
 class _Commands(Group):
-    """Find subcommands in the table and turn mistakes into one line and status 2."""
+    """Find subcommands in the table, show warnings, turn mistakes into one line and status 2."""
 
     def list_commands(self, ctx: click.Context) -> List[str]:
         return list(COMMANDS)
@@ -71,7 +71,8 @@ class _Commands(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with show_warnings():
+                return super().invoke(ctx)
         except (InputError, ImportError, OSError) as error:
             message = _explain(error)
             if ctx.params["debug"] or message is None:

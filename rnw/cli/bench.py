@@ -24,7 +24,7 @@ from rnw.cli.common import (
 from rnw.errors import counted
 from rnw.evaluation.engines.table import MXNET, find_engine
 from rnw.networks.layout import NetworkConfig, configure
-from rnw.weights.formats import FORMATS
+from rnw.weights.choices import FORMAT_TITLES
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def evaluation(
 )
 @click.option(
     "--to",
-    type=Choice(list(FORMATS)),
+    type=Choice(list(FORMAT_TITLES)),
     default="safetensors",
     show_default=True,
     help="Format to convert to.",

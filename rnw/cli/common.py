@@ -109,14 +109,18 @@ def one_of(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def take(kind: Type[Any], options: Dict[str, Any]) -> Any:
+    """Remove the options named as the fields of a dataclass, and return one made of them."""
+    return kind(**{field.name: options.pop(field.name) for field in fields(kind)})
+
+
 def gather(name: str, kind: Type[Any]) -> Callable[[Callable], Callable]:
     """Hand the options named as the fields of a dataclass to a command as one argument `name`."""
-    own = [field.name for field in fields(kind)]
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
         def run(**options: Any) -> Any:
-            gathered = kind(**{option: options.pop(option) for option in own})
+            gathered = take(kind, options)
             return command(**options, **{name: gathered})
 
         return run

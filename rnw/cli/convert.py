@@ -1,19 +1,21 @@
 """`rnw convert`: from one kind of weights file to another."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import click
 
-from rnw.cli.common import FILE, SEED, Choice, gather, print_line
-from rnw.evaluation.summaries import dataset_of_weights
+from rnw.cli.common import FILE, SEED, Choice, print_line, take
 from rnw.networks.layout import POOLINGS, SEGMENTATION_CLASSIFIERS
-from rnw.weights.convert import FLOATS, INPUTS, GraphOptions, convert
-from rnw.weights.formats import FORMATS, WRAPS, Packing
-from rnw.weights.onnx_nodes import OPSET, parse_size
-from rnw.weights.surgery import Surgery
+from rnw.weights.choices import FLOATS, FORMAT_TITLES, INPUTS, OPSET, WRAPS
 
-LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
+LIST = "\n".join(f"  {name:15}  {title}" for name, title in FORMAT_TITLES.items())
+
+
+def _parse_size(ctx: click.Context, option: click.Parameter, text: Optional[str]) -> Any:
+    from rnw.weights.onnx_nodes import parse_size
+
+    return text and parse_size(text)
 
 
 @click.command(epilog=f"\b\nFormats:\n{LIST}")
@@ -21,7 +23,7 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.argument("target", type=FILE)
 @click.option(
     "--to",
-    type=Choice(list(FORMATS)),
+    type=Choice(list(FORMAT_TITLES)),
     required=True,
     metavar="FORMAT",
     help="Format to convert to, one of those listed below.",
@@ -71,7 +73,7 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 @click.option(
     "--upsample",
     metavar="input|HEIGHTxWIDTH",
-    callback=lambda _context, _option, text: text and parse_size(text),
+    callback=_parse_size,
     help="Let the graph of a segmentation network give the scores of pixels: of its input, or of a "
     "picture of HEIGHTxWIDTH pixels (ONNX only).",
 )
@@ -104,7 +106,7 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
 )
 @click.option(
     "--wrap",
-    type=Choice(list(WRAPS)),
+    type=Choice(WRAPS),
     help="Put the weights in a PyTorch file into a dictionary called state_dict, or plainly into "
     "the file (default: as the project of the format does).",
 )
@@ -115,33 +117,28 @@ LIST = "\n".join(f"  {name:15}  {row.help}" for name, row in FORMATS.items())
     "in the project of the format).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
-@gather("packing", Packing)
-@gather("surgery", Surgery)
-@gather("graph", GraphOptions)
 def command(
-    source: Path,
-    target: Path,
-    to: str,
-    network: Optional[str],
-    overwrite: bool,
-    surgery: Surgery,
-    graph: GraphOptions,
-    packing: Packing,
+    source: Path, target: Path, to: str, network: Optional[str], overwrite: bool, **options: Any
 ) -> None:
     """Convert the weights file SOURCE, of any supported format, to TARGET.
 
     The formats of PyTorch are written as .safetensors, .npz, .pth, .pt or .pth.tar, according to
     the ending of TARGET.
     """
+    from rnw.evaluation.summaries import dataset_of_weights
+    from rnw.weights.convert import GraphOptions, convert
+    from rnw.weights.formats import Packing
+    from rnw.weights.surgery import Surgery
+
     done = convert(
         source,
         target,
         to,
         overwrite=overwrite,
         network=network,
-        surgery=surgery,
-        graph=graph,
-        packing=packing,
+        surgery=take(Surgery, options),
+        graph=take(GraphOptions, options),
+        packing=take(Packing, options),
         dataset=dataset_of_weights(source),
     )
     for note in done.notes:

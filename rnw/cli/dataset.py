@@ -13,14 +13,12 @@ from rnw.cli.common import (
     json_option,
     print_json,
     print_line,
-    show_warnings,
     val_fraction_option,
 )
 from rnw.cli.display import Display
 from rnw.data.own.description import FILE as DESCRIPTION
 from rnw.data.own.description import Description, write_description
 from rnw.data.sets.catalog import find_task_dataset, hold_out, names_of
-from rnw.data.sets.reading import prepared_classes, read_split
 from rnw.data.sets.rows import Dataset, Row
 from rnw.errors import InputError, counted
 from rnw.files import check_free, write_text
@@ -92,8 +90,7 @@ def init(
     """Write a description of the dataset that is found in FOLDER, to be read and corrected."""
     from rnw.data.own.layouts import find_layout, with_part_held_out  # needs an extra
 
-    with show_warnings():
-        found = find_layout(folder, classes=classes, ignored=_numbers(ignored))
+    found = find_layout(folder, classes=classes, ignored=_numbers(ignored))
     if val_fraction is not None:
         found = with_part_held_out(found, val_fraction)
     output = output or folder / DESCRIPTION
@@ -131,6 +128,8 @@ def _read(
     name: str, split: Optional[str], val_fraction: Optional[float]
 ) -> Tuple[Row, Dict[str, Any]]:
     """The dataset, and the sources of all its splits, or of one."""
+    from rnw.data.sets.reading import read_split
+
     dataset = find_task_dataset(name if val_fraction is None else hold_out(name, val_fraction))
     if dataset.description is None:
         own = (dataset.train_split, dataset.test_split)
@@ -142,6 +141,8 @@ def _read(
 
 def _class_names(dataset: Row) -> Tuple[str, ...]:
     """The names of the classes, those of a subset where data of a dataset were prepared so."""
+    from rnw.data.sets.reading import prepared_classes
+
     subset = prepared_classes(dataset) if isinstance(dataset, Dataset) else ()
     return subset or names_of(dataset)
 
@@ -162,7 +163,7 @@ def check(dataset: str, split: Optional[str], val_fraction: Optional[float], as_
     """
     from rnw.data.own.survey import survey  # needs an extra
 
-    with show_warnings(), Display(err=as_json) as display:
+    with Display(err=as_json) as display:
         row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, _class_names(row), display.on_step)
     if as_json:
@@ -229,7 +230,7 @@ def show(
     from rnw.data.own.survey import survey  # needs an extra
     from rnw.reports.dataset_page import dataset_page
 
-    with show_warnings(), Display(err=True) as display:
+    with Display(err=True) as display:
         row, sources = _read(dataset, split, val_fraction)
         found = survey(sources, _class_names(row), display.on_step)
         write_text(output, dataset_page(row, sources, found, pictures))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
 
 import click
 
@@ -205,30 +205,9 @@ def command(
             on_step=display.on_step,
         )
     if as_json:
-        print_json(_as_dict(result, per_class))
+        print_json(result.as_dict(per_class=per_class))
     else:
         _show(result, per_class, files.save_predictions)
-
-
-def _as_dict(result: "Evaluation", per_class: bool) -> Dict[str, Any]:
-    fields = {
-        "dataset": result.dataset,
-        "split": result.split,
-        "images": result.images,
-        **result.protocol._asdict(),
-        **result.accuracy._asdict(),
-        "by_scale": {scale: scores._asdict() for scale, scores in result.scales.items()},
-        "published": result.published,
-        "numbering": result.numbering,
-        "subset": result.subset,
-        "by_name": result.by_name,
-        "model": result.meaning and result.meaning.as_dict(),
-        **result.computing.as_dict(),
-        "note": result.note or None,
-    }
-    if per_class:
-        fields["per_class"] = [row._asdict() for row in result.classes]
-    return fields
 
 
 def _show(result: "Evaluation", per_class: bool, saved: Optional[Path]) -> None:

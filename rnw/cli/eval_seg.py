@@ -21,7 +21,6 @@ from rnw.cli.common import (
     pooling_option,
     print_json,
     protocol_options,
-    show_warnings,
     tell_computing,
     tell_held_out,
     tested_dataset_options,
@@ -85,6 +84,21 @@ class _Files:
     original_layout: bool
     overwrite: bool
     official: bool
+
+    def check(self) -> None:
+        """Raise UsageError for what needs saved labels where none are saved."""
+        if self.save_predictions is None:
+            for asked, what in (
+                (self.official, "--official scores"),
+                (self.original_layout, "--original-layout copies"),
+            ):
+                if asked:
+                    raise click.UsageError(f"{what} files: give '--save-predictions'")
+
+    @property
+    def kept(self) -> Optional[Path]:
+        """The folder from which an interrupted evaluation is resumed."""
+        return self.save_predictions or self.save_scores
 
 
 @click.command()
@@ -162,24 +176,19 @@ def command(
     published protocol unless options say otherwise; other files are tested at the dataset's own
     size. Scores that were saved are tested by the protocol they were made by, at all their scales.
     """
-    saved = files.save_predictions
-    if files.official and saved is None:
-        raise click.UsageError("--official scores files: give '--save-predictions'")
-    if files.original_layout and saved is None:
-        raise click.UsageError("--original-layout copies files: give '--save-predictions'")
+    files.check()
     from rnw.evaluation.segmentation.evaluate import evaluate
 
-    kept = saved or files.save_scores
-    ending = exit_when_interrupted(overwrite=files.overwrite) if kept else contextlib.nullcontext()
-    with ending, Display(err=as_json) as display, show_warnings():
-        continued = None if files.overwrite else kept
+    resumes = exit_when_interrupted(overwrite=files.overwrite)
+    with resumes if files.kept else contextlib.nullcontext(), Display(err=as_json) as display:
+        continued = None if files.overwrite else files.kept
         model = networks.load(devices, dataset, protocol, continued)
         tell_held_out(model.dataset)
         result = evaluate(
             model,
             data_root=data_root,
             split=split,
-            predictions=saved,
+            predictions=files.save_predictions,
             scores=files.save_scores,
             original_layout=files.original_layout,
             overwrite=files.overwrite,
@@ -189,7 +198,7 @@ def command(
     if as_json:
         print_json({**result.as_dict(), "scores": list(map(str, networks.scores)) or None})
         return
-    _show(result, saved)
+    _show(result, files.save_predictions)
     for folder in networks.scores:
         click.echo(f"scores of {folder}")
     if files.save_scores:

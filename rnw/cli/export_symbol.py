@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rnw.cli.common import FILE, Choice, parse_numbers, show_warnings, width_option
+from rnw.cli.common import FILE, Choice, parse_numbers, width_option
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.runtime import import_mxnet
 
@@ -70,6 +70,4 @@ def command(network: str, output: Path, **options: Any) -> None:
     import_mxnet()
     from rnw.networks.symbols import export_symbol  # starts MXNet
 
-    with show_warnings():
-        path = export_symbol(network, output, **options)
-    click.echo(path)
+    click.echo(export_symbol(network, output, **options))

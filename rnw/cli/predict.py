@@ -37,13 +37,13 @@ from rnw.cli.common import (
 )
 from rnw.errors import InputError
 from rnw.evaluation.computing import Computing
-from rnw.weights.meaning import Meaning
 
 if TYPE_CHECKING:
     from rnw.evaluation.classification import predict as classification
     from rnw.evaluation.classification.model import Model as ClassificationModel
     from rnw.evaluation.segmentation import predict as segmentation
     from rnw.evaluation.segmentation.model import Model as SegmentationModel
+    from rnw.weights.meaning import Meaning
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def command(
 
 
 def _origin(
-    meaning: Optional[Meaning], model: "Union[ClassificationModel, SegmentationModel]"
+    meaning: "Optional[Meaning]", model: "Union[ClassificationModel, SegmentationModel]"
 ) -> Dict[str, Any]:
     """Return how the network was recognized and tested, and a note if its dataset is unknown."""
     from rnw.data.sets.numbered import numbering_note

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 
 import click
 
-from rnw.cli.common import FILE, Choice, exit_when_interrupted, one_of, show_warnings
+from rnw.cli.common import FILE, Choice, exit_when_interrupted, one_of
 from rnw.data.sets import catalog
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(
     if steps:
         from rnw.data.prepare.official import take_steps
 
-        with exit_when_interrupted(overwrite=overwrite), show_warnings():
+        with exit_when_interrupted(overwrite=overwrite):
             take_steps(preparation, _Progress)
     for line in preparation.summary():
         click.echo(line)

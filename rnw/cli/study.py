@@ -19,7 +19,6 @@ from rnw.cli.common import (
     overrides_option,
     print_json,
     recipe_option,
-    show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.cli.train_cls import CLASSIFICATION
@@ -115,7 +114,7 @@ def depth_width(
 
     budget = parse_budget(budget_text, recipe)
     display = Display(err=as_json)
-    with exit_when_interrupted(), display, show_warnings(), alone_in(output):
+    with exit_when_interrupted(), display, alone_in(output):
         study = run_study(
             recipe,
             budget,

@@ -14,7 +14,6 @@ from rnw.cli.common import (
     gather,
     json_option,
     print_json,
-    show_warnings,
 )
 from rnw.cli.display import Display
 from rnw.evaluation.engines.table import MXNET
@@ -99,7 +98,7 @@ def command(
             f"{measured[0]} measures MXNet in float32: leave out --engine and --precision"
         )
     check_table_files(output, number, overwrite=overwrite)
-    with exit_when_interrupted(), Display(err=True) as display, show_warnings():
+    with exit_when_interrupted(), Display(err=True) as display:
         hooks = {"on_step": display.on_step, "on_row": display.on_row}
         fill = _fill_table_1 if number == 1 else _fill_other_table
         where = {"computing": computing, "data_root": data_root}

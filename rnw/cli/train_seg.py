@@ -6,8 +6,8 @@ import click
 
 from rnw.cli.common import one_of
 from rnw.cli.training import Arguments, Task, run_training, training_options
+from rnw.data.own import description
 from rnw.data.sets import catalog
-from rnw.training import recipe
 
 
 def _make_validator(*arguments: Any, **options: Any) -> Callable:
@@ -17,7 +17,7 @@ def _make_validator(*arguments: Any, **options: Any) -> Callable:
 
 
 SEGMENTATION = Task(
-    recipe.SEGMENTATION,
+    description.SEGMENTATION,
     "voc",
     catalog.find_segmentation_dataset,
     _make_validator,

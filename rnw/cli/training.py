@@ -30,21 +30,21 @@ from rnw.cli.common import (
     overrides_option,
     print_line,
     recipe_option,
-    show_warnings,
     tell_held_out,
     val_fraction_option,
 )
 from rnw.cli.display import Display
+from rnw.data.own.description import CLASSIFICATION, SEGMENTATION
 from rnw.data.sets.rows import Row, note_on_tests
 from rnw.errors import InputError
 from rnw.runtime import make_contexts
-from rnw.training.recipe import CLASSIFICATION, KVSTORES, SEGMENTATION, Recipe
-from rnw.training.recipes import find_recipe, is_for_any_data
+from rnw.training.choices import KVSTORES
 from rnw.training.signals import EndAtOnce, RunStoppedError
 from rnw.weights.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.training.options import Options
+    from rnw.training.recipe import Recipe
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -255,12 +255,14 @@ class Task(NamedTuple):
         weights: Optional[Path] = None,
         data_root: Optional[Path] = None,
         split: Optional[str] = None,
-    ) -> Recipe:
+    ) -> "Recipe":
         """Return the recipe that options name; raise InputError for one of the other task.
 
         For a dataset without a recipe, as those of one's own are, it is chosen by whether there are
         `weights` to start from, and fits the data, as does any recipe that is for no dataset.
         """
+        from rnw.training.recipes import find_recipe, is_for_any_data
+
         if dataset is not None:
             overrides = (f"dataset={dataset}", *overrides)
         if split is not None:
@@ -330,7 +332,7 @@ class Arguments:
     gpus: Optional[str]
     cpus: Optional[int]
 
-    def resolve(self, task: Task) -> Recipe:
+    def resolve(self, task: Task) -> "Recipe":
         """Return the recipe; raise InputError for options that do not go together."""
         if self.keep_every is not None and self.keep is None:
             raise InputError("--keep-every removes nothing by itself: add --keep N")
@@ -382,7 +384,7 @@ def run_training(task: Task, arguments: Arguments) -> None:
     from rnw.training.run import train  # starts MXNet
 
     options = arguments.options(task, recipe.row, contexts)
-    with Display() as display, _exit_when_stopped(), show_warnings():
+    with Display() as display, _exit_when_stopped():
         path = train(
             recipe,
             contexts,
@@ -401,20 +403,19 @@ def run_training(task: Task, arguments: Arguments) -> None:
     click.echo(f"{path}")
 
 
-def _print_plan(recipe: Recipe, contexts: Sequence[Any], arguments: Arguments) -> None:
+def _print_plan(recipe: "Recipe", contexts: Sequence[Any], arguments: Arguments) -> None:
     from rnw.bench.plan import plan_training
 
-    with show_warnings():
-        plan = plan_training(
-            recipe,
-            contexts,
-            data_root=arguments.data_root,
-            weights=arguments.weights,
-            folder=arguments.output,
-            recompute=arguments.recompute,
-            epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
-            force_precision=arguments.force_precision,
-        )
+    plan = plan_training(
+        recipe,
+        contexts,
+        data_root=arguments.data_root,
+        weights=arguments.weights,
+        folder=arguments.output,
+        recompute=arguments.recompute,
+        epochs=(arguments.stop_epoch or recipe.epochs) - arguments.from_epoch,
+        force_precision=arguments.force_precision,
+    )
     click.echo(f"{plan}")
 
 

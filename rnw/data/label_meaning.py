@@ -7,14 +7,13 @@ classes. It is detected by the colors of its palette, and by which numbers occur
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
-
 from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.heads import IGNORED_LABEL
 
 if TYPE_CHECKING:
-    from PIL import Image  # of an extra, which the catalog must not need
+    import numpy as np
+    from PIL import Image  # neither of which the catalog must need
 
 Color = Tuple[int, int, int]
 
@@ -54,12 +53,14 @@ class LabelMeaning:
         Raises InputError where a class in it has another color than the published one, and where
         classes are numbered from 0 though they have other ids.
         """
+        import numpy as np
+
         counts = np.array(image.histogram())
         if image.mode == "P" and self.colors is not None:
             self._check_colors(self.colors, image, counts, path)
         self._check_numbers(counts, path)
 
-    def warning(self, counts: np.ndarray) -> Optional[str]:
+    def warning(self, counts: "np.ndarray") -> Optional[str]:
         """Return a warning if label maps seem to be numbered from 0 though classes have other ids.
 
         counts: how often each number (256,) occurs in label maps. They seem to be if few pixels
@@ -87,7 +88,7 @@ class LabelMeaning:
         return sorted(set(range(len(self.ids))) - set(self.ids))
 
     def _check_colors(
-        self, colors: Sequence[Color], image: "Image.Image", counts: np.ndarray, path: PathLike
+        self, colors: Sequence[Color], image: "Image.Image", counts: "np.ndarray", path: PathLike
     ) -> None:
         found = _palette(image)
         used = [(number, color) for number, color in zip(self.ids, colors) if counts[number]]
@@ -101,7 +102,7 @@ class LabelMeaning:
                     f"wrote the palette; {self.remedy}"
                 )
 
-    def _check_numbers(self, counts: np.ndarray, path: PathLike) -> None:
+    def _check_numbers(self, counts: "np.ndarray", path: PathLike) -> None:
         last = len(self.ids) - 1
         from_zero = counts[self._foreign].any() and not counts[last + 1 : IGNORED_LABEL].any()
         if from_zero and counts[IGNORED_LABEL]:

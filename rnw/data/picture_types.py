@@ -1,11 +1,12 @@
 """Types that datasets are read as: arrays in memory, or encoded pictures by index."""
 
-from typing import Iterable, NamedTuple, Optional, Protocol, Union
-
-import numpy as np
+from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Protocol, Union
 
 from rnw.networks.inputs import IMAGENET as IMAGENET
 from rnw.networks.inputs import Normalization
+
+if TYPE_CHECKING:
+    import numpy as np  # which rows of the catalog must not need
 
 INTERPOLATIONS = ("adaptive", "cubic")  # see `rnw.data.transforms.interpolation`
 
@@ -13,8 +14,8 @@ INTERPOLATIONS = ("adaptive", "cubic")  # see `rnw.data.transforms.interpolation
 class Examples(NamedTuple):
     """Images (N, H, W, 3) uint8 with their classes (N,) int64."""
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: "np.ndarray"
+    labels: "np.ndarray"
 
 
 class Pair(NamedTuple):
@@ -50,7 +51,7 @@ class PictureSource(Protocol):
 class ClassifiedSource(PictureSource, Protocol):
     """Pictures with one class each: `labels` (N,) int64."""
 
-    labels: np.ndarray
+    labels: "np.ndarray"
 
 
 class LabeledSource(PictureSource, Protocol):
@@ -63,7 +64,7 @@ class LabeledSource(PictureSource, Protocol):
     def label_name(self, index: int) -> str:
         """Return the path of a label map, for messages."""
 
-    def label(self, index: int) -> np.ndarray:
+    def label(self, index: int) -> "np.ndarray":
         """Return classes (H, W) uint8, 255 where a pixel is ignored; raise InputError for none."""
 
 

@@ -1,13 +1,14 @@
 """What computes networks, which results and records of kept predictions name."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Sequence
 
 from rnw.evaluation.engines.table import MXNET, Forward, find_engine
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.precision import FLOAT32
+
+if TYPE_CHECKING:
+    import numpy as np  # which whoever names an engine need not import
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Computing:
     def make_forward(
         self,
         config: NetworkConfig,
-        parameters: Mapping[str, np.ndarray],
+        parameters: "Mapping[str, np.ndarray]",
         devices: Sequence[Any],
     ) -> Forward:
         """Return a network with these parameters as a function (see `Engine.make_forward`)."""

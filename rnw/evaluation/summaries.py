@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from rnw.data.own.description import read_description
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.catalog import ROWS
 from rnw.data.sets.summary import CLASS_NAMES, KEYS, NAME, describe_row, summarize
 from rnw.files import PathLike
 from rnw.weights.containers import container_of
@@ -39,7 +39,7 @@ def dataset_within(path: PathLike) -> Optional[Dict[str, str]]:
 
 
 def _of_catalog(name: str) -> Dict[str, str]:
-    row = DATASETS.get(name) or SEGMENTATION.get(name)
+    row = ROWS.get(name)
     return {} if row is None else summarize(describe_row(row))
 
 

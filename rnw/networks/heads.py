@@ -52,6 +52,7 @@ def bootstrapped_softmax(
     cells = F.transpose(scores, axes=(0, 2, 3, 1))  # softmax is fast over the last axis only
     rows = F.reshape(cells, shape=(-1, 0), reverse=True)
     label = F.reshape(label, shape=(-1,))
+    # another softmax, as SoftmaxOutput asks for the labels before it gives probabilities
     easy = easy_labels(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
     label = label + easy * (IGNORED_LABEL - label)
     probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)

@@ -8,7 +8,8 @@ from rnw.files import PathLike
 from rnw.torch.modules import Tensor, torch
 from rnw.torch.network import Network, build
 from rnw.weights import Transfer, plan_transfer
-from rnw.weights.formats import MODULE, read_parameters, write_parameters
+from rnw.weights.choices import MODULE
+from rnw.weights.formats import read_parameters, write_parameters
 from rnw.weights.meaning import meaning_of
 from rnw.weights.metadata import network_metadata
 from rnw.weights.module_names import original_name
@@ -55,8 +56,8 @@ def warm_start(net: Network, path: PathLike) -> Transfer:
 def save(net: Network, path: PathLike, to: str = MODULE) -> None:
     """Write a network in the published format (`to='module'`) or another one of `rnw convert`.
 
-    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
-        network it is for. Numbers are float32. The file is written completely or not at all.
+    to: a format of `rnw.weights.choices`, except ONNX; a safetensors file also says which network
+        it is for. Numbers are float32. The file is written completely or not at all.
 
     Raises InputError for an unknown format, and for features that the format cannot store.
     """

@@ -9,7 +9,8 @@ from rnw.networks.cost import FLOAT_BYTES, count_parameters
 from rnw.networks.layers import SegmentationClassifier
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import cpu_cores
-from rnw.training.recipe import ADAMS, Recipe
+from rnw.training.choices import ADAMS
+from rnw.training.recipe import Recipe
 from rnw.training.recompute_plan import Recompute, frontier, plan_step
 from rnw.weights.precision import FLOAT32
 

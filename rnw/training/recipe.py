@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Tuple, Union
 
+from rnw.data.own.description import CLASSIFICATION, SEGMENTATION
 from rnw.data.picture_types import Classified, LabeledSource
 from rnw.data.sampling import SAMPLERS
 from rnw.data.sets.catalog import find_dataset, find_segmentation_dataset, is_path
@@ -32,6 +33,7 @@ from rnw.networks.layout import (
     configure,
 )
 from rnw.networks.zoo import CLASSIFICATION_PREFIX, find_network
+from rnw.training.choices import ADAMS, KVSTORES, OPTIMIZERS
 from rnw.training.recipe_fields import (
     NOT_NEGATIVE,
     TRUTH,
@@ -52,12 +54,6 @@ from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
     from rnw.data.crops import Cropping
-
-CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-# rows of the tables in `optimizers` and `kvstores`, which start MXNet
-OPTIMIZERS = ("torch_nesterov", "sgd", "adam", "adamw")
-ADAMS = ("adam", "adamw")  # which keep a variance beside momentum
-KVSTORES = ("local", "device", "dist_sync", "dist_device_sync", "dist_async")
 
 MAX_SUFFIX = 100
 _SUFFIX = re.compile(rf"(?!ep-)[A-Za-z0-9_.+=-]{{0,{MAX_SUFFIX}}}")

@@ -8,9 +8,9 @@ from typing import Callable, NamedTuple, Sequence, Tuple
 import mxnet as mx
 import numpy as np
 
+from rnw.data.own.description import CLASSIFICATION, SEGMENTATION
 from rnw.networks.heads import IGNORED_LABEL
 from rnw.training.progress import Scores
-from rnw.training.recipe import CLASSIFICATION, SEGMENTATION
 from rnw.training.trainer import DeviceOutput
 
 PICTURE_SCORES = ("loss", "top-1", "top-5")

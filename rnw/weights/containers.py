@@ -15,6 +15,7 @@ import numpy as np
 
 from rnw.errors import InputError
 from rnw.files import PathLike
+from rnw.weights.choices import STATE_DICT
 from rnw.weights.labels import plain_name
 from rnw.weights.ndarray_file import FILE_MAGIC, open_weights, read_arrays, write_arrays
 from rnw.weights.npz_file import SUFFIX, read_npz, write_npz
@@ -25,7 +26,7 @@ from rnw.weights.safetensors_file import (
     read_safetensors_metadata,
     write_safetensors,
 )
-from rnw.weights.torch_file import DESCRIPTION, STATE_DICT, read_torch, write_torch
+from rnw.weights.torch_file import DESCRIPTION, read_torch, write_torch
 from rnw.weights.zip_file import ZIP_STARTS
 
 Arrays = Dict[str, np.ndarray]

@@ -13,11 +13,11 @@ from rnw.networks.inputs import Normalization
 from rnw.networks.layers import BN_EPSILON
 from rnw.networks.layout import NetworkConfig, configure, fold, foldable
 from rnw.networks.zoo import ResNetSpec
+from rnw.weights.choices import BYTES, FLOATS, INPUTS, ONNX_GRAPH, OPSET
 from rnw.weights.fit import structure_of
 from rnw.weights.formats import (
     AS_USUAL,
     FORMATS,
-    ONNX_GRAPH,
     Packing,
     find_format,
     negative_gammas,
@@ -35,13 +35,10 @@ from rnw.weights.meaning import (
 from rnw.weights.metadata import Metadata, describe_file, named_network, read_normalization
 from rnw.weights.onnx_file import require_onnx
 from rnw.weights.onnx_graph import write_onnx
-from rnw.weights.onnx_nodes import OPSET, GraphForm, Size
+from rnw.weights.onnx_nodes import GraphForm, Size
 from rnw.weights.released import released_row
 from rnw.weights.surgery import UNCHANGED, Surgery, fold_batch_norms, halve, listed
 from rnw.weights.symbol_file import graph_beside
-
-FLOATS, BYTES = "float32", "uint8"
-INPUTS = (FLOATS, BYTES)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""TABLE of the formats of weights: how each names its entries, how it is read and written.
+"""TABLE of the formats of `choices.py`: how each names its entries, is read and written.
 
 Published files and those of Module have entries `arg:<name>` and `aux:<name>`; Gluon's
 `save_parameters` writes `<block>.<name>`, `ParameterDict.save` just `<name>`, as do the other
@@ -18,6 +18,7 @@ from rnw.errors import InputError, look_up, naming
 from rnw.files import PathLike
 from rnw.networks.layers import parameter_kind
 from rnw.networks.zoo import ALL_POOLED, ALL_STRIDED, TOP_STRIDED
+from rnw.weights.choices import GLUON, MODULE, ONNX_GRAPH, PLAIN, STATE_DICT
 from rnw.weights.containers import (
     NPZ,
     ONNX,
@@ -46,15 +47,10 @@ from rnw.weights.names import (
     rename_to_theirs,
 )
 from rnw.weights.resnet_names import rename_resnet
-from rnw.weights.torch_file import STATE_DICT
 
 logger = logging.getLogger(__name__)
 
-MODULE = "module"  # the published files
-GLUON = "gluon"
-ONNX_GRAPH = "onnx"
-PLAIN = "plain"
-WRAPS: Dict[str, Container] = {PLAIN: TORCH, STATE_DICT: TORCH_CHECKPOINT}
+WRAPPINGS: Dict[str, Container] = {PLAIN: TORCH, STATE_DICT: TORCH_CHECKPOINT}
 
 _IN_UNIT = re.compile(r"(?:bn|res)(\d[ab]\d*)_branch")
 _IN_PLAIN_BLOCK = re.compile(r"(conv1a?|bn7|bn_conv1)_")
@@ -77,7 +73,7 @@ def _gluon_key(name: str) -> str:
 class Packing:
     """Where in a file the scripts of PyTorch look for weights; None: as the format's project does.
 
-    wrap: a key of WRAPS, 'state_dict' for a dictionary of that name around the weights, 'plain' for
+    wrap: one of WRAPS, 'state_dict' for a dictionary of that name around the weights, 'plain' for
     none. key_prefix: what all names of entries begin with, such as 'module.', or nothing.
     """
 
@@ -92,12 +88,11 @@ AS_USUAL = Packing()
 class Format:
     """A format of weights: names of entries, and file formats, of which the suffix selects one.
 
-    help: a description. key: from a parameter's name to that of its entry. naming: the names of a
-    PyTorch project. downsampling, units: how that project's network down-samples, and its units on
-    each level if they are fixed.
+    key: from a parameter's name to that of its entry. naming: the names of a PyTorch project.
+    downsampling, units: how that project's network down-samples, and its units on each level if
+    they are fixed.
     """
 
-    help: str
     containers: Tuple[Container, ...]
     key: Callable[[str], str] = str
     naming: Optional[Naming] = None
@@ -112,7 +107,7 @@ class Format:
     def container(self, path: PathLike, wrap: Optional[str] = None) -> Container:
         """Return the file format for `path`.
 
-        wrap: a key of WRAPS, in place of what the format does.
+        wrap: one of WRAPS, in place of what the format does.
 
         Raises InputError if its suffix selects none, and for `wrap` if that is no PyTorch file.
         """
@@ -124,7 +119,7 @@ class Format:
                 f"{path}: only PyTorch files (.pth, .pt, .pth.tar) may have a dictionary around "
                 "the weights: leave out --wrap"
             )
-        return look_up(WRAPS, wrap, "wrapping")
+        return look_up(WRAPPINGS, wrap, "wrapping")
 
     def with_prefix(self, prefix: Optional[str]) -> "Format":
         """Return the format with names that begin with `prefix`; as they are for None.
@@ -153,41 +148,23 @@ class Format:
 
 
 FORMATS: Dict[str, Format] = {
-    MODULE: Format(
-        "MXNet's Module (arg: and aux: names, as the released files)", (PARAMS,), _module_key
-    ),
-    GLUON: Format("Gluon's load_parameters", (PARAMS,), _gluon_key),
-    "safetensors": Format("safetensors file with the names of the released files", (SAFETENSORS,)),
-    "npz": Format("NumPy file with the names of the released files", (NPZ,)),
-    ONNX_GRAPH: Format("ONNX graph, for ONNX Runtime and others", (ONNX,)),
-    "rnw_torch": Format(
-        "PyTorch: the networks of rnw.torch", (SAFETENSORS, TORCH, NPZ), key=module_key
-    ),
+    MODULE: Format((PARAMS,), _module_key),
+    GLUON: Format((PARAMS,), _gluon_key),
+    "safetensors": Format((SAFETENSORS,)),
+    "npz": Format((NPZ,)),
+    ONNX_GRAPH: Format((ONNX,)),
+    "rnw_torch": Format((SAFETENSORS, TORCH, NPZ), key=module_key),
     "resnet38d": Format(
-        "PyTorch: ResNet38 of PSA, SEAM and their family",
         (SAFETENSORS, TORCH, NPZ),
         naming=RESNET38D,
         downsampling=ALL_STRIDED,
         units=(0, 3, 3, 6, 3, 1, 1),
     ),
-    "wider_resnet": Format(
-        "PyTorch: WiderResNet of inplace_abn",
-        (SAFETENSORS, TORCH, NPZ),
-        naming=WIDER_RESNET,
-        downsampling=ALL_POOLED,
-    ),
+    "wider_resnet": Format((SAFETENSORS, TORCH, NPZ), naming=WIDER_RESNET, downsampling=ALL_POOLED),
     "wider_resnet_a2": Format(
-        "PyTorch: WiderResNetA2 of inplace_abn",
-        (SAFETENSORS, TORCH, NPZ),
-        naming=WIDER_RESNET,
-        downsampling=TOP_STRIDED,
+        (SAFETENSORS, TORCH, NPZ), naming=WIDER_RESNET, downsampling=TOP_STRIDED
     ),
-    "wrn38": Format(
-        "PyTorch: WiderResNetA2 of NVIDIA's semantic-segmentation",
-        (SAFETENSORS, TORCH_CHECKPOINT, NPZ),
-        naming=WRN38,
-        downsampling=TOP_STRIDED,
-    ),
+    "wrn38": Format((SAFETENSORS, TORCH_CHECKPOINT, NPZ), naming=WRN38, downsampling=TOP_STRIDED),
 }
 
 

@@ -9,8 +9,9 @@ from rnw.errors import InputError
 from rnw.files import PathLike
 from rnw.networks.layers import Parameter, is_classifier, parameter_kind
 from rnw.networks.layout import NetworkConfig, unused_features
+from rnw.weights.choices import MODULE
 from rnw.weights.fit import channels_of, check_parameters
-from rnw.weights.formats import MODULE, read_parameters, write_parameters
+from rnw.weights.formats import read_parameters, write_parameters
 from rnw.weights.meaning import Meaning, differences, find_meaning, meaning_of
 from rnw.weights.metadata import network_metadata
 
@@ -166,9 +167,11 @@ def _layer(name: str) -> str:
 def save_params(net: "Network", path: PathLike, to: str = MODULE) -> None:
     """Write the parameters of `net` in the published format (`to='module'`) or another one.
 
-    to: a key of `rnw.weights.formats.FORMATS`, except ONNX; a safetensors file also says which
-        network it is for. Moving averages are the mean over the
-    network's devices. The file is written completely or not at all.
+    to: a format of `rnw.weights.choices`, except ONNX; a safetensors file also says which network
+        it is for.
+
+    Moving averages are the mean over the network's devices. The file is written completely or not
+    at all.
     """
     metadata = network_metadata(net.config)
     write_parameters(path, parameter_values(net), to, metadata=metadata)

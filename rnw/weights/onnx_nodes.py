@@ -13,9 +13,9 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.networks.inputs import Normalization
 from rnw.networks.layout import NetworkConfig
+from rnw.weights.choices import OPSET
 from rnw.weights.onnx_file import require_onnx
 
-OPSET = 15  # ONNX 1.10 of 2021
 OLDEST_OPSET = 13  # before, Softmax joined all axes behind its own
 INPUT = "data"
 LABELS = "labels"

@@ -21,13 +21,13 @@ import numpy as np
 
 from rnw.errors import InputError, naming
 from rnw.files import PathLike, atomic_write
+from rnw.weights.choices import STATE_DICT
 from rnw.weights.ndarray_file import MAX_NAME, windows
 from rnw.weights.safetensors_file import release_pages
 from rnw.weights.torch_pickle import TorchUnpickler, Unread
 from rnw.weights.torch_tensors import CLASSES, NAMES, NoArray, Storage, Tensor, as_array
 from rnw.weights.zip_file import ZIP_STARTS, new_member, reading_zip
 
-STATE_DICT = "state_dict"
 WRAPPERS = (STATE_DICT, "model_state_dict", "model")  # keys of the weights in checkpoints
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 DESCRIPTION = "/data.pkl"

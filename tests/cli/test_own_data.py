@@ -1,6 +1,7 @@
 """Data of one's own, from training to predictions, with nothing but a folder and the weights."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -64,6 +65,23 @@ colors: ["#000000", "#ff0000", "#0000ff"]
 test_size: 16
 """,
     }, ".")  # fmt: skip
+
+
+def test_what_is_noted_of_a_list_is_said_once(rnw, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("rnw"), "propagate", False)  # to handlers of tests
+    _street()
+    lines = [f"home/me/train/{name}.jpg home/me/trainannot/{name}.png" for name in "abcd"]
+    Path("street/train.txt").write_text("\n".join(lines))
+    text = Path("street.yaml").read_text()
+    Path("street.yaml").write_text(re.sub("train: {.*", "train: {list: train.txt}", text))
+    Path("street/trainannot/d.png").unlink()
+    code, _, err = rnw("train-seg", "--dataset", "street.yaml", *SEGMENTER)
+    assert (code, "trainannot/d.png" in err) == (2, True)
+    assert [line for line in err.splitlines() if line.startswith("street/train.txt: ")] == [
+        "street/train.txt: the folder 'home/me/train' that it names is taken as 'street/train'",
+        "street/train.txt: the folder 'home/me/trainannot' that it names is taken as "
+        "'street/trainannot'",
+    ]
 
 
 @pytest.mark.slow

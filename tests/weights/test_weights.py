@@ -11,7 +11,8 @@ from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.symbols import to_json
 from rnw.weights import load_network, load_params, save_params, warm_start
-from rnw.weights.formats import MODULE, write_parameters
+from rnw.weights.choices import MODULE
+from rnw.weights.formats import write_parameters
 from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import read_arrays, write_arrays
 from tests.golden_cases import each_checkpoint, golden_arrays, golden_files, input_shape_of

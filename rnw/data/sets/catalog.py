@@ -1,51 +1,90 @@
 """TABLE of datasets: each is a module of this folder, whose `DATASET` describes it completely.
 
-Importing it needs none of the extras.
+Importing it needs none of the extras. A module is imported when its row is looked up.
 """
 
 from importlib import import_module
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple, Union
+from typing import (
+    Any,
+    ChainMap,
+    Dict,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from rnw.data.sets.rows import Dataset, Row, SegmentationDataset
 from rnw.errors import InputError, look_up
 from rnw.files import YAML_SUFFIXES
 
-MODULES = (
-    "ilsvrc12",
-    "places365",
-    "digits",
-    "shapes_cls",
-    "voc",
-    "cityscapes",
-    "ade20k",
-    "pascal_context",
-    "shapes",
-    "camvid",
-    "cifar10",
-    "cifar100",
-    "imagenetv2",
-    "gta5",
-    "synthia",
-    "mapillary_vistas",
-    "pascal_context_59",
-    "coco_segmentation",
-    "sbd",
+TaskRow = TypeVar("TaskRow", Dataset, SegmentationDataset)
+
+
+class Rows(MutableMapping[str, TaskRow]):
+    """The datasets of a task by name, of a table from names to modules; rows may be added."""
+
+    def __init__(self, modules: Mapping[str, str]):
+        self._rows: Dict[str, Union[str, TaskRow]] = dict(modules)
+
+    def __getitem__(self, name: str) -> TaskRow:
+        row = self._rows[name]
+        return import_module(f"{__package__}.{row}").DATASET if isinstance(row, str) else row
+
+    def __setitem__(self, name: str, row: TaskRow) -> None:
+        self._rows[name] = row
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+DATASETS: Rows[Dataset] = Rows(
+    {
+        "ilsvrc-cls": "ilsvrc12",
+        "places365-cls": "places365",
+        "digits": "digits",
+        "shapes-cls": "shapes_cls",
+        "cifar10": "cifar10",
+        "cifar100": "cifar100",
+        "imagenetv2": "imagenetv2",
+    }
 )
+SEGMENTATION: Rows[SegmentationDataset] = Rows(
+    {
+        "voc": "voc",
+        "cityscapes": "cityscapes",
+        "ade20k": "ade20k",
+        "pascal-context": "pascal_context",
+        "shapes": "shapes",
+        "camvid": "camvid",
+        "gta5": "gta5",
+        "synthia": "synthia",
+        "mapillary-vistas": "mapillary_vistas",
+        "pascal-context-59": "pascal_context_59",
+        "coco": "coco_segmentation",
+        "sbd": "sbd",
+    }
+)
+# of both tasks; a ChainMap lists the last table first
+ROWS: Mapping[str, Row] = ChainMap[str, Any](SEGMENTATION, DATASETS)
+EMBEDDED = ("digits", "shapes-cls", "shapes")  # in the package: there is nothing to prepare
 
 HELD_OUT = "#val-fraction="  # after a path: the part of the pictures to hold out as split val
-
-_ROWS = [import_module(f"{__package__}.{module}").DATASET for module in MODULES]
-DATASETS: Dict[str, Dataset] = {row.name: row for row in _ROWS if isinstance(row, Dataset)}
-SEGMENTATION: Dict[str, SegmentationDataset] = {
-    row.name: row for row in _ROWS if isinstance(row, SegmentationDataset)
-}
 
 
 def to_prepare() -> Tuple[str, ...]:
     """Return the names of the datasets that `rnw prepare` makes from official archives."""
-    rows: List[Row] = [*DATASETS.values(), *SEGMENTATION.values()]
-    return tuple(row.name for row in rows if row.publication is not None)
+    return tuple(name for name in (*DATASETS, *SEGMENTATION) if name not in EMBEDDED)
 
 
 def find_segmentation_dataset(name: Union[str, Row]) -> SegmentationDataset:
@@ -54,12 +93,7 @@ def find_segmentation_dataset(name: Union[str, Row]) -> SegmentationDataset:
     A row, which has been found before, is returned as it is. Raises InputError for an unknown
     dataset, and for one that is for classification.
     """
-    found = find_any_dataset(name, SEGMENTATION)
-    if not isinstance(found, SegmentationDataset):
-        raise InputError(
-            f"{_called(name)}: is a dataset for classification, expected one for segmentation"
-        )
-    return found
+    return _find(name, SEGMENTATION, SegmentationDataset)
 
 
 def find_dataset(name: Union[str, Row]) -> Dataset:
@@ -67,10 +101,14 @@ def find_dataset(name: Union[str, Row]) -> Dataset:
 
     Raises InputError for an unknown one, and for one that is for segmentation.
     """
-    found = find_any_dataset(name, DATASETS)
-    if not isinstance(found, Dataset):
+    return _find(name, DATASETS, Dataset)
+
+
+def _find(name: Union[str, Row], table: Rows[TaskRow], kind: Type[TaskRow]) -> TaskRow:
+    found = _look_up(name, table)
+    if not isinstance(found, kind):
         raise InputError(
-            f"{_called(name)}: is a dataset for segmentation, expected one for classification"
+            f"{_called(name)}: is a dataset for {found.task}, expected one for {kind.task}"
         )
     return found
 
@@ -81,7 +119,7 @@ def _called(dataset: Union[str, Row]) -> str:
 
 def find_task_dataset(name: str) -> Row:
     """Return the dataset of either task of that name or path; raise InputError for neither."""
-    return find_any_dataset(name, {**DATASETS, **SEGMENTATION})
+    return _look_up(name, ROWS)
 
 
 def names_of(dataset: Row) -> Tuple[str, ...]:
@@ -90,17 +128,18 @@ def names_of(dataset: Row) -> Tuple[str, ...]:
     return tuple(names() if callable(names) else names)
 
 
-def find_any_dataset(name: Union[str, Row], table: Mapping[str, Row]) -> Row:
-    """Return the dataset of either task called `name` in `table`, or of a folder or a description.
+def _look_up(name: Union[str, Row], table: Mapping[str, Row]) -> Row:
+    """Return the dataset of either task called `name`, or of a folder or a description.
+
+    table: the datasets that the message for an unknown name lists.
 
     Names come first: `./voc` is a folder where `voc` is a name. Raises InputError for neither. A
     folder is walked for it each time, so whoever needs a row again hands it on.
     """
     if not isinstance(name, str):
         return name
-    known: Mapping[str, Row] = {**DATASETS, **SEGMENTATION}  # one of the other task is told so
-    if not is_path(name):
-        return known[name] if name in known else look_up(table, name, "dataset")
+    if not is_path(name):  # one of the other task is told so
+        return ROWS[name] if name in ROWS else look_up(table, name, "dataset")
     from rnw.data.sets.described import describe_own  # needs an extra
 
     path, mark, fraction = name.partition(HELD_OUT)
@@ -130,6 +169,6 @@ def _parse_fraction(text: str) -> float:
 def is_path(name: str) -> bool:
     """Return whether a dataset is called by a path: of a folder or a file, there or not."""
     name, _, _ = name.partition(HELD_OUT)
-    if name in DATASETS or name in SEGMENTATION:
+    if name in ROWS:
         return False
     return "/" in name or name.endswith(YAML_SUFFIXES) or (name != "" and Path(name).exists())

@@ -1,14 +1,14 @@
 """The datasets of the catalog as Gluon's own `Dataset`, for scripts around its `DataLoader`."""
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Optional, Tuple, Union
 
 import mxnet as mx
 
 from rnw.data.labeled import check_size
 from rnw.data.picture_types import Examples
 from rnw.data.readers import read_picture
-from rnw.data.sets.catalog import DATASETS, SEGMENTATION
+from rnw.data.sets.catalog import ROWS
 from rnw.data.sets.reading import read_examples, read_pictures
 from rnw.data.sets.rows import Dataset, SegmentationDataset
 from rnw.errors import look_up
@@ -75,8 +75,7 @@ def get_dataset(
 
     Raises InputError for an unknown dataset or split, and for data that is missing.
     """
-    rows: Dict[str, Union[Dataset, SegmentationDataset]] = {**DATASETS, **SEGMENTATION}
-    row = look_up(rows, name, "dataset")
+    row = look_up(ROWS, name, "dataset")
     if isinstance(row, SegmentationDataset):
         return GluonSegmentation(row, split or row.train_split, root)
     return GluonClassification(row, split or row.train_split, root)

@@ -3,11 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from rnw.data.picture_types import Pair
+
+if TYPE_CHECKING:
+    import numpy as np  # which the catalog must not need
 
 
 class Form(NamedTuple):
@@ -109,7 +110,7 @@ class Rendering(NamedTuple):
     folder: str
     source: str
     items: Callable[[Path], Mapping[str, Any]]
-    draw: Callable[[Any], np.ndarray]
+    draw: Callable[[Any], "np.ndarray"]
 
 
 class LabeledSplit(NamedTuple):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Callable, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, ClassVar, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from rnw.data.label_meaning import Color, LabelMeaning
-from rnw.data.own.description import Description
+from rnw.data.own.description import CLASSIFICATION, SEGMENTATION, Description
 from rnw.data.picture_types import IMAGENET, Classified, LabeledSource, Normalization
 from rnw.data.sets.publication import (
     ClassNumbers,
@@ -34,6 +34,8 @@ class Dataset:
     submissions; None: they are numbered from 1. known: in the catalog, not a stand-in for a name
     that is not. description: what tells a dataset of one's own; None: the row itself.
     """
+
+    task: ClassVar[str] = CLASSIFICATION
 
     name: str
     title: str
@@ -116,6 +118,8 @@ class SegmentationDataset:
     stand-in for a name that is not. description: what tells a dataset of one's own; None: the
     row itself.
     """
+
+    task: ClassVar[str] = SEGMENTATION
 
     name: str
     title: str

@@ -1,7 +1,7 @@
 """Top-1 and top-5 accuracy of a classification network on a dataset (Table 1)."""
 
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -91,6 +91,27 @@ class Evaluation(NamedTuple):
     def precision(self) -> str:
         """The numbers that it computed convolutions in."""
         return self.computing.precision
+
+    def as_dict(self, *, per_class: bool = True) -> Dict[str, Any]:
+        """Return everything in plain types; `per_class`: also the accuracy of each class."""
+        fields = {
+            "dataset": self.dataset,
+            "split": self.split,
+            "images": self.images,
+            **self.protocol._asdict(),
+            **self.accuracy._asdict(),
+            "by_scale": {scale: scores._asdict() for scale, scores in self.scales.items()},
+            "published": self.published,
+            "numbering": self.numbering,
+            "subset": self.subset,
+            "by_name": self.by_name,
+            "model": self.meaning and self.meaning.as_dict(),
+            **self.computing.as_dict(),
+            "note": self.note or None,
+        }
+        if per_class:
+            fields["per_class"] = [row._asdict() for row in self.classes]
+        return fields
 
 
 class EvaluationProgress(NamedTuple):

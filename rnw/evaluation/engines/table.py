@@ -9,9 +9,7 @@ import contextlib
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rnw.errors import InputError, look_up
 from rnw.memory import free_memory, on_gpus
@@ -19,7 +17,10 @@ from rnw.networks.layout import NetworkConfig
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX, INSTALL_OPENVINO, make_contexts
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
-Forward = Callable[[np.ndarray], np.ndarray]
+if TYPE_CHECKING:
+    import numpy as np  # which whoever names an engine need not import
+
+Forward = Callable[["np.ndarray"], "np.ndarray"]
 MXNET, ONNXRUNTIME, OPENVINO = "mxnet", "onnxruntime", "openvino"
 
 
@@ -69,7 +70,7 @@ class Engine:
     def make_forward(
         self,
         config: NetworkConfig,
-        parameters: Mapping[str, np.ndarray],
+        parameters: "Mapping[str, np.ndarray]",
         devices: Sequence[Any],
         precision: str = FLOAT32,
         *,

@@ -15,7 +15,6 @@ from rnw.evaluation.computing import REFERENCE, Computing
 from rnw.evaluation.described import dataset_beside_weights
 from rnw.evaluation.engines.table import Forward, find_engine
 from rnw.evaluation.loading import read_pooled
-from rnw.evaluation.segmentation.crf import CRFS, refine
 from rnw.evaluation.segmentation.fitting_tiles import (
     bytes_per_pixel,
     fitting_tile,
@@ -125,6 +124,8 @@ class Model(NamedTuple):
         if protocol.tile is None and "overlap" in given:
             raise InputError(f"overlap {protocol.overlap}: is of tiles; give their size, --tile")
         if protocol.crf is not None:
+            from rnw.evaluation.segmentation.crf import CRFS  # starts SciPy
+
             look_up(CRFS, protocol.crf, "CRF")
         changed = self._replace(protocol=protocol)
         for scorer in self.scorers:
@@ -167,6 +168,8 @@ class Model(NamedTuple):
         height, width = image.shape[:2]
         if self.protocol.crf is None:
             return label(maps, (height, width), mix)
+        from rnw.evaluation.segmentation.crf import CRFS, refine  # as above
+
         scores = np.zeros((1, height, width), np.float32)
         for weight, found in zip(mix, maps):
             scores = scores + weight * upsample(found, (height, width))

@@ -242,11 +242,33 @@ def test_reading_the_catalog_needs_no_extra():
 
 
 def test_each_module_of_a_data_set_is_listed():
-    """A module that holds a row is in the catalog, and its row has no second name."""
+    """A module that holds a row is in the catalog once, and is imported when it is looked up."""
     folder = Path(catalog.__file__).parent
     with_rows = {p.stem for p in folder.glob("*.py") if "\nDATASET = " in p.read_text()}
-    assert with_rows == set(catalog.MODULES)
-    assert len({*DATASETS, *SEGMENTATION}) == len(catalog.MODULES)
+    script = (
+        "import sys\n"
+        "from rnw.data.sets import catalog\n"
+        "names, before = [*catalog.DATASETS, *catalog.SEGMENTATION], set(sys.modules)\n"
+        "for name in names: catalog.find_task_dataset(name)\n"
+        "print(*names)\n"
+        "print(*(m[len('rnw.data.sets.'):] for m in set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    names, imported = map(str.split, done.stdout.splitlines())
+    assert len(set(names)) == len(names) == len(with_rows)
+    assert with_rows <= set(imported)
+
+
+def test_the_table_of_both_tasks_begins_with_classification():
+    assert list(catalog.ROWS) == [*DATASETS, *SEGMENTATION]
+
+
+@pytest.mark.parametrize("table", [DATASETS, SEGMENTATION])
+def test_all_but_embedded_data_sets_can_be_prepared(table):
+    without = {name for name, row in table.items() if row.publication is None}
+    assert without == {*catalog.EMBEDDED} & {*table}
 
 
 TOY = '''"""Stamps, each with a label for each pixel."""
@@ -295,7 +317,8 @@ from pathlib import Path
 import rnw.data.sets
 rnw.data.sets.__path__.append("sets")
 catalog = Path(rnw.data.sets.__path__[0], "catalog.py")
-source = catalog.read_text().replace('    "shapes",\\n', '    "shapes",\\n    "stamps",\\n')
+line = '        "shapes": "shapes",\\n'
+source = catalog.read_text().replace(line, line.replace("shapes", "stamps") + line)
 Path("sets/catalog.py").write_text(source)
 rnw.data.sets.__path__.reverse()
 from rnw.cli import main
