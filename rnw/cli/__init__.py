@@ -1,7 +1,6 @@
 """The `rnw` command: one module per subcommand, imported only when it is called."""
 
 import errno
-import importlib
 import io
 import sys
 from typing import Any, Dict, List, Optional, Sequence
@@ -9,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import click
 
 from rnw import __version__
-from rnw.cli.common import INTERRUPTED, Group, show_warnings
+from rnw.cli.common import INTERRUPTED, Folder, show_warnings
 from rnw.errors import InputError, printable
 from rnw.runtime import INSTALL_CPU, INSTALL_GPU, INSTALL_ONNX
 
@@ -52,16 +51,8 @@ WITHOUT_MXNET = ("PIL", "sklearn", "scipy", "matplotlib")  # of the extra for ev
 OPTIONAL_MODULES = ("mxnet", "gluoncv", "cv2", *WITHOUT_MXNET)
 
 
-class _Commands(Group):
-    """Find subcommands in the table, show warnings, turn mistakes into one line and status 2."""
-
-    def list_commands(self, ctx: click.Context) -> List[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
-        if name not in COMMANDS:
-            return None
-        return importlib.import_module(f"rnw.cli.{name.replace('-', '_')}").command
+class _Commands(Folder):
+    """Show warnings, and turn mistakes into one line and status 2."""
 
     def sections(self, ctx: click.Context) -> Dict[str, List[str]]:
         return {
@@ -100,6 +91,8 @@ def _explain(error: Exception) -> Optional[str]:
 
 @click.group(
     cls=_Commands,
+    package=__name__,
+    names=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=COMPLETION,
 )

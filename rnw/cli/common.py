@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import json
 import logging
 import os
@@ -77,6 +78,22 @@ class Group(click.Group):
         if name not in known and not ctx.resilient_parsing and not name.startswith("-"):
             ctx.fail(f"No such command {name!r}{did_you_mean(name, known)}")
         return super().resolve_command(ctx, args)
+
+
+class Folder(Group):
+    """A command with a module of `package` for each subcommand, imported when it is called."""
+
+    def __init__(self, *values: Any, package: str, names: Iterable[str], **options: Any):
+        super().__init__(*values, **options)
+        self._package, self._names = package, list(names)
+
+    def list_commands(self, ctx: click.Context) -> List[str]:
+        return list(self._names)
+
+    def get_command(self, ctx: click.Context, name: str) -> Optional[click.Command]:
+        if name not in self._names:
+            return None
+        return importlib.import_module(f"{self._package}.{name.replace('-', '_')}").command
 
 
 class Choice(click.Choice):
