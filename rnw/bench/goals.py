@@ -3,7 +3,6 @@
 Every ratio is one of two measurements of the same run, so that it depends little on the machine.
 """
 
-import statistics
 from dataclasses import dataclass
 from functools import partial
 from typing import (
@@ -19,7 +18,7 @@ from typing import (
     Tuple,
 )
 
-from rnw.bench.worker import check_counts, half_quartile_distance
+from rnw.bench.worker import check_counts, median_and_noise
 from rnw.errors import InputError, look_up
 from rnw.evaluation.engines.table import ENGINES, ONNXRUNTIME
 from rnw.networks.layout import configure
@@ -134,7 +133,7 @@ def _compare(goal: Goal, row: Outcome, results: Sequence[Any]) -> Outcome:
     ratios = [ratio for ratio in map(goal.ratio, results) if ratio is not None]
     if len(ratios) < len(results):
         return row._replace(missing="there is nothing here to compare with")
-    ratio, noise = statistics.median(ratios), half_quartile_distance(ratios)
+    ratio, noise = median_and_noise(ratios)
     return row._replace(ratio=ratio, noise=noise, met=goal.is_met(ratio, noise))
 
 

@@ -17,7 +17,7 @@ from rnw.weights.labels import ModelLabel
 from rnw.weights.ndarray_file import write_arrays
 
 LABEL = ModelLabel("digits", "28-1-1-1-1-1-1-1", 10)
-HELP = ("", "train-cls", "eval-seg", "bench")  # with many commands, or many options
+HELP = ((), ("train-cls",), ("eval-seg",), ("bench",))  # with many commands, or many options
 
 
 class StartSpeed(NamedTuple):
@@ -65,7 +65,7 @@ def _digit_files(folder: Path) -> Tuple[str, ...]:
 def _turn(predict: Sequence[str]) -> Tuple[float, float, float]:
     """Return the seconds of Python alone, of the slowest help, and of the prediction."""
     bare = _processor_seconds("-c", "import click")
-    helped = max(_processor_seconds("-m", "rnw", *name.split(), "--help") for name in HELP)
+    helped = max(_processor_seconds("-m", "rnw", *names, "--help") for names in HELP)
     return bare, helped, _processor_seconds("-m", "rnw", *predict)
 
 

@@ -120,7 +120,12 @@ def ratio_and_noise(
 ) -> Tuple[float, float]:
     """Return the median ratio of measurements in turn, and half the distance of its quartiles."""
     ratios = [n / d for n, d in zip(numerators, denominators)]
-    return statistics.median(ratios), half_quartile_distance(ratios)
+    return median_and_noise(ratios)
+
+
+def median_and_noise(values: Sequence[float]) -> Tuple[float, float]:
+    """Return the median of measurements, and half the distance of their quartiles."""
+    return statistics.median(values), half_quartile_distance(values)
 
 
 def half_quartile_distance(values: Sequence[float]) -> float:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from rnw.bench import goals
-from rnw.bench.goals import Goal, Measurement, half_quartile_distance, measure_goals
+from rnw.bench.goals import Goal, Measurement, measure_goals
+from rnw.bench.worker import half_quartile_distance
 from rnw.errors import InputError
 
 SPEED = Goal("speed over another", 0.95, lambda found: found / 10)

@@ -4,12 +4,7 @@ from typing import Tuple
 
 import click
 
-from rnw.cli.common import (
-    json_option,
-    print_json,
-    print_line,
-    width_option,
-)
+from rnw.cli.common import json_option, print_json, print_line, width_option
 
 
 @click.command()

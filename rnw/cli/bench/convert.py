@@ -6,12 +6,7 @@ from typing import Optional
 import click
 
 from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    FILE,
-    Choice,
-    json_option,
-    print_json,
-)
+from rnw.cli.common import FILE, Choice, json_option, print_json
 from rnw.weights.choices import FORMAT_TITLES
 
 

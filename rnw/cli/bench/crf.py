@@ -2,18 +2,15 @@
 
 import click
 
-from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    json_option,
-    print_json,
-)
+from rnw.cli.bench.options import classes_option, repetitions_option
+from rnw.cli.common import json_option, print_json
 
 
 @click.command()
 @click.option(
     "--size", type=int, default=500, show_default=True, help="Side of the picture in pixels."
 )
-@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@classes_option
 @repetitions_option(3)
 @json_option
 def command(size: int, classes: int, repetitions: int, as_json: bool) -> None:

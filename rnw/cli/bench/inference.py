@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 import click
 
-from rnw.cli.bench.options import make_workload, one_device, repetitions_option
+from rnw.cli.bench.options import make_workload, one_device, repetitions_option, size_option
 from rnw.cli.common import (
     EngineDevices,
     engine_options,
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=int, default=8, show_default=True, help="Number of images in a batch."
 )
-@click.option(
-    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
-)
+@size_option
 @repetitions_option(5)
 @width_option
 @click.option(

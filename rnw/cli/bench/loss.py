@@ -4,22 +4,15 @@ from typing import Any, Dict, Optional
 
 import click
 
-from rnw.cli.bench.options import one_device, repetitions_option
-from rnw.cli.common import (
-    Devices,
-    device_options,
-    gather,
-    json_option,
-    print_json,
-    width_option,
-)
+from rnw.cli.bench.options import classes_option, one_device, repetitions_option
+from rnw.cli.common import Devices, device_options, gather, json_option, print_json, width_option
 
 
 @click.command()
 @click.option(
     "--images", type=int, default=4, show_default=True, help="Number of images in a batch."
 )
-@click.option("--classes", type=int, default=21, show_default=True, help="Number of classes.")
+@classes_option
 @click.option(
     "--size", type=int, default=63, show_default=True, help="Side of the score maps in cells."
 )

@@ -10,6 +10,16 @@ from rnw.networks.layout import NetworkConfig
 if TYPE_CHECKING:
     from rnw.bench.peers import Workload
 
+files_option = click.option(
+    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
+)
+size_option = click.option(
+    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
+)
+classes_option = click.option(
+    "--classes", type=int, default=21, show_default=True, help="Number of classes."
+)
+
 
 def repetitions_option(default: int) -> Callable:
     """Return the option `--repetitions`, with its default for a benchmark."""

@@ -4,20 +4,13 @@ from typing import Optional
 
 import click
 
-from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    json_option,
-    print_json,
-)
+from rnw.cli.bench.options import files_option, repetitions_option, size_option
+from rnw.cli.common import json_option, print_json
 
 
 @click.command()
-@click.option(
-    "--images", type=int, default=64, show_default=True, help="Number of JPEG files to read."
-)
-@click.option(
-    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
-)
+@files_option
+@size_option
 @click.option(
     "--gpu-rate",
     type=float,

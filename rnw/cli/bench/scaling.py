@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING, Optional, Tuple
 import click
 
 from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    FILE,
-    json_option,
-    parse_numbers,
-    print_json,
-    print_line,
-)
+from rnw.cli.common import FILE, json_option, parse_numbers, print_json, print_line
 from rnw.errors import counted
 
 if TYPE_CHECKING:

@@ -3,10 +3,7 @@
 import click
 
 from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    json_option,
-    print_json,
-)
+from rnw.cli.common import json_option, print_json
 
 
 @click.command()

@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, Tuple
 import click
 
 from rnw.cli.bench.options import one_device
-from rnw.cli.common import (
-    Devices,
-    device_options,
-    gather,
-    json_option,
-    print_json,
-)
+from rnw.cli.common import Devices, device_options, gather, json_option, print_json
 
 if TYPE_CHECKING:
     from rnw.reports.cost_tables import SpeedRow
@@ -73,11 +67,7 @@ def command(
     process of its own. The paper's values of memory are not known here.
     """
     context = one_device(devices)
-    from rnw.reports.cost_tables import (  # starts MXNet
-        compare_memory,
-        compare_speeds,
-        split_names,
-    )
+    from rnw.reports.cost_tables import compare_memory, compare_speeds, split_names  # starts MXNet
 
     timed, tuned = split_names(networks)
     speeds = compare_speeds(

@@ -4,14 +4,8 @@ from typing import TYPE_CHECKING, Dict
 
 import click
 
-from rnw.cli.bench.options import repetitions_option
-from rnw.cli.common import (
-    Devices,
-    gather,
-    json_option,
-    precision_options,
-    print_json,
-)
+from rnw.cli.bench.options import repetitions_option, size_option
+from rnw.cli.common import Devices, gather, json_option, precision_options, print_json
 from rnw.weights.precision import FLOAT32, PRECISIONS
 
 if TYPE_CHECKING:
@@ -27,9 +21,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Number of images in a batch, shared by all devices.",
 )
-@click.option(
-    "--size", type=int, default=224, show_default=True, help="Side of the images in pixels."
-)
+@size_option
 @repetitions_option(5)
 @click.option("--recompute", is_flag=True, help="Also measure with recomputation.")
 @click.option(
