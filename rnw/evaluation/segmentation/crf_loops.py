@@ -4,7 +4,6 @@ numba keeps what it compiled beside this file, or in a folder of the user's wher
 there. Values are (N, classes) float32 throughout.
 """
 
-import math
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
@@ -74,9 +73,17 @@ def add_smooth(
     _add_smooth(taps, down, before, after, flat, total.reshape(flat.shape), classes)
 
 
-@_compiled
 def softmax(scores: np.ndarray, unaries: np.ndarray) -> np.ndarray:
     """Return the probabilities (H, W, classes) of scores and unaries, which are added."""
+    _add_and_lower(scores, unaries)
+    np.exp(scores, out=scores)  # by vector instructions, which numba's has not
+    _divide_by_sums(scores)
+    return scores
+
+
+@_compiled
+def _add_and_lower(scores: np.ndarray, unaries: np.ndarray) -> None:
+    """Add unaries to scores (H, W, classes), and take the largest sum of each pixel from all."""
     height, width, classes = scores.shape
     for y in range(height):
         for x in range(width):
@@ -85,13 +92,22 @@ def softmax(scores: np.ndarray, unaries: np.ndarray) -> np.ndarray:
             for k in range(classes):
                 line[k] += unaries[y, x, k]
                 largest = max(largest, line[k])
+            for k in range(classes):
+                line[k] -= largest
+
+
+@_compiled
+def _divide_by_sums(values: np.ndarray) -> None:
+    """Divide values (H, W, classes) by the sum over the classes of each pixel."""
+    height, width, classes = values.shape
+    for y in range(height):
+        for x in range(width):
+            line = values[y, x]
             total = np.float32(0)
             for k in range(classes):
-                line[k] = math.exp(line[k] - largest)
                 total += line[k]
             for k in range(classes):
                 line[k] /= total
-    return scores
 
 
 @_compiled
