@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NETWORK, SEGMENTATION_NETWORK = "model_a1", "fcn_a1"
 CLASSIFIED, SEGMENTED = 96, 12  # pictures
+HELP, PREDICTION = 4.0, 60.0  # 0.16 and 2.4 seconds where importing click takes 0.04
 
 
 @dataclass(frozen=True)
@@ -336,13 +337,13 @@ MEASUREMENTS: Dict[str, Measurement] = {
             (
                 Goal(
                     "time of the slowest --help over that of importing click",
-                    4.0,
+                    HELP,
                     lambda found: found.help_ratio,
                     at_most=True,
                 ),
                 Goal(
                     "time of predicting a digit over that of importing click",
-                    40.0,
+                    PREDICTION,
                     lambda found: found.predict_ratio,
                     at_most=True,
                 ),
