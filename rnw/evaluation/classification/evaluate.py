@@ -82,16 +82,6 @@ class Evaluation(NamedTuple):
         """Top-5 accuracy in percent."""
         return self.accuracy.top5
 
-    @property
-    def engine(self) -> str:
-        """The name of the engine that computed the network."""
-        return self.computing.engine
-
-    @property
-    def precision(self) -> str:
-        """The numbers that it computed convolutions in."""
-        return self.computing.precision
-
     def as_dict(self, *, per_class: bool = True) -> Dict[str, Any]:
         """Return everything in plain types; `per_class`: also the accuracy of each class."""
         fields = {

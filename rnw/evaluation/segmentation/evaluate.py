@@ -63,16 +63,6 @@ class Evaluation(NamedTuple):
     note: str = ""
     computing: Computing = REFERENCE
 
-    @property
-    def engine(self) -> str:
-        """The name of the engine that computed the networks."""
-        return self.computing.engine
-
-    @property
-    def precision(self) -> str:
-        """The numbers that it computed convolutions in."""
-        return self.computing.precision
-
     def as_dict(self) -> Dict[str, Any]:
         """Return everything in plain types, with all scores in percent."""
         fields = {

@@ -103,12 +103,12 @@ def test_files_are_as_the_originals_in_layout_and_scale():
 def test_what_is_kept_in_one_precision_is_not_continued_in_another():
     exact, fast = _model(1), _model(1)._replace(computing=Computing(precision="bfloat16"))
     told = evaluate(fast, predictions=Path("kept"), scores=Path("scores"))
-    assert told.precision == told.as_dict()["precision"] == "bfloat16"
+    assert told.computing.precision == told.as_dict()["precision"] == "bfloat16"
     for folders in ({"predictions": Path("kept")}, {"scores": Path("scores")}):
         with pytest.raises(InputError, match="precision bfloat16, now float32"):
             evaluate(exact, **folders)
     evaluate(exact, scores=Path("exact"))
-    assert evaluate(_of("scores")).precision == "bfloat16"
+    assert evaluate(_of("scores")).computing.precision == "bfloat16"
     assert _of("exact", "scores").computing.precision == "bfloat16 and float32"
 
 
