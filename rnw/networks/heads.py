@@ -11,8 +11,9 @@ from rnw.networks.layout import NetworkConfig
 IGNORED_LABEL = 255
 OHEM_THRESHOLD, OHEM_KEPT = 0.6, 256  # the original's; the paper does not mention bootstrapping
 
-_VALID = {"use_ignore": True, "ignore_label": IGNORED_LABEL, "normalization": "valid"}
+_VALID = {"use_ignore": True, "normalization": "valid"}
 _ABOVE, _IGNORED = 2, 3  # stand for probabilities and are larger than all of them
+_LEFT_OUT = 1 << 24  # stands for labels and is larger than all that float32 can tell apart
 
 
 def loss_of(config: NetworkConfig) -> Callable[[Any, Any, Any], Any]:
@@ -32,9 +33,8 @@ def segmentation_softmax(F: Any, scores: Any, label: Any) -> Any:
 
     The label 255 is ignored. The gradient is divided by the number of labels that are not ignored.
     """
-    return F.SoftmaxOutput(
-        scores, label, grad_scale=1.0, multi_output=True, name="softmax", **_VALID
-    )
+    options = {"ignore_label": IGNORED_LABEL, "multi_output": True, "name": "softmax"}
+    return F.SoftmaxOutput(scores, label, grad_scale=1.0, **options, **_VALID)
 
 
 def bootstrapped_softmax(
@@ -54,8 +54,9 @@ def bootstrapped_softmax(
     label = F.reshape(label, shape=(-1,))
     # another softmax, as SoftmaxOutput asks for the labels before it gives probabilities
     easy = easy_labels(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
-    label = label + easy * (IGNORED_LABEL - label)
-    probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, name="softmax_rows", **_VALID)
+    label = F.maximum(label, _LEFT_OUT * easy)
+    options = {"ignore_label": _LEFT_OUT, "name": "softmax_rows"}
+    probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, **options, **_VALID)
     probabilities = F.reshape_like(probabilities, cells)
     return F.transpose(probabilities, axes=(0, 3, 1, 2), name="softmax")
 
@@ -71,7 +72,8 @@ def easy_labels(
 
     probabilities: (cells, classes), through which no gradient must go.
     """
-    true = F.pick(probabilities, label, axis=-1) + _IGNORED * (label == IGNORED_LABEL)
+    ignored = _IGNORED * (label == IGNORED_LABEL)
+    true = F.maximum(F.pick(probabilities, label, axis=-1), ignored)
     if min_kept == 0:
         return true > threshold
     padded = F.pad(  # so that there is a smallest of that rank, in the context of the data
@@ -80,6 +82,5 @@ def easy_labels(
         constant_value=_ABOVE,
         pad_width=(0,) * 7 + (min_kept,),
     )
-    smallest = F.topk(padded, k=min_kept, ret_typ="value", is_ascend=True)
-    last = F.reshape(F.slice_axis(smallest, axis=-1, begin=-1, end=None), shape=(-1,))
+    last = F.max(F.topk(padded, k=min_kept, ret_typ="value", is_ascend=True))
     return F.broadcast_greater(true, F.maximum(last, threshold))
