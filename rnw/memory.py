@@ -1,5 +1,6 @@
 """How much memory a process has used on its devices, and how much is free."""
 
+import ctypes
 import os
 import re
 import resource
@@ -15,6 +16,7 @@ AUTO = "auto"  # in the place of a size: as large as fits into the memory that i
 _STATUS = Path("/proc/self/status")
 _PEAK = Path("/proc/self/clear_refs")
 _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
+_MMAP_THRESHOLD, _LARGE = -3, 8 << 20  # a parameter of glibc's mallopt(3), and bytes
 
 
 def on_gpus(contexts: Sequence[Any]) -> bool:
@@ -52,6 +54,16 @@ def restart_peak() -> float:
     except OSError as error:
         raise InputError(f"{_PEAK}: {error.strerror}; expected Linux, which has it") from error
     return _status_mb("VmRSS")
+
+
+def give_back_large_blocks() -> None:
+    """Let blocks of 8 MiB and more go back to the system as soon as they are freed, on Linux.
+
+    By itself glibc keeps blocks of up to 32 MiB in its heap, where others leave gaps between them:
+    such are the weights that oneDNN arranges anew for every size of pictures.
+    """
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # of glibc alone
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def _status_mb(name: str) -> float:

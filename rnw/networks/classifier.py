@@ -104,6 +104,7 @@ _BLOCKS: Dict[Type[layers.Layer], Type[LayerBlock]] = {
     layers.Convolution: units.ConvolutionBlock,
     layers.Pooling: units.PoolingBlock,
     layers.ResidualUnit: units.ResidualUnitBlock,
+    layers.JoinedUnit: units.JoinedUnitBlock,
     layers.Bottleneck: units.BottleneckBlock,
     layers.Normalization: units.NormalizationBlock,
     layers.LinearClassifier: LinearClassifierBlock,

@@ -209,6 +209,14 @@ class ResidualUnit(Layer):
 
 
 @dataclass(frozen=True)
+class JoinedUnit(ResidualUnit):
+    """A unit whose projection is part of its last convolution, which reads what both would.
+
+    It gives the same output from two maps less; see `layout.join`.
+    """
+
+
+@dataclass(frozen=True)
 class Bottleneck(ResidualUnit):
     """A unit of a ResNet: each convolution is followed by its normalization, so is a projection.
 

@@ -31,6 +31,7 @@ from rnw.networks.layers import (
     BN_EPSILON,
     Bottleneck,
     Convolution,
+    JoinedUnit,
     Layer,
     LinearClassifier,
     Normalization,
@@ -286,6 +287,41 @@ _FOLD: Dict[Type[Layer], Callable[..., Layer]] = {
     Convolution: _fold_convolution,
     ResidualUnit: _fold_unit,
 }
+
+
+def joinable(config: NetworkConfig) -> Dict[str, str]:
+    """Return projections with the last convolution of their unit, where both are 1x1, stride 1."""
+    pairs = (_ends(unit) for unit in config.layers if type(unit) is ResidualUnit)
+    return {
+        projection.name: last.name
+        for projection, last in pairs
+        if projection and all(layer.kernel == layer.stride == 1 for layer in (projection, last))
+    }
+
+
+def join(config: NetworkConfig) -> NetworkConfig:
+    """Return the network with the projections of `joinable` made part of the last convolutions.
+
+    The sum of two such convolutions is one of both inputs: neither term is a map by itself.
+    """
+    pairs = joinable(config)
+    return replace(config, layers=tuple(_join(layer, pairs) for layer in config.layers))
+
+
+def _join(layer: Layer, pairs: Mapping[str, str]) -> Layer:
+    if not isinstance(layer, ResidualUnit):
+        return layer
+    projection, last = _ends(layer)
+    if projection is None or projection.name not in pairs:
+        return layer
+    both = replace(last, in_channels=projection.in_channels + last.in_channels)
+    stages = (*layer.stages[:-1], replace(layer.stages[-1], convolution=both))
+    return JoinedUnit(layer.name, layer.level, stages)
+
+
+def _ends(unit: ResidualUnit) -> Tuple[Optional[Convolution], Convolution]:
+    """Return what gives the terms of a unit's sum: its projection, if any, and last convolution."""
+    return unit.projection, unit.stages[-1].convolution
 
 
 def _resolve_name(name: Union[str, NetworkSpec]) -> Tuple[NetworkSpec, bool]:

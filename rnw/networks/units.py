@@ -234,6 +234,22 @@ def projected_parts(
     )
 
 
+class JoinedUnitBlock(ResidualUnitBlock):
+    """A unit whose last convolution reads the first ReLU, too, and so computes its projection."""
+
+    layer: layers.JoinedUnit
+
+    def compute(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
+        first = top = self.open(F, x, **parameters)
+        stages = self.layer.stages
+        for stage, following in zip(stages, stages[1:]):
+            top = convolve(F, top, stage.convolution, parameters)
+            top = normalize(F, top, following.normalization, parameters, self._frozen)
+        top = self.drop(F, top, stages[-1], mask)
+        both = F.concat(first, top, dim=1, name=f"res{self.layer.name}_both")
+        return convolve(F, both, stages[-1].convolution, parameters)
+
+
 class BottleneckBlock(ResidualUnitBlock):
     """A unit of a ResNet: normalizations behind the convolutions, and the last ReLU behind the sum.
 

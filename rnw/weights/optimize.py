@@ -6,26 +6,29 @@ from typing import Any, Dict, List, Mapping
 import mxnet as mx
 import numpy as np
 from mxnet.contrib import amp
-from mxnet.gluon import HybridBlock, SymbolBlock
+from mxnet.gluon import Block, SymbolBlock
+from mxnet.gluon.nn import Sequential
 from mxnet.ndarray.ndarray import _DTYPE_MX_TO_NP
 
 from rnw.networks.classifier import Network
-from rnw.networks.layout import NetworkConfig, fold
+from rnw.networks.layout import NetworkConfig, fold, join
 from rnw.networks.symbols import to_symbol
 from rnw.weights import parameter_values
 from rnw.weights.precision import FLOAT32, check_precision
-from rnw.weights.surgery import fold_batch_norms
+from rnw.weights.surgery import fold_batch_norms, join_projections
+from rnw.weights.waists import INCOMING, cut_at_waists
 
 FUSION_BACKEND = "MKLDNN"  # MXNet's name of oneDNN
 
 
-def optimize(net: Network, precision: str = FLOAT32, *, force: bool = False) -> HybridBlock:
+def optimize(net: Network, precision: str = FLOAT32, *, force: bool = False) -> Block:
     """Return a copy of an initialized network for inference only, on the same contexts.
 
-    Batch normalizations that follow a convolution are folded into it. On CPUs where MXNet has
-    oneDNN, convolutions are also fused with the ReLU or sum that follows, and other normalizations
-    with their ReLU. The copy has the `config` of `net` and is called in the same way, in float32
-    and for any batch and size; later changes to `net` do not affect it.
+    Batch normalizations that follow a convolution are folded into it, and where a projection and a
+    last convolution are alike, one computes the sum of both. On CPUs where MXNet has oneDNN,
+    convolutions are also fused with the ReLU or sum that follows, and other normalizations with
+    their ReLU. The copy has the `config` of `net` and is called in the same way, in float32 and for
+    any batch and size; later changes to `net` do not affect it.
 
     precision: 'float32', 'bfloat16' on CPUs or 'float16' on GPUs. Feature maps and the weights of
         convolutions and classifiers are then of that type, those of normalizations float32; inputs
@@ -45,25 +48,27 @@ def optimized(
     precision: str = FLOAT32,
     *,
     force: bool = False,
-) -> HybridBlock:
+) -> Block:
     """Return a network with these parameters on contexts as `optimize` makes it, and raise as it.
 
-    Segmentation networks are given no memory beforehand: what they take at one time, of pictures
-    that may be large and of many sizes, is half as much.
+    Segmentation networks are given no memory beforehand, and run level by level, one operator after
+    the other: what they take at one time, of pictures that may be large and of many sizes, is less.
     """
     check_precision(precision, [context.device_type for context in contexts], force=force)
-    folded = Network(fold(config))
-    values = fold_batch_norms(config, parameters)
-    for name, parameter in folded.named_parameters.items():
+    net = Network(join(fold(config)))
+    values = join_projections(config, fold_batch_norms(config, parameters))
+    for name, parameter in net.named_parameters.items():
         parameter.grad_req = "null"
         parameter.initialize(init="zeros", ctx=contexts, default_init="zeros")
         parameter.set_data(values.pop(name).astype(np.float32, copy=False))
     fused = _can_fuse(contexts)
     plain = precision == FLOAT32 and not fused
-    fast = folded if plain else _rewrite(folded, precision, fused=fused)
+    fast = net if plain else _rewrite(net, precision, fused=fused)
     fast.config = config
-    beforehand = not config.segmentation
-    fast.hybridize(static_alloc=beforehand, static_shape=beforehand)
+    sparing = {"forward_bulk_size": 0}
+    fixed = {"static_alloc": True, "static_shape": True}
+    for piece in fast if isinstance(fast, Sequential) else [fast]:
+        piece.hybridize(**(sparing if config.segmentation else fixed))
     return fast
 
 
@@ -72,10 +77,10 @@ def _can_fuse(contexts: List[mx.Context]) -> bool:
     return on_cpus and mx.runtime.Features().is_enabled(FUSION_BACKEND)
 
 
-def _rewrite(net: Network, precision: str, *, fused: bool) -> SymbolBlock:
+def _rewrite(net: Network, precision: str, *, fused: bool) -> Block:
     """Return the graph of `net` in a precision, with oneDNN's fused operators if it is `fused`.
 
-    It has the parameters of `net`, which are cast.
+    It has the parameters of `net`, which are cast. That of a segmentation network is in pieces.
     """
     graph = json.loads(to_symbol(net).tojson())
     if fused:
@@ -83,6 +88,19 @@ def _rewrite(net: Network, precision: str, *, fused: bool) -> SymbolBlock:
     symbol = mx.sym.load_json(json.dumps(graph))
     parameters = net.collect_params()
     inputs = [name for name in symbol.list_inputs() if name not in parameters]
+    if not net.config.segmentation or len(inputs) > 1:
+        return _finish(symbol, inputs, parameters, precision, fused=fused)
+    pieces = Sequential(prefix="")
+    for piece in cut_at_waists(symbol):
+        pieces.add(_finish(piece, inputs, parameters, precision, fused=fused))
+        inputs = [INCOMING]
+    return pieces
+
+
+def _finish(
+    symbol: mx.sym.Symbol, inputs: List[str], parameters: Any, precision: str, *, fused: bool
+) -> SymbolBlock:
+    """Return a graph, or a piece of one, in a precision; cast those of the parameters it has."""
     if precision != FLOAT32:
         symbol = amp.convert_symbol(symbol, precision, data_names=inputs, cast_optional_params=True)
         _cast_parameters(parameters, symbol)

@@ -12,7 +12,7 @@ import numpy as np
 from rnw.errors import InputError
 from rnw.networks.initial_values import initial_value
 from rnw.networks.layers import NORMALIZATION_PARAMETERS, is_classifier
-from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable
+from rnw.networks.layout import LINEAR, NetworkConfig, configure, foldable, joinable
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -147,6 +147,15 @@ def fold_batch_norms(config: NetworkConfig, parameters: Parameters) -> Dict[str,
         folded[f"{convolution}_weight"] = scaled.astype(weight.dtype)
         folded[f"{convolution}_bias"] = shift.astype(weight.dtype)
     return folded
+
+
+def join_projections(config: NetworkConfig, parameters: Parameters) -> Dict[str, np.ndarray]:
+    """Put the weights of projections before those of last convolutions (see `layout.joinable`)."""
+    joined = dict(parameters)
+    for projection, last in joinable(config).items():
+        weights = joined.pop(f"{projection}_weight"), joined[f"{last}_weight"]
+        joined[f"{last}_weight"] = np.concatenate(weights, axis=1)
+    return joined
 
 
 def _scale_and_shift(

@@ -17,6 +17,12 @@ def test_a_pass_of_a_large_picture_takes_little_more_than_its_maps():
 
 
 @pytest.mark.slow
+def test_a_segmentation_network_in_pieces_takes_what_its_maps_need():
+    found = measure_pass(configure("fcn_a1", width=1 / 2), 1, 512, 1024, engine="mxnet")
+    assert 0.7 < found.ratio < 1.3
+
+
+@pytest.mark.slow
 def test_a_second_pass_of_onnxruntime_takes_no_memory_of_its_own():
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     found = measure_pass(configure("model_a1", width=1 / 4), 8, 224, 224, engine="onnxruntime")

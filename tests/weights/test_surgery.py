@@ -7,7 +7,7 @@ import pytest
 from rnw.errors import InputError
 from rnw.networks.classifier import get_network
 from rnw.networks.layers import BN_EPSILON, is_classifier
-from rnw.networks.layout import configure, fold, foldable
+from rnw.networks.layout import configure, fold, foldable, join, joinable
 from rnw.weights.fit import structure_of
 from rnw.weights.surgery import (
     Surgery,
@@ -15,6 +15,7 @@ from rnw.weights.surgery import (
     features_only,
     fold_batch_norms,
     halve,
+    join_projections,
     new_classifier,
     to_half,
 )
@@ -186,6 +187,26 @@ def test_parameters_fit_the_folded_network(name):
     expected = {p.name: p.shape for p in fold(config).parameters()}
     assert {key: array.shape for key, array in folded.items()} == expected
     assert {array.dtype for array in folded.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("name", "joined"),
+    [
+        ("fcn_a1", {"res6a_branch1": "res6a_branch2b2", "res7a_branch1": "res7a_branch2b2"}),
+        ("model_a1", {"res7a_branch1": "res7a_branch2b2"}),
+        ("resnet50", {}),
+    ],
+)
+def test_projections_are_joined_to_convolutions_that_are_alike(name, joined):
+    config = configure(name)
+    assert joinable(config) == joined
+    parameters = random_parameters(config)
+    found = join_projections(config, parameters)
+    expected = {p.name: p.shape for p in join(config).parameters()}
+    assert {key: array.shape for key, array in found.items()} == expected
+    for projection, last in joined.items():
+        terms = parameters[f"{projection}_weight"], parameters[f"{last}_weight"]
+        np.testing.assert_array_equal(found[f"{last}_weight"], np.concatenate(terms, axis=1))
 
 
 @pytest.mark.parametrize(

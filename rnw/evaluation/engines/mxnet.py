@@ -7,6 +7,7 @@ import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.evaluation.engines.table import Forward
+from rnw.memory import give_back_large_blocks
 from rnw.networks.layout import NetworkConfig
 from rnw.weights.optimize import optimized
 
@@ -23,6 +24,7 @@ def make_forward(
 
     Raises InputError as `optimize`, for a precision that the contexts do not compute in.
     """
+    give_back_large_blocks()
     net = optimized(config, parameters, list(contexts), precision, force=force)
     return segment(net, contexts) if config.segmentation else classify(net, contexts)
 
