@@ -85,17 +85,21 @@ def _close(found, expected, tolerance, name=""):
 
 
 def _gluons(case, data, weighting, **options):
-    """Scores in inference, and gradients by the original's names in training."""
+    """Scores in inference, and gradients by the original's names in training, in double precision.
+
+    In float32 a ReLU near zero may flip, from one CPU to another, with a part of the gradients.
+    """
     name, own = _options(case)
     net = classifier.get_network(name, 5, **{**own, **options})
     net.initialize(init="zeros")
     for key, value in deterministic_weights(net.config).items():
         net.collect_params()[key].set_data(value)
+    net.cast("float64")
     net.hybridize()
-    images = mx.nd.array(data)
+    images = mx.nd.array(data, dtype="float64")
     scores = net(images).asnumpy()
     with mx.autograd.record():
-        objective = (net(images) * mx.nd.array(weighting(scores.shape))).sum()
+        objective = (net(images) * mx.nd.array(weighting(scores.shape), dtype="float64")).sum()
     objective.backward()
     mx.nd.waitall()
     learned = {n: p for n, p in net.named_parameters.items() if p.grad_req != "null"}
@@ -108,10 +112,11 @@ def _weighting(shape):
 
 def _pytorchs(case, data, weighting, **options):
     name, own = _options(case)
-    net = _filled(name, **{**own, **options})
+    net = _filled(name, **{**own, **options}).double()
+    images = torch.from_numpy(data).double()
     with torch.no_grad():
-        scores = net.eval()(torch.from_numpy(data)).numpy()
-    found = net.train()(torch.from_numpy(data))
+        scores = net.eval()(images).numpy()
+    found = net.train()(images)
     (found * torch.from_numpy(weighting(scores.shape))).sum().backward()
     return scores, {original_name(key): p.grad.numpy() for key, p in net.named_parameters()}
 
