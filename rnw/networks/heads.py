@@ -33,8 +33,15 @@ def segmentation_softmax(F: Any, scores: Any, label: Any) -> Any:
 
     The label 255 is ignored. The gradient is divided by the number of labels that are not ignored.
     """
-    options = {"ignore_label": IGNORED_LABEL, "multi_output": True, "name": "softmax"}
-    return F.SoftmaxOutput(scores, label, grad_scale=1.0, **options, **_VALID)
+    return F.SoftmaxOutput(
+        scores,
+        label,
+        grad_scale=1.0,
+        multi_output=True,
+        ignore_label=IGNORED_LABEL,
+        name="softmax",
+        **_VALID,
+    )
 
 
 def bootstrapped_softmax(
@@ -55,8 +62,9 @@ def bootstrapped_softmax(
     # another softmax, as SoftmaxOutput asks for the labels before it gives probabilities
     easy = easy_labels(F, F.BlockGrad(F.softmax(rows)), label, threshold, min_kept)
     label = F.maximum(label, _LEFT_OUT * easy)
-    options = {"ignore_label": _LEFT_OUT, "name": "softmax_rows"}
-    probabilities = F.SoftmaxOutput(rows, label, grad_scale=1.0, **options, **_VALID)
+    probabilities = F.SoftmaxOutput(
+        rows, label, grad_scale=1.0, ignore_label=_LEFT_OUT, name="softmax_rows", **_VALID
+    )
     probabilities = F.reshape_like(probabilities, cells)
     return F.transpose(probabilities, axes=(0, 3, 1, 2), name="softmax")
 

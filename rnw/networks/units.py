@@ -176,11 +176,17 @@ class ResidualUnitBlock(LayerBlock):
 
     def go_on(self, F: Any, top: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
         """Return the last stage, from what `open` gives."""
-        for position, stage in enumerate(self.layer.stages):
-            if position > 0:
-                top = normalize(F, top, stage.normalization, parameters, self._frozen)
-            top = self.drop(F, top, stage, mask)
-            top = convolve(F, top, stage.convolution, parameters)
+        top = self.approach(F, top, mask, **parameters)
+        return convolve(F, top, self.layer.stages[-1].convolution, parameters)
+
+    def approach(self, F: Any, top: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
+        """Return what the last convolution reads, from what `open` gives."""
+        first, *others = self.layer.stages
+        top, before = self.drop(F, top, first, mask), first
+        for stage in others:
+            top = convolve(F, top, before.convolution, parameters)
+            top = normalize(F, top, stage.normalization, parameters, self._frozen)
+            top, before = self.drop(F, top, stage, mask), stage
         return top
 
     def join(self, F: Any, total: Any) -> Any:
@@ -240,14 +246,11 @@ class JoinedUnitBlock(ResidualUnitBlock):
     layer: layers.JoinedUnit
 
     def compute(self, F: Any, x: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
-        first = top = self.open(F, x, **parameters)
-        stages = self.layer.stages
-        for stage, following in zip(stages, stages[1:]):
-            top = convolve(F, top, stage.convolution, parameters)
-            top = normalize(F, top, following.normalization, parameters, self._frozen)
-        top = self.drop(F, top, stages[-1], mask)
-        both = F.concat(first, top, dim=1, name=f"res{self.layer.name}_both")
-        return convolve(F, both, stages[-1].convolution, parameters)
+        return self.go_on(F, self.open(F, x, **parameters), mask, **parameters)
+
+    def approach(self, F: Any, top: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
+        last = super().approach(F, top, mask, **parameters)
+        return F.concat(top, last, dim=1, name=f"res{self.layer.name}_both")
 
 
 class BottleneckBlock(ResidualUnitBlock):

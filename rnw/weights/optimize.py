@@ -65,10 +65,10 @@ def optimized(
     plain = precision == FLOAT32 and not fused
     fast = net if plain else _rewrite(net, precision, fused=fused)
     fast.config = config
-    sparing = {"forward_bulk_size": 0}
     fixed = {"static_alloc": True, "static_shape": True}
+    flags = {"forward_bulk_size": 0} if config.segmentation else fixed
     for piece in fast if isinstance(fast, Sequential) else [fast]:
-        piece.hybridize(**(sparing if config.segmentation else fixed))
+        piece.hybridize(**flags)
     return fast
 
 

@@ -30,12 +30,10 @@ def cut_at_waists(symbol: mx.sym.Symbol) -> List[mx.sym.Symbol]:
 def _find_waists(graph: Graph) -> Iterator[int]:
     nodes, readers = graph["nodes"], _readers(graph)
     needed: List[Output] = []
-    for place, node in enumerate(nodes):
-        if node["op"] == "null":
-            continue
+    for place in range(len(nodes)):
         given = [output for output in readers if output[0] == place]
         needed = [output for output in needed + given if readers[output][-1] > place]
-        if len(needed) == 1 and _is_normalized(nodes, readers[needed[0]]):
+        if needed == [(place, 0)] and _is_normalized(nodes, readers[needed[0]]):
             yield place
 
 
@@ -58,39 +56,21 @@ def _readers(graph: Graph) -> Dict[Output, List[int]]:
 def _piece(graph: Graph, start: Optional[int], end: Optional[int]) -> mx.sym.Symbol:
     """Return the graph from the output of a node to that of another; None: from or to its own."""
     heads = graph["heads"] if end is None else [[end, 0, 0]]
-    nodes: List[Dict[str, Any]] = []
-    places: Dict[int, int] = {}
+    first = 0 if start is None else start  # where the incoming map is, in a piece that has one
+    nodes = [
+        {**node, "inputs": _shifted(node["inputs"], first)}
+        for node in graph["nodes"][first : None if end is None else end + 1]
+    ]
     if start is not None:
-        nodes.append({"op": "null", "name": INCOMING, "inputs": []})
-        places[start] = 0
-    for place in _needed(graph, heads, start):
-        node = graph["nodes"][place]
-        places[place] = len(nodes)
-        nodes.append({**node, "inputs": _moved(node["inputs"], places)})
-    variables = [place for place, node in enumerate(nodes) if node["op"] == "null"]
-    return mx.sym.load_json(
-        json.dumps(
-            {
-                "nodes": nodes,
-                "arg_nodes": variables,
-                "heads": _moved(heads, places),
-                "attrs": graph["attrs"],
-            }
-        )
-    )
+        nodes[0] = {"op": "null", "name": INCOMING, "inputs": []}
+    piece = {
+        "nodes": nodes,
+        "arg_nodes": [place for place, node in enumerate(nodes) if node["op"] == "null"],
+        "heads": _shifted(heads, first),
+        "attrs": graph["attrs"],
+    }
+    return mx.sym.load_json(json.dumps(piece))
 
 
-def _needed(graph: Graph, heads: List[List[int]], start: Optional[int]) -> List[int]:
-    """Return the nodes behind `start` that the heads need, in order."""
-    found = set()
-    waiting = [head[0] for head in heads]
-    while waiting:
-        place = waiting.pop()
-        if place != start and place not in found:
-            found.add(place)
-            waiting += [source for source, *_ in graph["nodes"][place]["inputs"]]
-    return sorted(found)
-
-
-def _moved(outputs: List[List[int]], places: Dict[int, int]) -> List[List[int]]:
-    return [[places[source], *rest] for source, *rest in outputs]
+def _shifted(outputs: List[List[int]], by: int) -> List[List[int]]:
+    return [[source - by, *rest] for source, *rest in outputs]
