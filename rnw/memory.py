@@ -16,7 +16,7 @@ AUTO = "auto"  # in the place of a size: as large as fits into the memory that i
 _STATUS = Path("/proc/self/status")
 _PEAK = Path("/proc/self/clear_refs")
 _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
-_MMAP_THRESHOLD, _LARGE = -3, 8 << 20  # a parameter of glibc's mallopt(3), and bytes
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20  # a parameter of glibc's mallopt(3), and bytes
 
 
 def on_gpus(contexts: Sequence[Any]) -> bool:
@@ -57,10 +57,10 @@ def restart_peak() -> float:
 
 
 def give_back_large_blocks() -> None:
-    """Let blocks of 8 MiB and more go back to the system as soon as they are freed, on Linux.
+    """Let blocks of 1 MiB and more go back to the system as soon as they are freed, on Linux.
 
     By itself glibc keeps blocks of up to 32 MiB in its heap, where others leave gaps between them:
-    such are the weights that oneDNN arranges anew for every size of pictures.
+    such are feature maps, and the weights that oneDNN arranges anew for every size of pictures.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # of glibc alone
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)

@@ -5,6 +5,7 @@ Every ratio is one of two measurements of the same run, so that it depends littl
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 
 NETWORK, SEGMENTATION_NETWORK = "model_a1", "fcn_a1"
 CLASSIFIED, SEGMENTED = 96, 12  # pictures
+_PASSES = (  # networks, and batch, height and width of what they are given
+    (NETWORK, (8, 224, 224)),
+    (SEGMENTATION_NETWORK, (1, 512, 1024)),
+    (SEGMENTATION_NETWORK, (1, 1024, 2048)),
+)
 HELP_LIMIT, PREDICTION_LIMIT = 4.0, 60.0  # 0.16 and 2.4 s where importing click takes 0.04
 
 
@@ -198,10 +204,12 @@ def _loss(crops: int, network: Optional[str], width: float) -> "LossSpeed":
     return bench_loss(crops, 21, 63, context, network=network, width=width)
 
 
-def _pass_memory(network: str, shape: Tuple[int, ...], width: float) -> "PassMemory":
+def _pass_memory(
+    network: str, shape: Tuple[int, int, int], engine: str, width: float
+) -> "PassMemory":
     from rnw.bench.pass_memory import measure_pass
 
-    return measure_pass(configure(network, width=width), *shape)
+    return measure_pass(configure(network, width=width), *shape, engine=engine)
 
 
 def _start(width: float) -> "StartSpeed":
@@ -262,13 +270,10 @@ def _memories() -> Iterator[Measurement]:
         lambda found: found.ratio,
         at_most=True,
     )
-    for network, shape in (
-        (NETWORK, (8, 224, 224)),
-        (SEGMENTATION_NETWORK, (1, 512, 1024)),
-        (SEGMENTATION_NETWORK, (1, 1024, 2048)),
-    ):
+    for engine, (network, shape) in product(ENGINES, _PASSES):
         name = "x".join(map(str, shape[1:]))
-        yield Measurement(f"memory-{name}", partial(_pass_memory, network, shape), (goal,))
+        run = partial(_pass_memory, network, shape, engine)
+        yield Measurement(f"memory-{engine}-{name}", run, (goal,))
 
 
 MEASUREMENTS: Dict[str, Measurement] = {

@@ -48,7 +48,8 @@ def onnx_graph(
     and is float32: 'logits' or 'softmax' (batch, classes), of a segmentation network one such map
     per image, or 'features'; with `config.levels` there is an output 'level2' and the like for
     each. With weights in half precision everything between is computed in it. Parameters may have
-    been through `fold_batch_norms`. Where poolings without padding leave nothing of small inputs
+    been through `fold_batch_norms`, and with the layers of `layout.join` through
+    `join_projections`. Where poolings without padding leave nothing of small inputs
     (`config.least_size`), the graph refuses them, and says so in its documentation and metadata.
 
     form: other inputs and outputs: pictures as bytes, scores of pixels, and `labels` (batch,
@@ -148,13 +149,23 @@ class _Emitter(Nodes):
         return x
 
     def residual_unit(self, unit: layers.ResidualUnit, x: str) -> str:
-        shortcut = top = x
-        for position, stage in enumerate(unit.stages):
-            top = self.normalize(stage.normalization, top)
-            if position == 0 and unit.projection is not None:
-                shortcut = self.convolve(unit.projection, top)
-            top = self.convolve(stage.convolution, top)
+        shortcut, first = x, self.normalize(unit.stages[0].normalization, x)
+        if unit.projection is not None:
+            shortcut = self.convolve(unit.projection, first)
+        top = self.convolve(unit.stages[-1].convolution, self.approach(unit, first))
         return self.add("Add", [shortcut, top], f"res{unit.name}")
+
+    def joined_unit(self, unit: layers.JoinedUnit, x: str) -> str:
+        first = self.normalize(unit.stages[0].normalization, x)
+        last = self.approach(unit, first)
+        both = self.add("Concat", [first, last], f"res{unit.name}_both", axis=1)
+        return self.convolve(unit.stages[-1].convolution, both)
+
+    def approach(self, unit: layers.ResidualUnit, top: str) -> str:
+        """What the last convolution of a unit reads, from what its first one does."""
+        for before, stage in zip(unit.stages, unit.stages[1:]):
+            top = self.normalize(stage.normalization, self.convolve(before.convolution, top))
+        return top
 
     def bottleneck(self, unit: layers.Bottleneck, x: str) -> str:
         shortcut = top = x
@@ -200,6 +211,7 @@ _EMIT: Dict[Type[layers.Layer], Callable[..., str]] = {
     layers.Convolution: _Emitter.convolve,
     layers.Pooling: _Emitter.pool,
     layers.ResidualUnit: _Emitter.residual_unit,
+    layers.JoinedUnit: _Emitter.joined_unit,
     layers.Bottleneck: _Emitter.bottleneck,
     layers.Normalization: _Emitter.normalize,
     layers.LinearClassifier: _Emitter.linear,

@@ -8,10 +8,10 @@ import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from rnw.networks.classifier import get_network
-from rnw.networks.layout import configure
+from rnw.networks.layout import configure, join, joinable
 from rnw.networks.zoo import network_names
 from rnw.weights.onnx_graph import onnx_graph, write_onnx
-from rnw.weights.surgery import fold_batch_norms, halve
+from rnw.weights.surgery import fold_batch_norms, halve, join_projections
 from tests.golden_cases import deterministic_weights, one_of_each_task
 
 NARROW = 1 / 32
@@ -150,6 +150,21 @@ def test_what_is_folded_is_gone():
         for graph in (plain, folded)
     ]
     assert counts == [37, 17]
+
+
+@pytest.mark.parametrize("name", ["model_a1", "model_f", "fcn_a1"])
+def test_joined_projections_are_no_maps_of_their_own(name):
+    config = configure(name, 7, width=NARROW)
+    parameters, data = deterministic_weights(config), _data(SIZES[:1])
+    (expected,) = _run(config, parameters, data)
+    (found,) = _run(join(config), join_projections(config, parameters), data)
+    _check(found, expected)
+    nodes = {node.name: node for node in onnx.load("x.onnx").graph.node}
+    assert joinable(config)
+    for projection, last in joinable(config).items():
+        assert projection not in nodes
+        both = nodes[nodes[last].input[0]]
+        assert (both.op_type, len(both.input)) == ("Concat", 2)
 
 
 @pytest.mark.slow

@@ -7,24 +7,33 @@ from typing import List, Mapping, Sequence
 import numpy as np
 
 from rnw.evaluation.engines.table import Forward
-from rnw.networks.layout import NetworkConfig
+from rnw.networks.layout import NetworkConfig, join
 from rnw.runtime import computing_threads
 from rnw.weights.onnx_graph import onnx_graph
-from rnw.weights.surgery import fold_batch_norms, halve
+from rnw.weights.surgery import fold_batch_norms, halve, join_projections
 
 
 def graph_bytes(
-    config: NetworkConfig, parameters: Mapping[str, np.ndarray], *, half: bool = False
+    config: NetworkConfig,
+    parameters: Mapping[str, np.ndarray],
+    *,
+    half: bool = False,
+    joined: bool = False,
 ) -> bytes:
     """Return the ONNX graph from pictures to probabilities, batch normalizations folded.
 
-    half: all between them is float16. Raises InputError for values beyond its range.
+    half: all between them is float16. joined: projections are part of last convolutions where they
+        can be (see `layout.join`).
+
+    Raises InputError for values beyond the range of float16.
     """
-    full = {name: array.astype(np.float32, copy=False) for name, array in parameters.items()}
-    folded = fold_batch_norms(config, full)
+    values = {name: array.astype(np.float32, copy=False) for name, array in parameters.items()}
+    values = fold_batch_norms(config, values)
+    if joined:
+        config, values = join(config), join_projections(config, values)
     if half:
-        folded = halve(folded)
-    return onnx_graph(replace(config, head="softmax"), folded).SerializeToString()
+        values = halve(values)
+    return onnx_graph(replace(config, head="softmax"), values).SerializeToString()
 
 
 def threads_of_each(cpus: int) -> List[int]:

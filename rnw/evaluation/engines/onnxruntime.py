@@ -9,7 +9,7 @@ from rnw.errors import InputError
 from rnw.evaluation.engines.graphs import graph_bytes, share, threads_of_each
 from rnw.evaluation.engines.providers import CPU, Provider, choose_provider
 from rnw.evaluation.engines.table import Forward
-from rnw.memory import free_main_memory
+from rnw.memory import free_main_memory, give_back_large_blocks
 from rnw.networks.layout import NetworkConfig
 from rnw.runtime import count_cpus, parse_gpus
 from rnw.weights.onnx_nodes import INPUT
@@ -71,7 +71,8 @@ def make_forward(
     CPUs, and for weights beyond the range of float16.
     """
     _check_precision(precision, devices)
-    graph = graph_bytes(config, parameters, half=precision == FLOAT16)
+    give_back_large_blocks()
+    graph = graph_bytes(config, parameters, half=precision == FLOAT16, joined=True)
     runs = [_run(_session(graph, device)) for device in devices]
     return share(runs, one_by_one=config.segmentation)
 
@@ -90,7 +91,9 @@ def _session(graph: bytes, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = device.threads
     options.log_severity_level = 3  # errors; what else it says is of no use to who evaluates
-    options.enable_mem_pattern = False  # else a second pass reserves all maps anew
+    on_cpu = device.provider.kind == "cpu"
+    options.enable_cpu_mem_arena = not on_cpu  # which leaves gaps of half as much as the maps
+    options.enable_mem_pattern = on_cpu  # beside an arena a second pass reserves all maps anew
     number = {} if device.number is None else {"device_id": device.number}
     title, *beside = device.provider.title, *device.provider.beside
     providers = [(title, {**device.provider.options, **number}), *((b, number) for b in beside)]

@@ -14,7 +14,7 @@ from rnw.networks.cost import FLOAT_BYTES
 from rnw.networks.layout import NetworkConfig
 from rnw.networks.liveness import liveness
 
-USABLE = 0.6  # of the free memory: ONNX Runtime was measured to take 1.5 times the maps
+USABLE = 0.7  # of the free memory: engines were measured to take up to 1.2 times the maps
 FIXED = 150_000_000  # bytes of a pass of any size: oneDNN's order of the largest weights, and code
 _PROBE = 512  # pixels a side; maps grow as the area does
 _TILES = re.compile(r"\btiles of (\d+)")  # in the words of a protocol, for older records
