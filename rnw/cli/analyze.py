@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 import click
 
 from rnw.cli import analyze_paths
-from rnw.cli.common import Group, json_option, print_json
+from rnw.cli.common import Group, classes_option, json_option, print_json
 
 if TYPE_CHECKING:
     from rnw.networks.cost import DetailedCost
@@ -28,11 +28,7 @@ command.add_command(analyze_paths.unravel)
     type=int,
     help="Side of the input image in pixels (default: the size the network is trained at).",
 )
-@click.option(
-    "--classes",
-    type=int,
-    help="Number of classes (default: 1000 for classification, 21 for segmentation).",
-)
+@classes_option
 @click.option(
     "--batch",
     type=click.IntRange(1),

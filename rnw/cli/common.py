@@ -253,6 +253,11 @@ width_option = click.option(
     show_default=True,
     help="Factor on the number of channels of every layer.",
 )
+classes_option = click.option(
+    "--classes",
+    type=int,
+    help="Number of classes (default: 1000 for classification, 21 for segmentation).",
+)
 segmentation_dataset_option = click.option(
     "--dataset",
     required=True,

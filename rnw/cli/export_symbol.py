@@ -5,18 +5,14 @@ from typing import Any
 
 import click
 
-from rnw.cli.common import FILE, Choice, parse_numbers, width_option
+from rnw.cli.common import FILE, Choice, classes_option, parse_numbers, width_option
 from rnw.networks.layout import HEADS, LINEAR, POOLINGS, SEGMENTATION_CLASSIFIERS
 from rnw.runtime import import_mxnet
 
 
 @click.command()
 @click.argument("network")
-@click.option(
-    "--classes",
-    type=int,
-    help="Number of classes (default: 1000 for classification, 21 for segmentation).",
-)
+@classes_option
 @click.option(
     "--stride",
     type=int,
