@@ -1,4 +1,4 @@
-"""How much memory a process has used on its devices, and how much is free."""
+"""How much memory a process has used on its devices, how much is free, and giving it back."""
 
 import ctypes
 import os
@@ -13,10 +13,11 @@ from rnw.errors import InputError
 from rnw.runtime import import_mxnet
 
 AUTO = "auto"  # in the place of a size: as large as fits into the memory that is free
+LARGE_BLOCK = 1 << 20  # bytes
 _STATUS = Path("/proc/self/status")
 _PEAK = Path("/proc/self/clear_refs")
 _MEMORY_INFO = Path("/proc/meminfo")  # of Linux
-_MMAP_THRESHOLD, _LARGE = -3, 1 << 20  # a parameter of glibc's mallopt(3), and bytes
+_M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 
 def on_gpus(contexts: Sequence[Any]) -> bool:
@@ -56,14 +57,25 @@ def restart_peak() -> float:
     return _status_mb("VmRSS")
 
 
-def give_back_large_blocks() -> None:
-    """Let blocks of 1 MiB and more go back to the system as soon as they are freed, on Linux.
+def give_back_large_blocks(least: int = LARGE_BLOCK) -> None:
+    """Let blocks of `least` bytes and more go back to the system as soon as they are freed.
 
     By itself glibc keeps blocks of up to 32 MiB in its heap, where others leave gaps between them:
     such are feature maps, and the weights that oneDNN arranges anew for every size of pictures.
     """
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):  # of glibc alone
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+    _call_libc("mallopt", _M_MMAP_THRESHOLD, least)
+
+
+def give_back_small_blocks() -> None:
+    """Give the system what smaller blocks that were freed hold."""
+    _call_libc("malloc_trim", 0)
+
+
+def _call_libc(name: str, *arguments: int) -> None:
+    """Call one of glibc's own functions, which other C libraries lack."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)
 
 
 def _status_mb(name: str) -> float:

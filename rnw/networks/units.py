@@ -181,12 +181,12 @@ class ResidualUnitBlock(LayerBlock):
 
     def approach(self, F: Any, top: Any, mask: Optional[Any] = None, **parameters: Any) -> Any:
         """Return what the last convolution reads, from what `open` gives."""
-        first, *others = self.layer.stages
-        top, before = self.drop(F, top, first, mask), first
-        for stage in others:
+        stages = self.layer.stages
+        top = self.drop(F, top, stages[0], mask)
+        for before, stage in zip(stages, stages[1:]):
             top = convolve(F, top, before.convolution, parameters)
             top = normalize(F, top, stage.normalization, parameters, self._frozen)
-            top, before = self.drop(F, top, stage, mask), stage
+            top = self.drop(F, top, stage, mask)
         return top
 
     def join(self, F: Any, total: Any) -> Any:

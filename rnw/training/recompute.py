@@ -7,7 +7,6 @@ layer has kept is freed as soon as it has been read. The original recomputes thr
 """
 
 import contextlib
-import ctypes
 import functools
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -15,6 +14,7 @@ import mxnet as mx
 from mxnet.gluon import Block
 from mxnet.ndarray.ndarray import _new_alloc_handle
 
+from rnw.memory import give_back_small_blocks
 from rnw.networks.classifier import Network
 from rnw.networks.heads import loss_of
 from rnw.networks.layers import parameter_kind
@@ -39,9 +39,6 @@ class Branch(NamedTuple):
 
 Parts = List[List[Block]]  # one after the other; the outputs of several blocks are added up
 Passes = List[List[Branch]]  # likewise
-
-_M_MMAP_THRESHOLD = -3  # of malloc.h
-_RETURNED_AT_ONCE = 8 << 20  # bytes; the system's work for smaller ones is not worth their memory
 
 
 class HeadLoss:
@@ -95,7 +92,7 @@ class Recomputation:
         del scores
         _differentiate(passes, gradients)
         for segment in reversed(again):
-            _return_freed_parts()
+            give_back_small_blocks()
             beginnings = [maps.pop() for maps in kept]
             passes = self._record([own[segment] for own in steps], beginnings, again=True)
             _differentiate(passes, gradients)
@@ -229,20 +226,3 @@ def _forward_moves_statistics(context: mx.Context) -> bool:
         mx.nd.BatchNorm(2 * x, one, one.copy(), mean, one.copy(), fix_gamma=False)
     mx.nd.waitall()
     return mean.asscalar() != 1.0
-
-
-def return_freed_memory() -> None:
-    """Make large freed maps go back to the system at once (glibc else keeps those below 32 MB)."""
-    _call_libc("mallopt", _M_MMAP_THRESHOLD, _RETURNED_AT_ONCE)
-
-
-def _return_freed_parts() -> None:
-    """Give back what smaller freed maps hold."""
-    _call_libc("malloc_trim", 0)
-
-
-def _call_libc(name: str, *arguments: int) -> None:
-    """Call one of glibc's own functions, which other C libraries lack."""
-    function = getattr(ctypes.CDLL(None), name, None)
-    if function is not None:
-        function(*arguments)

@@ -11,16 +11,18 @@ import numpy as np
 from mxnet.gluon.utils import split_and_load
 
 from rnw.errors import InputError
+from rnw.memory import give_back_large_blocks
 from rnw.networks.classifier import Network
 from rnw.networks.layers import parameter_kind
 from rnw.training.dropout import draw_masks
 from rnw.training.kvstores import STATISTICS, Local, open_kvstore
 from rnw.training.loss_scale import ScaledLoss, are_finite
-from rnw.training.recompute import Loss, Recomputation, return_freed_memory
+from rnw.training.recompute import Loss, Recomputation
 from rnw.training.recompute_plan import Recompute, plan_step
 from rnw.weights import wait_for_statistics
 
 Arrays = List[mx.nd.NDArray]
+_LARGE_MAP = 8 << 20  # bytes; the work of the system for smaller ones is not worth their memory
 
 
 class DeviceOutput(NamedTuple):
@@ -67,7 +69,7 @@ class Trainer:
         self._gradients: Callable[..., Arrays] = _recorded_gradients
         if recompute:
             self._gradients = Recomputation(net, recompute).gradients
-            return_freed_memory()
+            give_back_large_blocks(_LARGE_MAP)
         net.hybridize(static_alloc=not recompute, static_shape=not recompute)
         self._parameters = trained_parameters(net)
         self.kvstore = open_kvstore(kvstore) if isinstance(kvstore, str) else kvstore
